@@ -1,0 +1,26 @@
+//! What is true in Tocsin: identities, states, outcomes and the decisions over them.
+//!
+//! Nothing here reads a clock, draws a random number or does I/O: every function takes values and
+//! returns small values, so that each rule can be tested alone and told to a user in words.
+
+pub mod address;
+pub mod audience;
+pub mod channel;
+pub mod content;
+pub mod counters;
+pub mod dedupe;
+pub mod fair;
+pub mod ids;
+pub mod lane;
+pub mod lease;
+pub mod outcome;
+pub mod policy;
+pub mod segments;
+pub mod settlement;
+pub mod state;
+
+pub use channel::Channel;
+pub use ids::{AccountId, AttemptKey, CampaignId, DistrictId, Generation, JobKey, WorkerId};
+pub use lane::Lane;
+pub use outcome::Outcome;
+pub use state::{AttemptState, CampaignState, JobState, WaitReason};

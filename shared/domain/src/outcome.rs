@@ -1,0 +1,93 @@
+//! What an attempt came to: one table of every status the product knows.
+
+use serde::{Deserialize, Serialize};
+
+/// The numbers are those stored in the database; they are never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(i16)]
+pub enum Outcome {
+    // Known only as doubt. Lowest ranks.
+    Unknown = 1,
+    NoCallStatus = 2,
+    NoStatus = 3,
+    ProgressUnknown = 4,
+    DialerNoResponse = 5,
+    UnknownError = 6,
+    // The provider was not asked, or did not take it.
+    NotAsked = 10,
+    Throttled = 11,
+    ProviderUnavailable = 12,
+    // On its way.
+    InProgress = 20,
+    SmsQueued = 21,
+    Sending = 22,
+    Sent = 23,
+    EmailSent = 24,
+    SoftBounce = 25,
+    // Never tried.
+    NoDevice = 30,
+    OptOut = 31,
+    Suppressed = 32,
+    Duplicate = 33,
+    DoNotCall = 34,
+    Expired = 35,
+    Canceled = 36,
+    LocalTimeRestricted = 37,
+    StateRestricted = 38,
+    Wireless = 39,
+    OriginationTollFree = 40,
+    DestinationTollFree = 41,
+    OriginationInternational = 42,
+    UsRestricted = 43,
+    CanadaRestricted = 44,
+    MaxMinuteCharge = 45,
+    QuotaExceeded = 46,
+    ScriptEnded = 47,
+    Ineligible = 48,
+    Dropped = 49,
+    // Tried, the person was not reached.
+    Busy = 60,
+    NoAnswer = 61,
+    FastBusy = 62,
+    Operator = 63,
+    OperatorIntercept = 64,
+    NotInService = 65,
+    NoRingBack = 66,
+    Fax = 67,
+    TemporarilyUnavailable = 68,
+    InvalidNumber = 69,
+    LocalOperator = 70,
+    LocalNoAnswer = 71,
+    LocalFax = 72,
+    NoChannel = 73,
+    RouteUnavailable = 74,
+    AllRoutesUnavailable = 75,
+    LowResources = 76,
+    SubsystemError = 77,
+    CallError = 78,
+    Failed = 79,
+    TextFailed = 80,
+    Undelivered = 81,
+    FailedToSend = 82,
+    CallNotInitiated = 83,
+    TextNotInitiated = 84,
+    ProviderRejected = 85,
+    InvalidAddress = 86,
+    // Reached.
+    PreconnectDone = 100,
+    Pbx = 101,
+    WebStream = 102,
+    Completed = 103,
+    AnsweringMachine = 104,
+    LivePerson = 105,
+    Confirmed = 106,
+    Delivered = 107,
+    InboxDelivered = 108,
+    Opened = 109,
+    Clicked = 110,
+    OptIn = 111,
+    // Facts that outrank a delivery.
+    HardBounce = 120,
+    Complained = 121,
+}
