@@ -22,5 +22,5 @@ pub mod state;
 pub use channel::Channel;
 pub use ids::{AccountId, AttemptKey, CampaignId, DistrictId, Generation, JobKey, WorkerId};
 pub use lane::Lane;
-pub use outcome::Outcome;
+pub use outcome::{AttemptResult, Outcome};
 pub use state::{AttemptState, CampaignState, JobState, WaitReason};

@@ -1,13 +1,29 @@
-//! What an attempt came to: one table of every status the product knows.
+//! What an attempt came to: every status the product knows, and what each one means.
+//!
+//! Two axes are never mixed (decision D1): the *result* of an attempt, which feeds the totals of
+//! requirement 51, and whether the person was *contacted*, which only rule 75 decides. Busy and no
+//! answer are successful results and no contact.
+//!
+//! `table` holds one row for each outcome; `vocabulary` says which outcome each status word and
+//! number of requirements 77-160 stands for.
+
+mod table;
+pub mod vocabulary;
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The numbers are those stored in the database; they are never reused.
+use crate::Channel;
+use table::{Family, Row};
+
+/// The numbers are those stored in the database; they are never reused. The serde name is
+/// [`Outcome::code`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(i16)]
 pub enum Outcome {
-    // Known only as doubt. Lowest ranks.
+    // Known only as doubt.
     Unknown = 1,
     NoCallStatus = 2,
     NoStatus = 3,
@@ -90,4 +106,132 @@ pub enum Outcome {
     // Facts that outrank a delivery.
     HardBounce = 120,
     Complained = 121,
+}
+
+/// What an attempt counts as in Total Successful, Error and Canceled (requirement 51, the first axis
+/// of decision D1). The numbers are those stored in the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[repr(i16)]
+pub enum AttemptResult {
+    /// Nothing to count yet: on its way.
+    Open = 0,
+    /// The provider did its part; busy and no answer are among them (requirements 77-81).
+    Successful = 1,
+    Error = 2,
+    Canceled = 3,
+    /// Nobody was contacted, or no status ever came back (requirements 82-86).
+    NotDispatched = 4,
+}
+
+impl AttemptResult {
+    pub const ALL: [Self; 5] =
+        [Self::Open, Self::Successful, Self::Error, Self::Canceled, Self::NotDispatched];
+
+    /// The number this result is stored as.
+    pub fn number(self) -> i16 {
+        self as i16
+    }
+
+    pub fn from_number(number: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|result| result.number() == number)
+    }
+}
+
+impl Outcome {
+    /// Every outcome, in the order of their numbers.
+    pub fn all() -> impl Iterator<Item = Self> {
+        table::TABLE.iter().map(|row| row.outcome)
+    }
+
+    fn row(self) -> &'static Row {
+        table::row_of(self)
+    }
+
+    /// The number this outcome is stored as.
+    pub fn number(self) -> i16 {
+        self as i16
+    }
+
+    pub fn from_number(number: i16) -> Option<Self> {
+        Self::all().find(|outcome| outcome.number() == number)
+    }
+
+    /// The stable name in the API, in exports and in metrics.
+    pub fn code(self) -> &'static str {
+        self.row().code
+    }
+
+    /// What the user sees under Status. A status that nobody mapped reads `N/S`; the provider's own
+    /// word stands beside it (decision D8).
+    pub fn label(self) -> &'static str {
+        self.row().label
+    }
+
+    /// The 1.0 call code (requirements 94-144), which such a status is also shown as (188).
+    pub fn call_code(self) -> Option<i16> {
+        self.row().call_code
+    }
+
+    /// The first axis of decision D1.
+    pub fn result(self) -> AttemptResult {
+        self.row().result
+    }
+
+    /// Was the person reached by this device (rule 75, the second axis of decision D1)? A text that
+    /// was sent counts, though nobody knows whether it was read (76).
+    ///
+    /// Emails and inbox messages that arrived are contacts of their device, too. "Contacted by phone"
+    /// (72, 73 and the asterisk of 62) counts voice and sms only: the counters look at the channel.
+    pub fn contacted(self) -> bool {
+        self.row().contacted
+    }
+
+    /// How much this outcome says about the attempt; see [`Outcome::outranks`].
+    pub fn rank(self) -> u8 {
+        self.row().family.rank()
+    }
+
+    /// Does this outcome replace `other` where both were reported of one attempt (decision D9)?
+    /// A total order: by rank, then by number.
+    pub fn outranks(self, other: Self) -> bool {
+        (self.rank(), self.number()) > (other.rank(), other.number())
+    }
+
+    /// Is this outcome tried again where the redial policy does not say otherwise (decision D6 and
+    /// the transient ones of 145)? Doubtful outcomes never are: the person may have been reached.
+    pub fn redialable(self) -> bool {
+        self.row().family == Family::Transient
+    }
+
+    /// Will the provider say nothing more that decides the attempt? A late bounce, or an opened
+    /// email, may still raise a terminal outcome.
+    pub fn terminal(self) -> bool {
+        self.row().family.terminal()
+    }
+
+    /// Is this a fact that a provider told about the device? Not so: doubt, mere progress, a request
+    /// that nobody took, and whatever was never tried.
+    pub fn is_answer(self) -> bool {
+        self.row().family.is_answer()
+    }
+
+    /// Did the request of such an attempt never reach, or never enter, the provider? No try is used up.
+    pub fn is_not_taken(self) -> bool {
+        self.row().family == Family::NotTaken
+    }
+
+    /// The outcome of an attempt of which nothing was ever heard (requirements 83, 84).
+    pub fn silent(channel: Channel) -> Self {
+        match channel {
+            Channel::Voice | Channel::Sms => Self::NoCallStatus,
+            Channel::Email | Channel::Inbox => Self::NoStatus,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
 }

@@ -244,11 +244,7 @@ fn next_step(
     }
 }
 
-fn raise_if_better(
-    job: &JobView,
-    best: Option<Outcome>,
-    action: impl Fn(Outcome) -> JobAction,
-) -> JobAction {
+fn raise_if_better(job: &JobView, best: Option<Outcome>, action: impl Fn(Outcome) -> JobAction) -> JobAction {
     match best {
         Some(outcome) if job.outcome != Some(outcome) => action(outcome),
         _ => JobAction::Keep,
@@ -284,7 +280,9 @@ fn after_settled(
 fn give_back(job: &JobView, due_at: DateTime<Utc>, reason: WaitReason) -> JobAction {
     let before = job.outcome.filter(|outcome| outcome.is_answer());
     if job.canceled {
-        return JobAction::End { outcome: best_of(before, Some(Outcome::Canceled)).unwrap_or(Outcome::Canceled) };
+        return JobAction::End {
+            outcome: best_of(before, Some(Outcome::Canceled)).unwrap_or(Outcome::Canceled),
+        };
     }
     if due_at >= job.expires_at {
         return JobAction::End { outcome: before.unwrap_or(Outcome::Expired) };
