@@ -1,0 +1,146 @@
+//! `[[accounts]]`: which keys each provider needs, and which limits make sense.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tocsin_domain::Channel;
+
+use super::checks::web_address;
+use super::file::RawAccount;
+use super::secret::{Secret, SecretPlace};
+use super::{AccountConfig, ConfigError, ProviderKind};
+
+pub(super) fn check(
+    raw: Vec<RawAccount>,
+    environment: &BTreeMap<String, String>,
+) -> Result<Vec<AccountConfig>, ConfigError> {
+    let mut names = BTreeSet::new();
+    let mut accounts = Vec::with_capacity(raw.len());
+    for (position, account) in raw.into_iter().enumerate() {
+        let account = check_one(position, account, environment)?;
+        if !names.insert(account.name.clone()) {
+            let fault = format!("{:?} is the name of another account too", account.name);
+            return Err(ConfigError::value(format!("accounts[{position}].name"), fault, "give each its own"));
+        }
+        accounts.push(account);
+    }
+    Ok(accounts)
+}
+
+fn check_one(
+    position: usize,
+    raw: RawAccount,
+    environment: &BTreeMap<String, String>,
+) -> Result<AccountConfig, ConfigError> {
+    check_name(position, &raw.name)?;
+    let keys = Keys { account: raw.name.clone() };
+    check_channel(&keys, raw.provider, raw.channel)?;
+    let secret = SecretPlace { value: raw.secret, variable: raw.secret_env, file: raw.secret_file }
+        .resolve(&keys.key("secret"), environment)?;
+    let signing_key =
+        SecretPlace { value: raw.signing_key, variable: raw.signing_key_env, file: raw.signing_key_file }
+            .resolve(&keys.key("signing_key"), environment)?;
+    let previous_signing_key = SecretPlace {
+        value: raw.previous_signing_key,
+        variable: raw.previous_signing_key_env,
+        file: raw.previous_signing_key_file,
+    }
+    .resolve(&keys.key("previous_signing_key"), environment)?;
+    if signing_key.is_none() && previous_signing_key.is_some() {
+        return Err(ConfigError::missing(keys.key("signing_key"), "set it beside previous_signing_key"));
+    }
+    let account = AccountConfig {
+        base_url: raw.base_url.map(|url| web_address(&keys.key("base_url"), url)).transpose()?,
+        name: raw.name,
+        channel: raw.channel,
+        provider: raw.provider,
+        user: raw.user,
+        secret,
+        signing_keys: signing_key.into_iter().chain(previous_signing_key).collect(),
+        sender: raw.sender,
+        domain: raw.domain,
+        district: raw.district,
+        rate_per_second: raw.rate_per_second,
+        burst: raw.burst,
+        concurrency: raw.concurrency,
+        weight: raw.weight.unwrap_or(1),
+    };
+    check_provider_keys(&keys, &account)?;
+    check_limits(&keys, &account)?;
+    Ok(account)
+}
+
+/// Names a key of one account in errors: `accounts.main-voice.secret`.
+struct Keys {
+    account: String,
+}
+
+impl Keys {
+    fn key(&self, key: &str) -> String {
+        format!("accounts.{}.{key}", self.account)
+    }
+}
+
+fn check_name(position: usize, name: &str) -> Result<(), ConfigError> {
+    let shaped = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if shaped && (1..=63).contains(&name.len()) {
+        return Ok(());
+    }
+    let remedy = "use 1 to 63 lower-case letters, digits and hyphens: it becomes part of callback addresses";
+    Err(ConfigError::value(
+        format!("accounts[{position}].name"),
+        format!("{name:?} is no account name"),
+        remedy,
+    ))
+}
+
+fn check_channel(keys: &Keys, provider: ProviderKind, channel: Channel) -> Result<(), ConfigError> {
+    let serves: &[Channel] = match provider {
+        ProviderKind::Twilio => &[Channel::Voice, Channel::Sms],
+        ProviderKind::Mailgun => &[Channel::Email],
+        ProviderKind::Inbox => &[Channel::Inbox],
+    };
+    if serves.contains(&channel) {
+        return Ok(());
+    }
+    let served: Vec<_> = serves.iter().map(|channel| channel.as_str()).collect();
+    let remedy = format!("this provider serves {}", served.join(" and "));
+    Err(ConfigError::value(keys.key("channel"), format!("{channel} does not fit the provider"), remedy))
+}
+
+fn check_provider_keys(keys: &Keys, account: &AccountConfig) -> Result<(), ConfigError> {
+    let need = |present: bool, key: &str, remedy: &'static str| {
+        if present { Ok(()) } else { Err(ConfigError::missing(keys.key(key), remedy)) }
+    };
+    let filled = |value: &Option<String>| value.as_ref().is_some_and(|value| !value.trim().is_empty());
+    let secret = |secret: &Option<Secret>| secret.is_some();
+    match account.provider {
+        ProviderKind::Twilio => {
+            need(filled(&account.user), "user", "set it to the account SID (AC…)")?;
+            need(secret(&account.secret), "secret", "set it, secret_env or secret_file to the auth token")?;
+            need(filled(&account.sender), "sender", "set it to a number of the account, as +15550100123")
+        }
+        ProviderKind::Mailgun => {
+            need(secret(&account.secret), "secret", "set it, secret_env or secret_file to the API key")?;
+            need(filled(&account.domain), "domain", "set it to the sending domain")?;
+            need(filled(&account.sender), "sender", "set it to the address that messages come from")
+        }
+        ProviderKind::Inbox => Ok(()),
+    }
+}
+
+fn check_limits(keys: &Keys, account: &AccountConfig) -> Result<(), ConfigError> {
+    if let Some(rate) = account.rate_per_second
+        && !(rate.is_finite() && rate > 0.0)
+    {
+        let remedy = "give a number above 0, or remove the key when the account has no limit";
+        return Err(ConfigError::value(keys.key("rate_per_second"), format!("is {rate}"), remedy));
+    }
+    let whole =
+        [("burst", account.burst), ("concurrency", account.concurrency), ("weight", Some(account.weight))];
+    for (key, number) in whole {
+        if number == Some(0) {
+            return Err(ConfigError::value(keys.key(key), "is 0", "give at least 1, or remove the key"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! The checks that types alone do not make.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::Uri;
+
+use super::file::{RawCallback, RawConfig};
+use super::secret::Secret;
+use super::{CallbackSecrets, Config, ConfigError, accounts};
+use crate::telemetry;
+
+/// Shorter callback secrets could be guessed.
+const CALLBACK_SECRET_MIN_CHARS: usize = 16;
+
+pub(super) fn check(raw: RawConfig, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
+    if let Some(url) = &raw.database_url {
+        check_scheme("database_url", url, &["postgres", "postgresql"])?;
+    }
+    if let Some(url) = &raw.amqp_url {
+        check_scheme("amqp_url", url, &["amqp", "amqps"])?;
+    }
+    at_least_one("database_pool", raw.database_pool)?;
+    at_least_one("worker.prefetch_emergency", raw.worker.prefetch_emergency)?;
+    at_least_one("worker.prefetch_priority", raw.worker.prefetch_priority)?;
+    at_least_one("worker.prefetch_general", raw.worker.prefetch_general)?;
+    at_least_one("worker.in_flight_max", raw.worker.in_flight_max)?;
+    telemetry::parse_filter(&raw.log.filter).map_err(|error| {
+        ConfigError::value(
+            "log.filter",
+            error.to_string(),
+            "write directives such as info,tocsin_worker=debug",
+        )
+    })?;
+    let public_url = raw.public_url.map(|url| web_address("public_url", url)).transpose()?;
+    let accounts = accounts::check(raw.accounts, environment)?;
+    Ok(Config {
+        database_url: raw.database_url,
+        database_pool: raw.database_pool,
+        amqp_url: raw.amqp_url,
+        api: raw.api,
+        collector: raw.collector,
+        public_url,
+        callback: callback(raw.callback, environment)?,
+        worker: raw.worker,
+        health_listen: raw.health.listen,
+        log: raw.log,
+        accounts,
+    })
+}
+
+/// The address without the slash at its end, so that paths can be put behind it.
+pub(super) fn web_address(key: &str, url: String) -> Result<String, ConfigError> {
+    let remedy = "write http:// or https://, the host and, if any, a path";
+    let uri: Uri =
+        url.parse().map_err(|_| ConfigError::value(key, format!("{url:?} is not an address"), remedy))?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err(ConfigError::value(key, format!("{url:?} is neither http:// nor https://"), remedy));
+    }
+    if uri.query().is_some() {
+        return Err(ConfigError::value(key, format!("{url:?} has a query"), remedy));
+    }
+    Ok(url.trim_end_matches('/').to_owned())
+}
+
+/// The names of the secrets' schemes are all that is checked here; what else is wrong with an address is said by
+/// whoever connects. The value is not shown: it may hold a password.
+fn check_scheme(key: &str, url: &Secret, schemes: &[&str]) -> Result<(), ConfigError> {
+    let scheme = url.expose().split_once("://").map(|(scheme, _)| scheme);
+    if scheme.is_some_and(|scheme| schemes.contains(&scheme)) {
+        return Ok(());
+    }
+    let remedy = format!("begin it with {}://", schemes.join(":// or "));
+    Err(ConfigError::value(key, "is not such an address", remedy))
+}
+
+fn at_least_one(key: &str, number: impl TryInto<u64>) -> Result<(), ConfigError> {
+    if number.try_into().is_ok_and(|number| number == 0) {
+        return Err(ConfigError::value(key, "is 0", "give at least 1"));
+    }
+    Ok(())
+}
+
+fn callback(
+    raw: RawCallback,
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<CallbackSecrets>, ConfigError> {
+    let (current, previous) = raw.places();
+    let current = current.resolve("callback.secret", environment)?;
+    let previous = previous.resolve("callback.previous_secret", environment)?;
+    let Some(current) = current else {
+        return match previous {
+            None => Ok(None),
+            Some(_) => Err(ConfigError::missing("callback.secret", "set it beside callback.previous_secret")),
+        };
+    };
+    let mut seen = BTreeSet::new();
+    for (key, secret) in
+        [("callback.secret", Some(&current)), ("callback.previous_secret", previous.as_ref())]
+    {
+        let Some(secret) = secret else { continue };
+        if secret.expose().chars().count() < CALLBACK_SECRET_MIN_CHARS {
+            let remedy = format!("give at least {CALLBACK_SECRET_MIN_CHARS} random characters");
+            return Err(ConfigError::value(key, "is too short", remedy));
+        }
+        if !seen.insert(secret.expose()) {
+            return Err(ConfigError::value(
+                key,
+                "is the same as callback.secret",
+                "give the old one, or remove it",
+            ));
+        }
+    }
+    Ok(Some(CallbackSecrets { current, previous }))
+}

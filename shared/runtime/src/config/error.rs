@@ -1,0 +1,80 @@
+//! What is wrong with a configuration, in words that lead to its repair.
+
+use std::path::PathBuf;
+
+use figment::error::{Actual, Kind};
+
+/// Every text names the key or file, the fault and the remedy. No text holds a secret's value.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error(
+        "configuration file {path}: cannot be read; check --config, TOCSIN_CONFIG and the file's permissions"
+    )]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("configuration file {path}, line {line}: {fault}; mend the TOML there")]
+    Syntax { path: PathBuf, line: usize, fault: String },
+    #[error("{key} ({source_name}): {fault}")]
+    Shape { key: String, source_name: String, fault: String },
+    #[error("{key}: missing; {remedy}")]
+    Missing { key: String, remedy: &'static str },
+    #[error("{key}: {fault}; {remedy}")]
+    Value { key: String, fault: String, remedy: String },
+}
+
+impl ConfigError {
+    pub(super) fn missing(key: impl Into<String>, remedy: &'static str) -> Self {
+        Self::Missing { key: key.into(), remedy }
+    }
+
+    pub(super) fn value(key: impl Into<String>, fault: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::Value { key: key.into(), fault: fault.into(), remedy: remedy.into() }
+    }
+
+    /// A key that is unknown or has a value of the wrong type.
+    pub(super) fn from_figment(error: figment::Error) -> Self {
+        let source_name =
+            error.metadata.as_ref().map_or_else(|| "default".to_owned(), |from| from.name.to_string());
+        let mut key = error.path.join(".");
+        let fault = match error.kind {
+            Kind::UnknownField(field, known) => {
+                key = if key.is_empty() { field } else { format!("{key}.{field}") };
+                format!("unknown key; known here are {}", known.join(", "))
+            }
+            Kind::MissingField(field) => {
+                key = if key.is_empty() { field.into_owned() } else { format!("{key}.{field}") };
+                "missing; set it".to_owned()
+            }
+            Kind::InvalidType(actual, expected) => format!("is {}; give {expected}", type_name(&actual)),
+            Kind::InvalidValue(actual, expected) => {
+                format!("{} does not fit; give {expected}", type_name(&actual))
+            }
+            Kind::UnknownVariant(value, known) => {
+                format!("unknown value {value:?}; use {}", known.join(" or "))
+            }
+            // Only our own types' messages come here (addresses, channels); Secret's never hold the value.
+            kind => kind.to_string(),
+        };
+        Self::Shape { key, source_name, fault }
+    }
+}
+
+/// The type without the value, which may be a secret written under the wrong key.
+fn type_name(actual: &Actual) -> &'static str {
+    match actual {
+        Actual::Bool(_) => "a boolean",
+        Actual::Unsigned(_) | Actual::Signed(_) => "a whole number",
+        Actual::Float(_) => "a number with a fraction",
+        Actual::Char(_) | Actual::Str(_) => "text",
+        Actual::Bytes(_) => "bytes",
+        Actual::Unit | Actual::Option => "empty",
+        Actual::Seq => "a list",
+        Actual::Map => "a table",
+        Actual::NewtypeStruct
+        | Actual::Enum
+        | Actual::UnitVariant
+        | Actual::NewtypeVariant
+        | Actual::TupleVariant
+        | Actual::StructVariant
+        | Actual::Other(_) => "of another type",
+    }
+}

@@ -1,0 +1,168 @@
+//! Configuration: defaults, then a TOML file, then the environment; read and checked once, before anything runs.
+//!
+//! Unknown keys are refused, and every error names the key, what is wrong with its value and what to do. Secrets are
+//! resolved from their files and variables here, and are never shown. `docs/tocsin.sample.toml` shows every key.
+
+mod accounts;
+mod checks;
+mod error;
+mod file;
+mod secret;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use tocsin_domain::Channel;
+
+pub use self::error::ConfigError;
+pub use self::secret::Secret;
+use crate::LogFormat;
+
+/// The variable that names the configuration file when `--config` does not.
+pub const CONFIG_FILE_VARIABLE: &str = "TOCSIN_CONFIG";
+
+/// Everything a process is told at start. What only some roles need is optional here and demanded by the roles that
+/// need it, through the methods.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub database_url: Option<Secret>,
+    /// Connections held open to the database, at most.
+    pub database_pool: usize,
+    pub amqp_url: Option<Secret>,
+    pub api: Listen,
+    pub collector: Listen,
+    /// Where providers reach the status collector, without a slash at the end: `https://calls.example.org`.
+    pub public_url: Option<String>,
+    pub callback: Option<CallbackSecrets>,
+    pub worker: WorkerConfig,
+    /// Where `/livez` and `/readyz` are served by the roles that listen for nothing else; nowhere when None.
+    pub health_listen: Option<SocketAddr>,
+    pub log: LogConfig,
+    /// Names are unique.
+    pub accounts: Vec<AccountConfig>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    pub listen: SocketAddr,
+}
+
+/// What callback addresses are signed with. The previous secret is still accepted, never used to sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallbackSecrets {
+    pub current: Secret,
+    pub previous: Option<Secret>,
+}
+
+/// Limits of one worker process. Prefetch counts jobs by lane that wait here for a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerConfig {
+    pub prefetch_emergency: u16,
+    pub prefetch_priority: u16,
+    pub prefetch_general: u16,
+    /// Requests to providers that may be open at once.
+    pub in_flight_max: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    /// `tracing` directives: `info,tocsin_worker=debug`.
+    pub filter: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    Twilio,
+    Mailgun,
+    /// The portal inbox: a row in the store, no vendor.
+    Inbox,
+}
+
+/// An account at a provider, and how fast it may be used. None as a limit means that the account has none.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountConfig {
+    /// Lower-case letters, digits and hyphens: it is part of callback addresses.
+    pub name: String,
+    pub channel: Channel,
+    pub provider: ProviderKind,
+    /// The vendor's own address when None. No slash at the end.
+    pub base_url: Option<String>,
+    /// Twilio's account SID; Mailgun's user when it is not `api`.
+    pub user: Option<String>,
+    /// Present for every provider but the inbox.
+    pub secret: Option<Secret>,
+    /// What callbacks are verified with, the current key first. Empty: the secret is the key (Twilio).
+    pub signing_keys: Vec<Secret>,
+    /// The calling number in E.164, a messaging service's SID, or an email address.
+    pub sender: Option<String>,
+    /// The sending domain (Mailgun).
+    pub domain: Option<String>,
+    /// The only district that may use the account; all may when None.
+    pub district: Option<String>,
+    /// In the unit the account counts: calls, text segments, messages.
+    pub rate_per_second: Option<f64>,
+    pub burst: Option<u32>,
+    pub concurrency: Option<u32>,
+    /// How much of its channel's work the account takes beside others, at least 1.
+    pub weight: u32,
+}
+
+impl Config {
+    /// Reads the file (`file`, else the one `TOCSIN_CONFIG` names, else none) and the process's environment.
+    ///
+    /// # Errors
+    /// The first key that is unknown, missing or wrong.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        // A variable that is not UTF-8 can be none of ours, and must not stop the start.
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self::load_from(file, &environment)
+    }
+
+    /// As [`Config::load`], with the environment as a parameter.
+    pub fn load_from(
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, ConfigError> {
+        let named = environment.get(CONFIG_FILE_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
+        let raw = source::read(file.or(named.as_deref()), environment)?;
+        checks::check(raw, environment)
+    }
+
+    pub fn require_database_url(&self) -> Result<&str, ConfigError> {
+        let url = self.database_url.as_ref().map(Secret::expose);
+        url.ok_or_else(|| {
+            ConfigError::missing("database_url", "set DATABASE_URL to postgres://user@host/database")
+        })
+    }
+
+    pub fn require_amqp_url(&self) -> Result<&str, ConfigError> {
+        let url = self.amqp_url.as_ref().map(Secret::expose);
+        url.ok_or_else(|| {
+            ConfigError::missing("amqp_url", "set AMQP_URL to amqp://user:password@host:5672/vhost")
+        })
+    }
+
+    pub fn require_public_url(&self) -> Result<&str, ConfigError> {
+        let remedy = "set it to where providers reach the status collector, as https://calls.example.org";
+        self.public_url.as_deref().ok_or_else(|| ConfigError::missing("public_url", remedy))
+    }
+
+    pub fn require_callback(&self) -> Result<&CallbackSecrets, ConfigError> {
+        let remedy =
+            "set it, or callback.secret_file, to at least 16 random characters, the same for every process";
+        self.callback.as_ref().ok_or_else(|| ConfigError::missing("callback.secret", remedy))
+    }
+}

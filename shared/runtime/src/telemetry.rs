@@ -1,0 +1,62 @@
+//! Logs. Traces and metrics are added here and nowhere else.
+
+use std::io;
+
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::TryInitError;
+
+/// How log lines are written. Both go to standard error: standard output belongs to a command's results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line for a person.
+    #[default]
+    Text,
+    /// One JSON object a line, for a log store.
+    Json,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("log.filter {filter:?} cannot be read: use directives such as `info,tocsin_worker=debug`")]
+    Filter { filter: String, source: tracing_subscriber::filter::ParseError },
+}
+
+/// Starts logging. `filter` is a list of `tracing` directives. Once a process logs, further calls change nothing, so
+/// that every test may call it.
+pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
+    use tracing_subscriber::util::SubscriberInitExt as _;
+    let directives = parse_filter(filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(directives).with_writer(io::stderr);
+    let started: Result<(), TryInitError> = match format {
+        LogFormat::Text => builder.finish().try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+    };
+    if started.is_err() {
+        tracing::debug!("logging was started before");
+    }
+    Ok(())
+}
+
+/// Reads a filter without starting anything, so that the configuration is checked before anything runs.
+pub(crate) fn parse_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_start_changes_nothing() {
+        init(LogFormat::Json, "warn").unwrap();
+        init(LogFormat::Text, "debug").unwrap();
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_named() {
+        let error = init(LogFormat::Text, "tocsin=loudly").unwrap_err();
+        assert!(error.to_string().contains("tocsin=loudly"), "{error}");
+    }
+}
