@@ -138,3 +138,77 @@ async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, Json<Readines
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(Readiness { ready, not_ready }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    async fn started(checks: impl FnOnce(Health) -> Health) -> (Tasks, SocketAddr) {
+        let tasks = Tasks::new();
+        let health = checks(Health::new(CancellationToken::new()));
+        let address = serve((Ipv4Addr::LOCALHOST, 0).into(), health, &tasks).await.unwrap();
+        (tasks, address)
+    }
+
+    /// The status line's number and the body.
+    async fn get(address: SocketAddr, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head[9..12].parse().unwrap(), body.to_owned())
+    }
+
+    #[tokio::test]
+    async fn ready_when_every_check_holds() {
+        let (tasks, address) = started(|health| health.check("store", async || Ok::<_, String>(()))).await;
+        let ready = (200, r#"{"ready":true,"not_ready":[]}"#.to_owned());
+        assert_eq!(get(address, "/readyz").await, ready);
+        assert_eq!(get(address, "/livez").await, (200, "live\n".to_owned()));
+        assert_eq!(tasks.stop(CHECK_DEADLINE).await.unfinished, Vec::<&str>::new());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_ready_is_named_without_its_text_and_the_process_stays_live() {
+        let checks = |health: Health| {
+            health
+                .check("store", async || Ok::<_, String>(()))
+                .check("broker", async || Err("no route to 10.0.0.7"))
+                .check("schema", async || Err("version 3"))
+        };
+        let (_tasks, address) = started(checks).await;
+        let not_ready = (503, r#"{"ready":false,"not_ready":["broker","schema"]}"#.to_owned());
+        assert_eq!(get(address, "/readyz").await, not_ready);
+        assert_eq!(get(address, "/livez").await.0, 200);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_hangs_counts_as_not_ready() {
+        let health =
+            Health::new(CancellationToken::new()).check("store", std::future::pending::<Result<(), String>>);
+        assert_eq!(health.not_ready().await, ["store"]);
+    }
+
+    #[tokio::test]
+    async fn a_stopping_process_is_not_ready() {
+        let stopping = CancellationToken::new();
+        let health = Health::new(stopping.clone());
+        assert_eq!(health.not_ready().await, Vec::<&str>::new());
+        stopping.cancel();
+        assert_eq!(health.not_ready().await, ["stopping"]);
+    }
+
+    #[tokio::test]
+    async fn an_address_in_use_is_named() {
+        let (tasks, address) = started(|health| health).await;
+        let error = serve(address, Health::new(CancellationToken::new()), &tasks).await.unwrap_err();
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+    }
+}

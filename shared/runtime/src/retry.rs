@@ -15,8 +15,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// Runs `op` until it succeeds; None when `stopping` came first, which also drops a run that is under way.
 ///
-/// There is no giving up: a process without its database or broker waits for it. Pauses grow from 0.1 s to 5 s, spread by half so
-/// that a fleet does not reconnect in step. Each failure is logged once per change of text.
+/// There is no giving up: a process without its database or broker waits for it. Pauses grow from 0.1 s to 5 s,
+/// spread by half so that a fleet does not reconnect in step. Each failure is logged once per change of text. Inside a
+/// spawned task `op` must own what it uses (`async move || …`), as for [`crate::run_ticker`].
 pub async fn retry<T, E: Display, F: AsyncFnMut() -> Result<T, E>>(
     what: &'static str,
     stopping: &CancellationToken,

@@ -25,6 +25,9 @@ pub enum Progress {
 /// A tick that has begun is run to its end; `stopping` is looked at between ticks. A failure is logged once per text
 /// with the tick's name, and the tick is tried again after a pause that grows up to 5 s while it goes on failing; a
 /// wake does not cut that pause short, or a busy signal would turn an outage into a storm, and is not lost either.
+///
+/// Inside a spawned task the tick must own what it uses (`async move || …`): the compiler cannot yet see that a
+/// future which borrows from its own task may move between threads.
 pub async fn run_ticker<E: Display, F: AsyncFnMut() -> Result<Progress, E>>(
     name: &'static str,
     period: Duration,
@@ -161,15 +164,16 @@ mod tests {
     async fn a_ticker_can_be_a_tracked_task() {
         let tasks = Tasks::new();
         let count = Arc::new(AtomicU32::new(0));
-        let (stopping, counted, wake) =
-            (tasks.stopping().clone(), Arc::clone(&count), Arc::new(Notify::new()));
+        let (counted, wake, stopping) = (Arc::clone(&count), Notify::new(), tasks.stopping().clone());
+        let mut runs = 0;
         tasks.spawn("ticker", async move {
-            let count = &counted;
-            run_ticker("test", PERIOD, &wake, &stopping, async || {
-                count.fetch_add(1, Ordering::Relaxed);
+            let stop = stopping.clone();
+            run_ticker("test", PERIOD, &wake, &stopping, async move || {
+                runs += 1;
                 tokio::task::yield_now().await;
-                if count.load(Ordering::Relaxed) == 3 {
-                    stopping.cancel();
+                counted.store(runs, Ordering::Relaxed);
+                if runs == 3 {
+                    stop.cancel();
                 }
                 Ok::<_, String>(Progress::More)
             })

@@ -34,14 +34,17 @@ impl ConfigError {
     pub(super) fn from_figment(error: figment::Error) -> Self {
         let source_name =
             error.metadata.as_ref().map_or_else(|| "default".to_owned(), |from| from.name.to_string());
-        let mut key = error.path.join(".");
+        let mut path = error.path;
         let fault = match error.kind {
             Kind::UnknownField(field, known) => {
-                key = if key.is_empty() { field } else { format!("{key}.{field}") };
+                // The path mostly ends with the unknown key already.
+                if path.last() != Some(&field) {
+                    path.push(field);
+                }
                 format!("unknown key; known here are {}", known.join(", "))
             }
             Kind::MissingField(field) => {
-                key = if key.is_empty() { field.into_owned() } else { format!("{key}.{field}") };
+                path.push(field.into_owned());
                 "missing; set it".to_owned()
             }
             Kind::InvalidType(actual, expected) => format!("is {}; give {expected}", type_name(&actual)),
@@ -54,8 +57,22 @@ impl ConfigError {
             // Only our own types' messages come here (addresses, channels); Secret's never hold the value.
             kind => kind.to_string(),
         };
-        Self::Shape { key, source_name, fault }
+        Self::Shape { key: dotted(&path), source_name, fault }
     }
+}
+
+/// `accounts[0].name`: figment gives a list's positions as names.
+fn dotted(path: &[String]) -> String {
+    let mut key = String::new();
+    for part in path {
+        if part.bytes().all(|byte| byte.is_ascii_digit()) {
+            key.push_str(&format!("[{part}]"));
+        } else {
+            let dot = if key.is_empty() { "" } else { "." };
+            key.push_str(&format!("{dot}{part}"));
+        }
+    }
+    key
 }
 
 /// The type without the value, which may be a secret written under the wrong key.
