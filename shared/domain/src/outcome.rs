@@ -235,3 +235,6 @@ impl fmt::Display for Outcome {
         f.write_str(self.code())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,17 +2,24 @@
 //!
 //! The worker's own answer, a provider's callback, a deadline that passed: all are reports, and all go
 //! through [`settle`]. An attempt's outcome is its highest-ranked report, so that every order of the
-//! same reports ends in the same state (promise 8).
+//! same reports ends in the same state (promise 8). [`ReportKind::DoubtOver`] and
+//! [`ReportKind::Silence`] are decisions of a deadline on the state as it stands, not facts, and stand
+//! outside of that: they do nothing to an attempt that has moved on.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::policy::RedialPolicy;
-use crate::{AttemptKey, AttemptState, Channel, JobState, Lane, Outcome, WaitReason};
+use crate::{AttemptKey, AttemptResult, AttemptState, Channel, JobState, Lane, Outcome, WaitReason};
 
 /// How long a job waits after its provider was busy and did not say for how long.
 const PROVIDER_BUSY_WAIT: Duration = Duration::from_secs(2);
+/// A provider that asks for less is asked again no sooner than this.
+const RETRY_AFTER_MIN: Duration = Duration::from_secs(1);
+/// A provider that asks for more is asked again then: its word may be wrong, and the job's expiry and
+/// a failover are decided here.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// Something learned about one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,9 +92,10 @@ pub struct Change {
 pub enum JobAction {
     /// The job's row is not written.
     Keep,
-    /// A late report raised the best outcome of a job that is busy with a later attempt.
+    /// A late report raised the best outcome of a job that is busy with a later attempt, or that
+    /// waits for one which is still needed.
     Raise { outcome: Outcome },
-    /// Back to waiting.
+    /// Back to waiting. `best` replaces the job's outcome so far.
     Wait { due_at: DateTime<Utc>, reason: WaitReason, best: Option<Outcome>, used_up: UsedUp },
     /// The job has its final outcome (or a late report raised it).
     End { outcome: Outcome },
@@ -108,10 +116,7 @@ pub fn settle(view: &AttemptView, reports: &[Report], now: DateTime<Utc>) -> Opt
     for report in &ordered {
         merged.take(&report.kind, view);
     }
-    let retry_after = ordered.iter().find_map(|report| match report.kind {
-        ReportKind::Throttled { retry_after, .. } => retry_after,
-        _ => None,
-    });
+    let retry_after = reports.iter().filter_map(|report| report.kind.retry_after()).max();
     let job = next_step(view, &merged, retry_after, now);
     let change = Change {
         state: merged.state,
@@ -121,6 +126,21 @@ pub fn settle(view: &AttemptView, reports: &[Report], now: DateTime<Utc>) -> Opt
         job,
     };
     (!change.is_void(view)).then_some(change)
+}
+
+impl ReportKind {
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Throttled { retry_after, .. } => *retry_after,
+            Self::Accepted { .. }
+            | Self::Status { .. }
+            | Self::NotAsked
+            | Self::Lost
+            | Self::DoubtOver
+            | Self::Silence
+            | Self::Recalled => None,
+        }
+    }
 }
 
 impl Change {
@@ -138,7 +158,7 @@ struct Merged {
     outcome: Option<Outcome>,
     provider_code: Option<String>,
     provider_id: Option<String>,
-    /// The lane's decision on an attempt that nobody could clear up is due.
+    /// The doubt period ended this attempt: its lane decides whether the job is tried again.
     doubt_over: bool,
 }
 
@@ -176,21 +196,27 @@ impl Merged {
             ReportKind::DoubtOver => {
                 if self.state == AttemptState::Unknown {
                     self.doubt_over = true;
-                    if view.job.lane != Lane::Emergency || view.job.canceled {
-                        self.raise(Outcome::silent(view.job.channel), &None);
-                        self.state = AttemptState::Settled;
-                    }
+                    self.end_in_silence(view.job.channel);
                 }
             }
             ReportKind::Silence => {
                 if self.state == AttemptState::Accepted {
-                    self.raise(Outcome::silent(view.job.channel), &None);
-                    self.state = AttemptState::Settled;
+                    self.end_in_silence(view.job.channel);
                 }
             }
         }
     }
 
+    /// The best status known stands. Mere progress is none: it would read "in progress" for ever.
+    /// A word that nobody mapped stands, too, and is shown as N/S (decision D8).
+    fn end_in_silence(&mut self, channel: Channel) {
+        if self.outcome.is_none_or(|known| known.result() == AttemptResult::Open) {
+            self.raise(Outcome::silent(channel), &None);
+        }
+        self.state = AttemptState::Settled;
+    }
+
+    /// The first id stays: recalls and look-ups may already have used it.
     fn learn_id(&mut self, provider_id: &Option<String>) {
         if self.provider_id.is_none() {
             self.provider_id.clone_from(provider_id);
@@ -225,23 +251,26 @@ fn next_step(
     now: DateTime<Utc>,
 ) -> JobAction {
     let job = &view.job;
-    let best = best_of(job.outcome, merged.outcome);
+    let best = best_of(job.outcome, merged.outcome.filter(|outcome| counts_for_job(*outcome)));
     let is_latest = view.key.number == job.attempt;
     match job.state {
         JobState::Ended => raise_if_better(job, best, |outcome| JobAction::End { outcome }),
         JobState::Waiting | JobState::Queued => match best {
             Some(outcome) if ends_the_need(job, outcome) => JobAction::End { outcome },
-            _ => JobAction::Keep,
+            _ => raise_if_better(job, best, |outcome| JobAction::Raise { outcome }),
         },
         JobState::Claimed if !is_latest => raise_if_better(job, best, |outcome| JobAction::Raise { outcome }),
         JobState::Claimed if merged.state == AttemptState::Settled => {
-            after_settled(view, merged, retry_after, now)
-        }
-        JobState::Claimed if merged.doubt_over && merged.state == AttemptState::Unknown => {
-            try_again(job, best, now, WaitReason::Doubt)
+            after_settled(job, merged, best, retry_after, now)
         }
         JobState::Claimed => JobAction::Keep,
     }
+}
+
+/// A job's outcome says what became of its tries. An attempt that nobody took was no try, and mere
+/// progress is no end.
+fn counts_for_job(outcome: Outcome) -> bool {
+    !outcome.is_not_taken() && outcome.result() != AttemptResult::Open
 }
 
 fn raise_if_better(job: &JobView, best: Option<Outcome>, action: impl Fn(Outcome) -> JobAction) -> JobAction {
@@ -251,54 +280,58 @@ fn raise_if_better(job: &JobView, best: Option<Outcome>, action: impl Fn(Outcome
     }
 }
 
-/// A report for a job that waits for a redial: does it make the redial needless?
+/// Does `outcome` make another try needless?
 fn ends_the_need(job: &JobView, outcome: Outcome) -> bool {
-    job.attempt > 0 && outcome.is_answer() && !job.redial.redials(outcome)
+    outcome.is_answer() && !job.redial.redials(outcome)
 }
 
+/// What the job does now that its latest attempt is settled. `best` is the highest outcome of its
+/// attempts, this one included.
 fn after_settled(
-    view: &AttemptView,
+    job: &JobView,
     merged: &Merged,
+    best: Option<Outcome>,
     retry_after: Option<Duration>,
     now: DateTime<Utc>,
 ) -> JobAction {
-    let job = &view.job;
-    let outcome = merged.outcome.unwrap_or(Outcome::Unknown);
-    let best = best_of(job.outcome, merged.outcome).unwrap_or(outcome);
+    let silent = Outcome::silent(job.channel);
+    let outcome = merged.outcome.unwrap_or(silent);
     match outcome {
-        Outcome::NotAsked => give_back(job, now, WaitReason::NotAsked),
+        Outcome::NotAsked => give_back(job, best, now, WaitReason::NotAsked),
         Outcome::Throttled | Outcome::ProviderUnavailable => {
-            let wait = retry_after.unwrap_or(PROVIDER_BUSY_WAIT);
-            give_back(job, now + TimeDelta::seconds(wait.as_secs().max(1) as i64), WaitReason::ProviderBusy)
+            let wait = retry_after.unwrap_or(PROVIDER_BUSY_WAIT).clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX);
+            let due_at = now + TimeDelta::milliseconds(wait.as_millis() as i64);
+            give_back(job, best, due_at, WaitReason::ProviderBusy)
         }
-        _ if job.redial.redials(best) => try_again(job, Some(best), now, WaitReason::Redial),
-        _ => JobAction::End { outcome: best },
+        // A second message is better than none (promise 2).
+        _ if merged.doubt_over && !outcome.is_answer() && job.lane == Lane::Emergency => {
+            try_again(job, best, now, WaitReason::Doubt)
+        }
+        _ if job.redial.redials(outcome) => try_again(job, best, now + job.redial.wait(), WaitReason::Redial),
+        _ => JobAction::End { outcome: best.unwrap_or(silent) },
     }
 }
 
-/// Nobody was contacted: the job waits again and keeps its tries.
-fn give_back(job: &JobView, due_at: DateTime<Utc>, reason: WaitReason) -> JobAction {
-    let before = job.outcome.filter(|outcome| outcome.is_answer());
+/// Nobody took the attempt: the job waits again and keeps its tries. Where it may not, it ends with
+/// what its earlier attempts came to.
+fn give_back(job: &JobView, best: Option<Outcome>, due_at: DateTime<Utc>, reason: WaitReason) -> JobAction {
     if job.canceled {
-        return JobAction::End {
-            outcome: best_of(before, Some(Outcome::Canceled)).unwrap_or(Outcome::Canceled),
-        };
+        return JobAction::End { outcome: best.unwrap_or(Outcome::Canceled) };
     }
     if due_at >= job.expires_at {
-        return JobAction::End { outcome: before.unwrap_or(Outcome::Expired) };
+        return JobAction::End { outcome: best.unwrap_or(Outcome::Expired) };
     }
-    JobAction::Wait { due_at, reason, best: before, used_up: UsedUp::No }
+    match best {
+        Some(outcome) if ends_the_need(job, outcome) => JobAction::End { outcome },
+        _ => JobAction::Wait { due_at, reason, best, used_up: UsedUp::No },
+    }
 }
 
-fn try_again(job: &JobView, best: Option<Outcome>, now: DateTime<Utc>, reason: WaitReason) -> JobAction {
-    let last = best.unwrap_or(Outcome::silent(job.channel));
-    let due_at = match reason {
-        WaitReason::Doubt => now,
-        _ => now + job.redial.wait(),
-    };
+fn try_again(job: &JobView, best: Option<Outcome>, due_at: DateTime<Utc>, reason: WaitReason) -> JobAction {
     let tries_left = job.tries < i16::from(job.redial.attempts_max);
-    if job.canceled || !tries_left || due_at >= job.expires_at {
-        return JobAction::End { outcome: last };
+    let needless = best.is_some_and(|outcome| ends_the_need(job, outcome));
+    if needless || job.canceled || !tries_left || due_at >= job.expires_at {
+        return JobAction::End { outcome: best.unwrap_or(Outcome::silent(job.channel)) };
     }
     JobAction::Wait { due_at, reason, best, used_up: UsedUp::Yes }
 }
@@ -309,3 +342,6 @@ fn best_of(one: Option<Outcome>, other: Option<Outcome>) -> Option<Outcome> {
         (one, other) => one.or(other),
     }
 }
+
+#[cfg(test)]
+mod tests;
