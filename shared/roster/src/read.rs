@@ -1,0 +1,127 @@
+//! Reading a whole delivery: which files, in which order, and what holds between them.
+
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+
+use chrono::NaiveDate;
+
+use crate::contacts;
+use crate::error::RosterError;
+use crate::manifest;
+use crate::orgs::{self, Orgs};
+use crate::phone::PhoneReader;
+use crate::problem::{Problem, ProblemKind, ProblemLog};
+use crate::roles::{self, RolesOfUser, enrolments};
+use crate::roster::{Roster, Student};
+use crate::source::Source;
+use crate::user_roles::RoleSource;
+use crate::users::{self, Context, UsersRead};
+use crate::vocabulary::{FileMode, OneRosterVersion, ROLES};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Whose numbers are written without a country code: an ISO 3166 code such as `US`.
+    pub default_region: String,
+    /// The district's local date, which decides whether a 1.2 role with dates is current. `None`
+    /// takes every role as current.
+    pub today: Option<NaiveDate>,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { default_region: "US".to_owned(), today: None }
+    }
+}
+
+/// Reads a OneRoster 1.1 or 1.2 CSV delivery: a folder, or a zip with the files in its root.
+///
+/// Rows stream through; what is kept is what comes back. It is blocking work: call it off the async
+/// threads.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<Roster, RosterError> {
+    let phones = PhoneReader::new(&options.default_region)?;
+    let mut source = Source::open(path)?;
+    let mut log = ProblemLog::default();
+    let manifest = manifest::read(&mut source, &mut log)?;
+    let mut files = Vec::new();
+
+    let mut orgs = Orgs::absent();
+    if manifest.orgs != FileMode::Absent {
+        let (read, file) = orgs::read(&mut source, manifest.orgs, &mut log)?;
+        orgs = read;
+        files.push(file);
+    }
+    // Before the users, whose rows say nothing of their roles in 1.2.
+    let mut by_user = HashMap::new();
+    if manifest.roles != FileMode::Absent {
+        let (read, file) = roles::read(&mut source, manifest.roles, &orgs, options.today, &mut log)?;
+        by_user = read;
+        files.push(file);
+    }
+    let mut users = UsersRead::default();
+    if manifest.users != FileMode::Absent {
+        let roles = match manifest.version {
+            OneRosterVersion::V1_1 => RoleSource::Row,
+            OneRosterVersion::V1_2 => RoleSource::File { by_user: &by_user, mode: manifest.roles },
+        };
+        let context = Context { orgs: &orgs, roles, phones: &phones };
+        let (read, file) = users::read(&mut source, manifest.users, &context, &mut log)?;
+        users = read;
+        files.push(file);
+    }
+    let elsewhere = enrolments_of_others(&by_user, &users, manifest.users, &mut log);
+    users.students.extend(elsewhere);
+
+    let contacts = contacts::link(
+        &users.claims,
+        &contacts::Users {
+            mode: manifest.users,
+            source_ids: users.people.iter().map(|person| person.source_id.as_str()).collect(),
+            sides: &users.sides,
+            left_out: &users.left_out,
+        },
+        &mut log,
+    );
+    let (problems, counts) = log.finish();
+    Ok(Roster {
+        version: manifest.version,
+        files,
+        schools: orgs.schools,
+        people: users.people,
+        students: users.students,
+        contacts,
+        devices: users.devices,
+        problems,
+        counts,
+    })
+}
+
+/// The roles of users that users.csv does not have. Where it is complete they are dangling; else their
+/// enrolments stand, for people of an earlier delivery.
+fn enrolments_of_others(
+    by_user: &HashMap<String, RolesOfUser>,
+    users: &UsersRead,
+    mode: FileMode,
+    log: &mut ProblemLog,
+) -> Vec<Student> {
+    let known: HashSet<&str> = users.people.iter().map(|person| person.source_id.as_str()).collect();
+    let mut others: Vec<_> = by_user
+        .iter()
+        .filter(|(id, _)| !known.contains(id.as_str()) && !users.left_out.contains(*id))
+        .collect();
+    others.sort_by_key(|(_, roles)| roles.line);
+    let mut students = Vec::new();
+    for (id, roles) in others {
+        if mode == FileMode::Bulk {
+            log.add(Problem {
+                file: ROLES,
+                line: roles.line,
+                column: Some("userSourcedId"),
+                kind: ProblemKind::Error,
+                what: "names no row of users.csv: correct it; this user's roles were left out".to_owned(),
+            });
+        } else {
+            students.extend(enrolments(id, &roles.stated, None));
+        }
+    }
+    students
+}
