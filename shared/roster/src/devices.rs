@@ -1,9 +1,9 @@
 //! The devices of one user row: its `sms`, `phone` and `email`, and its portal inbox.
 
 use tocsin_domain::Channel;
+use tocsin_domain::address::Email;
 
-use crate::email;
-use crate::phone::{Phone, PhoneReader, split_field};
+use crate::phone::{Number, PhoneReader, split_field};
 use crate::problem::ProblemLog;
 use crate::roster::Device;
 use crate::table::{Column, Row};
@@ -61,18 +61,18 @@ pub(crate) fn devices_of(
     let phones = numbers(row, columns.phone, reader, log);
     let mobiles = numbers(row, columns.sms, reader, log);
     for phone in &phones {
-        found.add(Channel::Voice, &phone.number, phone.extension.as_deref());
+        found.add(Channel::Voice, phone.phone.as_str(), phone.extension.as_deref());
     }
     // A mobile is also called where `phone` names nothing else that could be. The same number in both
     // columns is one voice device, `phone`'s, which may have an extension.
     if phones.is_empty() {
         for mobile in &mobiles {
-            found.add(Channel::Voice, &mobile.number, mobile.extension.as_deref());
+            found.add(Channel::Voice, mobile.phone.as_str(), mobile.extension.as_deref());
         }
     }
     for mobile in &mobiles {
         match mobile.extension {
-            None => found.add(Channel::Sms, &mobile.number, None),
+            None => found.add(Channel::Sms, mobile.phone.as_str(), None),
             Some(_) => {
                 let what =
                     "has an extension, which no text reaches: put it under phone; no text device was made";
@@ -81,11 +81,12 @@ pub(crate) fn devices_of(
         }
     }
     if let Some(text) = row.text(columns.email, log) {
-        match email::normalise(text) {
-            Some(address) => found.add(Channel::Email, &address, None),
-            None => {
-                let what = "is not one email address: correct it; the device was left out";
-                row.error(log, Some(columns.email.name), what.to_owned());
+        match Email::parse(text) {
+            Ok(address) => found.add(Channel::Email, address.as_str(), None),
+            // The fault says what an address needs and does not repeat the text.
+            Err(fault) => {
+                let what = format!("{fault}: correct it; the device was left out");
+                row.error(log, Some(columns.email.name), what);
             }
         }
     }
@@ -95,7 +96,7 @@ pub(crate) fn devices_of(
     found.devices
 }
 
-fn numbers(row: Row<'_>, column: Column, reader: &PhoneReader, log: &mut ProblemLog) -> Vec<Phone> {
+fn numbers(row: Row<'_>, column: Column, reader: &PhoneReader, log: &mut ProblemLog) -> Vec<Number> {
     let mut parts = split_field(row.text(column, log).unwrap_or_default());
     if parts.len() > MAX_NUMBERS_PER_FIELD {
         parts.truncate(MAX_NUMBERS_PER_FIELD);

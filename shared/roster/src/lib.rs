@@ -8,7 +8,6 @@
 
 mod contacts;
 mod devices;
-mod email;
 mod error;
 mod locale;
 mod manifest;

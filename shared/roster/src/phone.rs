@@ -1,15 +1,14 @@
 //! Phone numbers: free text without a country code in, E.164 out (wire.md F).
 
 use phonenumber::{Mode, country, metadata};
+use tocsin_domain::address::Phone;
 
 use crate::error::RosterError;
 
 const MAX_EXTENSION_DIGITS: usize = 8;
 
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Phone {
-    /// E.164: a plus and at most 15 digits.
-    pub number: String,
+pub(crate) struct Number {
+    pub phone: Phone,
     /// Digits to dial once the call is answered.
     pub extension: Option<String>,
 }
@@ -32,7 +31,7 @@ impl PhoneReader {
     }
 
     /// One number, or `None` where it is not one that can be called.
-    pub(crate) fn read(&self, text: &str) -> Option<Phone> {
+    pub(crate) fn read(&self, text: &str) -> Option<Number> {
         let (number, extension) = split_extension(text);
         // The library would read letters as a vanity number, and a note behind it as more digits.
         if number.chars().any(char::is_alphabetic) {
@@ -45,7 +44,8 @@ impl PhoneReader {
             None => phonenumber::parse(Some(self.region), number),
         };
         let parsed = parsed.ok().filter(phonenumber::is_valid)?;
-        Some(Phone { number: parsed.format().mode(Mode::E164).to_string(), extension })
+        let phone = Phone::parse(&parsed.format().mode(Mode::E164).to_string()).ok()?;
+        Some(Number { phone, extension })
     }
 
     /// The number with a plus, if it is written with its country code.
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     fn read(region: &str, text: &str) -> Option<(String, Option<String>)> {
-        PhoneReader::new(region).unwrap().read(text).map(|phone| (phone.number, phone.extension))
+        PhoneReader::new(region).unwrap().read(text).map(|number| (number.phone.into(), number.extension))
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub struct Roster {
     /// missing from the file are gone (bulk) or unchanged (delta, absent).
     pub files: Vec<FileRead>,
     pub schools: Vec<School>,
+    /// Those without any device are among them: a campaign has a row for each (requirement 189).
     pub people: Vec<Person>,
     pub students: Vec<Student>,
     pub contacts: Vec<ContactOf>,
@@ -69,7 +70,8 @@ pub struct Person {
     /// `None` where the delivery does not say: a role word that was refused, or a change of users
     /// without one of roles. A role already stored then stands.
     pub role: Option<Role>,
-    /// A BCP 47 tag in its usual case: `es`, `zh-Hant`.
+    /// A BCP 47 tag in its usual case (`es`, `zh-Hant`), by which delivery can be limited to those who
+    /// speak it (requirement 185).
     pub language: Option<String>,
     /// An IANA zone.
     pub time_zone: Option<String>,
@@ -104,7 +106,8 @@ pub struct Student {
     pub active: bool,
 }
 
-/// A person is a contact of a student, whichever of their two rows said so.
+/// A person is a contact of a student, whichever of their two rows said so. A guardian of two children
+/// has two rows, as a message for each student needs them (requirement 184).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ContactOf {
     pub student_source_id: String,

@@ -25,7 +25,7 @@ pub use faults::Fault;
 
 #[derive(Debug, Clone, Copy)]
 pub struct SampleOptions<'a> {
-    /// Exactly so many; guardians and staff come on top, about 1.2 people a student.
+    /// Exactly so many; guardians and staff come on top, about 1.1 people a student.
     pub students: usize,
     pub seed: u64,
     pub version: OneRosterVersion,

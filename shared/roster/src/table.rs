@@ -94,8 +94,9 @@ impl<R: BufRead> Table<R> {
             let extension = name.starts_with("metadata.") || name.starts_with("ext_") || name.is_empty();
             if !extension && !known(layout.required) && !known(layout.optional) {
                 let name: String = name.chars().take(40).collect();
-                let what =
-                    format!("column {name:?} is not one of OneRoster's and was ignored: check its spelling");
+                let what = format!(
+                    "column {name:?} is not one of this version of OneRoster and was ignored: check its spelling"
+                );
                 log.add(Problem {
                     file,
                     line: self.header_line,

@@ -61,7 +61,7 @@ mod tests {
         for _ in 0..2 * AREA_CODES.len() {
             let number = numbers.next();
             assert_eq!(&number[3..6], "555");
-            assert_eq!(reader.read(&number).map(|phone| phone.number), Some(format!("+1{number}")));
+            assert_eq!(reader.read(&number).map(|read| read.phone.into()), Some(format!("+1{number}")));
             assert!(seen.insert(number));
         }
     }

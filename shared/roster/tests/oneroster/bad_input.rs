@@ -2,18 +2,20 @@
 
 use crate::delivery::*;
 
+type List = &'static [&'static str];
+
 /// What a fault is expected to cost, beyond the problem itself.
 struct Expected {
     place: &'static str,
-    people: &'static [&'static str],
-    devices_of_x: &'static [&'static str],
-    contacts: &'static [&'static str],
+    people: List,
+    devices_of_x: List,
+    contacts: List,
 }
 
-const WITH_X: &[&str] = &["stu", "par", "x"];
-const WITHOUT_X: &[&str] = &["stu", "par"];
-const ONE: &[&str] = &["stu par parent"];
-const BOTH: &[&str] = &["stu par parent", "stu x parent"];
+const WITH_X: List = &["stu", "par", "x"];
+const WITHOUT_X: List = &["stu", "par"];
+const ONE: List = &["stu par parent"];
+const BOTH: List = &["stu par parent", "stu x parent"];
 
 fn check(row: &str, delivery: &Delivery, expected: &Expected) {
     let roster = delivery.read();
@@ -103,7 +105,7 @@ fn one_bad_row_does_not_keep_the_next_from_being_read() {
 #[test]
 fn role_and_school_columns_of_1_1_are_checked() {
     #[rustfmt::skip]
-    let table: &[(&str, &[&str], &[&str], &[&str])] = &[
+    let table: &[(&str, List, List, List)] = &[
         // row, problems, people, enrolments
         ("x,,,true,s1,pupil,x,X,Y,,,,,,,", &["users.csv:4 role error"], WITH_X, &["stu s1 active"]),
         ("x,,,true,s1,,x,X,Y,,,,,,,", &["users.csv:4 role error"], WITH_X, &["stu s1 active"]),
@@ -127,7 +129,7 @@ fn role_and_school_columns_of_1_1_are_checked() {
 fn rows_of_roles_csv_are_checked() {
     let x = "x,,,true,x,X,Y,,,,,,,\n";
     #[rustfmt::skip]
-    let table: &[(&str, &str, &[&str], &[&str])] = &[
+    let table: &[(&str, &str, List, List)] = &[
         // users, roles, problems, enrolments
         (x, "r3,,,x,primary,pupil,,,s1", &["roles.csv:4 role error"], &["stu s1 active"]),
         (x, "r3,,,x,primary,,,,s1", &["roles.csv:4 role error"], &["stu s1 active"]),

@@ -1,5 +1,7 @@
 //! OneRoster deliveries in, directory rows and problems out.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+
 mod bad_input;
 mod delivery;
 mod good_input;
