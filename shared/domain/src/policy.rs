@@ -89,3 +89,53 @@ pub fn requeue_after(lane: Lane, generation: i32) -> Duration {
 pub fn contact_until(expires_at: DateTime<Utc>) -> DateTime<Utc> {
     expires_at
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_given_longer_with_each_release_but_for_emergencies() {
+        let cases = [
+            (Lane::Emergency, 1, 3),
+            (Lane::Emergency, 9, 3),
+            (Lane::Priority, 1, 60),
+            (Lane::General, 0, 60),
+            (Lane::General, 2, 120),
+            (Lane::General, 7, 3840),
+            (Lane::General, i32::MAX, 3840),
+            (Lane::General, i32::MIN, 60),
+        ];
+        for (lane, generation, seconds) in cases {
+            assert_eq!(requeue_after(lane, generation), Duration::from_secs(seconds), "{lane} {generation}");
+        }
+    }
+
+    #[test]
+    fn machines_redial_only_where_the_policy_says_so() {
+        let quiet = RedialPolicy::default_for(Lane::General);
+        let machines = RedialPolicy { machines: true, ..quiet.clone() };
+        assert!(!quiet.redials(Outcome::AnsweringMachine));
+        assert!(machines.redials(Outcome::AnsweringMachine));
+        for outcome in Outcome::all().filter(|outcome| *outcome != Outcome::AnsweringMachine) {
+            assert_eq!(quiet.redials(outcome), machines.redials(outcome), "{outcome}");
+        }
+    }
+
+    #[test]
+    fn emergencies_wait_less_and_are_tried_more_often() {
+        for lane in [Lane::Priority, Lane::General] {
+            let (emergency, other) =
+                (RedialPolicy::default_for(Lane::Emergency), RedialPolicy::default_for(lane));
+            assert!(emergency.attempts_max > other.attempts_max && emergency.wait() < other.wait());
+            assert!(doubt_period(Lane::Emergency) < doubt_period(lane));
+        }
+    }
+
+    #[test]
+    fn a_redial_policy_is_read_without_strangers() {
+        let read: RedialPolicy = serde_json::from_str(r#"{"attempts_max":2,"wait_seconds":90}"#).unwrap();
+        assert_eq!(read, RedialPolicy { attempts_max: 2, wait_seconds: 90, machines: false });
+        assert!(serde_json::from_str::<RedialPolicy>(r#"{"attempts_max":2,"wait_minutes":1}"#).is_err());
+    }
+}

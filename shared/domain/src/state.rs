@@ -132,3 +132,41 @@ numbered! {
         NoAccount = 9 => "no_account",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Channel, Lane};
+
+    macro_rules! assert_names_and_numbers {
+        ($($name:ident),*) => {$(
+            for state in $name::ALL.iter().copied() {
+                assert_eq!($name::from_number(state.number()), Some(state));
+                assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+                assert_eq!(state.to_string(), state.as_str());
+            }
+            assert_eq!($name::from_number(0), None);
+            assert_eq!($name::from_number(99), None);
+        )*};
+    }
+
+    #[test]
+    fn numbers_and_names_are_read_back() {
+        assert_names_and_numbers!(CampaignState, JobState, AttemptState, WaitReason, Channel, Lane);
+        for channel in Channel::ALL {
+            assert_eq!(channel.as_str().parse(), Ok(channel));
+        }
+        for lane in Lane::ALL {
+            assert_eq!(lane.as_str().parse(), Ok(lane));
+        }
+        assert!("fax".parse::<Channel>().is_err() && "urgent".parse::<Lane>().is_err());
+    }
+
+    #[test]
+    fn jobs_are_claimed_only_while_sending_and_never_at_the_end() {
+        for state in CampaignState::ALL {
+            assert_eq!(state.may_claim(), *state == CampaignState::Sending);
+            assert!(!(state.may_claim() && state.is_final()));
+        }
+    }
+}
