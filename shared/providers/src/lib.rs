@@ -1,1 +1,26 @@
-//! tocsin-providers
+//! How Tocsin speaks to the vendors that call, text and mail: one trait, one folder per vendor.
+//!
+//! An adapter turns a [`SendRequest`] into the vendor's HTTP request and the vendor's answers and
+//! callbacks into our words. It knows neither the worker nor the store, keeps no state between
+//! requests and never retries: whether to ask again is decided once, in `domain`.
+
+pub mod account;
+pub mod callback;
+pub mod error;
+pub mod http;
+mod keys;
+pub mod mailgun;
+pub mod provider;
+pub mod registry;
+pub mod token;
+pub mod twilio;
+
+pub use account::{AccountSettings, ProviderKind, Secret};
+pub use callback::{CallbackReport, ParseError, RawRequest, VerifyError, VerifyFault};
+pub use error::ProvidersError;
+pub use http::http_client;
+pub use provider::{
+    Answer, Capabilities, LookUpAnswer, LookUpQuery, Provider, RecallAnswer, RefusalClass, SendRequest,
+};
+pub use registry::Registry;
+pub use token::{TokenError, TokenKeys, callback_url, token_of_url};

@@ -1,0 +1,84 @@
+//! Where a Mailgun domain is reached and how requests to it are authenticated (wire B.1).
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Url};
+
+use super::signature::SignatureKeys;
+use crate::http::{self, NoReply, Reply};
+use crate::{AccountSettings, ProvidersError};
+
+/// Mailgun takes simple messages form-encoded; only attachments need multipart.
+const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+
+pub(super) struct MailgunAccount {
+    client: Client,
+    authorization: HeaderValue,
+    messages_url: Url,
+    events_url: Url,
+    pub(super) keys: SignatureKeys,
+    pub(super) sender: String,
+}
+
+impl fmt::Debug for MailgunAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MailgunAccount").finish_non_exhaustive()
+    }
+}
+
+impl MailgunAccount {
+    pub(super) fn new(settings: &AccountSettings, client: Client) -> Result<Self, ProvidersError> {
+        let base = settings.checked_base_url()?;
+        let domain = settings.domain.as_deref().unwrap_or_default();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        if domain.is_empty() || domain.contains("..") || !domain.chars().all(plain) {
+            return Err(settings.fault("domain", "must be the sending domain's name"));
+        }
+        if !settings.sender.contains('@') || settings.sender.contains(['\r', '\n']) {
+            return Err(settings.fault("sender", "must be an email address"));
+        }
+        if settings.signing_keys.is_empty() {
+            return Err(
+                settings.fault("signing_keys", "needs the webhook signing key: it is not the API key")
+            );
+        }
+        let base = base.as_str().trim_end_matches('/');
+        let url = |what: &str| {
+            Url::parse(&format!("{base}/v3/{domain}/{what}"))
+                .map_err(|_| settings.fault("base_url", "is not a URL"))
+        };
+        let (messages_url, events_url) = (url("messages")?, url("events")?);
+        let credentials = STANDARD.encode(format!("{}:{}", settings.user, settings.secret.reveal()));
+        let mut authorization = HeaderValue::try_from(format!("Basic {credentials}"))
+            .map_err(|_| settings.fault("secret", "does not fit a header"))?;
+        authorization.set_sensitive(true);
+        let keys = SignatureKeys::new(&settings.signing_keys);
+        let sender = settings.sender.clone();
+        Ok(Self { client, authorization, messages_url, events_url, keys, sender })
+    }
+
+    pub(super) async fn post_message(&self, form: String, deadline: Duration) -> Result<Reply, NoReply> {
+        let request = self
+            .client
+            .post(self.messages_url.clone())
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(CONTENT_TYPE, FORM)
+            .body(form);
+        http::exchange(request, deadline).await
+    }
+
+    pub(super) async fn get_events(
+        &self,
+        query: &[(&str, &str)],
+        deadline: Duration,
+    ) -> Result<Reply, NoReply> {
+        let mut url = self.events_url.clone();
+        url.query_pairs_mut().extend_pairs(query);
+        let request = self.client.get(url).header(AUTHORIZATION, self.authorization.clone());
+        http::exchange(request, deadline).await
+    }
+}

@@ -1,0 +1,207 @@
+//! Sending a mail: `POST /v3/{domain}/messages`, and what its answer means (wire B.1).
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use tocsin_domain::Outcome;
+
+use super::TOKEN_VARIABLE;
+use super::account::MailgunAccount;
+use crate::http::{Body, NoReply, Reply};
+use crate::{Answer, RefusalClass, SendRequest, token_of_url};
+
+/// The delivery window Mailgun lets us ask for.
+const DELIVER_WITHIN_MINUTES: std::ops::RangeInclusive<u64> = 5..=24 * 60;
+
+pub(super) async fn send(account: &MailgunAccount, request: &SendRequest) -> Answer {
+    answer(account.post_message(form(&account.sender, request), request.deadline).await)
+}
+
+fn form(sender: &str, request: &SendRequest) -> String {
+    let minutes = request.valid_for.as_secs() / 60;
+    let minutes = minutes.clamp(*DELIVER_WITHIN_MINUTES.start(), *DELIVER_WITHIN_MINUTES.end());
+    let capacity = 2 * request.body.len() + 320;
+    let mut form = form_urlencoded::Serializer::new(String::with_capacity(capacity));
+    form.append_pair("from", sender).append_pair("to", &request.to);
+    if let Some(subject) = &request.subject {
+        // A line break in a header would start another one.
+        form.append_pair("subject", &subject.replace(['\r', '\n'], " "));
+    }
+    form.append_pair("text", &request.body)
+        .append_pair("o:deliver-within", &format!("{}h{}m", minutes / 60, minutes % 60))
+        .append_pair(&format!("v:{TOKEN_VARIABLE}"), token_of_url(&request.callback_url));
+    form.finish()
+}
+
+fn answer(reply: Result<Reply, NoReply>) -> Answer {
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(no_reply) => return no_reply.into_answer(),
+    };
+    let status = reply.status.as_u16();
+    let refused =
+        |class, outcome| Answer::Refused { outcome, provider_code: Some(format!("HTTP {status}")), class };
+    match status {
+        200..300 => accepted(&reply),
+        429 => {
+            Answer::Throttled { provider_code: Some("HTTP 429".to_owned()), retry_after: retry_after(&reply) }
+        }
+        408 | 500.. => Answer::Lost { why: format!("HTTP {status}") },
+        400 => refused(RefusalClass::Permanent, fault(&reply)),
+        // Wrong key, not allowed, unpaid, no such domain, or not the API at all.
+        300..=399 | 401..=404 | 407 => refused(RefusalClass::Configuration, Outcome::ProviderRejected),
+        _ => refused(RefusalClass::Permanent, Outcome::ProviderRejected),
+    }
+}
+
+#[derive(Deserialize)]
+struct Queued {
+    id: String,
+}
+
+fn accepted(reply: &Reply) -> Answer {
+    if matches!(reply.body, Body::Broken) {
+        return Answer::Accepted { provider_id: None, outcome: None };
+    }
+    match serde_json::from_slice::<Queued>(reply.bytes()) {
+        Ok(queued) => Answer::Accepted { provider_id: Some(bare_id(&queued.id)), outcome: None },
+        Err(_) => Answer::Lost { why: "an answer that is not Mailgun's".to_owned() },
+    }
+}
+
+/// The answer has the id in angle brackets, events have it without.
+fn bare_id(id: &str) -> String {
+    id.trim_start_matches('<').trim_end_matches('>').to_owned()
+}
+
+/// A 400 names the parameter that it does not like. It may quote the address: it is not kept.
+fn fault(reply: &Reply) -> Outcome {
+    let text = String::from_utf8_lossy(reply.bytes());
+    let about_to = text.contains("'to' parameter") || text.contains("to parameter");
+    if about_to { Outcome::InvalidAddress } else { Outcome::ProviderRejected }
+}
+
+/// A header says it in seconds or as an instant; else the message's text may say so in words.
+fn retry_after(reply: &Reply) -> Option<Duration> {
+    reply.retry_after().or_else(|| until_reset(reply)).or_else(|| seconds_in_words(reply.bytes()))
+}
+
+/// The instant counts from the answer's own date, so that our clock does not matter.
+fn until_reset(reply: &Reply) -> Option<Duration> {
+    let reset: i64 = reply.header("x-ratelimit-reset")?.trim().parse().ok()?;
+    let answered = chrono::DateTime::parse_from_rfc2822(reply.header("date")?).ok()?;
+    u64::try_from(reset - answered.timestamp()).ok().map(Duration::from_secs)
+}
+
+/// `…, try again after 30 seconds`
+fn seconds_in_words(body: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(body).ok()?;
+    let rest = text.split_once("try again after ")?.1;
+    let (number, unit) = rest.split_once(' ')?;
+    if !unit.starts_with("second") {
+        return None;
+    }
+    number.parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::StatusCode;
+    use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+    use tocsin_domain::{AttemptKey, CampaignId, JobKey};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::twilio::form::Form;
+
+    fn reply(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Reply {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let status = StatusCode::from_u16(status).unwrap();
+        Reply { status, headers, body: Body::Whole(body.as_bytes().to_vec()) }
+    }
+
+    #[test]
+    fn the_form_carries_the_token_and_no_header_of_the_authors() {
+        let request = SendRequest {
+            attempt: AttemptKey { job: JobKey { campaign: CampaignId(Uuid::nil()), job: 1 }, number: 1 },
+            to: "ann@example.org".into(),
+            extension: None,
+            language: None,
+            subject: Some("Snow\r\nBcc: all@example.org".into()),
+            body: "No school & no bus".into(),
+            callback_url: "https://bell.example/callbacks/mail/tok".into(),
+            valid_for: Duration::from_secs(5400),
+            deadline: Duration::from_secs(5),
+        };
+        let text = form("office@example.org", &request);
+        let form = Form::parse(text.as_bytes());
+        assert_eq!(form.get("from"), Some("office@example.org"));
+        assert_eq!(form.get("to"), Some("ann@example.org"));
+        assert_eq!(form.get("subject"), Some("Snow  Bcc: all@example.org"));
+        assert_eq!(form.get("text"), Some("No school & no bus"));
+        assert_eq!(form.get("o:deliver-within"), Some("1h30m"));
+        assert_eq!(form.get("v:tocsin-token"), Some("tok"));
+    }
+
+    #[test]
+    fn an_accepted_mail_has_its_id_without_brackets() {
+        let accepted =
+            answer(Ok(reply(200, &[], r#"{"id":"<1.2@m.example>","message":"Queued. Thank you."}"#)));
+        assert_eq!(accepted, Answer::Accepted { provider_id: Some("1.2@m.example".into()), outcome: None });
+        let broken = Reply { body: Body::Broken, ..reply(200, &[], "") };
+        assert_eq!(answer(Ok(broken)), Answer::Accepted { provider_id: None, outcome: None });
+        assert!(matches!(answer(Ok(reply(200, &[], "<html>"))), Answer::Lost { .. }));
+    }
+
+    #[test]
+    fn every_status_has_its_class() {
+        use RefusalClass::{Configuration, Permanent};
+        let bad_to = r#"{"message":"'to' parameter is not a valid address. please check documentation"}"#;
+        let table = [
+            (400, bad_to, Permanent, Outcome::InvalidAddress),
+            (400, r#"{"message":"from parameter is missing"}"#, Permanent, Outcome::ProviderRejected),
+            (401, "Forbidden", Configuration, Outcome::ProviderRejected),
+            (402, "", Configuration, Outcome::ProviderRejected),
+            (403, "", Configuration, Outcome::ProviderRejected),
+            (404, "", Configuration, Outcome::ProviderRejected),
+            (301, "", Configuration, Outcome::ProviderRejected),
+            (413, "", Permanent, Outcome::ProviderRejected),
+        ];
+        for (status, body, class, outcome) in table {
+            let provider_code = Some(format!("HTTP {status}"));
+            assert_eq!(
+                answer(Ok(reply(status, &[], body))),
+                Answer::Refused { outcome, provider_code, class }
+            );
+        }
+        for status in [408, 500, 502, 503] {
+            assert!(matches!(answer(Ok(reply(status, &[], ""))), Answer::Lost { .. }), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_limit_tells_how_long_to_wait_in_three_ways() {
+        let words = r#"{"message":"Domain x is not allowed to send: request limit exceeded, try again after 30 seconds"}"#;
+        let date = r#"{"message":"limit exceeded, try again after Tue, 15 Nov 2022 08:12:31 GMT"}"#;
+        const DATE: (&str, &str) = ("date", "Tue, 15 Nov 2022 08:12:11 GMT");
+        type Headers = &'static [(&'static str, &'static str)];
+        let table: [(Headers, &str, Option<u64>); 5] = [
+            (&[("retry-after", "7")], words, Some(7)),
+            (&[("x-ratelimit-reset", "1668499951"), DATE], "", Some(20)),
+            (&[("x-ratelimit-reset", "1668499900"), DATE], "", None),
+            (&[], words, Some(30)),
+            (&[], date, None),
+        ];
+        for (headers, body, seconds) in table {
+            let expected = seconds.map(Duration::from_secs);
+            let answer = answer(Ok(reply(429, headers, body)));
+            assert!(
+                matches!(&answer, Answer::Throttled { retry_after, .. } if *retry_after == expected),
+                "{answer:?}, expected {expected:?}"
+            );
+        }
+    }
+}

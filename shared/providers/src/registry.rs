@@ -1,0 +1,151 @@
+//! The configured accounts by name, each behind its adapter.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tocsin_domain::Channel;
+
+use crate::account::{AccountSettings, ProviderKind};
+use crate::mailgun::MailgunEmail;
+use crate::twilio::{TwilioSms, TwilioVoice};
+use crate::{Provider, ProvidersError, http_client};
+
+/// Built once at start; all accounts share one HTTP client.
+#[derive(Debug, Default)]
+pub struct Registry {
+    providers: HashMap<String, Arc<dyn Provider>>,
+}
+
+impl Registry {
+    /// Fails on the first account with a fault, naming account and key.
+    pub fn build(accounts: Vec<AccountSettings>) -> Result<Self, ProvidersError> {
+        let client = http_client()?;
+        let mut providers: HashMap<String, Arc<dyn Provider>> = HashMap::with_capacity(accounts.len());
+        for account in accounts {
+            let provider = adapter(&account, client.clone())?;
+            if providers.insert(account.name.clone(), provider).is_some() {
+                return Err(ProvidersError::DuplicateAccount(account.name));
+            }
+        }
+        Ok(Self { providers })
+    }
+
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
+        self.providers.get(name).cloned()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.providers.keys().map(String::as_str)
+    }
+}
+
+fn adapter(account: &AccountSettings, client: reqwest::Client) -> Result<Arc<dyn Provider>, ProvidersError> {
+    match (account.kind, account.channel) {
+        (ProviderKind::Twilio, Channel::Voice) => Ok(Arc::new(TwilioVoice::new(account, client)?)),
+        (ProviderKind::Twilio, Channel::Sms) => Ok(Arc::new(TwilioSms::new(account, client)?)),
+        (ProviderKind::Mailgun, Channel::Email) => Ok(Arc::new(MailgunEmail::new(account, client)?)),
+        (ProviderKind::Twilio, Channel::Email | Channel::Inbox) => {
+            Err(account.fault("channel", "twilio serves voice and sms"))
+        }
+        (ProviderKind::Mailgun, Channel::Voice | Channel::Sms | Channel::Inbox) => {
+            Err(account.fault("channel", "mailgun serves email"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Secret;
+
+    fn sms() -> AccountSettings {
+        AccountSettings {
+            name: "sms-1".into(),
+            channel: Channel::Sms,
+            kind: ProviderKind::Twilio,
+            base_url: "https://api.twilio.com".into(),
+            user: "AC00000000000000000000000000000001".into(),
+            secret: Secret::new("hush"),
+            signing_keys: vec![],
+            sender: "+15005550006".into(),
+            domain: None,
+        }
+    }
+
+    fn email() -> AccountSettings {
+        AccountSettings {
+            name: "mail-1".into(),
+            channel: Channel::Email,
+            kind: ProviderKind::Mailgun,
+            base_url: "https://api.mailgun.net".into(),
+            user: "api".into(),
+            signing_keys: vec![Secret::new("signing")],
+            sender: "School <office@mail.example.org>".into(),
+            domain: Some("mail.example.org".into()),
+            ..sms()
+        }
+    }
+
+    #[test]
+    fn accounts_are_found_by_name() {
+        let registry = Registry::build(vec![sms(), email()]).unwrap();
+        assert_eq!(registry.get("sms-1").unwrap().name(), "twilio-sms");
+        assert_eq!(registry.get("mail-1").unwrap().name(), "mailgun");
+        assert!(registry.get("other").is_none());
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_only() {
+        for (base_url, allowed) in [
+            ("http://127.0.0.1:9000", true),
+            ("http://localhost:9000", true),
+            ("http://[::1]:9000", true),
+            ("http://10.0.0.7", false),
+            ("http://localhost.example.org", false),
+            ("ftp://127.0.0.1", false),
+        ] {
+            let account = AccountSettings { base_url: base_url.into(), ..sms() };
+            assert_eq!(Registry::build(vec![account]).is_ok(), allowed, "{base_url}");
+        }
+    }
+
+    #[test]
+    fn a_fault_names_account_and_key_and_no_secret() {
+        let table: Vec<(AccountSettings, &str)> = vec![
+            (AccountSettings { name: "a/b".into(), ..sms() }, "name"),
+            (AccountSettings { sender: " ".into(), ..sms() }, "sender"),
+            (AccountSettings { sender: "5005550006".into(), ..sms() }, "sender"),
+            (AccountSettings { user: "SK1".into(), ..sms() }, "user"),
+            (AccountSettings { secret: Secret::new(""), ..sms() }, "secret"),
+            (AccountSettings { base_url: "twilio".into(), ..sms() }, "base_url"),
+            (AccountSettings { base_url: "https://u:hush@api.twilio.com".into(), ..sms() }, "base_url"),
+            (AccountSettings { channel: Channel::Email, ..sms() }, "channel"),
+            (AccountSettings { channel: Channel::Sms, ..email() }, "channel"),
+            (AccountSettings { domain: None, ..email() }, "domain"),
+            (AccountSettings { domain: Some("a/../b".into()), ..email() }, "domain"),
+            (AccountSettings { sender: "office".into(), ..email() }, "sender"),
+            (AccountSettings { signing_keys: vec![], ..email() }, "signing_keys"),
+            (AccountSettings { signing_keys: vec![Secret::new("")], ..email() }, "signing_keys"),
+        ];
+        for (account, key) in table {
+            let name = account.name.clone();
+            let text = Registry::build(vec![account]).unwrap_err().to_string();
+            assert!(text.contains(&format!("{name:?}: {key}: ")), "{text}");
+            assert!(!text.contains("hush"), "{text}");
+        }
+    }
+
+    #[test]
+    fn two_accounts_of_one_name_are_refused() {
+        assert!(matches!(
+            Registry::build(vec![sms(), sms()]),
+            Err(ProvidersError::DuplicateAccount(name)) if name == "sms-1"
+        ));
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let shown = format!("{:?} {:?}", sms(), Registry::build(vec![sms(), email()]).unwrap());
+        assert!(!shown.contains("hush") && !shown.contains("signing\""), "{shown}");
+    }
+}

@@ -1,0 +1,69 @@
+//! A call's progress callbacks (wire A.3).
+
+use super::status;
+use crate::twilio::form::Form;
+use crate::twilio::resource::parse_rfc2822;
+use crate::{CallbackReport, ParseError, RawRequest};
+
+pub(super) fn parse(raw: &RawRequest) -> Result<Vec<CallbackReport>, ParseError> {
+    let form = Form::parse(&raw.body);
+    let sid = form.get("CallSid").ok_or(ParseError::Missing("CallSid"))?;
+    let word = form.get("CallStatus").ok_or(ParseError::Missing("CallStatus"))?;
+    let sip = form.get("SipResponseCode");
+    let provider_code = match (word, sip) {
+        // The reason of a failure is only in the SIP code.
+        ("failed", Some(sip)) => format!("failed {sip}"),
+        _ => word.to_owned(),
+    };
+    Ok(vec![CallbackReport {
+        attempt: None,
+        provider_id: Some(sid.to_owned()),
+        outcome: status::outcome(word, form.get("AnsweredBy"), sip),
+        provider_code: Some(provider_code),
+        at: form.get("Timestamp").and_then(parse_rfc2822),
+        sequence: form.get("SequenceNumber").and_then(|text| text.parse().ok()),
+        event_id: raw.header("I-Twilio-Idempotency-Token").map(str::to_owned),
+    }])
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tocsin_domain::Outcome;
+
+    use super::*;
+
+    fn callback(body: &'static str) -> RawRequest {
+        let headers = vec![("i-twilio-idempotency-token".to_owned(), "e-1".to_owned())];
+        RawRequest {
+            method: "POST".into(),
+            url: "https://x/".into(),
+            headers,
+            body: Bytes::from_static(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn a_final_callback_is_read_with_its_time_order_and_reason() {
+        let raw = callback(
+            "CallSid=CA1&CallStatus=failed&SipResponseCode=404&SequenceNumber=2&Unknown=1\
+             &Timestamp=Thu%2C+24+Aug+2023+05%3A01%3A45+%2B0000",
+        );
+        let report = parse(&raw).unwrap().remove(0);
+        assert_eq!(report.outcome, Outcome::NotInService);
+        assert_eq!(report.provider_id.as_deref(), Some("CA1"));
+        assert_eq!(report.provider_code.as_deref(), Some("failed 404"));
+        assert_eq!(report.at.unwrap().to_rfc3339(), "2023-08-24T05:01:45+00:00");
+        assert_eq!((report.sequence, report.event_id.as_deref()), (Some(2), Some("e-1")));
+    }
+
+    #[test]
+    fn an_unknown_word_is_kept_and_an_absent_one_named() {
+        let report =
+            parse(&callback("CallSid=CA1&CallStatus=teleported&SequenceNumber=x")).unwrap().remove(0);
+        assert_eq!((report.outcome, report.sequence), (Outcome::Unknown, None));
+        assert_eq!(report.provider_code.as_deref(), Some("teleported"));
+        assert!(matches!(parse(&callback("CallSid=CA1")), Err(ParseError::Missing("CallStatus"))));
+        assert!(matches!(parse(&callback("")), Err(ParseError::Missing("CallSid"))));
+    }
+}

@@ -1,0 +1,8 @@
+//! The adapters against the simulated vendors, over real HTTP.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test whose stage cannot be set has failed")]
+
+mod answers;
+mod recalls;
+mod reports;
+mod stage;

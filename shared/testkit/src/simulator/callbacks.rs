@@ -1,0 +1,364 @@
+//! Posting the reports: each when it is due, many at a time, again when it was not taken.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::fate::Step;
+use super::ledger::{MessageId, Snapshot};
+use super::scenario::{CallbackEvents, Callbacks};
+use super::{Shared, clock, report};
+
+/// Posts under way at once; more wait for their turn.
+const POSTS_MAX: usize = 256;
+const POST_DEADLINE: Duration = Duration::from_secs(15);
+/// A vendor tries a few times; real ones wait for minutes in between.
+const RETRIES_MAX: u8 = 4;
+const RETRY_WAIT: Duration = Duration::from_millis(250);
+
+/// One step of one message, due to happen and perhaps to be posted.
+#[derive(Debug)]
+pub(super) struct Due {
+    at: Instant,
+    /// Keeps what is due at the same instant in order.
+    order: u64,
+    pub message: MessageId,
+    pub step: Step,
+    /// The vendor's number of this report among its message's.
+    pub sequence: u8,
+    post: bool,
+    tries: u8,
+    early: Option<oneshot::Sender<()>>,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        (self.at, self.order) == (other.at, other.order)
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.order).cmp(&(other.at, other.order))
+    }
+}
+
+/// What came of the reports so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallbackCounts {
+    /// Taken by the receiver.
+    pub taken: u64,
+    /// Refused, or given up.
+    pub failed: u64,
+    /// Posts beyond each report's first.
+    pub retried: u64,
+    /// Kept back by the scenario.
+    pub lost: u64,
+    /// Due later, waiting or on their way.
+    pub pending: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct CallbackQueue {
+    client: reqwest::Client,
+    due: Mutex<BinaryHeap<Reverse<Due>>>,
+    changed: Notify,
+    idle: Notify,
+    pending: AtomicUsize,
+    order: AtomicU64,
+    taken: AtomicU64,
+    failed: AtomicU64,
+    retried: AtomicU64,
+    lost: AtomicU64,
+}
+
+impl CallbackQueue {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            client: tocsin_providers::http_client()?,
+            due: Mutex::default(),
+            changed: Notify::new(),
+            idle: Notify::new(),
+            pending: AtomicUsize::new(0),
+            order: AtomicU64::new(0),
+            taken: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            retried: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn counts(&self) -> CallbackCounts {
+        CallbackCounts {
+            taken: self.taken.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            retried: self.retried.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
+            pending: self.pending.load(Ordering::Acquire) as u64,
+        }
+    }
+
+    pub(super) async fn done(&self) {
+        loop {
+            let idle = self.idle.notified();
+            if self.pending.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Plans all steps of a message accepted now. `answered_in` is the request's latency: reports
+    /// follow the answer, but for the early ones. What is returned resolves when the first report of
+    /// an early message has been posted.
+    pub(super) fn plan(
+        &self,
+        message: &Snapshot,
+        subscribed: fn(Step, &[&str]) -> bool,
+        events: &[&str],
+        behaviour: (&Callbacks, &mut StdRng),
+        answered_in: Duration,
+    ) -> Option<oneshot::Receiver<()>> {
+        let (callbacks, rng) = behaviour;
+        let steps = message.fate.steps(message.channel);
+        let early = rng.random_bool(callbacks.early);
+        let mut at = Instant::now() + if early { Duration::ZERO } else { answered_in };
+        let mut planned: Vec<Due> = Vec::with_capacity(steps.len());
+        let mut sequence = 0;
+        for &step in steps {
+            if !(early && planned.is_empty()) {
+                at += callbacks.delay.draw(rng);
+            }
+            let wanted = match callbacks.events {
+                CallbackEvents::All => true,
+                CallbackEvents::Final => step.is_final() || steps.len() == 1,
+            };
+            let mut due = self.due(message.id, step, at);
+            if wanted && subscribed(step, events) && !message.callback.is_empty() {
+                due.sequence = sequence;
+                due.post = !rng.random_bool(callbacks.lost);
+                self.lost.fetch_add(u64::from(!due.post), Ordering::Relaxed);
+                sequence += 1;
+            }
+            if due.post && rng.random_bool(callbacks.duplicate) {
+                let again = at + callbacks.delay.draw(rng);
+                planned.push(Due { post: true, sequence: due.sequence, ..self.due(message.id, step, again) });
+            }
+            planned.push(due);
+        }
+        if rng.random_bool(callbacks.reorder) {
+            reverse_posts(&mut planned);
+        }
+        let receiver = early.then(|| mark_first(&mut planned)).flatten();
+        self.push(planned);
+        receiver
+    }
+
+    /// Reports at once that a message was canceled.
+    pub(super) fn report_canceled(&self, message: &Snapshot) {
+        let mut due = self.due(message.id, Step::Canceled, Instant::now());
+        due.post = !message.callback.is_empty();
+        // A call that is canceled has reported at most that it was initiated, that it rang and that
+        // it was answered.
+        due.sequence = 3;
+        self.push(vec![due]);
+    }
+
+    fn due(&self, message: MessageId, step: Step, at: Instant) -> Due {
+        let order = self.order.fetch_add(1, Ordering::Relaxed);
+        Due { at, order, message, step, sequence: 0, post: false, tries: 0, early: None }
+    }
+
+    fn push(&self, planned: Vec<Due>) {
+        if planned.is_empty() {
+            return;
+        }
+        self.pending.fetch_add(planned.len(), Ordering::AcqRel);
+        self.lock().extend(planned.into_iter().map(Reverse));
+        self.changed.notify_one();
+    }
+
+    /// The next step if its time has come, else when that will be.
+    fn pop(&self) -> Result<Due, Option<Instant>> {
+        let mut due = self.lock();
+        match due.peek() {
+            Some(Reverse(next)) if next.at > Instant::now() => Err(Some(next.at)),
+            Some(_) => due.pop().map(|Reverse(next)| next).ok_or(None),
+            None => Err(None),
+        }
+    }
+
+    fn finish(&self) {
+        if self.pending.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.idle.notify_waiters();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BinaryHeap<Reverse<Due>>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Gives the posts each other's times, last first. What happens to the message keeps its order: a
+/// step never goes back.
+fn reverse_posts(planned: &mut [Due]) {
+    let mut posts: Vec<&mut Due> = planned.iter_mut().filter(|due| due.post).collect();
+    let times: Vec<Instant> = posts.iter().map(|due| due.at).collect();
+    for (due, at) in posts.iter_mut().zip(times.iter().rev()) {
+        due.at = *at;
+    }
+    // Reports due at the same instant go by their order.
+    let orders: Vec<u64> = posts.iter().map(|due| due.order).collect();
+    for (due, order) in posts.iter_mut().zip(orders.iter().rev()) {
+        due.order = *order;
+    }
+}
+
+fn mark_first(planned: &mut [Due]) -> Option<oneshot::Receiver<()>> {
+    let first = planned.iter_mut().filter(|due| due.post).min()?;
+    let (sender, receiver) = oneshot::channel();
+    first.early = Some(sender);
+    Some(receiver)
+}
+
+/// Runs until the simulator stops.
+pub(super) async fn deliver_all(shared: Arc<Shared>) {
+    let slots = Arc::new(Semaphore::new(POSTS_MAX));
+    let posts = TaskTracker::new();
+    shared.stop.run_until_cancelled(deliver_due(&shared, &slots, &posts)).await;
+    posts.close();
+    posts.wait().await;
+}
+
+async fn deliver_due(shared: &Arc<Shared>, slots: &Arc<Semaphore>, posts: &TaskTracker) {
+    loop {
+        let due = match shared.callbacks.pop() {
+            Ok(due) => due,
+            Err(next) => {
+                wait(&shared.callbacks.changed, next).await;
+                continue;
+            }
+        };
+        let Some(message) = shared.ledger.advance(due.message, due.step).filter(|_| due.post) else {
+            shared.callbacks.finish();
+            continue;
+        };
+        // The semaphore is never closed.
+        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        posts.spawn(deliver(shared.clone(), due, message, slot));
+    }
+}
+
+async fn wait(changed: &Notify, next: Option<Instant>) {
+    match next {
+        Some(at) => {
+            tokio::select! {
+                () = tokio::time::sleep_until(at) => {}
+                () = changed.notified() => {}
+            }
+        }
+        None => changed.notified().await,
+    }
+}
+
+async fn deliver(shared: Arc<Shared>, mut due: Due, message: Snapshot, _slot: OwnedSemaphorePermit) {
+    let callbacks = &shared.callbacks;
+    let taken = shared.stop.run_until_cancelled(post(&shared, &due, &message)).await;
+    // Early means posted before the answer, taken or not.
+    if let Some(early) = due.early.take() {
+        let _ = early.send(());
+    }
+    match taken {
+        Some(Post::Again) if due.tries < RETRIES_MAX => {
+            callbacks.retried.fetch_add(1, Ordering::Relaxed);
+            due.at = Instant::now() + RETRY_WAIT * 2_u32.pow(u32::from(due.tries));
+            due.tries += 1;
+            callbacks.push(vec![due]);
+        }
+        Some(Post::Taken) => {
+            callbacks.taken.fetch_add(1, Ordering::Relaxed);
+        }
+        Some(Post::Again | Post::Refused) | None => {
+            callbacks.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    callbacks.finish();
+}
+
+/// How the receiver answered, as the vendor understands it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Post {
+    Taken,
+    Refused,
+    Again,
+}
+
+async fn post(shared: &Shared, due: &Due, message: &Snapshot) -> Post {
+    let Some(report) = report::of(&shared.scenario(), message, due, clock::now()) else {
+        return Post::Refused;
+    };
+    let mut request = shared.callbacks.client.post(report.url).timeout(POST_DEADLINE).body(report.body);
+    for (name, value) in report.headers {
+        request = request.header(name, value);
+    }
+    match request.send().await {
+        Ok(response) => (report.verdict)(response.status().as_u16()),
+        Err(_) => Post::Again,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use tocsin_domain::Channel;
+
+    use super::*;
+    use crate::simulator::Fate;
+    use crate::simulator::ledger::{Acceptance, Arrival, Kind, Ledger};
+
+    /// The posts of one answered call, in the order they are due.
+    fn posts(behaviour: &Callbacks) -> Vec<(Step, u8)> {
+        let queue = CallbackQueue::new().unwrap();
+        let ledger = Ledger::new(clock::now());
+        let arrival =
+            Arrival { channel: Channel::Voice, kind: Kind::Send, token: Some("t"), to: None, answered: 201 };
+        let acceptance = Acceptance { fate: Fate::Human, callback: "http://x/", origin: "", body: "" };
+        let call = ledger.accepted(clock::now(), arrival, acceptance);
+        let mut rng = StdRng::seed_from_u64(1);
+        queue.plan(&call, |_, _| true, &[], (behaviour, &mut rng), Duration::ZERO);
+        let due = std::iter::from_fn(|| queue.pop().ok());
+        due.filter(|due| due.post).map(|due| (due.step, due.sequence)).collect()
+    }
+
+    #[test]
+    fn posts_keep_their_order_or_reverse_it_and_their_number_either_way() {
+        let mut steps =
+            vec![(Step::Initiated, 0), (Step::Ringing, 1), (Step::Answered, 2), (Step::Completed, 3)];
+        assert_eq!(posts(&Callbacks::default()), steps);
+        steps.reverse();
+        assert_eq!(posts(&Callbacks { reorder: 1.0, ..Callbacks::default() }), steps);
+    }
+
+    #[test]
+    fn only_the_last_step_is_posted_where_the_scenario_wants_no_more() {
+        let last = Callbacks { events: CallbackEvents::Final, ..Callbacks::default() };
+        assert_eq!(posts(&last), [(Step::Completed, 0)]);
+    }
+}

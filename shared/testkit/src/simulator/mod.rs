@@ -1,0 +1,213 @@
+//! The vendors, played: an HTTP server that takes calls, texts and mails as Twilio and Mailgun do
+//! (wire A, B), behaves as a [`Scenario`] says and reports by signed callbacks.
+//!
+//! It keeps a record of every request and its arrival: what the promises' checks hold against the
+//! store. Tests start it in their own process; the demo and the load test beside theirs, where
+//! `/sim/…` gives the same ([`control`]).
+
+mod answer;
+mod auth;
+mod behaviour;
+mod callbacks;
+mod clock;
+mod control;
+mod fate;
+mod ledger;
+mod mailgun;
+mod receiver;
+mod report;
+mod scenario;
+mod twilio;
+mod twilio_refusals;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use tocsin_domain::Channel;
+use tocsin_providers::{AccountSettings, ProviderKind};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+pub use callbacks::CallbackCounts;
+pub use control::Stats;
+pub use fate::Fate;
+pub use ledger::{Kind, Record};
+pub use receiver::CallbackReceiver;
+pub use scenario::{CallbackEvents, Callbacks, ChannelScenario, Credentials, Delay, Faults, Scenario};
+
+use callbacks::CallbackQueue;
+use ledger::Ledger;
+
+/// The number that the simulated account owns, as Twilio's test credentials do (wire A.7).
+pub const SENDER: &str = "+15005550006";
+/// The simulated sending domain.
+pub const MAIL_DOMAIN: &str = "mail.example.org";
+/// How long requests under way may take once the simulator is to stop.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Clone, Default)]
+pub struct SimulatorConfig {
+    /// Default: a free port of this machine.
+    pub listen: Option<SocketAddr>,
+    pub scenario: Scenario,
+}
+
+/// A running simulator. It stops when it is dropped.
+#[derive(Debug)]
+pub struct Simulator {
+    /// The `base_url` for every account: `http://127.0.0.1:<port>`.
+    pub base_url: String,
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    stop: DropGuard,
+}
+
+/// What the request handlers and the callback sender have in common.
+#[derive(Debug)]
+struct Shared {
+    scenario: RwLock<Arc<Scenario>>,
+    ledger: Ledger,
+    callbacks: CallbackQueue,
+    requests: AtomicU64,
+    stop: CancellationToken,
+}
+
+impl Shared {
+    fn scenario(&self) -> Arc<Scenario> {
+        self.scenario.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Numbers the requests in their order of arrival.
+    fn next_request(&self) -> u64 {
+        self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Simulator {
+    pub async fn start(config: SimulatorConfig) -> anyhow::Result<Self> {
+        config.scenario.check()?;
+        let listen = config.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let listener = TcpListener::bind(listen)
+            .await
+            .with_context(|| format!("the simulator cannot listen on {listen}"))?;
+        let base_url = format!("http://{}", listener.local_addr()?);
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let shared = Arc::new(Shared {
+            scenario: RwLock::new(Arc::new(config.scenario)),
+            ledger: Ledger::new(clock::now()),
+            callbacks: CallbackQueue::new()?,
+            requests: AtomicU64::new(0),
+            stop: stop.clone(),
+        });
+        tasks.spawn(serve(listener, router(shared.clone()), stop.clone()));
+        tasks.spawn(callbacks::deliver_all(shared.clone()));
+        Ok(Self { base_url, shared, tasks, stop: stop.drop_guard() })
+    }
+
+    /// Settings that reach this simulator, named after the channel. None for the inbox, which has no
+    /// vendor.
+    pub fn account(&self, channel: Channel) -> Option<AccountSettings> {
+        let credentials = &self.shared.scenario().credentials;
+        let twilio = AccountSettings {
+            name: channel.as_str().to_owned(),
+            channel,
+            kind: ProviderKind::Twilio,
+            base_url: self.base_url.clone(),
+            user: credentials.twilio_account.clone(),
+            secret: credentials.twilio_token.clone(),
+            signing_keys: vec![],
+            sender: SENDER.to_owned(),
+            domain: None,
+        };
+        match channel {
+            Channel::Voice | Channel::Sms => Some(twilio),
+            Channel::Email => Some(AccountSettings {
+                kind: ProviderKind::Mailgun,
+                user: "api".to_owned(),
+                secret: credentials.mailgun_key.clone(),
+                signing_keys: vec![credentials.mailgun_signing_key.clone()],
+                sender: format!("School <office@{MAIL_DOMAIN}>"),
+                domain: Some(MAIL_DOMAIN.to_owned()),
+                ..twilio
+            }),
+            Channel::Inbox => None,
+        }
+    }
+
+    /// Every request so far, in order of arrival.
+    pub fn records(&self) -> Vec<Record> {
+        self.shared.ledger.records(0, usize::MAX)
+    }
+
+    /// The requests that ask to call, text or mail someone.
+    pub fn sends(&self) -> Vec<Record> {
+        self.records().into_iter().filter(|record| record.kind == Kind::Send).collect()
+    }
+
+    pub fn stats(&self) -> Stats {
+        control::stats(&self.shared)
+    }
+
+    /// Takes effect with the next request; what is accepted keeps its fate.
+    pub fn set_scenario(&self, scenario: Scenario) -> anyhow::Result<()> {
+        control::set_scenario(&self.shared, scenario)
+    }
+
+    /// Writes every record as one line of JSON.
+    pub fn export(&self, mut to: impl std::io::Write) -> anyhow::Result<()> {
+        control::export(&self.shared, &mut to)
+    }
+
+    /// Waits until no callback is due, waiting or on its way, at most for `limit`.
+    pub async fn callbacks_done(&self, limit: Duration) -> anyhow::Result<()> {
+        tokio::time::timeout(limit, self.shared.callbacks.done()).await.with_context(|| {
+            format!("callbacks are still to be sent after {limit:?}: {:?}", self.stats().callbacks)
+        })
+    }
+
+    /// Stops answering and calling back, and waits for what is under way.
+    pub async fn stop(self) {
+        self.stop.disarm().cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Runs a simulator until the process is interrupted: `loadtest provider-sim`.
+pub async fn run(listen: SocketAddr, scenario: Scenario) -> anyhow::Result<()> {
+    let simulator = Simulator::start(SimulatorConfig { listen: Some(listen), scenario }).await?;
+    tracing::info!(url = simulator.base_url, "provider simulator listens");
+    tokio::signal::ctrl_c().await.context("cannot listen for the interrupt")?;
+    simulator.stop().await;
+    Ok(())
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new().merge(twilio::routes()).merge(mailgun::routes()).merge(control::routes()).with_state(shared)
+}
+
+/// A client that keeps its connection busy does not hold up the end.
+async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let served = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let ended = async {
+        stop.cancelled().await;
+        tokio::time::sleep(STOP_LIMIT).await;
+    };
+    tokio::select! {
+        result = served => {
+            if let Err(error) = result {
+                tracing::error!(%error, "the simulator stopped answering");
+            }
+        }
+        () = ended => {}
+    }
+}
