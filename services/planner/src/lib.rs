@@ -1,1 +1,186 @@
-//! tocsin-planner
+//! The planner: turns audiences into jobs, releases due jobs into the queues, and brings campaigns to their
+//! end.
+//!
+//! Every loop is a tick: an idempotent function without input, run on a signal and on a period. Any number
+//! of planners may run; what must not be done twice is a compare-and-set, and releasing a channel and lane
+//! is a duty that one planner holds at a time.
+
+mod close;
+mod duties;
+mod error;
+mod expand;
+mod expire;
+mod listen;
+mod release;
+mod sweep;
+mod windows;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tocsin_domain::Channel;
+use tocsin_queue::{Broker, Publisher};
+use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
+use tocsin_store::Store;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+pub use duties::Duties;
+pub use error::PlannerError;
+pub use expand::Expander;
+pub use release::Releaser;
+pub use sweep::Sweeper;
+
+/// Release runs at least this often (design: every 250 ms), and so do the ticks that a user waits for.
+const QUICK: Duration = Duration::from_millis(250);
+/// Housekeeping.
+const SLOW: Duration = Duration::from_secs(1);
+/// Partitions are made this far ahead.
+const PARTITIONS_AHEAD: chrono::TimeDelta = chrono::TimeDelta::days(40);
+
+/// What every tick works with. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Planner {
+    pub store: Store,
+    pub broker: Arc<dyn Broker>,
+    pub publisher: Arc<Publisher>,
+    pub clock: SharedClock,
+    /// This process, as holder of duties.
+    pub id: Uuid,
+    pub wakes: Wakes,
+}
+
+/// Signals between ticks, and from the control exchange.
+#[derive(Debug, Clone, Default)]
+pub struct Wakes {
+    pub expand: Arc<Notify>,
+    pub sweep: Arc<Notify>,
+    pub close: Arc<Notify>,
+    release: Arc<HashMap<Channel, Notify>>,
+}
+
+impl Wakes {
+    pub fn new() -> Self {
+        let release = Channel::ALL.into_iter().map(|channel| (channel, Notify::new())).collect();
+        Self { release: Arc::new(release), ..Self::default() }
+    }
+
+    pub fn release(&self, channel: Channel) {
+        if let Some(notify) = self.release.get(&channel) {
+            notify.notify_one();
+        }
+    }
+
+    pub fn release_all(&self) {
+        self.release.values().for_each(Notify::notify_one);
+    }
+}
+
+impl Planner {
+    pub fn new(store: Store, broker: Arc<dyn Broker>, clock: SharedClock, id: Uuid) -> Self {
+        let publisher = Arc::new(Publisher::new(Arc::clone(&broker), "planner"));
+        Self { store, broker, publisher, clock, id, wakes: Wakes::new() }
+    }
+
+    /// Starts every loop below `tasks`.
+    pub fn start(&self, tasks: &Tasks) {
+        let duties = Duties::default();
+        self.start_duties(tasks, duties.clone());
+        for channel in Channel::ALL {
+            self.start_release(tasks, channel, duties.clone());
+        }
+        self.start_expand(tasks);
+        self.start_sweep(tasks);
+        self.start_expire(tasks);
+        self.start_close(tasks);
+        self.start_housekeeping(tasks);
+        listen::start(self.clone(), tasks);
+    }
+
+    fn start_duties(&self, tasks: &Tasks, duties: Duties) {
+        let (planner, leaving, stopping) = (self.clone(), self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner duties", async move {
+            let tick = async move || duties.tick(&planner).await;
+            run_ticker("planner.duties", SLOW, &Notify::new(), &stopping, tick).await;
+            if let Err(error) = leaving.store.drop_duties(leaving.id).await {
+                tracing::warn!(%error, "duties run out by themselves");
+            }
+        });
+    }
+
+    fn start_release(&self, tasks: &Tasks, channel: Channel, duties: Duties) {
+        let (planner, wakes, stopping) = (self.clone(), self.wakes.clone(), tasks.stopping().clone());
+        tasks.spawn("planner release", async move {
+            let Some(wake) = wakes.release.get(&channel) else { return };
+            let mut releaser = Releaser::new(channel, duties);
+            let tick = async move || releaser.tick(&planner).await;
+            run_ticker("planner.release", QUICK, wake, &stopping, tick).await;
+        });
+    }
+
+    fn start_expand(&self, tasks: &Tasks) {
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        let wake = Arc::clone(&self.wakes.expand);
+        tasks.spawn("planner expand", async move {
+            let mut expander = Expander::default();
+            let tick = async move || expander.tick(&planner).await;
+            run_ticker("planner.expand", QUICK, &wake, &stopping, tick).await;
+        });
+    }
+
+    fn start_sweep(&self, tasks: &Tasks) {
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        let wake = Arc::clone(&self.wakes.sweep);
+        tasks.spawn("planner sweep", async move {
+            let mut sweeper = Sweeper::default();
+            let tick = async move || sweeper.tick(&planner).await;
+            run_ticker("planner.sweep", QUICK, &wake, &stopping, tick).await;
+        });
+    }
+
+    fn start_expire(&self, tasks: &Tasks) {
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner expire", async move {
+            let tick = async move || expire::tick(&planner).await;
+            run_ticker("planner.expire", QUICK, &Notify::new(), &stopping, tick).await;
+        });
+    }
+
+    fn start_close(&self, tasks: &Tasks) {
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        let wake = Arc::clone(&self.wakes.close);
+        tasks.spawn("planner close", async move {
+            let tick = async move || close::tick(&planner).await;
+            run_ticker("planner.close", QUICK, &wake, &stopping, tick).await;
+        });
+    }
+
+    fn start_housekeeping(&self, tasks: &Tasks) {
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner housekeeping", async move {
+            let tick = async move || planner.keep_house().await;
+            run_ticker("planner.housekeeping", SLOW, &Notify::new(), &stopping, tick).await;
+        });
+    }
+
+    /// Folds counters and makes partitions ahead.
+    pub async fn keep_house(&self) -> Result<Progress, PlannerError> {
+        self.store.fold().await?;
+        let made = self.store.make_partitions(self.clock.now() + PARTITIONS_AHEAD).await?;
+        if made > 0 {
+            tracing::info!(partitions = made, "partitions made ahead");
+        }
+        Ok(Progress::Idle)
+    }
+
+    /// Sweeps, recalls and answers of a cancel, once. For tests, which call ticks.
+    pub async fn close_once(&self) -> Result<Progress, PlannerError> {
+        close::tick(self).await
+    }
+
+    /// Looks after overdue messages and attempts, once.
+    pub async fn expire_once(&self) -> Result<Progress, PlannerError> {
+        expire::tick(self).await
+    }
+}

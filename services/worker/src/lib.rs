@@ -1,1 +1,154 @@
-//! tocsin-worker
+//! The worker: one send loop for every channel.
+//!
+//! A job passes: screen (canceled? costs nothing) → permit (emergency first) → claim (the fence) → settle
+//! (its message is acknowledged; the row carries it from here) → last look → send → record. The stages are
+//! pipelined, so that a slow provider does not hold up a fast one, and each works on batches of what is
+//! there.
+
+mod briefs;
+mod cancels;
+mod claim;
+mod control;
+mod dispatch;
+mod error;
+mod inbox;
+mod limiter;
+mod pending;
+mod recall;
+mod record;
+mod send;
+mod session;
+mod shares;
+mod slots;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tocsin_domain::{Channel, Lane, WorkerId};
+use tocsin_providers::{Provider, Registry, TokenKeys};
+use tocsin_queue::Broker;
+use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
+use tocsin_store::Store;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::briefs::Briefs;
+use crate::cancels::Cancels;
+use crate::shares::Shares;
+use crate::slots::Slots;
+
+pub use crate::error::WorkerError;
+pub use crate::inbox::Inbox;
+
+/// Leases are renewed this often; they are valid for five times as long.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// Outcomes that wait to be recorded. A full queue holds sending back.
+const RECORDS_MAX: usize = 4_096;
+
+/// What one worker process is told at start.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    pub channels: Vec<Channel>,
+    /// Jobs that may wait here for a permit, by lane: emergency, priority, general.
+    pub prefetch: [u16; 3],
+    /// Requests to providers that may be open at once, over all channels.
+    pub in_flight_max: usize,
+    /// Where providers reach the status collector.
+    pub public_url: String,
+    pub token_keys: TokenKeys,
+}
+
+impl WorkerSettings {
+    fn prefetch(&self, lane: Lane) -> u16 {
+        match lane {
+            Lane::Emergency => self.prefetch[0],
+            Lane::Priority => self.prefetch[1],
+            Lane::General => self.prefetch[2],
+        }
+    }
+}
+
+/// A worker process (or one of several in a test). Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    id: WorkerId,
+    /// What the broker's own tools show for its connection.
+    name: Arc<str>,
+    store: Store,
+    broker: Arc<dyn Broker>,
+    clock: SharedClock,
+    registry: Arc<Registry>,
+    inbox: Arc<Inbox>,
+    settings: Arc<WorkerSettings>,
+    cancels: Cancels,
+    shares: Shares,
+    slots: Slots,
+    briefs: Briefs,
+}
+
+impl Worker {
+    pub fn new(
+        id: WorkerId,
+        store: Store,
+        broker: Arc<dyn Broker>,
+        clock: SharedClock,
+        registry: Arc<Registry>,
+        settings: WorkerSettings,
+    ) -> Self {
+        Self {
+            id,
+            name: format!("worker {id}").into(),
+            inbox: Arc::new(Inbox::new(store.clone(), Arc::clone(&clock))),
+            broker,
+            clock,
+            registry,
+            cancels: Cancels::default(),
+            shares: Shares::default(),
+            slots: Slots::new(settings.in_flight_max),
+            briefs: Briefs::new(store.clone()),
+            store,
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// Starts the worker below `tasks`. When asked to stop it takes nothing more, gives back what it has not
+    /// claimed, finishes what it has, records it, and leaves.
+    pub fn start(&self, tasks: &Tasks) {
+        let (worker, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("worker", async move { worker.run(stopping).await });
+    }
+
+    async fn run(self, stopping: CancellationToken) {
+        let (outcomes, to_record) = mpsc::channel(RECORDS_MAX);
+        let left = CancellationToken::new();
+        let recorder = record::run(self.store.clone(), Arc::clone(&self.clock), to_record).boxed();
+        let renewals = self.clone().renew(left.clone()).boxed();
+        // The recorder ends when the last sender of outcomes is gone, the leases when both are done.
+        let working = async {
+            tokio::join!(session::run(self.clone(), stopping, outcomes).boxed(), recorder);
+            left.cancel();
+        };
+        tokio::join!(working, renewals);
+        if let Err(error) = self.store.drop_leases(self.id).await {
+            tracing::warn!(%error, "leases run out by themselves");
+        }
+        tracing::info!(worker.id = %self.id, "worker left");
+    }
+
+    async fn renew(self, left: CancellationToken) {
+        let tick = async move || {
+            self.shares.renew(&self.store, self.id, &self.settings.channels).await?;
+            Ok::<_, WorkerError>(Progress::Idle)
+        };
+        run_ticker("worker.leases", RENEW_EVERY, &Notify::new(), &left, tick).await;
+    }
+
+    /// The adapter of an account; the inbox is the store itself.
+    fn provider(&self, channel: Channel, account: &str) -> Option<Arc<dyn Provider>> {
+        match channel {
+            Channel::Inbox => Some(self.inbox.clone()),
+            Channel::Voice | Channel::Sms | Channel::Email => self.registry.get(account),
+        }
+    }
+}

@@ -1,1 +1,32 @@
-//! tocsin-store
+//! All SQL of Tocsin: schema, migrations, row-level security and one method per statement.
+//!
+//! Concrete on purpose: PostgreSQL decides here, and a storage trait would hide what it decides.
+//! Methods on [`Store`] serve planner, workers and collector and see every district; what the api may do
+//! is on [`Tenant`], which sees one.
+
+pub mod accounts;
+pub mod campaigns;
+pub mod claim;
+pub mod close;
+pub mod directory;
+pub mod districts;
+mod error;
+pub mod events;
+pub mod expand;
+pub mod expire;
+pub mod inbox;
+pub mod leadership;
+pub mod leases;
+mod migrations;
+mod pool;
+pub mod release;
+mod row;
+pub mod settle;
+pub mod sweep;
+pub mod tallies;
+pub mod tenant;
+
+pub use error::StoreError;
+pub use migrations::{fingerprint as migrations_fingerprint, migrate, schema_version};
+pub use pool::{Access, Store};
+pub use tenant::Tenant;

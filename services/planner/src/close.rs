@@ -1,0 +1,16 @@
+//! The ends of campaigns: `canceled` is answered, and what has no open job is closed.
+
+use tocsin_runtime::Progress;
+
+use crate::{Planner, PlannerError};
+
+pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
+    let now = planner.clock.now();
+    for canceled in planner.store.finish_cancels(now).await? {
+        tracing::info!(campaign.id = %canceled.campaign, state = %canceled.state, "cancel is through");
+    }
+    for closed in planner.store.close_campaigns(now).await? {
+        tracing::info!(campaign.id = %closed.campaign, state = %closed.state, "campaign closed");
+    }
+    Ok(Progress::Idle)
+}

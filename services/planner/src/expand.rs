@@ -1,0 +1,69 @@
+//! Expansion: an audience becomes recipients and jobs, chunk by chunk, emergencies first.
+
+use std::collections::HashMap;
+
+use tocsin_domain::{CampaignId, Lane};
+use tocsin_runtime::Progress;
+use tocsin_store::expand::{Chunk, Expansion};
+
+use crate::{Planner, PlannerError};
+
+/// People a chunk. Some three devices each, and a transaction stays near 50 ms.
+const PEOPLE_MAX: i64 = 1_000;
+/// Campaigns that are expanded in turns.
+const CAMPAIGNS_MAX: i64 = 16;
+/// A chunk that fails this often for another reason than an outage fails its campaign.
+const FAILURES_MAX: u32 = 3;
+
+/// Expands campaigns in turns, one chunk each.
+#[derive(Debug, Default)]
+pub struct Expander {
+    failures: HashMap<CampaignId, u32>,
+}
+
+impl Expander {
+    /// Makes one chunk of each campaign whose expansion is due. While an emergency is among them, of no
+    /// other.
+    pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
+        let due = planner.store.expansions_due(planner.clock.now(), CAMPAIGNS_MAX).await?;
+        let emergency = due.iter().any(|expansion| expansion.lane == Lane::Emergency);
+        let mut progress = Progress::Idle;
+        for expansion in due.iter().filter(|expansion| !emergency || expansion.lane == Lane::Emergency) {
+            self.chunk(planner, expansion).await?;
+            progress = Progress::More;
+        }
+        Ok(progress)
+    }
+
+    async fn chunk(&mut self, planner: &Planner, expansion: &Expansion) -> Result<(), PlannerError> {
+        let campaign = expansion.campaign;
+        match planner.store.expand(expansion, PEOPLE_MAX, planner.clock.now()).await {
+            Ok(Chunk::Moved) => {}
+            Ok(Chunk::Made { jobs, .. }) => {
+                self.failures.remove(&campaign);
+                if expansion.lane == Lane::Emergency && jobs > 0 {
+                    expansion.channels.iter().for_each(|channel| planner.wakes.release(*channel));
+                }
+            }
+            Ok(Chunk::Complete { .. }) => {
+                self.failures.remove(&campaign);
+                tracing::info!(campaign.id = %campaign, "expansion complete");
+                expansion.channels.iter().for_each(|channel| planner.wakes.release(*channel));
+                planner.wakes.close.notify_one();
+            }
+            Err(error) if error.is_outage() => return Err(error.into()),
+            Err(error) => {
+                let failures = self.failures.entry(campaign).or_default();
+                *failures += 1;
+                if *failures < FAILURES_MAX {
+                    return Err(error.into());
+                }
+                self.failures.remove(&campaign);
+                let reason = "its recipients could not be worked out";
+                let failed = planner.store.fail_expansion(campaign, reason, planner.clock.now()).await?;
+                tracing::error!(campaign.id = %campaign, %error, failed, "expansion failed");
+            }
+        }
+        Ok(())
+    }
+}

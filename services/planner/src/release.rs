@@ -1,0 +1,245 @@
+//! Release: due jobs go into the queues, fairly, and only as much as their providers drain soon.
+//!
+//! The one way into a job queue, and so also the outbox, the pacing and the choice of account. A job is
+//! marked first and published second; what the broker does not confirm is unmarked at once, and what a crash
+//! leaves between is healed by `expire`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::fair::{Demand, allot};
+use tocsin_domain::policy::{contact_until, requeue_after};
+use tocsin_domain::{CampaignId, Channel, Generation, JobKey, Lane, WaitReason};
+use tocsin_proto::Envelope;
+use tocsin_proto::v1::Job;
+use tocsin_queue::{Destination, Message, Published, Queue};
+use tocsin_runtime::Progress;
+use tocsin_store::accounts::Account;
+use tocsin_store::release::{Draw, Due, OpenCampaign, Position, Release, Released};
+
+use crate::duties::{Duties, Duty};
+use crate::windows::Windows;
+use crate::{Planner, PlannerError};
+
+/// Jobs marked in one statement and published together.
+const BATCH_MAX: usize = 500;
+/// After this many rounds what is left of the window waits for the next tick.
+const ROUNDS_MAX: usize = 4;
+
+/// Releases one channel. Keeps its position in each campaign, so that it never reads what it has released
+/// before (an index's head is full of dead entries).
+#[derive(Debug)]
+pub struct Releaser {
+    channel: Channel,
+    duties: Duties,
+    positions: HashMap<CampaignId, Position>,
+    /// Rotates what does not divide evenly.
+    turn: u64,
+}
+
+impl Releaser {
+    pub fn new(channel: Channel, duties: Duties) -> Self {
+        Self { channel, duties, positions: HashMap::new(), turn: 0 }
+    }
+
+    /// Fills the window of every lane, emergencies first. While an emergency job is due, released or
+    /// unclaimed, no other lane is released (promise 5).
+    pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
+        let now = planner.clock.now();
+        let open: Vec<OpenCampaign> = planner
+            .store
+            .open_campaigns(now)
+            .await?
+            .into_iter()
+            .filter(|campaign| campaign.channels.contains(&self.channel))
+            .collect();
+        self.positions.retain(|campaign, _| open.iter().any(|known| known.id == *campaign));
+        if open.is_empty() {
+            return Ok(Progress::Idle);
+        }
+        let accounts: Vec<Account> = planner
+            .store
+            .accounts()
+            .await?
+            .into_iter()
+            .filter(|account| account.limits.channel == self.channel && !account.stopped)
+            .collect();
+        let queued = planner.store.queued_counts().await?;
+        let mut progress = Progress::Idle;
+        for lane in Lane::ALL {
+            let Some(duty) = self.duties.release(self.channel, lane) else { continue };
+            let campaigns: Vec<&OpenCampaign> =
+                open.iter().filter(|campaign| campaign.lane == lane).collect();
+            let mut windows = Windows::of(&accounts, &queued, self.channel, lane);
+            let released = self.release_lane(planner, &duty, &campaigns, &mut windows, now).await?;
+            if released > 0 {
+                progress = Progress::More;
+            }
+            if lane == Lane::Emergency && (released > 0 || windows.busy()) {
+                break;
+            }
+        }
+        Ok(progress)
+    }
+
+    async fn release_lane(
+        &mut self,
+        planner: &Planner,
+        duty: &Duty,
+        campaigns: &[&OpenCampaign],
+        windows: &mut Windows,
+        now: DateTime<Utc>,
+    ) -> Result<usize, PlannerError> {
+        let mut released = 0;
+        for (served, mut left) in windows.serve(campaigns) {
+            for _ in 0..ROUNDS_MAX {
+                let free = windows.free(served);
+                if free == 0 || left.is_empty() {
+                    break;
+                }
+                let expiries: HashMap<CampaignId, DateTime<Utc>> =
+                    left.iter().map(|campaign| (campaign.id, campaign.expires_at)).collect();
+                let due = self.draw(planner, &mut left, free, now).await?;
+                let releases: Vec<Release> = due
+                    .iter()
+                    .filter_map(|job| {
+                        let expires_at = *expiries.get(&job.key.campaign)?;
+                        let account = windows.take(served)?;
+                        Some(Release {
+                            key: job.key,
+                            generation: job.generation,
+                            account,
+                            contact_until: contact_until(expires_at),
+                        })
+                    })
+                    .collect();
+                for (requeue_after, batch) in by_requeue_time(duty.lane, &releases) {
+                    for batch in batch.chunks(BATCH_MAX) {
+                        released +=
+                            self.mark_and_publish(planner, duty, batch, now, now + requeue_after).await?;
+                    }
+                }
+            }
+        }
+        Ok(released)
+    }
+
+    /// Takes the next due jobs, at most `free`, each campaign its fair part. Campaigns with fewer due jobs
+    /// than their part leave `left`.
+    async fn draw(
+        &mut self,
+        planner: &Planner,
+        left: &mut Vec<&OpenCampaign>,
+        free: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Due>, PlannerError> {
+        let demands: Vec<Demand> = left
+            .iter()
+            .map(|campaign| Demand {
+                district: campaign.district,
+                weight: campaign.weight,
+                campaign: campaign.id,
+                wants: free,
+            })
+            .collect();
+        let parts = allot(free, &demands, self.turn);
+        self.turn = self.turn.wrapping_add(1);
+        let draws: Vec<Draw> = left
+            .iter()
+            .zip(&parts)
+            .filter(|(_, part)| **part > 0)
+            .map(|(campaign, part)| Draw {
+                campaign: campaign.id,
+                after: self.positions.get(&campaign.id).copied().unwrap_or(Position::HEAD),
+                jobs_max: *part,
+            })
+            .collect();
+        let due = planner.store.due_jobs(self.channel, &draws, now).await?;
+        let mut drawn: HashMap<CampaignId, (u32, Position)> = HashMap::new();
+        for job in &due {
+            let entry = drawn.entry(job.key.campaign).or_insert((0, Position::HEAD));
+            *entry = (entry.0 + 1, Position { due_at: job.due_at, job: job.key.job });
+        }
+        for draw in &draws {
+            match drawn.get(&draw.campaign) {
+                Some((jobs, last)) if *jobs >= draw.jobs_max => {
+                    self.positions.insert(draw.campaign, *last);
+                }
+                // At the end: begin anew, for jobs that came back meanwhile may lie before it.
+                _ => {
+                    self.positions.remove(&draw.campaign);
+                    left.retain(|campaign| campaign.id != draw.campaign);
+                }
+            }
+        }
+        Ok(due)
+    }
+
+    /// Marks, then publishes; unmarks what the broker did not take. Returns how many jobs are on the queue.
+    async fn mark_and_publish(
+        &self,
+        planner: &Planner,
+        duty: &Duty,
+        releases: &[Release],
+        now: DateTime<Utc>,
+        requeue_at: DateTime<Utc>,
+    ) -> Result<usize, PlannerError> {
+        let marked = planner.store.release(&duty.held, releases, now, requeue_at).await?;
+        let messages = marked.iter().map(|job| message(job, self.channel, duty.lane)).collect();
+        let answers = match planner.publisher.publish(messages).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                unmark(planner, marked.iter()).await?;
+                return Err(error.into());
+            }
+        };
+        let refused = || {
+            marked
+                .iter()
+                .zip(&answers)
+                .filter(|(_, answer)| **answer != Published::Confirmed)
+                .map(|(job, _)| job)
+        };
+        let refusals = refused().count();
+        if refusals > 0 {
+            tracing::warn!(channel = %self.channel, jobs = refusals, "the broker did not take released jobs");
+            unmark(planner, refused()).await?;
+        }
+        Ok(marked.len() - refusals)
+    }
+}
+
+async fn unmark(planner: &Planner, jobs: impl Iterator<Item = &Released>) -> Result<(), PlannerError> {
+    let jobs: Vec<(JobKey, Generation)> = jobs.map(|job| (job.key, job.generation)).collect();
+    planner.store.give_back(&jobs, planner.clock.now(), WaitReason::Republish).await?;
+    Ok(())
+}
+
+/// Releases grouped by how long their messages may be away: it depends on how often they were released.
+fn by_requeue_time(lane: Lane, releases: &[Release]) -> BTreeMap<Duration, Vec<Release>> {
+    let mut groups: BTreeMap<Duration, Vec<Release>> = BTreeMap::new();
+    for release in releases {
+        groups.entry(requeue_after(lane, release.generation.0 + 1)).or_default().push(*release);
+    }
+    groups
+}
+
+fn message(job: &Released, channel: Channel, lane: Lane) -> Message {
+    let body = Envelope::new(Job {
+        campaign_id: job.key.campaign.0.as_bytes().to_vec().into(),
+        job_id: job.key.job,
+        generation: job.generation.0,
+        channel: i32::from(channel.number()),
+        lane: i32::from(lane.number()),
+        account_id: job.account.0,
+        traceparent: String::new(),
+    })
+    .into_bytes();
+    Message {
+        to: Destination::Queue(Queue::Jobs(channel, lane)),
+        body,
+        headers: Vec::new(),
+        persistent: true,
+    }
+}

@@ -1,0 +1,150 @@
+//! How many more jobs each account may have on the queue: about what it drains in two seconds, so that
+//! unsent work waits on rows, where it can be canceled (promise 7).
+
+use std::time::Duration;
+
+use tocsin_domain::{AccountId, Channel, DistrictId, Lane};
+use tocsin_store::accounts::Account;
+use tocsin_store::release::{OpenCampaign, QueuedCount};
+
+/// The window of an account: about what it drains in this time.
+const WINDOW: Duration = Duration::from_secs(2);
+/// The window of an account without a rate limit.
+const WINDOW_UNLIMITED: i64 = 4_000;
+/// The smallest window, so that a slow account always has its next job at hand.
+const WINDOW_MIN: i64 = 4;
+
+/// Whom an account serves: one district that brought its own, or all that did not.
+pub type Served = Option<DistrictId>;
+
+/// The windows of one channel and lane.
+#[derive(Debug)]
+pub struct Windows {
+    accounts: Vec<Window>,
+    /// Jobs of this lane that are on the queue.
+    queued: i64,
+}
+
+#[derive(Debug)]
+struct Window {
+    account: AccountId,
+    served: Served,
+    weight: i64,
+    free: i64,
+}
+
+impl Windows {
+    pub fn of(accounts: &[Account], queued: &[QueuedCount], channel: Channel, lane: Lane) -> Self {
+        let here = |count: &&QueuedCount| count.channel == channel && count.lane == lane;
+        let accounts = accounts
+            .iter()
+            .map(|account| {
+                let taken: i64 = queued
+                    .iter()
+                    .filter(here)
+                    .filter(|count| count.account == account.id)
+                    .map(|count| count.queued)
+                    .sum();
+                Window {
+                    account: account.id,
+                    served: account.limits.district,
+                    weight: i64::from(account.limits.weight.max(1)),
+                    free: (window(account.limits.rate_per_second) - taken).max(0),
+                }
+            })
+            .collect();
+        Self { accounts, queued: queued.iter().filter(here).map(|count| count.queued).sum() }
+    }
+
+    /// Is anything of this lane on the queue?
+    pub fn busy(&self) -> bool {
+        self.queued > 0
+    }
+
+    /// Campaigns by who serves them: a district with accounts of its own uses those only.
+    pub fn serve<'a>(&self, campaigns: &[&'a OpenCampaign]) -> Vec<(Served, Vec<&'a OpenCampaign>)> {
+        let mut groups: Vec<(Served, Vec<&OpenCampaign>)> = Vec::new();
+        for campaign in campaigns {
+            let own = Some(campaign.district);
+            let served = if self.accounts.iter().any(|window| window.served == own) { own } else { None };
+            match groups.iter_mut().find(|(known, _)| *known == served) {
+                Some((_, members)) => members.push(campaign),
+                None => groups.push((served, vec![campaign])),
+            }
+        }
+        groups
+    }
+
+    /// Room for how many more jobs?
+    pub fn free(&self, served: Served) -> u32 {
+        let free: i64 = self.serving(served).map(|window| window.free).sum();
+        u32::try_from(free).unwrap_or(u32::MAX)
+    }
+
+    /// Takes one place, on the account with the most room for its weight.
+    pub fn take(&mut self, served: Served) -> Option<AccountId> {
+        let best = self
+            .accounts
+            .iter_mut()
+            .filter(|window| window.served == served && window.free > 0)
+            .max_by_key(|window| window.free * window.weight)?;
+        best.free -= 1;
+        Some(best.account)
+    }
+
+    fn serving(&self, served: Served) -> impl Iterator<Item = &Window> {
+        self.accounts.iter().filter(move |window| window.served == served)
+    }
+}
+
+fn window(rate_per_second: Option<f64>) -> i64 {
+    match rate_per_second {
+        None => WINDOW_UNLIMITED,
+        Some(rate) => ((rate * WINDOW.as_secs_f64()).ceil() as i64).max(WINDOW_MIN),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tocsin_store::accounts::AccountLimits;
+
+    use super::*;
+
+    fn account(id: i32, rate: Option<f64>) -> Account {
+        Account {
+            id: AccountId(id),
+            limits: AccountLimits {
+                name: format!("account-{id}"),
+                district: None,
+                channel: Channel::Sms,
+                rate_per_second: rate,
+                burst: None,
+                concurrency: None,
+                weight: 1,
+            },
+            stopped: false,
+        }
+    }
+
+    #[test]
+    fn a_window_is_what_its_account_drains_in_two_seconds_less_what_is_queued() {
+        let queued = [
+            QueuedCount { channel: Channel::Sms, lane: Lane::General, account: AccountId(1), queued: 15 },
+            QueuedCount { channel: Channel::Sms, lane: Lane::Priority, account: AccountId(1), queued: 9 },
+        ];
+        let cases = [(Some(10.0), 5), (Some(0.5), 0), (Some(100.0), 185), (None, 3_985)];
+        for (rate, free) in cases {
+            let windows = Windows::of(&[account(1, rate)], &queued, Channel::Sms, Lane::General);
+            assert_eq!(windows.free(None), free, "{rate:?}");
+        }
+    }
+
+    #[test]
+    fn places_are_taken_until_none_is_left() {
+        let mut windows =
+            Windows::of(&[account(1, Some(2.0)), account(2, Some(2.0))], &[], Channel::Sms, Lane::General);
+        let taken: Vec<_> = std::iter::from_fn(|| windows.take(None)).collect();
+        assert_eq!(taken.iter().filter(|account| account.0 == 1).count(), 4);
+        assert_eq!(taken.iter().filter(|account| account.0 == 2).count(), 4);
+    }
+}

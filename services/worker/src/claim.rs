@@ -1,0 +1,142 @@
+//! Claim and settle: from here the row carries the job, not the message.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tocsin_domain::settlement::{AttemptView, JobView};
+use tocsin_domain::{AttemptState, Channel, Generation, JobKey, JobState, WaitReason};
+use tocsin_runtime::{Stopwatch, retry};
+use tocsin_store::claim::{Asked, Claim, Denied, Granted};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Worker;
+use crate::pending::{Pending, acknowledge};
+use crate::record::Outcomes;
+use crate::send::{self, Claimed};
+use crate::shares::AccountShare;
+use crate::slots::Slot;
+
+/// A job with its permit: a token of its account's share, a place there, and a place in the process.
+#[derive(Debug)]
+pub struct Permitted {
+    pub job: Pending,
+    pub share: Arc<AccountShare>,
+    pub places: [Slot; 2],
+}
+
+/// Claims `permitted` in one statement, acknowledges, and starts the sends.
+pub async fn run(
+    worker: &Worker,
+    channel: Channel,
+    permitted: Vec<Permitted>,
+    turn: OwnedSemaphorePermit,
+    sends: &TaskTracker,
+    outcomes: &mpsc::Sender<Outcomes>,
+    over: &CancellationToken,
+) {
+    let asked: Vec<Asked> = permitted
+        .iter()
+        .map(|permitted| Asked { key: permitted.job.key, generation: permitted.job.generation })
+        .collect();
+    // Without an answer the claim is asked again: if the first one was committed after all, the second is
+    // denied as stale, and the attempts become unknown in time.
+    let (store, id) = (worker.store.clone(), worker.id);
+    let ask = async move || {
+        let since = Stopwatch::start();
+        store.claim(id, &asked).await.map(|answers| (answers, since))
+    };
+    let claimed = retry("claim", over, ask).await;
+    drop(turn);
+    let Some((answers, since)) = claimed else { return };
+    let mut by_key: HashMap<JobKey, Permitted> =
+        permitted.into_iter().map(|permitted| (permitted.job.key, permitted)).collect();
+    let mut granted = Vec::new();
+    let mut settled = Vec::new();
+    let mut without_lease = Vec::new();
+    for answer in answers {
+        match answer {
+            Claim::Granted(grant) => {
+                if let Some(permitted) = by_key.remove(&grant.attempt.job) {
+                    settled.push(permitted.job);
+                    granted.push((*grant, permitted.share, permitted.places));
+                }
+            }
+            Claim::Denied(key, denied) => {
+                tracing::debug!(campaign.id = %key.campaign, job.id = key.job, ?denied, "claim denied");
+                let Some(permitted) = by_key.remove(&key) else { continue };
+                match denied {
+                    Denied::NoLease => without_lease.push(permitted.job),
+                    Denied::Stale | Denied::Canceled | Denied::Late | Denied::Barred(_) => {
+                        settled.push(permitted.job);
+                    }
+                }
+            }
+        }
+    }
+    tokio::join!(acknowledge(&settled), give_back(worker, &without_lease, WaitReason::Limiter));
+    launch(worker, channel, granted, since, sends, outcomes).await;
+}
+
+/// Queued jobs go back to their rows, and their messages away.
+pub async fn give_back(worker: &Worker, jobs: &[Pending], reason: WaitReason) {
+    if jobs.is_empty() {
+        return;
+    }
+    let keys: Vec<(JobKey, Generation)> = jobs.iter().map(|job| (job.key, job.generation)).collect();
+    if let Err(error) = worker.store.give_back(&keys, worker.clock.now(), reason).await {
+        // The rows stay queued: they are released again in time.
+        tracing::warn!(%error, jobs = keys.len(), "jobs could not be given back");
+    }
+    acknowledge(jobs).await;
+}
+
+async fn launch(
+    worker: &Worker,
+    channel: Channel,
+    granted: Vec<(Granted, Arc<AccountShare>, [Slot; 2])>,
+    since: Stopwatch,
+    sends: &TaskTracker,
+    outcomes: &mpsc::Sender<Outcomes>,
+) {
+    let mut by_account: HashMap<_, Vec<Claimed>> = HashMap::new();
+    for (grant, share, places) in granted {
+        let brief = match worker.briefs.get(grant.attempt.job.campaign).await {
+            Ok(Some(brief)) => brief,
+            // Unrecorded: the attempt becomes unknown in time. A campaign with jobs always has its content.
+            Ok(None) => {
+                tracing::error!(campaign.id = %grant.attempt.job.campaign, "campaign without content");
+                continue;
+            }
+            Err(error) => {
+                tracing::warn!(%error, campaign.id = %grant.attempt.job.campaign, "content could not be read");
+                continue;
+            }
+        };
+        let view = AttemptView {
+            key: grant.attempt,
+            version: 1,
+            state: AttemptState::Asking,
+            outcome: None,
+            provider_code: None,
+            provider_id: None,
+            job: JobView {
+                state: JobState::Claimed,
+                attempt: grant.attempt.number,
+                tries: grant.tries,
+                outcome: grant.outcome,
+                channel,
+                lane: brief.lane,
+                redial: brief.redial.clone(),
+                expires_at: brief.expires_at,
+                canceled: false,
+            },
+        };
+        let claimed = Claimed { grant, view, brief, share, since, places };
+        by_account.entry(claimed.share.account).or_default().push(claimed);
+    }
+    for claims in by_account.into_values() {
+        send::launch(worker, channel, claims, sends, outcomes);
+    }
+}

@@ -1,0 +1,50 @@
+//! The control exchange: cancels, heard while jobs are worked on.
+
+use std::sync::Arc;
+
+use tocsin_domain::CampaignId;
+use tocsin_proto::Envelope;
+use tocsin_proto::v1::Control;
+use tocsin_proto::v1::control::Command;
+use tocsin_queue::{Consumer, Delivery, Session};
+use uuid::Uuid;
+
+use crate::{Worker, WorkerError};
+
+/// Commands handled at once.
+const BATCH_MAX: usize = 64;
+
+/// Subscribes first and loads the open cancels second, so that none falls between.
+pub async fn subscribe(worker: &Worker, session: &Arc<dyn Session>) -> Result<Consumer, WorkerError> {
+    let control = session.control().await?;
+    let open = worker.store.open_cancels().await?;
+    worker.cancels.replace(open.iter().map(|cancel| cancel.campaign));
+    Ok(control)
+}
+
+/// Obeys commands until the session is lost.
+pub async fn obey_all(worker: &Worker, control: &mut Consumer) {
+    let acker = control.acker();
+    while let Some(batch) = control.next_batch(BATCH_MAX).await {
+        batch.iter().for_each(|delivery| obey(worker, delivery));
+        let tags: Vec<_> = batch.iter().map(|delivery| delivery.tag).collect();
+        if acker.ack(&tags).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn obey(worker: &Worker, delivery: &Delivery) {
+    match Envelope::<Control>::decode(delivery.body.clone()).map(|envelope| envelope.message.command) {
+        Ok(Some(Command::Cancel(cancel))) => match Uuid::from_slice(&cancel.campaign_id) {
+            Ok(campaign) => {
+                tracing::info!(campaign.id = %campaign, worker.id = %worker.id, "cancel heard");
+                worker.cancels.insert(CampaignId(campaign));
+            }
+            Err(error) => tracing::warn!(%error, "cancel of no campaign ignored"),
+        },
+        // Wakes are for planners; what is unknown here is of a newer release, and on the rows too.
+        Ok(Some(Command::Wake(_)) | None) => {}
+        Err(error) => tracing::warn!(%error, "control message ignored"),
+    }
+}

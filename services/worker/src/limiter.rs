@@ -1,0 +1,100 @@
+//! One worker's share of an account's rate, spent token by token.
+//!
+//! `governor` keeps the bucket; we never await in it (it waits on timers of its own). A new bucket begins
+//! empty, because what was spent under the share before it is not known here.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+/// A bucket that begins empty. Clones share it. None inside: no limit.
+#[derive(Debug, Clone)]
+pub struct Limiter {
+    bucket: Option<Arc<Bucket>>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    limiter: DefaultDirectRateLimiter,
+    clock: DefaultClock,
+    /// Tokens still to be paid for sends that cost more than the one their permit took.
+    debt: AtomicU32,
+}
+
+impl Limiter {
+    /// `rate_per_second` None: no limit; zero or less: no token ever.
+    pub fn new(rate_per_second: Option<f64>, burst: Option<u32>) -> Option<Self> {
+        let Some(rate) = rate_per_second else { return Some(Self { bucket: None }) };
+        if rate.is_nan() || rate <= 0.0 {
+            return None;
+        }
+        let burst = NonZeroU32::new(burst.unwrap_or(1)).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(Duration::from_secs_f64(1.0 / rate))?.allow_burst(burst);
+        let clock = DefaultClock::default();
+        let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
+        // Cannot be refused: the bucket is full and the cost is its size.
+        let _ = limiter.check_n(burst);
+        Some(Self { bucket: Some(Arc::new(Bucket { limiter, clock, debt: AtomicU32::new(0) })) })
+    }
+
+    /// Takes one token if there is one; else says how long until there is.
+    pub fn take(&self) -> Result<(), Duration> {
+        let Some(bucket) = &self.bucket else { return Ok(()) };
+        loop {
+            if let Err(not_until) = bucket.limiter.check() {
+                return Err(not_until.wait_time_from(bucket.clock.now()));
+            }
+            let paid =
+                bucket.debt.fetch_update(Ordering::AcqRel, Ordering::Acquire, |debt| debt.checked_sub(1));
+            if paid.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Charges what a send cost beyond its one token, to be paid before the next permit.
+    pub fn charge(&self, tokens: u32) {
+        if let Some(bucket) = &self.bucket {
+            bucket.debt.fetch_add(tokens, Ordering::AcqRel);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_share_begins_empty() {
+        let limiter = Limiter::new(Some(0.001), Some(10)).unwrap();
+        assert!(limiter.take().is_err());
+    }
+
+    #[test]
+    fn without_a_limit_there_is_always_a_token() {
+        let limiter = Limiter::new(None, None).unwrap();
+        limiter.charge(1_000);
+        assert!((0..10_000).all(|_| limiter.take().is_ok()));
+    }
+
+    #[test]
+    fn a_rate_of_nothing_is_no_limiter() {
+        for rate in [0.0, -1.0, f64::NAN] {
+            assert!(Limiter::new(Some(rate), Some(1)).is_none(), "{rate}");
+        }
+    }
+
+    #[test]
+    fn debt_is_paid_before_the_next_token() {
+        // One token a nanosecond: the bucket is never the reason to wait here.
+        let limiter = Limiter::new(Some(1e9), Some(1_000)).unwrap();
+        limiter.charge(3);
+        while limiter.take().is_err() {}
+        let bucket = limiter.bucket.as_ref().unwrap();
+        assert_eq!(bucket.debt.load(Ordering::Acquire), 0);
+    }
+}

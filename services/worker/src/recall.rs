@@ -1,0 +1,105 @@
+//! Recalls: after a cancel, providers are asked to stop what they hold.
+
+use futures::StreamExt;
+use futures::stream;
+use tocsin_domain::settlement::{Report, ReportKind};
+use tocsin_domain::{AccountId, AttemptKey, CampaignId, Channel, JobKey};
+use tocsin_proto::Envelope;
+use tocsin_proto::v1::Recall;
+use tocsin_providers::RecallAnswer;
+use tocsin_queue::{Acker, Consumer, Delivery};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{Worker, WorkerError};
+
+/// Recalls asked at once.
+const AT_ONCE: usize = 32;
+
+/// Serves one channel's recalls until `over`.
+pub async fn run(worker: Worker, channel: Channel, mut consumer: Consumer, over: CancellationToken) {
+    loop {
+        let batch = tokio::select! {
+            () = over.cancelled() => None,
+            batch = consumer.next_batch(AT_ONCE) => batch,
+        };
+        let Some(batch) = batch else { break };
+        if let Err(error) = recall_all(&worker, channel, batch, consumer.acker()).await {
+            // Unsettled: delivered again to whoever serves the channel next.
+            tracing::warn!(%error, channel = %channel, "recalls will be tried again");
+            break;
+        }
+    }
+    consumer.stop().await;
+}
+
+async fn recall_all(
+    worker: &Worker,
+    channel: Channel,
+    batch: Vec<Delivery>,
+    acker: Acker,
+) -> Result<(), WorkerError> {
+    let mut orders = Vec::with_capacity(batch.len());
+    for delivery in &batch {
+        match read(delivery) {
+            Ok(order) => orders.push(order),
+            Err(reason) => acker.dead_letter(delivery, &reason).await?,
+        }
+    }
+    let answers: Vec<(AttemptKey, RecallAnswer)> = stream::iter(orders)
+        .map(|order| ask(worker.clone(), channel, order))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut stopped = Vec::new();
+    let mut failed = Vec::new();
+    for (attempt, answer) in answers {
+        match answer {
+            RecallAnswer::Stopped => {
+                stopped.push(Report { attempt, at: worker.clock.now(), kind: ReportKind::Recalled });
+            }
+            RecallAnswer::TooLate | RecallAnswer::Unsupported => failed.push(attempt),
+            // Open until its deadline; its callback may still tell.
+            RecallAnswer::Unknown(why) => {
+                tracing::warn!(why, campaign.id = %attempt.job.campaign, job.id = attempt.job.job,
+                    attempt.id = attempt.number, "recall without an answer");
+            }
+        }
+    }
+    worker.store.settle(stopped, Vec::new(), worker.clock.now()).await?;
+    if !failed.is_empty() {
+        worker.store.recall_failed(&failed).await?;
+    }
+    let tags: Vec<_> = batch.iter().map(|delivery| delivery.tag).collect();
+    acker.ack(&tags).await?;
+    Ok(())
+}
+
+struct Order {
+    attempt: AttemptKey,
+    account: AccountId,
+    provider_id: String,
+}
+
+fn read(delivery: &Delivery) -> Result<Order, String> {
+    let recall =
+        Envelope::<Recall>::decode(delivery.body.clone()).map_err(|error| error.to_string())?.message;
+    let campaign = Uuid::from_slice(&recall.campaign_id)
+        .map_err(|_| format!("campaign_id has {} bytes, a UUID has 16", recall.campaign_id.len()))?;
+    let number =
+        i16::try_from(recall.attempt).map_err(|_| format!("attempt {} is no attempt", recall.attempt))?;
+    Ok(Order {
+        attempt: AttemptKey { job: JobKey { campaign: CampaignId(campaign), job: recall.job_id }, number },
+        account: AccountId(recall.account_id),
+        provider_id: recall.provider_id,
+    })
+}
+
+async fn ask(worker: Worker, channel: Channel, order: Order) -> (AttemptKey, RecallAnswer) {
+    let provider = worker.shares.get(order.account).and_then(|share| worker.provider(channel, &share.name));
+    let answer = match provider {
+        Some(provider) => provider.recall(&order.provider_id).await,
+        None => RecallAnswer::Unknown("this worker does not serve the account".to_owned()),
+    };
+    (order.attempt, answer)
+}

@@ -1,0 +1,49 @@
+//! Recording outcomes: one batch a statement, through the same merge as callbacks.
+
+use std::time::Duration;
+
+use tocsin_domain::settlement::{AttemptView, Report};
+use tocsin_runtime::SharedClock;
+use tocsin_store::Store;
+use tokio::sync::mpsc;
+
+/// What one attempt came to, as far as this worker knows.
+#[derive(Debug, Clone)]
+pub struct Settled {
+    pub report: Report,
+    /// The attempt as it was claimed: saves reading it.
+    pub view: AttemptView,
+}
+
+/// What is recorded together.
+pub type Outcomes = Vec<Settled>;
+
+/// Batches merged into one statement.
+const BATCHES_MAX: usize = 500;
+/// A batch that fails this often for another reason than an outage must not hold up all others.
+const FAILURES_MAX: u32 = 20;
+/// Between two tries to record while the store is away.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Records until every sender is gone. An outage of the store is waited for: what a worker says late still
+/// counts.
+pub async fn run(store: Store, clock: SharedClock, mut to_record: mpsc::Receiver<Outcomes>) {
+    let mut batches = Vec::with_capacity(BATCHES_MAX);
+    while to_record.recv_many(&mut batches, BATCHES_MAX).await > 0 {
+        let (reports, views): (Vec<Report>, Vec<AttemptView>) =
+            batches.drain(..).flatten().map(|settled| (settled.report, settled.view)).unzip();
+        let mut failures = 0_u32;
+        while let Err(error) = store.settle(reports.clone(), views.clone(), clock.now()).await {
+            failures += 1;
+            if failures == 1 {
+                tracing::warn!(%error, attempts = reports.len(), "outcomes could not be recorded: trying again");
+            }
+            if failures >= FAILURES_MAX && !error.is_outage() {
+                // Left open, the attempts become unknown in time and settle by promise 2.
+                tracing::error!(%error, attempts = reports.len(), "outcomes could not be recorded");
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}

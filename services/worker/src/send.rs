@@ -1,0 +1,209 @@
+//! Last look and send: the request to the provider, each under a deadline.
+
+use std::sync::Arc;
+
+use tocsin_domain::content;
+use tocsin_domain::policy::{REQUEST_DEADLINE, SEND_BY};
+use tocsin_domain::segments::segments;
+use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
+use tocsin_domain::{Channel, Outcome};
+use tocsin_providers::{Answer, Provider, RefusalClass, SendRequest, callback_url};
+use tocsin_runtime::Stopwatch;
+use tocsin_store::campaigns::CampaignBrief;
+use tocsin_store::claim::Granted;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+
+use crate::Worker;
+use crate::record::{Outcomes, Settled};
+use crate::shares::AccountShare;
+use crate::slots::Slot;
+
+/// The longest that a provider may keep a message waiting, whatever the campaign's expiry.
+const VALID_FOR_MAX: std::time::Duration = std::time::Duration::from_secs(36_000);
+
+/// A claimed job, on its way to its provider.
+#[derive(Debug)]
+pub struct Claimed {
+    pub grant: Granted,
+    pub view: AttemptView,
+    pub brief: Arc<CampaignBrief>,
+    pub share: Arc<AccountShare>,
+    /// Started before the claim was asked for.
+    pub since: Stopwatch,
+    /// Its places in the process and in the account's share, until it is recorded.
+    #[expect(dead_code, reason = "held for its drop")]
+    pub places: [Slot; 2],
+}
+
+/// Starts the sends of one account's claims: one by one, or as batches where the provider takes them.
+pub fn launch(
+    worker: &Worker,
+    channel: Channel,
+    claims: Vec<Claimed>,
+    sends: &TaskTracker,
+    outcomes: &mpsc::Sender<Outcomes>,
+) {
+    let Some(share) = claims.first().map(|claimed| Arc::clone(&claimed.share)) else { return };
+    let provider = worker.provider(channel, &share.name);
+    let batch_max = provider.as_ref().map_or(1, |provider| provider.capabilities().batch_max.max(1));
+    let mut claims = claims.into_iter().peekable();
+    while claims.peek().is_some() {
+        let batch: Vec<Claimed> = claims.by_ref().take(batch_max).collect();
+        let (worker, provider, outcomes) = (worker.clone(), provider.clone(), outcomes.clone());
+        sends.spawn(async move {
+            let settled = send(&worker, channel, provider.as_deref(), batch).await;
+            // Closed only when the recorder is gone: then the attempts become unknown in time.
+            if outcomes.send(settled).await.is_err() {
+                tracing::error!("outcomes could not be recorded");
+            }
+        });
+    }
+}
+
+async fn send(
+    worker: &Worker,
+    channel: Channel,
+    provider: Option<&dyn Provider>,
+    batch: Vec<Claimed>,
+) -> Outcomes {
+    let mut settled = Vec::with_capacity(batch.len());
+    let mut asking = Vec::with_capacity(batch.len());
+    let mut requests = Vec::with_capacity(batch.len());
+    for claimed in batch {
+        match request(worker, channel, &claimed) {
+            Ok(request) => {
+                requests.push(request);
+                asking.push(claimed);
+            }
+            Err(kind) => settled.push(settled_as(worker, &claimed.view, kind)),
+        }
+    }
+    // The last look, as late as it can be: nothing is awaited between it and the request.
+    let late = |claimed: &Claimed| late(worker, claimed, provider.is_some());
+    let (mut kept, mut kept_requests) =
+        (Vec::with_capacity(asking.len()), Vec::with_capacity(requests.len()));
+    for (claimed, request) in asking.into_iter().zip(requests) {
+        if late(&claimed) {
+            settled.push(settled_as(worker, &claimed.view, ReportKind::NotAsked));
+        } else {
+            kept.push(claimed);
+            kept_requests.push(request);
+        }
+    }
+    let answers = match (provider, kept_requests.as_slice()) {
+        (None, _) | (_, []) => Vec::new(),
+        (Some(provider), [one]) => vec![provider.send(one).await],
+        (Some(provider), many) => provider.send_batch(many).await,
+    };
+    for (claimed, answer) in kept.iter().zip(answers) {
+        settled.push(settled_as(worker, &claimed.view, heard(worker, claimed, answer).await));
+    }
+    settled
+}
+
+/// May the request not start any more? Its campaign is canceled, it is past `send_by`, its lease is over,
+/// or this worker does not know the account.
+fn late(worker: &Worker, claimed: &Claimed, known: bool) -> bool {
+    !known
+        || worker.cancels.contains(claimed.grant.attempt.job.campaign)
+        || claimed.since.elapsed() >= SEND_BY
+        || claimed.share.is_over()
+}
+
+fn settled_as(worker: &Worker, view: &AttemptView, kind: ReportKind) -> Settled {
+    Settled { report: Report { attempt: view.key, at: worker.clock.now(), kind }, view: view.clone() }
+}
+
+/// Renders the message. An error is what the attempt ends with: the content was checked when the campaign
+/// was made, so this is a value that one recipient lacks.
+fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendRequest, ReportKind> {
+    let Granted { attempt, address, extension, language, merge_values, .. } = &claimed.grant;
+    let not_initiated = |code: String| ReportKind::Status {
+        outcome: match channel {
+            Channel::Voice => Outcome::CallNotInitiated,
+            Channel::Sms => Outcome::TextNotInitiated,
+            Channel::Email | Channel::Inbox => Outcome::FailedToSend,
+        },
+        provider_code: Some(code),
+        provider_id: None,
+    };
+    let content = content::choose(&claimed.brief.contents, channel, language.as_deref())
+        .ok_or_else(|| not_initiated("no content for this channel".to_owned()))?;
+    let render = |template: &str| {
+        content::render(template, merge_values).map_err(|missing| not_initiated(missing.to_string()))
+    };
+    let body = render(&content.body)?;
+    let subject = content.subject.as_deref().map(render).transpose()?;
+    if channel == Channel::Sms {
+        let segments = segments(&body).count;
+        claimed.share.charge(segments.saturating_sub(1));
+    }
+    let token = worker.settings.token_keys.mint(*attempt, claimed.brief.lane);
+    let left = (claimed.brief.expires_at - worker.clock.now()).to_std().unwrap_or_default();
+    Ok(SendRequest {
+        attempt: *attempt,
+        to: address.clone(),
+        extension: extension.clone(),
+        language: content.language.clone().or_else(|| language.clone()),
+        subject,
+        body,
+        callback_url: callback_url(&worker.settings.public_url, &claimed.share.name, &token),
+        valid_for: left.min(VALID_FOR_MAX),
+        deadline: REQUEST_DEADLINE,
+    })
+}
+
+/// The provider's answer in the settlement's words. What concerns more than this attempt is done here.
+async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind {
+    match answer {
+        Answer::Accepted { provider_id, outcome: None } => ReportKind::Accepted { provider_id },
+        Answer::Accepted { provider_id, outcome: Some(outcome) } => {
+            ReportKind::Status { outcome, provider_code: None, provider_id }
+        }
+        Answer::Refused { outcome, provider_code, class } => {
+            match class {
+                RefusalClass::Permanent => {}
+                RefusalClass::Configuration => stop_account(worker, claimed, provider_code.as_deref()).await,
+                RefusalClass::OptOut => opt_out(worker, claimed).await,
+            }
+            ReportKind::Status { outcome, provider_code, provider_id: None }
+        }
+        Answer::Throttled { provider_code, retry_after } => {
+            ReportKind::Throttled { provider_code, retry_after }
+        }
+        Answer::NotSent { why } => {
+            tracing::warn!(account = claimed.share.name, why, "provider could not be reached");
+            ReportKind::Status {
+                outcome: Outcome::ProviderUnavailable,
+                provider_code: None,
+                provider_id: None,
+            }
+        }
+        Answer::Lost { why } => {
+            tracing::warn!(account = claimed.share.name, why, campaign.id = %claimed.grant.attempt.job.campaign,
+                job.id = claimed.grant.attempt.job.job, attempt.id = claimed.grant.attempt.number,
+                "outcome unknown: the provider's answer was lost");
+            ReportKind::Lost
+        }
+    }
+}
+
+async fn stop_account(worker: &Worker, claimed: &Claimed, code: Option<&str>) {
+    let reason = format!("the provider refuses the account: {}", code.unwrap_or("no code"));
+    match worker.store.stop_account(claimed.share.account, &reason, worker.clock.now()).await {
+        Ok(true) => {
+            tracing::error!(account = claimed.share.name, code, "account stopped: the provider refuses it");
+        }
+        Ok(false) => {}
+        Err(error) => tracing::warn!(%error, account = claimed.share.name, "account could not be stopped"),
+    }
+}
+
+/// The person opted out at the provider: the same suppression as an inbound STOP.
+async fn opt_out(worker: &Worker, claimed: &Claimed) {
+    let (district, phone) = (claimed.brief.district, &claimed.grant.address);
+    if let Err(error) = worker.store.opt_out(district, phone, "provider", worker.clock.now()).await {
+        tracing::warn!(%error, district.id = %district, "opt-out could not be kept");
+    }
+}

@@ -1,0 +1,175 @@
+//! The claim: the one statement that turns a queued job into an attempt.
+//!
+//! It is the fence against redelivery, duplicates, races, leases that are over and cancels (promises 2, 3
+//! and 4). The attempt's row is committed before the provider is asked.
+
+use std::collections::BTreeMap;
+
+use tocsin_domain::policy::{RECORD_MARGIN, REQUEST_DEADLINE, SEND_BY};
+use tocsin_domain::{AccountId, AttemptKey, CampaignId, Generation, JobKey, Outcome, WorkerId};
+use uuid::Uuid;
+
+use crate::{Store, StoreError, row};
+
+/// A job that a worker asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    pub key: JobKey,
+    pub generation: Generation,
+}
+
+/// The answer for one job.
+#[derive(Debug, Clone)]
+pub enum Claim {
+    Granted(Box<Granted>),
+    Denied(JobKey, Denied),
+}
+
+/// Why a job was not granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denied {
+    /// The job is not queued at this generation: claimed, ended, canceled or released again meanwhile.
+    Stale,
+    /// The campaign is being canceled; the sweep ends the job.
+    Canceled,
+    /// The worker holds no share of the account, or it is over. The job is still queued.
+    NoLease,
+    /// Its recipient may not be contacted any more in this window. The job waits again.
+    Late,
+    /// The address was suppressed, or its consent withdrawn, since the job was made. The job has ended.
+    Barred(Outcome),
+}
+
+/// A claimed job: all that a request to the provider needs beside the campaign's content.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    pub attempt: AttemptKey,
+    pub account: AccountId,
+    pub tries: i16,
+    /// The best outcome of earlier attempts.
+    pub outcome: Option<Outcome>,
+    pub address: String,
+    pub extension: Option<String>,
+    pub language: Option<String>,
+    pub merge_values: BTreeMap<String, String>,
+}
+
+impl Store {
+    /// Claims `asked` for `worker`, in one statement. The answers come in no particular order.
+    pub async fn claim(&self, worker: WorkerId, asked: &[Asked]) -> Result<Vec<Claim>, StoreError> {
+        const NAME: &str = "claim";
+        let campaigns: Vec<Uuid> = asked.iter().map(|job| job.key.campaign.0).collect();
+        let jobs: Vec<i32> = asked.iter().map(|job| job.key.job).collect();
+        let generations: Vec<i32> = asked.iter().map(|job| job.generation.0).collect();
+        let send_by_seconds = SEND_BY.as_secs_f64();
+        let check_seconds = (SEND_BY + REQUEST_DEADLINE + RECORD_MARGIN).as_secs_f64();
+        let rows = self
+            .rows(
+                NAME,
+                CLAIM,
+                &[&campaigns, &jobs, &generations, &worker.0, &send_by_seconds, &check_seconds],
+            )
+            .await?;
+        rows.iter().map(read_answer).collect()
+    }
+}
+
+fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
+    const NAME: &str = "claim";
+    let key = JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("job_id") };
+    let denied = match found.get::<_, i32>("verdict") {
+        0 => {
+            let values: serde_json::Value = found.get("merge_values");
+            return Ok(Claim::Granted(Box::new(Granted {
+                attempt: AttemptKey { job: key, number: found.get("number") },
+                account: AccountId(found.get("account_id")),
+                tries: found.get("tries"),
+                outcome: row::optional_outcome(NAME, found.get("outcome"))?,
+                address: found.get("address"),
+                extension: found.get("extension"),
+                language: found.get("language"),
+                merge_values: row::from_json(NAME, "merge values", values)?,
+            })));
+        }
+        1 => Denied::Stale,
+        2 => Denied::Canceled,
+        3 => Denied::NoLease,
+        4 => Denied::Late,
+        _ => Denied::Barred(row::outcome(NAME, found.get::<_, Option<i16>>("barred").unwrap_or_default())?),
+    };
+    Ok(Claim::Denied(key, denied))
+}
+
+/// `locked` takes the rows in key order; `instant` is read after that, so that a lease that ran out while
+/// the statement waited for a row is seen as over. States: 2 queued, 3 claimed, 4 ended, 1 waiting;
+/// 8 is the wait reason Window, 3 of a campaign is Sending. The campaign's row is not locked: share locks
+/// would starve the cancel; the sweep that follows a cancel waits for these job rows instead.
+const CLAIM: &str = "-- store.claim
+with asked as materialized (
+  select * from unnest($1::uuid[], $2::int[], $3::int[]) a(campaign_id, job_id, generation)
+), locked as materialized (
+  select j.campaign_id, j.id as job_id, j.district_id, j.account_id, j.attempt, j.tries, j.outcome, j.channel,
+    j.lane, j.contact_until, j.recipient_id, j.generation
+  from asked a join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
+  where j.state = 2 and j.generation = a.generation
+  order by j.campaign_id, j.id
+  for update of j
+), instant as materialized (
+  select tocsin_now() as now from (select count(*) from locked) after_the_locks
+), judged as materialized (
+  select l.*, d.address, d.extension,
+    case
+      when c.state <> 3 or c.cancel_epoch is not null then 2
+      when s.account_id is null or s.expires_at <= i.now then 3
+      when i.now + $5 * interval '1 second' >= l.contact_until then 4
+      when consent.phone is not null or suppressed.outcome is not null then 5
+      else 0
+    end as verdict,
+    case when consent.phone is not null then 31::smallint else suppressed.outcome end as barred
+  from locked l cross join instant i
+  join campaigns c on c.id = l.campaign_id
+  join destinations d on d.campaign_id = l.campaign_id and d.job_id = l.job_id
+  left join leases s on s.account_id = l.account_id and s.worker_id = $4
+  left join consents consent on l.channel = 2 and consent.district_id = l.district_id
+    and consent.phone = d.address and consent.state = 3
+  left join suppressions suppressed on suppressed.district_id = l.district_id
+    and suppressed.channel = l.channel and suppressed.address = d.address
+), marked as (
+  update jobs j set
+    state = case g.verdict when 0 then 3 when 4 then 1 else 4 end,
+    attempt = case g.verdict when 0 then j.attempt + 1 else j.attempt end,
+    tries = case g.verdict when 0 then j.tries + 1 else j.tries end,
+    outcome = case g.verdict when 5 then g.barred else j.outcome end,
+    ended_at = case g.verdict when 5 then i.now end,
+    due_at = case g.verdict when 4 then i.now end,
+    wait_reason = case g.verdict when 4 then 8 end
+  from judged g cross join instant i
+  where j.campaign_id = g.campaign_id and j.id = g.job_id and g.verdict in (0, 4, 5)
+), attempted as (
+  insert into attempts (campaign_id, district_id, worker_id, claimed_at, send_by, job_id, account_id,
+    generation, version, number, state)
+  select g.campaign_id, g.district_id, $4, i.now, i.now + $5 * interval '1 second', g.job_id, g.account_id,
+    g.generation, 1, g.attempt + 1, 1
+  from judged g cross join instant i where g.verdict = 0
+), batched as (
+  insert into claim_batches (check_at, campaign_ids, job_ids, numbers)
+  select i.now + $6 * interval '1 second', array_agg(g.campaign_id), array_agg(g.job_id),
+    array_agg((g.attempt + 1)::smallint)
+  from judged g cross join instant i where g.verdict = 0 group by i.now
+), flowed as (
+  insert into flow (channel, lane, account_id, queued)
+  select channel, lane, account_id, -count(*) from judged where verdict in (0, 4, 5) group by 1, 2, 3
+), tallied as (
+  insert into tallies (campaign_id, district_id, channel, open, attempts, not_dispatched, first_attempts,
+    last_first_attempt_at)
+  select g.campaign_id, g.district_id, g.channel, -count(*) filter (where verdict = 5),
+    count(*) filter (where verdict = 0), count(*) filter (where verdict = 5),
+    count(*) filter (where verdict = 0 and g.tries = 0), max(i.now) filter (where verdict = 0 and g.tries = 0)
+  from judged g cross join instant i where verdict in (0, 5) group by 1, 2, 3
+)
+select a.campaign_id, a.job_id, coalesce(g.verdict, 1) as verdict, g.barred, g.account_id,
+  (g.attempt + 1)::smallint as number, (g.tries + 1)::smallint as tries, g.outcome, g.address, g.extension,
+  r.language, case when g.verdict = 0 then r.merge_values end as merge_values
+from asked a
+left join judged g on g.campaign_id = a.campaign_id and g.job_id = a.job_id
+left join recipients r on g.verdict = 0 and r.campaign_id = g.campaign_id and r.id = g.recipient_id";

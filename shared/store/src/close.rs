@@ -1,0 +1,82 @@
+//! The end of a campaign.
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::{CampaignId, CampaignState};
+
+use crate::{Store, StoreError, row};
+
+/// A campaign that came to its end, or whose last open job did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    pub campaign: CampaignId,
+    pub state: CampaignState,
+}
+
+impl Store {
+    /// Answers `canceled` for campaigns whose cancel is through: swept clean, no attempt asking, every
+    /// recall answered or past its time (promise 3).
+    pub async fn finish_cancels(&self, now: DateTime<Utc>) -> Result<Vec<Closed>, StoreError> {
+        self.closed("finish_cancels", FINISH_CANCELS, now).await
+    }
+
+    /// Closes campaigns whose expansion is complete and that have no open job: by their tallies first, then
+    /// for certain by their rows. Gives those that were not canceled their final state.
+    pub async fn close_campaigns(&self, now: DateTime<Utc>) -> Result<Vec<Closed>, StoreError> {
+        self.closed("close_campaigns", CLOSE_CAMPAIGNS, now).await
+    }
+
+    async fn closed(
+        &self,
+        statement: &'static str,
+        sql: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Closed>, StoreError> {
+        self.rows(statement, sql, &[&now])
+            .await?
+            .into_iter()
+            .map(|found| {
+                Ok(Closed {
+                    campaign: CampaignId(found.get("id")),
+                    state: row::campaign_state(statement, found.get("state"))?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// Attempt states 1 asking, 4 unknown (it settles later and is never tried again); recall 1 ordered;
+/// campaign states 4 canceling, 7 canceled, 10 discarded.
+const FINISH_CANCELS: &str = "-- store.finish_cancels
+update campaigns c set ended_at = $1,
+  state = case when c.started_at is null then 10 else 7 end
+where c.closed_at is null and c.state = 4 and c.swept_at is not null
+  and not exists (
+    select from attempts a
+    where a.campaign_id = c.id and (a.state = 1 or (a.recall = 1 and a.recall_until > $1)))
+returning c.id, c.state";
+
+/// Campaign states 3 sending, 5 sent, 6 errored, 8 no recipients; 4 is a job's Ended.
+const CLOSE_CAMPAIGNS: &str = "-- store.close_campaigns
+with counted as materialized (
+  select c.id, c.state, t.recipients, t.attempts, t.successful, t.error
+  from campaigns c
+  left join lateral (
+    select sum(open) as open, sum(recipients) as recipients, sum(attempts) as attempts,
+      sum(successful) as successful, sum(error) as error
+    from tallies where campaign_id = c.id) t on true
+  where c.closed_at is null and coalesce(t.open, 0) <= 0
+    and ((c.expanded_at is not null and c.state in (2, 3)) or c.state in (7, 10))
+), over as materialized (
+  select k.* from counted k
+  where not exists (select from jobs j where j.campaign_id = k.id and j.state <> 4)
+)
+update campaigns c set closed_at = $1, ended_at = coalesce(c.ended_at, $1),
+  started_at = case when o.state = 2 then coalesce(c.started_at, $1) else c.started_at end,
+  state = case
+    when o.state in (7, 10) then o.state
+    when coalesce(o.recipients, 0) = 0 then 8
+    when o.error > 0 and o.successful <= 0 then 6
+    else 5 end
+from over o
+where c.id = o.id and c.closed_at is null and c.state = o.state
+returning c.id, c.state";

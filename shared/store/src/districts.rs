@@ -1,0 +1,104 @@
+//! Districts and their API keys.
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::DistrictId;
+use uuid::Uuid;
+
+use crate::{Store, StoreError};
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct District {
+    pub id: DistrictId,
+    pub name: String,
+    /// IANA name.
+    pub time_zone: Option<String>,
+    /// ISO 3166 region that phone numbers without a country code are read in.
+    pub default_region: String,
+}
+
+impl Store {
+    /// Makes a district. False: the name is taken.
+    pub async fn add_district(&self, district: &District, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let made = self
+            .count(
+                "add_district",
+                "-- store.add_district
+                 insert into districts (id, name, time_zone, default_region, created_at)
+                 values ($1, $2, $3, $4, $5) on conflict (name) do nothing",
+                &[&district.id.0, &district.name, &district.time_zone, &district.default_region, &now],
+            )
+            .await?;
+        Ok(made == 1)
+    }
+
+    pub async fn district_by_name(&self, name: &str) -> Result<Option<District>, StoreError> {
+        let rows = self
+            .rows(
+                "district_by_name",
+                "-- store.district_by_name
+                 select id, name, time_zone, default_region from districts where name = $1",
+                &[&name],
+            )
+            .await?;
+        Ok(rows.first().map(|found| District {
+            id: DistrictId(found.get("id")),
+            name: found.get("name"),
+            time_zone: found.get("time_zone"),
+            default_region: found.get("default_region"),
+        }))
+    }
+
+    /// Keeps the SHA-256 of a new key.
+    pub async fn add_api_key(
+        &self,
+        district: DistrictId,
+        id: Uuid,
+        name: &str,
+        key_hash: &[u8],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.count(
+            "add_api_key",
+            "-- store.add_api_key
+             insert into api_keys (district_id, id, name, key_hash, created_at) values ($1, $2, $3, $4, $5)",
+            &[&district.0, &id, &name, &key_hash, &now],
+        )
+        .await
+        .map(drop)
+    }
+
+    /// Whose key is it? None: unknown or revoked.
+    pub async fn district_of_key(&self, key_hash: &[u8]) -> Result<Option<DistrictId>, StoreError> {
+        let rows = self
+            .rows(
+                "district_of_key",
+                "-- store.district_of_key
+                 select district_of_key($1)",
+                &[&key_hash],
+            )
+            .await?;
+        Ok(rows.first().and_then(|found| found.get::<_, Option<Uuid>>(0)).map(DistrictId))
+    }
+}
+
+impl Store {
+    /// The phone's owner wants no more texts of this district (requirements 85, 161).
+    pub async fn opt_out(
+        &self,
+        district: DistrictId,
+        phone: &str,
+        source: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.count(
+            "opt_out",
+            "-- store.opt_out
+             insert into consents (district_id, phone, state, changed_at, source) values ($1, $2, 3, $3, $4)
+             on conflict (district_id, phone) do update set state = 3, changed_at = $3, source = $4",
+            &[&district.0, &phone, &now, &source],
+        )
+        .await
+        .map(drop)
+    }
+}

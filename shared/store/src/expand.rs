@@ -1,0 +1,295 @@
+//! Turning a campaign's audience into recipients, destinations and jobs, one chunk of people a time.
+//!
+//! A chunk is one statement, and so one transaction: it moves the campaign's cursor by compare-and-set, so
+//! that two planners, or one that crashed between, never make a job twice.
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::audience::{Audience, Role};
+use tocsin_domain::dedupe::DedupeMode;
+use tocsin_domain::{CampaignId, CampaignState, Channel, DistrictId, Lane};
+
+use crate::{Store, StoreError, row};
+
+/// What a chunk needs to know of its campaign.
+#[derive(Debug, Clone)]
+pub struct Expansion {
+    pub campaign: CampaignId,
+    pub district: DistrictId,
+    pub lane: Lane,
+    pub mode: DedupeMode,
+    pub audience: Audience,
+    pub channels: Vec<Channel>,
+    pub cursor: i64,
+}
+
+/// How a chunk went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chunk {
+    /// The campaign was not where the caller thought: canceled, or expanded by somebody else.
+    Moved,
+    /// People up to this cursor have their rows.
+    Made { cursor: i64, people: i32, jobs: i32 },
+    /// The audience is exhausted.
+    Complete { people: i32, jobs: i32 },
+}
+
+impl Store {
+    /// Campaigns whose expansion is due, emergencies first, oldest first.
+    pub async fn expansions_due(&self, now: DateTime<Utc>, max: i64) -> Result<Vec<Expansion>, StoreError> {
+        const NAME: &str = "expansions_due";
+        let rows = self.rows(NAME, EXPANSIONS_DUE, &[&now, &max]).await?;
+        rows.into_iter()
+            .map(|found| {
+                Ok(Expansion {
+                    campaign: CampaignId(found.get("id")),
+                    district: DistrictId(found.get("district_id")),
+                    lane: row::lane(NAME, found.get("lane"))?,
+                    mode: mode(NAME, found.get("mode"))?,
+                    audience: row::from_json(NAME, "an audience", found.get("audience"))?,
+                    channels: found
+                        .get::<_, Vec<i16>>("channels")
+                        .into_iter()
+                        .map(|number| row::channel(NAME, number))
+                        .collect::<Result<_, _>>()?,
+                    cursor: found.get("expand_cursor"),
+                })
+            })
+            .collect()
+    }
+
+    /// Makes the rows of the next `people_max` people of the audience.
+    pub async fn expand(
+        &self,
+        expansion: &Expansion,
+        people_max: i64,
+        now: DateTime<Utc>,
+    ) -> Result<Chunk, StoreError> {
+        let audience = &expansion.audience;
+        let wants = |role| audience.roles.contains(&role);
+        let channels: Vec<i16> = expansion.channels.iter().map(|channel| channel.number()).collect();
+        let rows = self
+            .rows(
+                "expand",
+                EXPAND,
+                &[
+                    &expansion.campaign.0,
+                    &expansion.district.0,
+                    &expansion.cursor,
+                    &people_max,
+                    &now,
+                    &channels,
+                    &expansion.mode.number(),
+                    &wants(Role::Guardian),
+                    &wants(Role::Student),
+                    &wants(Role::Staff),
+                    &audience.all,
+                    &audience.schools,
+                    &audience.grades,
+                    &audience.people,
+                    &audience.language,
+                    &audience.include_inactive,
+                ],
+            )
+            .await?;
+        let Some(made) = rows.first() else { return Ok(Chunk::Moved) };
+        let (people, jobs) = (made.get("people"), made.get("jobs"));
+        Ok(match made.get::<_, Option<i64>>("cursor") {
+            Some(cursor) => Chunk::Made { cursor, people, jobs },
+            None => Chunk::Complete { people, jobs },
+        })
+    }
+
+    /// The campaign could not be expanded: nobody was reached (requirement 11).
+    pub async fn fail_expansion(
+        &self,
+        campaign: CampaignId,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let changed = self
+            .count(
+                "fail_expansion",
+                "-- store.fail_expansion
+                 update campaigns set state = $4, failure_reason = $2, ended_at = $3, closed_at = $3
+                 where id = $1 and state = $5 and started_at is null",
+                &[
+                    &campaign.0,
+                    &reason,
+                    &now,
+                    &CampaignState::Failed.number(),
+                    &CampaignState::Processing.number(),
+                ],
+            )
+            .await?;
+        Ok(changed == 1)
+    }
+}
+
+fn mode(statement: &'static str, number: i16) -> Result<DedupeMode, StoreError> {
+    DedupeMode::from_number(number).ok_or_else(|| StoreError::Unreadable {
+        statement,
+        what: "a mode",
+        value: number.to_string(),
+    })
+}
+
+const EXPANSIONS_DUE: &str = "-- store.expansions_due
+with started as (
+  update campaigns set state = 2 where closed_at is null and state = 1 and scheduled_at <= $1
+  returning id)
+select id, district_id, lane, mode, audience, channels, expand_cursor
+from campaigns
+where closed_at is null and expanded_at is null and cancel_epoch is null
+  and (state in (2, 3) or id in (select id from started))
+order by lane, id
+limit $2";
+
+/// `chunk` picks the people; `about` pairs them with the students they are contacted for; the rest numbers
+/// and writes. Numbers 33, 31, 48 are outcomes Duplicate, OptOut and Ineligible; states 1 and 4 a job's
+/// Waiting and Ended. A test holds them to the domain's.
+const EXPAND: &str = "-- store.expand
+with campaign as materialized (
+  select id, recipients_made, jobs_made, scheduled_at, lane, consent_class
+  from campaigns
+  where id = $1 and expand_cursor = $3 and expanded_at is null and state in (2, 3)
+  for update
+), chunk as materialized (
+  select p.id, p.role, p.given_name, p.family_name, p.language, p.time_zone
+  from campaign cross join lateral (
+    select * from people p
+    where p.district_id = $2 and p.id > $3
+      and (p.active or $16)
+      and ($15::text is null or p.language = $15)
+      and (cardinality($14::text[]) = 0 or p.source_id = any($14))
+      and (($8 and exists (
+              select from contacts c join students s on s.district_id = $2 and s.person_id = c.student_id
+              where c.district_id = $2 and c.person_id = p.id and (s.active or $16)
+                and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
+                and (cardinality($13::text[]) = 0 or s.grade = any($13))))
+        or ($9 and exists (
+              select from students s
+              where s.district_id = $2 and s.person_id = p.id and (s.active or $16)
+                and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
+                and (cardinality($13::text[]) = 0 or s.grade = any($13))))
+        or ($10 and p.role = 3 and (cardinality($12::text[]) = 0 and cardinality($13::text[]) = 0))
+        or (cardinality($14::text[]) > 0 and not $11
+            and cardinality($12::text[]) = 0 and cardinality($13::text[]) = 0))
+    order by p.id
+    limit $4) p
+), about as materialized (
+  select distinct on (pair.person_id, pair.student_id)
+    pair.person_id, pair.student_id, sp.given_name, sp.family_name, s.grade, sch.name as school
+  from (
+    select p.id as person_id, c.student_id
+    from chunk p join contacts c on c.district_id = $2 and c.person_id = p.id where $8
+    union
+    select p.id, p.id from chunk p where $9 and p.role = 2
+  ) pair
+  join students s on s.district_id = $2 and s.person_id = pair.student_id and (s.active or $16)
+    and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
+    and (cardinality($13::text[]) = 0 or s.grade = any($13))
+  join people sp on sp.district_id = $2 and sp.id = pair.student_id
+  left join schools sch on sch.district_id = $2 and sch.source_id = s.school_source_id
+  order by pair.person_id, pair.student_id, s.school_source_id
+), addressed as materialized (
+  select p.*, a.student_id as about_id,
+    a.given_name || ' ' || a.family_name as student_name, a.given_name as student_given_name,
+    a.grade, a.school
+  from chunk p left join about a on a.person_id = p.id
+  where $7 = 2
+  union all
+  select p.*, null,
+    string_agg(a.given_name || ' ' || a.family_name, ', ' order by a.student_id),
+    string_agg(a.given_name, ', ' order by a.student_id),
+    string_agg(distinct a.grade, ', '), string_agg(distinct a.school, ', ')
+  from chunk p left join about a on a.person_id = p.id
+  where $7 = 1
+  group by p.id, p.role, p.given_name, p.family_name, p.language, p.time_zone
+), numbered as materialized (
+  select a.*, c.recipients_made + (row_number() over (order by a.id, a.about_id))::int as recipient_id,
+    not exists (select from devices d where d.district_id = $2 and d.person_id = a.id
+                and d.channel = any($6)) as no_device
+  from addressed a cross join campaign c
+), reached as materialized (
+  select n.recipient_id, n.about_id, n.id as person_id, d.id as device_id, d.channel, d.address, d.extension,
+    c.jobs_made + (row_number() over (order by n.recipient_id, d.channel, d.position, d.id))::int as job_id
+  from numbered n cross join campaign c
+  join devices d on d.district_id = $2 and d.person_id = n.id and d.channel = any($6)
+), judged as materialized (
+  select r.*,
+    row_number() over (partition by r.channel, r.address, r.about_id order by r.job_id) > 1
+      or exists (select from destinations e where e.campaign_id = $1 and e.channel = r.channel
+                 and e.address = r.address and e.student_id is not distinct from r.about_id
+                 and not e.duplicate) as duplicate,
+    case
+      when r.channel = 2 and consent.state = 3 then 31::smallint
+      when s.outcome is not null then s.outcome
+      when r.channel = 2 and c.consent_class = 3 and consent.state is distinct from 2 then 48::smallint
+    end as barred
+  from reached r cross join campaign c
+  left join consents consent on consent.district_id = $2 and consent.phone = r.address and r.channel = 2
+  left join suppressions s on s.district_id = $2 and s.channel = r.channel and s.address = r.address
+), made_recipients as (
+  insert into recipients (campaign_id, district_id, person_id, student_id, id, no_device, name, student_name,
+    language, time_zone, merge_values)
+  select $1, $2, n.id, n.about_id, n.recipient_id, n.no_device, n.given_name || ' ' || n.family_name,
+    n.student_name, n.language, n.time_zone,
+    jsonb_strip_nulls(jsonb_build_object('recipient_name', n.given_name || ' ' || n.family_name,
+      'given_name', n.given_name, 'family_name', n.family_name, 'student_name', n.student_name,
+      'student_given_name', n.student_given_name, 'school_name', n.school, 'grade', n.grade))
+  from numbered n
+), made_destinations as (
+  insert into destinations (campaign_id, district_id, device_id, student_id, job_id, channel, duplicate,
+    address, extension)
+  select $1, $2, device_id, about_id, job_id, channel, duplicate, address, extension from judged
+), made_jobs as (
+  insert into jobs (campaign_id, district_id, id, recipient_id, generation, channel, lane, state, outcome,
+    due_at, ended_at, wait_reason)
+  select $1, $2, j.job_id, j.recipient_id, 0, j.channel, c.lane,
+    case when j.duplicate or j.barred is not null then 4 else 1 end,
+    case when j.duplicate then 33 else j.barred end,
+    case when j.duplicate or j.barred is not null then null else greatest(c.scheduled_at, $5) end,
+    case when j.duplicate or j.barred is not null then $5 end,
+    case when j.duplicate or j.barred is not null then null else 1 end
+  from judged j cross join campaign c
+), tallied as (
+  insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
+    not_dispatched)
+  select $1, $2, 0::smallint, count(distinct id), count(distinct id) filter (where no_device), 0, 0, 0, 0
+  from numbered having count(*) > 0
+  union all
+  select $1, $2, channel, 0, 0, count(*) filter (where not duplicate), count(*) filter (where duplicate),
+    count(*) filter (where not duplicate and barred is null),
+    count(*) filter (where not duplicate and barred is not null)
+  from judged group by channel
+), extent as (
+  select (select max(id) from chunk) as last, (select count(*)::int from chunk) as people,
+    (select count(*)::int from numbered) as recipients, (select count(*)::int from judged) as jobs
+)
+update campaigns c set
+  expand_cursor = coalesce(x.last, c.expand_cursor),
+  recipients_made = c.recipients_made + x.recipients,
+  jobs_made = c.jobs_made + x.jobs,
+  expanded_at = case when x.people < $4 then $5 end
+from campaign locked cross join extent x
+where c.id = locked.id
+returning case when x.people < $4 then null else x.last end as cursor, x.people, x.jobs";
+
+#[cfg(test)]
+mod tests {
+    use tocsin_domain::{JobState, Outcome};
+
+    #[test]
+    fn the_numbers_written_into_the_statement_are_the_domains() {
+        let written = [
+            (33, Outcome::Duplicate.number()),
+            (31, Outcome::OptOut.number()),
+            (48, Outcome::Ineligible.number()),
+            (1, JobState::Waiting.number()),
+            (4, JobState::Ended.number()),
+        ];
+        for (in_sql, in_domain) in written {
+            assert_eq!(in_sql, in_domain);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Connections: one pool, every session in the role that its process may act in.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::NoTls;
+use tokio_postgres::types::ToSql;
+
+use crate::StoreError;
+
+/// How long a caller waits for a free connection, or for a new one.
+const CONNECTION_WAIT: Duration = Duration::from_secs(5);
+
+/// Keyed statements only: a session of the engine never plans a scan because a table has no statistics
+/// yet, and plans each statement once (docs/adr/0004-plans.md).
+const ENGINE_SESSION: &str = "set role tocsin_engine; set plan_cache_mode = force_generic_plan; \
+     set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
+     set enable_bitmapscan = off; set jit = off; set client_min_messages = warning";
+const TENANT_SESSION: &str = "set role tocsin_app; set jit = off; set client_min_messages = warning";
+
+/// What a process may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Planner, workers, collector, and the single process: every district.
+    Engine,
+    /// The api: one district per transaction, and nothing without one.
+    Tenants,
+}
+
+/// A pool of connections to the store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: Pool,
+    access: Access,
+}
+
+impl Store {
+    /// Makes the pool; connects with the first statement. `connections` may be 1: no method holds two.
+    pub fn open(url: &str, connections: usize, access: Access) -> Result<Self, StoreError> {
+        let config = tokio_postgres::Config::from_str(url)
+            .map_err(|source| StoreError::Address(redacted(url), source))?;
+        let session = match access {
+            Access::Engine => ENGINE_SESSION,
+            Access::Tenants => TENANT_SESSION,
+        };
+        let manager =
+            Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager)
+            .max_size(connections.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(CONNECTION_WAIT))
+            .create_timeout(Some(CONNECTION_WAIT))
+            .post_create(Hook::async_fn(move |client, _| {
+                Box::pin(async move { client.batch_execute(session).await.map_err(HookError::Backend) })
+            }))
+            .build()?;
+        Ok(Self { pool, access })
+    }
+
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    /// Is the database there, with the schema that this program needs?
+    pub async fn check(&self) -> Result<(), StoreError> {
+        let row = self
+            .client()
+            .await?
+            .query_one("-- store.check\nselect schema_version()", &[])
+            .await
+            .map_err(StoreError::statement("check"))?;
+        let (found, needed) = (row.get::<_, i32>(0), crate::schema_version());
+        if found == needed { Ok(()) } else { Err(StoreError::SchemaVersion { found, needed }) }
+    }
+
+    pub(crate) async fn client(&self) -> Result<Object, StoreError> {
+        self.pool.get().await.map_err(StoreError::Connect)
+    }
+
+    /// Runs one prepared statement and returns its rows. `statement` is its name, as in its first line.
+    pub(crate) async fn rows(
+        &self,
+        statement: &'static str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+        let client = self.client().await?;
+        let prepared = client.prepare_cached(sql).await.map_err(StoreError::statement(statement))?;
+        client.query(&prepared, parameters).await.map_err(StoreError::statement(statement))
+    }
+
+    /// As [`Store::rows`], for a statement whose count of changed rows is its answer.
+    pub(crate) async fn count(
+        &self,
+        statement: &'static str,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, StoreError> {
+        let client = self.client().await?;
+        let prepared = client.prepare_cached(sql).await.map_err(StoreError::statement(statement))?;
+        client.execute(&prepared, parameters).await.map_err(StoreError::statement(statement))
+    }
+}
+
+/// An address without its password, for messages.
+pub(crate) fn redacted(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return "(not a URL)".to_owned() };
+    match rest.rsplit_once('@') {
+        Some((user, host)) => {
+            let user = user.split_once(':').map_or(user, |(name, _)| name);
+            format!("{scheme}://{user}@{host}")
+        }
+        None => url.to_owned(),
+    }
+}

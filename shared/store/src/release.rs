@@ -1,0 +1,278 @@
+//! From waiting to queued: the only way into a job queue.
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::{AccountId, CampaignId, Channel, DistrictId, Generation, JobKey, Lane, WaitReason};
+use uuid::Uuid;
+
+use crate::leadership::Duty;
+use crate::{Store, StoreError, row};
+
+/// A campaign that may have due jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenCampaign {
+    pub id: CampaignId,
+    pub district: DistrictId,
+    pub weight: u32,
+    pub lane: Lane,
+    pub channels: Vec<Channel>,
+    pub expires_at: DateTime<Utc>,
+    /// Is every job made? Only emergencies are released before.
+    pub expanded: bool,
+}
+
+/// Where release stands in one campaign's due jobs of one channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub due_at: DateTime<Utc>,
+    pub job: i32,
+}
+
+impl Position {
+    /// Before every job.
+    pub const HEAD: Self = Self { due_at: DateTime::<Utc>::UNIX_EPOCH, job: 0 };
+}
+
+/// How many due jobs to take from a campaign, and after which.
+#[derive(Debug, Clone, Copy)]
+pub struct Draw {
+    pub campaign: CampaignId,
+    pub after: Position,
+    pub jobs_max: u32,
+}
+
+/// A due job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    pub key: JobKey,
+    pub generation: Generation,
+    pub due_at: DateTime<Utc>,
+}
+
+/// A due job, decided upon.
+#[derive(Debug, Clone, Copy)]
+pub struct Release {
+    pub key: JobKey,
+    pub generation: Generation,
+    pub account: AccountId,
+    pub contact_until: DateTime<Utc>,
+}
+
+/// A job whose message is to be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Released {
+    pub key: JobKey,
+    pub generation: Generation,
+    pub account: AccountId,
+}
+
+/// Queued jobs of one channel, lane and account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueuedCount {
+    pub channel: Channel,
+    pub lane: Lane,
+    pub account: AccountId,
+    pub queued: i64,
+}
+
+impl Store {
+    /// Every campaign that jobs may be released from.
+    pub async fn open_campaigns(&self, now: DateTime<Utc>) -> Result<Vec<OpenCampaign>, StoreError> {
+        const NAME: &str = "open_campaigns";
+        let rows = self
+            .rows(
+                NAME,
+                "-- store.open_campaigns
+                 select c.id, c.district_id, d.weight, c.lane, c.channels, c.expires_at,
+                   c.expanded_at is not null as expanded
+                 from campaigns c join districts d on d.id = c.district_id
+                 where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null
+                   and c.expires_at > $1 and (c.expanded_at is not null or c.lane = 1)
+                 order by c.id",
+                &[&now],
+            )
+            .await?;
+        rows.into_iter()
+            .map(|found| {
+                Ok(OpenCampaign {
+                    id: CampaignId(found.get("id")),
+                    district: DistrictId(found.get("district_id")),
+                    weight: found.get::<_, i32>("weight").unsigned_abs(),
+                    lane: row::lane(NAME, found.get("lane"))?,
+                    channels: found
+                        .get::<_, Vec<i16>>("channels")
+                        .into_iter()
+                        .map(|number| row::channel(NAME, number))
+                        .collect::<Result<_, _>>()?,
+                    expires_at: found.get("expires_at"),
+                    expanded: found.get("expanded"),
+                })
+            })
+            .collect()
+    }
+
+    /// The next due jobs of each campaign, in the order in which they fell due. Locks nothing.
+    pub async fn due_jobs(
+        &self,
+        channel: Channel,
+        draws: &[Draw],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Due>, StoreError> {
+        let campaigns: Vec<Uuid> = draws.iter().map(|draw| draw.campaign.0).collect();
+        let after_due: Vec<DateTime<Utc>> = draws.iter().map(|draw| draw.after.due_at).collect();
+        let after_job: Vec<i32> = draws.iter().map(|draw| draw.after.job).collect();
+        let most: Vec<i32> =
+            draws.iter().map(|draw| i32::try_from(draw.jobs_max).unwrap_or(i32::MAX)).collect();
+        let rows = self
+            .rows("due_jobs", DUE_JOBS, &[&campaigns, &after_due, &after_job, &most, &channel.number(), &now])
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|found| Due {
+                key: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("id") },
+                generation: Generation(found.get("generation")),
+                due_at: found.get("due_at"),
+            })
+            .collect())
+    }
+
+    /// Marks jobs queued, each with a new generation, if `duty` is still the caller's. Returns those that
+    /// were still waiting. `requeue_at` is when a job whose message went missing is released again.
+    pub async fn release(
+        &self,
+        duty: &Duty,
+        releases: &[Release],
+        now: DateTime<Utc>,
+        requeue_at: DateTime<Utc>,
+    ) -> Result<Vec<Released>, StoreError> {
+        let campaigns: Vec<Uuid> = releases.iter().map(|release| release.key.campaign.0).collect();
+        let jobs: Vec<i32> = releases.iter().map(|release| release.key.job).collect();
+        let generations: Vec<i32> = releases.iter().map(|release| release.generation.0).collect();
+        let accounts: Vec<i32> = releases.iter().map(|release| release.account.0).collect();
+        let until: Vec<DateTime<Utc>> = releases.iter().map(|release| release.contact_until).collect();
+        let rows = self
+            .rows(
+                "release",
+                RELEASE,
+                &[
+                    &campaigns,
+                    &jobs,
+                    &generations,
+                    &accounts,
+                    &until,
+                    &duty.name,
+                    &duty.holder,
+                    &duty.epoch,
+                    &now,
+                    &requeue_at,
+                ],
+            )
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|found| Released {
+                key: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("id") },
+                generation: Generation(found.get("generation")),
+                account: AccountId(found.get("account_id")),
+            })
+            .collect())
+    }
+
+    /// Queued jobs go back to waiting: their message was not confirmed, or a worker gave them back. Returns
+    /// how many were still queued at their generation.
+    pub async fn give_back(
+        &self,
+        jobs: &[(JobKey, Generation)],
+        due_at: DateTime<Utc>,
+        reason: WaitReason,
+    ) -> Result<u64, StoreError> {
+        let campaigns: Vec<Uuid> = jobs.iter().map(|(key, _)| key.campaign.0).collect();
+        let ids: Vec<i32> = jobs.iter().map(|(key, _)| key.job).collect();
+        let generations: Vec<i32> = jobs.iter().map(|(_, generation)| generation.0).collect();
+        let rows = self
+            .rows("give_back", GIVE_BACK, &[&campaigns, &ids, &generations, &due_at, &reason.number()])
+            .await?;
+        Ok(rows.first().map_or(0, |found| found.get::<_, i64>(0).unsigned_abs()))
+    }
+
+    /// How many jobs are queued, by channel, lane and account.
+    pub async fn queued_counts(&self) -> Result<Vec<QueuedCount>, StoreError> {
+        const NAME: &str = "queued_counts";
+        let rows = self
+            .rows(
+                NAME,
+                "-- store.queued_counts
+                 select channel, lane, account_id, sum(queued)::bigint as queued from flow group by 1, 2, 3",
+                &[],
+            )
+            .await?;
+        rows.into_iter()
+            .map(|found| {
+                Ok(QueuedCount {
+                    channel: row::channel(NAME, found.get("channel"))?,
+                    lane: row::lane(NAME, found.get("lane"))?,
+                    account: AccountId(found.get("account_id")),
+                    queued: found.get("queued"),
+                })
+            })
+            .collect()
+    }
+}
+
+const DUE_JOBS: &str = "-- store.due_jobs
+select j.campaign_id, j.id, j.generation, j.due_at
+from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[]) d(campaign_id, after_due, after_job, most)
+cross join lateral (
+  select j.campaign_id, j.id, j.generation, j.due_at from jobs j
+  where j.campaign_id = d.campaign_id and j.channel = $5
+    and j.due_at <= $6 and (j.due_at, j.id) > (d.after_due, d.after_job)
+  order by j.due_at, j.id
+  limit d.most) j";
+
+const RELEASE: &str = "-- store.release
+with asked as materialized (
+  select * from unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::timestamptz[])
+    a(campaign_id, job_id, generation, account_id, contact_until)
+), leader as materialized (
+  select 1 from planner_leases where duty = $6 and holder = $7 and epoch = $8 and expires_at > tocsin_now()
+), locked as materialized (
+  select j.campaign_id, j.id, a.account_id, a.contact_until
+  from asked a join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
+  where j.state = 1 and j.generation = a.generation and exists (select from leader)
+  order by j.campaign_id, j.id
+  for update of j
+), marked as (
+  update jobs j set state = 2, generation = j.generation + 1, account_id = l.account_id,
+    contact_until = l.contact_until, due_at = null, wait_reason = null
+  from locked l where j.campaign_id = l.campaign_id and j.id = l.id
+  returning j.campaign_id, j.id, j.generation, j.account_id, j.channel, j.lane
+), batched as (
+  insert into release_batches (released_at, requeue_at, channel, lane, campaign_ids, job_ids, generations)
+  select $9, $10, channel, lane, array_agg(campaign_id), array_agg(id), array_agg(generation)
+  from marked group by channel, lane
+), flowed as (
+  insert into flow (channel, lane, account_id, queued)
+  select channel, lane, account_id, count(*) from marked group by 1, 2, 3
+), started as (
+  update campaigns c set state = 3, started_at = coalesce(c.started_at, $9)
+  where c.id in (select distinct campaign_id from marked) and c.state = 2
+)
+select campaign_id, id, generation, account_id from marked";
+
+const GIVE_BACK: &str = "-- store.give_back
+with asked as materialized (
+  select * from unnest($1::uuid[], $2::int[], $3::int[]) a(campaign_id, job_id, generation)
+), locked as materialized (
+  select j.campaign_id, j.id
+  from asked a join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
+  where j.state = 2 and j.generation = a.generation
+  order by j.campaign_id, j.id
+  for update of j
+), marked as (
+  update jobs j set state = 1, due_at = $4, wait_reason = $5
+  from locked l where j.campaign_id = l.campaign_id and j.id = l.id
+  returning j.channel, j.lane, j.account_id
+), flowed as (
+  insert into flow (channel, lane, account_id, queued)
+  select channel, lane, account_id, -count(*) from marked group by 1, 2, 3
+)
+select count(*) from marked";

@@ -1,0 +1,45 @@
+//! Reading stored numbers back into the domain's words.
+
+use tocsin_domain::{AttemptState, CampaignState, Channel, JobState, Lane, Outcome};
+
+use crate::StoreError;
+
+macro_rules! read_number {
+    ($($function:ident -> $type:ty, $what:literal;)*) => {
+        $(pub(crate) fn $function(statement: &'static str, number: i16) -> Result<$type, StoreError> {
+            <$type>::from_number(number).ok_or_else(|| StoreError::Unreadable {
+                statement,
+                what: $what,
+                value: number.to_string(),
+            })
+        })*
+    };
+}
+
+read_number! {
+    channel -> Channel, "a channel";
+    lane -> Lane, "a lane";
+    outcome -> Outcome, "an outcome";
+    campaign_state -> CampaignState, "a campaign state";
+    job_state -> JobState, "a job state";
+    attempt_state -> AttemptState, "an attempt state";
+}
+
+pub(crate) fn optional_outcome(
+    statement: &'static str,
+    number: Option<i16>,
+) -> Result<Option<Outcome>, StoreError> {
+    number.map(|number| outcome(statement, number)).transpose()
+}
+
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
+    statement: &'static str,
+    what: &'static str,
+    value: serde_json::Value,
+) -> Result<T, StoreError> {
+    serde_json::from_value(value).map_err(|fault| StoreError::Unreadable {
+        statement,
+        what,
+        value: fault.to_string(),
+    })
+}

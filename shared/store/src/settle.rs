@@ -1,0 +1,326 @@
+//! Writing what reports change: the worker's own answers and the providers' callbacks alike.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::policy::RedialPolicy;
+use tocsin_domain::settlement::{AttemptView, Change, JobAction, JobView, Report, UsedUp, settle};
+use tocsin_domain::{AttemptKey, CampaignId, JobKey};
+use uuid::Uuid;
+
+use crate::{Store, StoreError, row};
+
+/// How often a batch is read and decided again because its rows moved meanwhile. Each round settles at
+/// least the rows that nobody else moved, so that more means a fault.
+const ROUNDS_MAX: usize = 20;
+
+/// How many rows one statement reads or writes.
+const ROWS_MAX: usize = 500;
+
+/// What became of a batch of reports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Attempts whose row changed.
+    pub changed: usize,
+    /// Attempts for which the reports said nothing new.
+    pub unchanged: usize,
+    /// Attempts that do not exist, or not yet.
+    pub unmatched: Vec<AttemptKey>,
+    /// Jobs that wait again, so that a release is worth its while.
+    pub waiting_again: usize,
+}
+
+impl Store {
+    /// Merges `reports` into their attempts and moves their jobs on: reads, decides by
+    /// [`tocsin_domain::settlement::settle`], writes by compare-and-set, and does it again for rows that
+    /// moved meanwhile. `known` are views that the caller already has (from a claim); they save the read.
+    pub async fn settle(
+        &self,
+        reports: Vec<Report>,
+        known: Vec<AttemptView>,
+        now: DateTime<Utc>,
+    ) -> Result<Settled, StoreError> {
+        let mut by_attempt: HashMap<AttemptKey, Vec<Report>> = HashMap::new();
+        for report in reports {
+            by_attempt.entry(report.attempt).or_default().push(report);
+        }
+        let mut views: Vec<AttemptView> =
+            known.into_iter().filter(|view| by_attempt.contains_key(&view.key)).collect();
+        let mut to_read: Vec<AttemptKey> = {
+            let have: HashSet<AttemptKey> = views.iter().map(|view| view.key).collect();
+            by_attempt.keys().filter(|key| !have.contains(key)).copied().collect()
+        };
+        let mut settled = Settled::default();
+        for _ in 0..ROUNDS_MAX {
+            if !to_read.is_empty() {
+                let read = self.attempt_views(&to_read).await?;
+                if read.len() < to_read.len() {
+                    let found: HashSet<AttemptKey> = read.iter().map(|view| view.key).collect();
+                    settled.unmatched.extend(to_read.iter().filter(|key| !found.contains(key)));
+                }
+                views.extend(read);
+            }
+            let mut changes = Vec::with_capacity(views.len());
+            let mut later = Vec::new();
+            let mut jobs = HashSet::with_capacity(views.len());
+            for view in views.drain(..) {
+                // Two attempts of one job would each decide what the job does next: one a round.
+                if !jobs.insert(view.key.job) {
+                    later.push(view.key);
+                    continue;
+                }
+                let reports = by_attempt.get(&view.key).map_or(&[][..], Vec::as_slice);
+                match settle(&view, reports, now) {
+                    Some(change) => changes.push((view, change)),
+                    None => settled.unchanged += 1,
+                }
+            }
+            let moved = self.apply(&changes, now).await?;
+            settled.changed += changes.len() - moved.len();
+            let stayed: HashSet<AttemptKey> = moved.iter().copied().collect();
+            settled.waiting_again += changes
+                .iter()
+                .filter(|(view, change)| {
+                    matches!(change.job, JobAction::Wait { .. }) && !stayed.contains(&view.key)
+                })
+                .count();
+            to_read = moved;
+            to_read.extend(later);
+            if to_read.is_empty() {
+                return Ok(settled);
+            }
+        }
+        Err(StoreError::Contended { statement: "settle", rows: to_read.len() })
+    }
+
+    /// The attempts of `keys` that exist, each with its job.
+    pub async fn attempt_views(&self, keys: &[AttemptKey]) -> Result<Vec<AttemptView>, StoreError> {
+        let mut views = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(ROWS_MAX) {
+            let campaigns: Vec<Uuid> = chunk.iter().map(|key| key.job.campaign.0).collect();
+            let jobs: Vec<i32> = chunk.iter().map(|key| key.job.job).collect();
+            let numbers: Vec<i16> = chunk.iter().map(|key| key.number).collect();
+            let rows = self.rows("attempt_views", ATTEMPT_VIEWS, &[&campaigns, &jobs, &numbers]).await?;
+            for found in rows {
+                views.push(read_view(&found)?);
+            }
+        }
+        Ok(views)
+    }
+
+    /// Writes `changes` where neither the attempt nor its job moved since the view was taken. Returns the
+    /// attempts that did move.
+    async fn apply(
+        &self,
+        changes: &[(AttemptView, Change)],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<AttemptKey>, StoreError> {
+        let mut moved = Vec::new();
+        for chunk in changes.chunks(ROWS_MAX) {
+            moved.extend(self.apply_batch(&Batch::of(chunk), now).await?);
+        }
+        Ok(moved)
+    }
+
+    async fn apply_batch(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Vec<AttemptKey>, StoreError> {
+        let rows = self
+            .rows(
+                "apply",
+                APPLY,
+                &[
+                    &batch.campaigns,
+                    &batch.jobs,
+                    &batch.numbers,
+                    &batch.versions,
+                    &batch.states,
+                    &batch.outcomes,
+                    &batch.results,
+                    &batch.provider_ids,
+                    &batch.provider_codes,
+                    &batch.job_states,
+                    &batch.job_attempts,
+                    &batch.job_outcomes,
+                    &batch.actions,
+                    &batch.due_at,
+                    &batch.reasons,
+                    &batch.best,
+                    &batch.refunds,
+                    &batch.canceled,
+                    &now,
+                ],
+            )
+            .await?;
+        Ok(rows
+            .into_iter()
+            .map(|found| AttemptKey {
+                job: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("job_id") },
+                number: found.get("number"),
+            })
+            .collect())
+    }
+}
+
+fn read_view(found: &tokio_postgres::Row) -> Result<AttemptView, StoreError> {
+    const NAME: &str = "attempt_views";
+    let redial: RedialPolicy = row::from_json(NAME, "a redial policy", found.get("redial"))?;
+    Ok(AttemptView {
+        key: AttemptKey {
+            job: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("job_id") },
+            number: found.get("number"),
+        },
+        version: found.get("version"),
+        state: row::attempt_state(NAME, found.get("state"))?,
+        outcome: row::optional_outcome(NAME, found.get("outcome"))?,
+        provider_code: found.get("provider_code"),
+        provider_id: found.get("provider_id"),
+        job: JobView {
+            state: row::job_state(NAME, found.get("job_state"))?,
+            attempt: found.get("job_attempt"),
+            tries: found.get("tries"),
+            outcome: row::optional_outcome(NAME, found.get("job_outcome"))?,
+            channel: row::channel(NAME, found.get("channel"))?,
+            lane: row::lane(NAME, found.get("lane"))?,
+            redial,
+            expires_at: found.get("expires_at"),
+            canceled: found.get("canceled"),
+        },
+    })
+}
+
+/// The arrays of one statement.
+#[derive(Default)]
+struct Batch {
+    campaigns: Vec<Uuid>,
+    jobs: Vec<i32>,
+    numbers: Vec<i16>,
+    versions: Vec<i32>,
+    states: Vec<i16>,
+    outcomes: Vec<Option<i16>>,
+    results: Vec<i16>,
+    provider_ids: Vec<Option<String>>,
+    provider_codes: Vec<Option<String>>,
+    job_states: Vec<i16>,
+    job_attempts: Vec<i16>,
+    job_outcomes: Vec<Option<i16>>,
+    actions: Vec<i16>,
+    due_at: Vec<Option<DateTime<Utc>>>,
+    reasons: Vec<Option<i16>>,
+    best: Vec<Option<i16>>,
+    refunds: Vec<i16>,
+    canceled: Vec<bool>,
+}
+
+impl Batch {
+    fn of(changes: &[(AttemptView, Change)]) -> Self {
+        let mut batch = Self::default();
+        for (view, change) in changes {
+            batch.campaigns.push(view.key.job.campaign.0);
+            batch.jobs.push(view.key.job.job);
+            batch.numbers.push(view.key.number);
+            batch.versions.push(view.version);
+            batch.states.push(change.state.number());
+            batch.outcomes.push(change.outcome.map(|outcome| outcome.number()));
+            batch.results.push(change.outcome.map_or(0, |outcome| outcome.result().number()));
+            batch.provider_ids.push(change.provider_id.clone());
+            batch.provider_codes.push(change.provider_code.clone());
+            batch.job_states.push(view.job.state.number());
+            batch.job_attempts.push(view.job.attempt);
+            batch.job_outcomes.push(view.job.outcome.map(|outcome| outcome.number()));
+            let (action, due_at, reason, best, refund) = match change.job {
+                JobAction::Keep => (0, None, None, None, 0),
+                JobAction::Raise { outcome } => (1, None, None, Some(outcome), 0),
+                JobAction::Wait { due_at, reason, best, used_up } => {
+                    let refund = if used_up == UsedUp::No { 1 } else { 0 };
+                    (2, Some(due_at), Some(reason.number()), best, refund)
+                }
+                JobAction::End { outcome } => (3, None, None, Some(outcome), 0),
+            };
+            batch.actions.push(action);
+            batch.due_at.push(due_at);
+            batch.reasons.push(reason);
+            batch.best.push(best.map(|outcome| outcome.number()));
+            batch.refunds.push(refund);
+            batch.canceled.push(view.job.canceled);
+        }
+        batch
+    }
+}
+
+const ATTEMPT_VIEWS: &str = "-- store.attempt_views
+select a.campaign_id, a.job_id, a.number, a.version, a.state, a.outcome, a.provider_code, a.provider_id,
+  j.state as job_state, j.attempt as job_attempt, j.tries, j.outcome as job_outcome, j.channel, j.lane,
+  c.redial, c.expires_at, c.cancel_epoch is not null as canceled
+from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
+join attempts a on a.campaign_id = u.campaign_id and a.job_id = u.job_id and a.number = u.number
+join jobs j on j.campaign_id = u.campaign_id and j.id = u.job_id
+join campaigns c on c.id = u.campaign_id";
+
+/// Actions: 0 keep, 1 raise, 2 wait, 3 end. Jobs are locked first and in key order, as everywhere; the
+/// attempt is compared by its version, the job by state, attempt and outcome; and no job of a campaign that
+/// was canceled since the decision goes back to waiting. Job states: 1 waiting,
+/// 2 queued, 3 claimed, 4 ended. Results: 1 successful, 2 error, 3 canceled, 4 not dispatched, which takes
+/// the attempt out of the count (nobody was contacted). 36 is outcome Canceled, 5 attempt state none.
+const APPLY: &str = "-- store.apply
+with asked as materialized (
+  select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::smallint[], $6::smallint[],
+    $7::smallint[], $8::text[], $9::text[], $10::smallint[], $11::smallint[], $12::smallint[],
+    $13::smallint[], $14::timestamptz[], $15::smallint[], $16::smallint[], $17::smallint[], $18::boolean[])
+  a(campaign_id, job_id, number, version, state, outcome, result, provider_id, provider_code, job_state,
+    job_attempt, job_outcome, action, due_at, reason, best, refund, canceled)
+), locked as materialized (
+  select j.campaign_id, j.id as job_id, a.number, j.state as old_state, j.channel, j.lane, j.account_id,
+    j.outcome as old_outcome, j.district_id, j.tries
+  from asked a join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
+  join campaigns c on c.id = a.campaign_id
+  where (a.action <> 2 or a.canceled = (c.cancel_epoch is not null))
+    and j.state = a.job_state and j.attempt = a.job_attempt and j.outcome is not distinct from a.job_outcome
+  order by j.campaign_id, j.id
+  for update of j
+), written as (
+  update attempts t set version = t.version + 1, state = a.state, outcome = a.outcome, result = a.result,
+    provider_id = a.provider_id, provider_code = a.provider_code,
+    settled_at = case when a.state = 3 then coalesce(t.settled_at, $19) end,
+    recall = case when a.state = 3 and t.recall = 1 then case when a.result = 3 then 2 else 3 end
+      else t.recall end
+  from asked a join locked l on l.campaign_id = a.campaign_id and l.job_id = a.job_id and l.number = a.number
+  where t.campaign_id = a.campaign_id and t.job_id = a.job_id and t.number = a.number
+    and t.version = a.version
+  returning t.campaign_id, t.job_id, t.number
+), decided as materialized (
+  select l.*, a.action, a.due_at, a.reason, a.best, a.refund, a.result, a.version
+  from written w
+  join asked a on a.campaign_id = w.campaign_id and a.job_id = w.job_id and a.number = w.number
+  join locked l on l.campaign_id = w.campaign_id and l.job_id = w.job_id and l.number = w.number
+), moved as (
+  update jobs j set
+    state = case d.action when 2 then 1 when 3 then 4 else j.state end,
+    outcome = case d.action when 2 then d.best else coalesce(d.best, j.outcome) end,
+    due_at = case d.action when 2 then d.due_at when 3 then null else j.due_at end,
+    wait_reason = case d.action when 2 then d.reason when 3 then null else j.wait_reason end,
+    ended_at = case d.action when 3 then coalesce(j.ended_at, $19) else j.ended_at end,
+    tries = j.tries - d.refund
+  from decided d
+  where j.campaign_id = d.campaign_id and j.id = d.job_id and d.action <> 0
+), flowed as (
+  insert into flow (channel, lane, account_id, queued)
+  select channel, lane, account_id, -count(*) from decided
+  where action in (2, 3) and old_state = 2 group by 1, 2, 3
+), tallied as (
+  insert into tallies (campaign_id, district_id, channel, open, attempts, successful, error, canceled,
+    first_attempts)
+  select d.campaign_id, d.district_id, d.channel,
+    -count(*) filter (where d.action = 3 and d.old_state <> 4),
+    sum((case when d.result = 4 then 0 else 1 end) - (case when old.result = 4 then 0 else 1 end)),
+    sum((d.result = 1)::int - (old.result = 1)::int),
+    sum((d.result = 2)::int - (old.result = 2)::int),
+    sum((d.result = 3)::int - (old.result = 3)::int)
+      - count(*) filter (where d.action = 3 and d.old_state = 4 and d.old_outcome = 36),
+    -count(*) filter (where d.refund = 1 and d.tries = 1)
+  from decided d
+  join attempts old on old.campaign_id = d.campaign_id and old.job_id = d.job_id and old.number = d.number
+  where d.action in (2, 3) or old.result <> d.result
+  group by 1, 2, 3
+)
+select a.campaign_id, a.job_id, a.number from asked a
+where not exists (select from decided d
+  where d.campaign_id = a.campaign_id and d.job_id = a.job_id and d.number = a.number)";

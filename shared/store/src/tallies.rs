@@ -1,0 +1,68 @@
+//! Counters: insert-only rows, one a batch, folded by a tick. A counter on the campaign's row would be the
+//! hottest row of all.
+
+use chrono::{DateTime, Utc};
+
+use crate::{Store, StoreError};
+
+impl Store {
+    /// Folds the tallies of campaigns with more than a few rows, and the flow, each into one row a key.
+    /// Returns how many rows that saved.
+    pub async fn fold(&self) -> Result<i64, StoreError> {
+        let tallies = self.rows("fold_tallies", FOLD_TALLIES, &[]).await?;
+        let flow = self.rows("fold_flow", FOLD_FLOW, &[]).await?;
+        Ok([tallies, flow].iter().filter_map(|rows| rows.first()).map(|found| found.get::<_, i64>(0)).sum())
+    }
+
+    /// Makes the partitions that the time up to `through` needs. Returns how many were missing.
+    pub async fn make_partitions(&self, through: DateTime<Utc>) -> Result<i32, StoreError> {
+        let rows = self
+            .rows(
+                "make_partitions",
+                "-- store.make_partitions
+                 select tocsin_make_partitions($1)",
+                &[&through],
+            )
+            .await?;
+        Ok(rows.first().map_or(0, |found| found.get(0)))
+    }
+
+    /// The store's clock, which leases, expiry and `send_by` are compared with.
+    pub async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        let rows = self.rows("now", "-- store.now\nselect tocsin_now()", &[]).await?;
+        rows.first().map(|found| found.get(0)).ok_or(StoreError::Unreadable {
+            statement: "now",
+            what: "no time",
+            value: String::new(),
+        })
+    }
+}
+
+/// Only rows that this statement deletes are summed, so that two folds at once take different ones.
+const FOLD_TALLIES: &str = "-- store.fold_tallies
+with crowded as materialized (
+  select c.id as campaign_id from campaigns c
+  where c.closed_at is null
+    and (select count(*) from (select from tallies t where t.campaign_id = c.id limit 17) some) > 16
+), gone as (
+  delete from tallies t using crowded c where t.campaign_id = c.campaign_id returning t.*
+), folded as (
+  insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
+    attempts, successful, error, canceled, not_dispatched, first_attempts, last_first_attempt_at)
+  select campaign_id, district_id, channel, sum(recipients), sum(no_device), sum(devices), sum(duplicates),
+    sum(open), sum(attempts), sum(successful), sum(error), sum(canceled), sum(not_dispatched),
+    sum(first_attempts), max(last_first_attempt_at)
+  from gone group by 1, 2, 3
+  returning 1
+)
+select (select count(*) from gone) - (select count(*) from folded)";
+
+const FOLD_FLOW: &str = "-- store.fold_flow
+with gone as (
+  delete from flow returning *
+), folded as (
+  insert into flow (channel, lane, account_id, queued)
+  select channel, lane, account_id, sum(queued) from gone group by 1, 2, 3 having sum(queued) <> 0
+  returning 1
+)
+select (select count(*) from gone) - (select count(*) from folded)";

@@ -1,0 +1,336 @@
+//! Making, listing and showing campaigns.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::audience::Audience;
+use tocsin_domain::content::Content;
+use tocsin_domain::dedupe::DedupeMode;
+use tocsin_domain::policy::RedialPolicy;
+use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
+
+use super::Tenant;
+use crate::{StoreError, row};
+
+/// A validated campaign, ready to be stored.
+#[derive(Debug, Clone)]
+pub struct NewCampaign {
+    pub id: CampaignId,
+    /// The caller's own key: posting twice with it makes one campaign.
+    pub client_key: String,
+    /// SHA-256 of the request, so that a key used for another request is told apart.
+    pub request_hash: Vec<u8>,
+    pub lane: Lane,
+    pub mode: DedupeMode,
+    /// 1 emergency, 2 school mission, 3 opt-in needed (decision D11).
+    pub consent_class: i16,
+    pub message_type: String,
+    pub subject: String,
+    pub channels: Vec<Channel>,
+    pub audience: Audience,
+    pub redial: RedialPolicy,
+    pub contents: Vec<Content>,
+    pub created_by: String,
+    pub created_at: DateTime<Utc>,
+    pub scheduled_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What storing a campaign came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    pub id: CampaignId,
+    /// The Message ID that users see.
+    pub number: i64,
+    /// False: the key was known, this is the campaign it made.
+    pub made: bool,
+}
+
+/// A campaign in a list.
+#[derive(Debug, Clone)]
+pub struct CampaignSummary {
+    pub id: CampaignId,
+    pub number: i64,
+    pub state: CampaignState,
+    pub lane: Lane,
+    pub message_type: String,
+    pub subject: String,
+    pub channels: Vec<Channel>,
+    pub created_by: String,
+    pub created_at: DateTime<Utc>,
+    pub scheduled_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub closed_at: Option<DateTime<Utc>>,
+    pub failure_reason: Option<String>,
+    pub cancel_epoch: Option<i64>,
+    pub canceled_at: Option<DateTime<Utc>>,
+    pub canceled_by: Option<String>,
+    pub cancel_reason: Option<String>,
+}
+
+/// Which campaigns to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery {
+    pub states: Vec<CampaignState>,
+    /// Only campaigns older than this one.
+    pub before: Option<CampaignId>,
+    pub campaigns_max: u32,
+}
+
+/// Delivery information of one channel (requirement 51), summed from the tallies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelCounts {
+    pub channel: Channel,
+    pub devices: i64,
+    pub duplicates: i64,
+    pub open: i64,
+    pub attempts: i64,
+    pub successful: i64,
+    pub error: i64,
+    pub canceled: i64,
+    pub not_dispatched: i64,
+    /// Requirement 52, from the start of sending; None until somebody was tried.
+    pub first_attempt: Option<Duration>,
+}
+
+/// People and channels of a campaign.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub recipients: i64,
+    pub no_device: i64,
+    pub channels: Vec<ChannelCounts>,
+}
+
+impl Tenant {
+    /// Stores a campaign and its content. With a key that was used before it returns that campaign, or
+    /// [`StoreError::KeyReused`] if the request was another one.
+    pub async fn create_campaign(&self, new: &NewCampaign) -> Result<Stored, StoreError> {
+        const NAME: &str = "create_campaign";
+        let channels: Vec<i16> = new.channels.iter().map(|channel| channel.number()).collect();
+        let audience = to_json(NAME, &new.audience)?;
+        let redial = to_json(NAME, &new.redial)?;
+        let content_channels: Vec<Option<i16>> =
+            new.contents.iter().map(|content| content.channel.map(Channel::number)).collect();
+        let languages: Vec<Option<&str>> =
+            new.contents.iter().map(|content| content.language.as_deref()).collect();
+        let subjects: Vec<Option<&str>> =
+            new.contents.iter().map(|content| content.subject.as_deref()).collect();
+        let bodies: Vec<&str> = new.contents.iter().map(|content| content.body.as_str()).collect();
+        let rows = self
+            .rows(
+                NAME,
+                CREATE_CAMPAIGN,
+                &[
+                    &new.id.0,
+                    &self.district.0,
+                    &new.client_key,
+                    &new.request_hash,
+                    &new.lane.number(),
+                    &new.mode.number(),
+                    &new.consent_class,
+                    &new.message_type,
+                    &new.subject,
+                    &channels,
+                    &audience,
+                    &redial,
+                    &new.created_by,
+                    &new.created_at,
+                    &new.scheduled_at,
+                    &new.expires_at,
+                    &content_channels,
+                    &languages,
+                    &subjects,
+                    &bodies,
+                ],
+            )
+            .await?;
+        if let Some(made) = rows.first() {
+            return Ok(Stored { id: new.id, number: made.get("number"), made: true });
+        }
+        match self.campaign_by_key(&new.client_key, &new.request_hash).await? {
+            Some(known) => Ok(known),
+            None => Err(StoreError::KeyReused { key: new.client_key.clone() }),
+        }
+    }
+
+    /// The campaign that `client_key` made, or None. [`StoreError::KeyReused`] if it made it of another
+    /// request.
+    pub async fn campaign_by_key(
+        &self,
+        client_key: &str,
+        request_hash: &[u8],
+    ) -> Result<Option<Stored>, StoreError> {
+        let rows = self
+            .rows(
+                "campaign_by_key",
+                "-- store.campaign_by_key
+                 select id, number, request_hash from campaigns where district_id = $1 and client_key = $2",
+                &[&self.district.0, &client_key],
+            )
+            .await?;
+        match rows.first() {
+            None => Ok(None),
+            Some(known) if known.get::<_, &[u8]>("request_hash") == request_hash => Ok(Some(Stored {
+                id: CampaignId(known.get("id")),
+                number: known.get("number"),
+                made: false,
+            })),
+            Some(_) => Err(StoreError::KeyReused { key: client_key.to_owned() }),
+        }
+    }
+
+    /// Campaigns of the district, newest first; discarded ones are left out (decision D4).
+    pub async fn campaigns(&self, query: &ListQuery) -> Result<Vec<CampaignSummary>, StoreError> {
+        let states: Vec<i16> = query.states.iter().map(|state| state.number()).collect();
+        let before = query.before.map(|campaign| campaign.0);
+        let rows = self
+            .rows(
+                "campaigns",
+                "-- store.campaigns
+                 select * from campaigns
+                 where district_id = $1 and state <> 10
+                   and ($2::uuid is null or id < $2)
+                   and (cardinality($3::smallint[]) = 0 or state = any($3))
+                 order by id desc limit $4",
+                &[&self.district.0, &before, &states, &i64::from(query.campaigns_max)],
+            )
+            .await?;
+        rows.iter().map(read_summary).collect()
+    }
+
+    pub async fn campaign(&self, campaign: CampaignId) -> Result<Option<CampaignSummary>, StoreError> {
+        let rows = self
+            .rows(
+                "campaign",
+                "-- store.campaign
+                 select * from campaigns where id = $1",
+                &[&campaign.0],
+            )
+            .await?;
+        rows.first().map(read_summary).transpose()
+    }
+
+    /// The campaign's content, as sent.
+    pub async fn contents(&self, campaign: CampaignId) -> Result<Vec<Content>, StoreError> {
+        const NAME: &str = "contents";
+        let rows = self
+            .rows(
+                NAME,
+                "-- store.contents
+                 select channel, language, subject, body from contents where campaign_id = $1 order by ordinal",
+                &[&campaign.0],
+            )
+            .await?;
+        rows.iter()
+            .map(|found| {
+                Ok(Content {
+                    channel: found
+                        .get::<_, Option<i16>>("channel")
+                        .map(|number| row::channel(NAME, number))
+                        .transpose()?,
+                    language: found.get("language"),
+                    subject: found.get("subject"),
+                    body: found.get("body"),
+                })
+            })
+            .collect()
+    }
+
+    /// The campaign's counters, from the tallies.
+    pub async fn counts(&self, campaign: CampaignId) -> Result<Counts, StoreError> {
+        const NAME: &str = "counts";
+        let rows = self.rows(NAME, COUNTS, &[&campaign.0]).await?;
+        let mut counts = Counts::default();
+        for found in rows {
+            let number: i16 = found.get("channel");
+            if number == 0 {
+                counts.recipients = found.get("recipients");
+                counts.no_device = found.get("no_device");
+                continue;
+            }
+            counts.channels.push(ChannelCounts {
+                channel: row::channel(NAME, number)?,
+                devices: found.get("devices"),
+                duplicates: found.get("duplicates"),
+                open: found.get("open"),
+                attempts: found.get("attempts"),
+                successful: found.get("successful"),
+                error: found.get("error"),
+                canceled: found.get("canceled"),
+                not_dispatched: found.get("not_dispatched"),
+                first_attempt: found
+                    .get::<_, Option<f64>>("first_attempt_seconds")
+                    .map(|seconds| Duration::from_secs_f64(seconds.max(0.0))),
+            });
+        }
+        Ok(counts)
+    }
+}
+
+fn to_json<T: serde::Serialize>(statement: &'static str, value: &T) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(value).map_err(|fault| StoreError::Unreadable {
+        statement,
+        what: "a value that is no JSON",
+        value: fault.to_string(),
+    })
+}
+
+fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreError> {
+    const NAME: &str = "campaign";
+    Ok(CampaignSummary {
+        id: CampaignId(found.get("id")),
+        number: found.get("number"),
+        state: row::campaign_state(NAME, found.get("state"))?,
+        lane: row::lane(NAME, found.get("lane"))?,
+        message_type: found.get("message_type"),
+        subject: found.get("subject"),
+        channels: found
+            .get::<_, Vec<i16>>("channels")
+            .into_iter()
+            .map(|number| row::channel(NAME, number))
+            .collect::<Result<_, _>>()?,
+        created_by: found.get("created_by"),
+        created_at: found.get("created_at"),
+        scheduled_at: found.get("scheduled_at"),
+        expires_at: found.get("expires_at"),
+        started_at: found.get("started_at"),
+        ended_at: found.get("ended_at"),
+        closed_at: found.get("closed_at"),
+        failure_reason: found.get("failure_reason"),
+        cancel_epoch: found.get("cancel_epoch"),
+        canceled_at: found.get("canceled_at"),
+        canceled_by: found.get("canceled_by"),
+        cancel_reason: found.get("cancel_reason"),
+    })
+}
+
+/// Campaign states 1 scheduled and 2 processing, by whether its time has come.
+const CREATE_CAMPAIGN: &str = "-- store.create_campaign
+with made as (
+  insert into campaigns (id, district_id, client_key, request_hash, state, lane, mode, consent_class,
+    message_type, subject, channels, audience, redial, created_by, created_at, scheduled_at, expires_at)
+  values ($1, $2, $3, $4, case when $15 > $14 then 1 else 2 end, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+    $15, $16)
+  on conflict (district_id, client_key) do nothing
+  returning id, number
+), written as (
+  insert into contents (campaign_id, ordinal, district_id, channel, language, subject, body)
+  select m.id, u.ordinal::smallint, $2, u.channel, u.language, u.subject, u.body
+  from made m cross join unnest($17::smallint[], $18::text[], $19::text[], $20::text[])
+    with ordinality u(channel, language, subject, body, ordinal)
+), audited as (
+  insert into audit (district_id, at, actor, action, subject)
+  select $2, $14, $13, 'campaign.create', m.id::text from made m
+)
+select number from made";
+
+const COUNTS: &str = "-- store.counts
+select t.channel, sum(recipients) as recipients, sum(no_device) as no_device, sum(devices) as devices,
+  sum(duplicates) as duplicates, sum(open) as open, sum(attempts) as attempts, sum(successful) as successful,
+  sum(error) as error, sum(canceled) as canceled, sum(not_dispatched) as not_dispatched,
+  extract(epoch from max(last_first_attempt_at) - min(c.started_at))::float8 as first_attempt_seconds
+from tallies t join campaigns c on c.id = t.campaign_id
+where t.campaign_id = $1
+group by t.channel order by t.channel";
