@@ -1,1 +1,17 @@
-//! tocsin-testkit
+//! What tests, the demo and the load test stand on: databases, vhosts and brokers of their own, a clock they set, a
+//! bounded wait, and the provider simulator. No role links it.
+
+mod address;
+mod clock;
+mod database;
+mod janitor;
+mod rabbit;
+pub mod simulator;
+mod vhost;
+mod wait;
+
+pub use clock::ManualClock;
+pub use database::TestDatabase;
+pub use rabbit::PrivateRabbit;
+pub use vhost::TestVhost;
+pub use wait::{NotReached, wait_until};
