@@ -8,8 +8,9 @@ use tocsin_domain::Channel;
 
 use crate::ProvidersError;
 
-/// A key or password. Shown nowhere but where a request is signed.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A key or password. Shown nowhere but where a request is signed; it can be read from a
+/// configuration, and not be written into anything.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct Secret(String);
 
@@ -44,7 +45,7 @@ pub enum ProviderKind {
 }
 
 /// One provider account, as an operator configures it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountSettings {
     /// Names the account in the callback address, so letters, digits, `-` and `_` only.

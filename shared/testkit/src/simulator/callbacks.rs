@@ -1,26 +1,21 @@
-//! Posting the reports: each when it is due, many at a time, again when it was not taken.
+//! Which steps are due when, and which of them are to be posted.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
 
 use super::fate::Step;
-use super::ledger::{MessageId, Snapshot};
+use super::record::{MessageId, Snapshot};
 use super::scenario::{CallbackEvents, Callbacks};
-use super::{Shared, clock, report};
 
-/// Posts under way at once; more wait for their turn.
-const POSTS_MAX: usize = 256;
-const POST_DEADLINE: Duration = Duration::from_secs(15);
 /// A vendor tries a few times; real ones wait for minutes in between.
 const RETRIES_MAX: u8 = 4;
 const RETRY_WAIT: Duration = Duration::from_millis(250);
@@ -35,7 +30,7 @@ pub(super) struct Due {
     pub step: Step,
     /// The vendor's number of this report among its message's.
     pub sequence: u8,
-    post: bool,
+    pub post: bool,
     tries: u8,
     early: Option<oneshot::Sender<()>>,
 }
@@ -75,9 +70,25 @@ pub struct CallbackCounts {
     pub pending: u64,
 }
 
+/// How one message is to be reported.
+pub(super) struct Manner<'a> {
+    pub callbacks: &'a Callbacks,
+    pub subscribed: &'a dyn Fn(Step) -> bool,
+    /// The request's latency: reports follow the answer, but for the early ones.
+    pub answered_in: Duration,
+}
+
+/// What came of one post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Post {
+    Taken,
+    Refused,
+    /// To be posted again, some time later.
+    Again,
+}
+
 #[derive(Debug)]
 pub(super) struct CallbackQueue {
-    client: reqwest::Client,
     due: Mutex<BinaryHeap<Reverse<Due>>>,
     changed: Notify,
     idle: Notify,
@@ -90,9 +101,8 @@ pub(super) struct CallbackQueue {
 }
 
 impl CallbackQueue {
-    pub(super) fn new() -> anyhow::Result<Self> {
-        Ok(Self {
-            client: tocsin_providers::http_client()?,
+    pub(super) fn new() -> Self {
+        Self {
             due: Mutex::default(),
             changed: Notify::new(),
             idle: Notify::new(),
@@ -102,7 +112,7 @@ impl CallbackQueue {
             failed: AtomicU64::new(0),
             retried: AtomicU64::new(0),
             lost: AtomicU64::new(0),
-        })
+        }
     }
 
     pub(super) fn counts(&self) -> CallbackCounts {
@@ -125,21 +135,18 @@ impl CallbackQueue {
         }
     }
 
-    /// Plans all steps of a message accepted now. `answered_in` is the request's latency: reports
-    /// follow the answer, but for the early ones. What is returned resolves when the first report of
+    /// Plans all steps of a message accepted now. What is returned resolves when the first report of
     /// an early message has been posted.
     pub(super) fn plan(
         &self,
         message: &Snapshot,
-        subscribed: fn(Step, &[&str]) -> bool,
-        events: &[&str],
-        behaviour: (&Callbacks, &mut StdRng),
-        answered_in: Duration,
+        manner: &Manner<'_>,
+        rng: &mut StdRng,
     ) -> Option<oneshot::Receiver<()>> {
-        let (callbacks, rng) = behaviour;
+        let callbacks = manner.callbacks;
         let steps = message.fate.steps(message.channel);
         let early = rng.random_bool(callbacks.early);
-        let mut at = Instant::now() + if early { Duration::ZERO } else { answered_in };
+        let mut at = Instant::now() + if early { Duration::ZERO } else { manner.answered_in };
         let mut planned: Vec<Due> = Vec::with_capacity(steps.len());
         let mut sequence = 0;
         for &step in steps {
@@ -151,7 +158,7 @@ impl CallbackQueue {
                 CallbackEvents::Final => step.is_final() || steps.len() == 1,
             };
             let mut due = self.due(message.id, step, at);
-            if wanted && subscribed(step, events) && !message.callback.is_empty() {
+            if wanted && (manner.subscribed)(step) && !message.callback.is_empty() {
                 due.sequence = sequence;
                 due.post = !rng.random_bool(callbacks.lost);
                 self.lost.fetch_add(u64::from(!due.post), Ordering::Relaxed);
@@ -196,12 +203,49 @@ impl CallbackQueue {
     }
 
     /// The next step if its time has come, else when that will be.
-    fn pop(&self) -> Result<Due, Option<Instant>> {
+    pub(super) fn pop(&self) -> Result<Due, Option<Instant>> {
         let mut due = self.lock();
         match due.peek() {
             Some(Reverse(next)) if next.at > Instant::now() => Err(Some(next.at)),
             Some(_) => due.pop().map(|Reverse(next)| next).ok_or(None),
             None => Err(None),
+        }
+    }
+
+    /// A step that is not posted has happened.
+    pub(super) fn passed(&self) {
+        self.finish();
+    }
+
+    /// The post of a step has come to its end, or is due again.
+    pub(super) fn posted(&self, mut due: Due, post: Post) {
+        // Early means posted before the answer, taken or not.
+        if let Some(early) = due.early.take() {
+            let _ = early.send(());
+        }
+        match post {
+            Post::Taken => self.taken.fetch_add(1, Ordering::Relaxed),
+            Post::Again if due.tries < RETRIES_MAX => {
+                due.at = Instant::now() + RETRY_WAIT * 2_u32.pow(u32::from(due.tries));
+                due.tries += 1;
+                self.push(vec![due]);
+                self.retried.fetch_add(1, Ordering::Relaxed)
+            }
+            Post::Again | Post::Refused => self.failed.fetch_add(1, Ordering::Relaxed),
+        };
+        self.finish();
+    }
+
+    /// Returns when there may be something to pop: at `next`, or when something was planned.
+    pub(super) async fn wait(&self, next: Option<Instant>) {
+        match next {
+            Some(at) => {
+                tokio::select! {
+                    () = tokio::time::sleep_until(at) => {}
+                    () = self.changed.notified() => {}
+                }
+            }
+            None => self.changed.notified().await,
         }
     }
 
@@ -238,111 +282,27 @@ fn mark_first(planned: &mut [Due]) -> Option<oneshot::Receiver<()>> {
     Some(receiver)
 }
 
-/// Runs until the simulator stops.
-pub(super) async fn deliver_all(shared: Arc<Shared>) {
-    let slots = Arc::new(Semaphore::new(POSTS_MAX));
-    let posts = TaskTracker::new();
-    shared.stop.run_until_cancelled(deliver_due(&shared, &slots, &posts)).await;
-    posts.close();
-    posts.wait().await;
-}
-
-async fn deliver_due(shared: &Arc<Shared>, slots: &Arc<Semaphore>, posts: &TaskTracker) {
-    loop {
-        let due = match shared.callbacks.pop() {
-            Ok(due) => due,
-            Err(next) => {
-                wait(&shared.callbacks.changed, next).await;
-                continue;
-            }
-        };
-        let Some(message) = shared.ledger.advance(due.message, due.step).filter(|_| due.post) else {
-            shared.callbacks.finish();
-            continue;
-        };
-        // The semaphore is never closed.
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
-        posts.spawn(deliver(shared.clone(), due, message, slot));
-    }
-}
-
-async fn wait(changed: &Notify, next: Option<Instant>) {
-    match next {
-        Some(at) => {
-            tokio::select! {
-                () = tokio::time::sleep_until(at) => {}
-                () = changed.notified() => {}
-            }
-        }
-        None => changed.notified().await,
-    }
-}
-
-async fn deliver(shared: Arc<Shared>, mut due: Due, message: Snapshot, _slot: OwnedSemaphorePermit) {
-    let callbacks = &shared.callbacks;
-    let taken = shared.stop.run_until_cancelled(post(&shared, &due, &message)).await;
-    // Early means posted before the answer, taken or not.
-    if let Some(early) = due.early.take() {
-        let _ = early.send(());
-    }
-    match taken {
-        Some(Post::Again) if due.tries < RETRIES_MAX => {
-            callbacks.retried.fetch_add(1, Ordering::Relaxed);
-            due.at = Instant::now() + RETRY_WAIT * 2_u32.pow(u32::from(due.tries));
-            due.tries += 1;
-            callbacks.push(vec![due]);
-        }
-        Some(Post::Taken) => {
-            callbacks.taken.fetch_add(1, Ordering::Relaxed);
-        }
-        Some(Post::Again | Post::Refused) | None => {
-            callbacks.failed.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-    callbacks.finish();
-}
-
-/// How the receiver answered, as the vendor understands it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Post {
-    Taken,
-    Refused,
-    Again,
-}
-
-async fn post(shared: &Shared, due: &Due, message: &Snapshot) -> Post {
-    let Some(report) = report::of(&shared.scenario(), message, due, clock::now()) else {
-        return Post::Refused;
-    };
-    let mut request = shared.callbacks.client.post(report.url).timeout(POST_DEADLINE).body(report.body);
-    for (name, value) in report.headers {
-        request = request.header(name, value);
-    }
-    match request.send().await {
-        Ok(response) => (report.verdict)(response.status().as_u16()),
-        Err(_) => Post::Again,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rand::SeedableRng;
     use tocsin_domain::Channel;
 
     use super::*;
-    use crate::simulator::Fate;
-    use crate::simulator::ledger::{Acceptance, Arrival, Kind, Ledger};
+    use crate::simulator::ledger::Ledger;
+    use crate::simulator::record::{Acceptance, Arrival, Kind};
+    use crate::simulator::{Fate, clock};
 
     /// The posts of one answered call, in the order they are due.
     fn posts(behaviour: &Callbacks) -> Vec<(Step, u8)> {
-        let queue = CallbackQueue::new().unwrap();
+        let queue = CallbackQueue::new();
         let ledger = Ledger::new(clock::now());
         let arrival =
             Arrival { channel: Channel::Voice, kind: Kind::Send, token: Some("t"), to: None, answered: 201 };
         let acceptance = Acceptance { fate: Fate::Human, callback: "http://x/", origin: "", body: "" };
         let call = ledger.accepted(clock::now(), arrival, acceptance);
         let mut rng = StdRng::seed_from_u64(1);
-        queue.plan(&call, |_, _| true, &[], (behaviour, &mut rng), Duration::ZERO);
+        let manner = Manner { callbacks: behaviour, subscribed: &|_| true, answered_in: Duration::ZERO };
+        queue.plan(&call, &manner, &mut rng);
         let due = std::iter::from_fn(|| queue.pop().ok());
         due.filter(|due| due.post).map(|due| (due.step, due.sequence)).collect()
     }

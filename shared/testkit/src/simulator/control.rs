@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use tocsin_domain::Channel;
 
 use super::callbacks::CallbackCounts;
-use super::ledger::Kind;
+use super::record::Kind;
 use super::{Scenario, Shared};
 
 /// Records written or sent at once: about a quarter of a megabyte for every thousand.

@@ -5,79 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use tocsin_domain::Channel;
 
 use super::fate::{Fate, Step};
-
-/// One request, as the outside world saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    pub arrived_at: DateTime<Utc>,
-    pub channel: Channel,
-    pub kind: Kind,
-    /// The attempt's callback token, as it came.
-    pub token: Option<String>,
-    /// Whom a send or a look-up concerns.
-    pub to: Option<String>,
-    /// Set exactly when a send was accepted, or a recall named a message that exists.
-    pub provider_id: Option<String>,
-    /// HTTP status; 0 when the request was left without an answer.
-    pub answered: u16,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    Send,
-    Recall,
-    LookUp,
-}
+use super::record::{Acceptance, Arrival, Kind, MessageId, Record, Snapshot};
 
 /// Texts that differ for every recipient would need more room than all the rest.
 const TEXTS_MAX: usize = 10_000;
-
-/// Numbers an accepted message; part of its vendor id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct MessageId(pub u32);
-
-/// A request as it is written down.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Arrival<'a> {
-    pub channel: Channel,
-    pub kind: Kind,
-    pub token: Option<&'a str>,
-    pub to: Option<&'a str>,
-    pub answered: u16,
-}
-
-/// What an accepted send adds to its arrival.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Acceptance<'a> {
-    pub fate: Fate,
-    /// The callback address without its token.
-    pub callback: &'a str,
-    /// Our number, or the sending domain.
-    pub origin: &'a str,
-    /// The text that a look-up gives back; empty for calls and mails.
-    pub body: &'a str,
-}
-
-/// One accepted message as the callbacks and look-ups need it.
-#[derive(Debug, Clone)]
-pub(super) struct Snapshot {
-    pub id: MessageId,
-    pub channel: Channel,
-    pub provider_id: String,
-    pub arrived_at: DateTime<Utc>,
-    pub to: Box<str>,
-    pub token: Box<str>,
-    pub callback: Arc<str>,
-    pub origin: Arc<str>,
-    pub body: Arc<str>,
-    pub fate: Fate,
-    pub step: Step,
-}
 
 #[derive(Debug)]
 pub(super) struct Ledger {

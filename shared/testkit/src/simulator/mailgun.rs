@@ -15,8 +15,9 @@ use tocsin_providers::twilio::form::Form;
 
 use super::answer::{Answer, Reply};
 use super::behaviour::{self, Fault, Treatment};
+use super::callbacks::Manner;
 use super::fate::{Fate, Step};
-use super::ledger::{Acceptance, Arrival, Kind, Snapshot};
+use super::record::{Acceptance, Arrival, Kind, Snapshot};
 use super::{Shared, auth, clock, report};
 
 const CHANNEL: Channel = Channel::Email;
@@ -65,7 +66,8 @@ fn take(shared: &Shared, domain: &str, headers: &HeaderMap, body: &[u8]) -> Answ
         Arrival { answered: if dropped { 0 } else { 200 }, ..arrival },
         Acceptance { fate, callback, origin: domain, body: "" },
     );
-    let early = shared.callbacks.plan(&mail, |_, _| true, &[], (&behaviour.callbacks, &mut rng), latency);
+    let manner = Manner { callbacks: &behaviour.callbacks, subscribed: &|_| true, answered_in: latency };
+    let early = shared.callbacks.plan(&mail, &manner, &mut rng);
     let queued = json!({ "id": format!("<{}>", mail.provider_id), "message": "Queued. Thank you." });
     let reply = if dropped { Reply::Dropped } else { Reply::json(200, queued.to_string()) };
     Answer { reply, latency, early }

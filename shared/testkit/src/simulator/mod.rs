@@ -11,10 +11,12 @@ mod behaviour;
 mod callbacks;
 mod clock;
 mod control;
+mod delivery;
 mod fate;
 mod ledger;
 mod mailgun;
 mod receiver;
+mod record;
 mod report;
 mod scenario;
 mod twilio;
@@ -39,8 +41,8 @@ use tokio_util::task::TaskTracker;
 pub use callbacks::CallbackCounts;
 pub use control::Stats;
 pub use fate::Fate;
-pub use ledger::{Kind, Record};
 pub use receiver::CallbackReceiver;
+pub use record::{Kind, Record};
 pub use scenario::{CallbackEvents, Callbacks, ChannelScenario, Credentials, Delay, Faults, Scenario};
 
 use callbacks::CallbackQueue;
@@ -76,6 +78,7 @@ struct Shared {
     scenario: RwLock<Arc<Scenario>>,
     ledger: Ledger,
     callbacks: CallbackQueue,
+    client: reqwest::Client,
     requests: AtomicU64,
     stop: CancellationToken,
 }
@@ -104,12 +107,13 @@ impl Simulator {
         let shared = Arc::new(Shared {
             scenario: RwLock::new(Arc::new(config.scenario)),
             ledger: Ledger::new(clock::now()),
-            callbacks: CallbackQueue::new()?,
+            callbacks: CallbackQueue::new(),
+            client: tocsin_providers::http_client()?,
             requests: AtomicU64::new(0),
             stop: stop.clone(),
         });
         tasks.spawn(serve(listener, router(shared.clone()), stop.clone()));
-        tasks.spawn(callbacks::deliver_all(shared.clone()));
+        tasks.spawn(delivery::deliver_all(shared.clone()));
         Ok(Self { base_url, shared, tasks, stop: stop.drop_guard() })
     }
 

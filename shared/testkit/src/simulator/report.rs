@@ -8,7 +8,7 @@ use tocsin_providers::{mailgun, twilio};
 
 use super::callbacks::{Due, Post};
 use super::fate::Step;
-use super::ledger::Snapshot;
+use super::record::Snapshot;
 use super::scenario::Scenario;
 
 pub(super) struct Report {

@@ -31,8 +31,11 @@ pub struct Scenario {
 #[serde(default, deny_unknown_fields)]
 pub struct Credentials {
     pub twilio_account: String,
+    #[serde(skip_serializing)]
     pub twilio_token: Secret,
+    #[serde(skip_serializing)]
     pub mailgun_key: Secret,
+    #[serde(skip_serializing)]
     pub mailgun_signing_key: Secret,
 }
 

@@ -15,8 +15,9 @@ use tocsin_providers::twilio::form::Form;
 
 use super::answer::{Answer, Reply};
 use super::behaviour::{self, Fault, Treatment};
+use super::callbacks::Manner;
 use super::fate::{Fate, Step};
-use super::ledger::{Acceptance, Arrival, Kind, MessageId, Snapshot};
+use super::record::{Acceptance, Arrival, Kind, MessageId, Snapshot};
 use super::{Shared, auth, clock, report, twilio_refusals};
 
 const PAGE_SIZE_DEFAULT: usize = 50;
@@ -107,15 +108,12 @@ fn create(shared: &Shared, channel: Channel, account: &str, headers: &HeaderMap,
             body: form.get("Body").unwrap_or_default(),
         },
     );
-    let events: Vec<&str> = form
-        .pairs()
-        .iter()
-        .filter(|(key, _)| key == "StatusCallbackEvent")
-        .map(|(_, value)| &**value)
-        .collect();
-    let subscribed = if channel == Channel::Voice { wants_call_event } else { wants_every_event };
-    let early =
-        shared.callbacks.plan(&message, subscribed, &events, (&behaviour.callbacks, &mut rng), latency);
+    let manner = Manner {
+        callbacks: &behaviour.callbacks,
+        subscribed: &|step| channel != Channel::Voice || wants_event(&form, step),
+        answered_in: latency,
+    };
+    let early = shared.callbacks.plan(&message, &manner, &mut rng);
     let reply =
         if dropped { Reply::Dropped } else { Reply::json(201, resource(shared, &message).to_string()) };
     Answer { reply, latency, early }
@@ -302,19 +300,16 @@ fn error_body(status: u16, code: u32) -> String {
         .to_string()
 }
 
-/// Twilio posts only `completed` when a call subscribes to nothing.
-fn wants_call_event(step: Step, events: &[&str]) -> bool {
+/// Whether a call subscribed to this step; one that subscribes to nothing hears only of its end.
+fn wants_event(call: &Form<'_>, step: Step) -> bool {
     let event = match step {
         Step::Initiated => "initiated",
         Step::Ringing => "ringing",
         Step::Answered => "answered",
         _ => "completed",
     };
-    if events.is_empty() { event == "completed" } else { events.contains(&event) }
-}
-
-fn wants_every_event(_step: Step, _events: &[&str]) -> bool {
-    true
+    let mut wanted = call.pairs().iter().filter(|(key, _)| key == "StatusCallbackEvent").peekable();
+    if wanted.peek().is_none() { event == "completed" } else { wanted.any(|(_, value)| value == event) }
 }
 
 fn without_token<'a>(callback: &'a str, token: &str) -> &'a str {
