@@ -17,6 +17,17 @@ pub struct District {
     pub default_region: String,
 }
 
+impl District {
+    fn read(row: &tokio_postgres::Row) -> Self {
+        Self {
+            id: DistrictId(row.get("id")),
+            name: row.get("name"),
+            time_zone: row.get("time_zone"),
+            default_region: row.get("default_region"),
+        }
+    }
+}
+
 impl Store {
     /// Makes a district. False: the name is taken.
     pub async fn add_district(&self, district: &District, now: DateTime<Utc>) -> Result<bool, StoreError> {
@@ -41,12 +52,20 @@ impl Store {
                 &[&name],
             )
             .await?;
-        Ok(rows.first().map(|found| District {
-            id: DistrictId(found.get("id")),
-            name: found.get("name"),
-            time_zone: found.get("time_zone"),
-            default_region: found.get("default_region"),
-        }))
+        Ok(rows.first().map(District::read))
+    }
+
+    /// All districts, by name.
+    pub async fn districts(&self) -> Result<Vec<District>, StoreError> {
+        let rows = self
+            .rows(
+                "districts",
+                "-- store.districts
+                 select id, name, time_zone, default_region from districts order by name",
+                &[],
+            )
+            .await?;
+        Ok(rows.iter().map(District::read).collect())
     }
 
     /// Keeps the SHA-256 of a new key.

@@ -1,0 +1,5 @@
+//! The store against a real PostgreSQL.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+
+mod directory;
