@@ -5,6 +5,7 @@
 //! is on [`Tenant`], which sees one.
 
 pub mod accounts;
+pub mod audit;
 pub mod campaigns;
 pub mod claim;
 pub mod close;
