@@ -1,1 +1,22 @@
-//! tocsin-api
+//! The REST API: districts make campaigns, watch them, cancel them and read what became of each device.
+//!
+//! It reads and writes through [`tocsin_store::Tenant`] only, so that no request can see another district,
+//! and it decides nothing about sending: it stores what it was given and tells the planners to look.
+//! Every error is problem details (RFC 9457).
+
+mod announce;
+mod auth;
+mod campaigns;
+mod cancel;
+mod fields;
+mod json;
+mod message_type;
+mod page;
+mod problem;
+mod recipients;
+mod server;
+mod submission;
+mod view;
+
+pub use message_type::MessageType;
+pub use server::{Api, ApiError, BODY_BYTES_MAX, REQUEST_DEADLINE, router, serve};

@@ -36,7 +36,7 @@ impl Sweeper {
                 progress = Progress::More;
                 continue;
             }
-            planner.store.mark_swept(sweep.campaign, planner.clock.now()).await?;
+            planner.store.mark_swept(sweep, planner.clock.now()).await?;
             let ended = self.ended.remove(&sweep.campaign).unwrap_or_default();
             tracing::info!(campaign.id = %sweep.campaign, jobs = ended, outcome = sweep.outcome.code(), "campaign swept");
             planner.wakes.close.notify_one();

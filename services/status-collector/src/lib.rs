@@ -1,1 +1,69 @@
-//! tocsin-status-collector
+//! The status collector: what providers report becomes the outcome of an attempt.
+//!
+//! Two halves with a queue between them, so that a storm of callbacks, or a store that is away, costs the
+//! providers nothing (promise 8). *Ingress* checks who speaks and of which attempt, puts the request on
+//! `status.<lane>` as it came, and answers once the broker has it. *Apply* takes batches from there, merges
+//! each attempt's reports by rank and keeps every report as an event.
+//!
+//! Both may run in one process or in several, any number of each.
+
+mod apply;
+mod callback;
+mod counts;
+mod ingress;
+mod outbox;
+mod reports;
+
+use std::sync::Arc;
+
+use tocsin_domain::Lane;
+use tocsin_providers::{Registry, TokenKeys};
+use tocsin_queue::Broker;
+use tocsin_runtime::health::Health;
+use tocsin_runtime::{SharedClock, Tasks};
+use tocsin_store::Store;
+use tokio::net::TcpListener;
+
+pub use crate::counts::{Counter, Counts};
+use crate::ingress::Ingress;
+
+/// What both halves work with. Cheap to clone; clones share their counts.
+#[derive(Debug, Clone)]
+pub struct Collector {
+    /// Ingress never asks it: callbacks are taken while the store is away.
+    pub store: Store,
+    pub broker: Arc<dyn Broker>,
+    pub clock: SharedClock,
+    pub registry: Arc<Registry>,
+    pub token_keys: TokenKeys,
+    /// Where providers reach [`Collector::start_ingress`], scheme and host first: signatures cover it.
+    pub public_url: String,
+    pub counts: Arc<Counts>,
+}
+
+impl Collector {
+    /// Takes callbacks on `listener`, below `tasks`, and answers `/livez` and `/readyz` there. When asked to
+    /// stop it takes no new connection, answers what it has, and leaves once the broker has all of it.
+    pub fn start_ingress(&self, listener: TcpListener, tasks: &Tasks) {
+        let (ingress, publishing) = Ingress::new(self);
+        let asked = ingress.clone();
+        let health = Health::new(tasks.stopping().clone()).check("broker", move || {
+            let ingress = asked.clone();
+            async move { ingress.ready().await }
+        });
+        tasks.spawn("collector publish", publishing);
+        let (router, stopping) = (ingress.routes().merge(health.router()), tasks.stopping().clone());
+        tasks.spawn_essential("collector ingress", async move {
+            let stopped = async move { stopping.cancelled().await };
+            axum::serve(listener, router).with_graceful_shutdown(stopped).await
+        });
+    }
+
+    /// Applies what waits on the status queues, each lane by itself so that no number of general callbacks
+    /// delays an emergency's (promise 5).
+    pub fn start_apply(&self, tasks: &Tasks) {
+        for lane in Lane::ALL {
+            tasks.spawn("collector apply", apply::run(self.clone(), lane, tasks.stopping().clone()));
+        }
+    }
+}

@@ -120,12 +120,12 @@ create table suppressions (
   district_id uuid not null references districts,
   channel smallint not null,
   address text not null,
-  outcome smallint not null,
+  outcome smallint not null check (outcome between 31 and 49 and outcome not in (33, 35, 36)),
   reason text not null,
   created_at timestamptz not null,
   primary key (district_id, channel, address)
 );
-comment on column suppressions.outcome is 'The outcome that a job to this address ends with.';
+comment on column suppressions.outcome is 'The outcome that a job to this address ends with: one of those of which nothing is dispatched.';
 
 -- Provider accounts, their shares and the planners' duties ---------------------------------------------------
 
@@ -197,6 +197,7 @@ create table campaigns (
   closed_at timestamptz,
   failure_reason text,
   cancel_epoch bigint,
+  canceled_from smallint,
   canceled_at timestamptz,
   canceled_by text,
   cancel_reason text,
@@ -207,6 +208,7 @@ comment on column campaigns.number is 'The Message ID that users see and quote (
 comment on column campaigns.mode is '1 a message per device, 2 per device and student (decision D2).';
 comment on column campaigns.consent_class is '1 emergency, 2 school mission, 3 opt-in needed (decision D11).';
 comment on column campaigns.expand_cursor is 'The last person whose devices have jobs; moved by compare-and-set.';
+comment on column campaigns.canceled_from is 'The state that the cancel found: one that was Processing is discarded (decision D4).';
 comment on column campaigns.swept_at is 'When a whole pass of the sweep found nothing left to cancel.';
 comment on column campaigns.closed_at is 'When no job was open any more. A canceled campaign may end before it closes.';
 create index campaigns_open on campaigns (id) where closed_at is null;
@@ -271,6 +273,7 @@ create table jobs (
   state smallint not null,
   attempt smallint not null default 0,
   tries smallint not null default 0,
+  dispatched smallint not null default 0,
   outcome smallint,
   wait_reason smallint,
   primary key (campaign_id, id)
@@ -279,6 +282,7 @@ comment on column jobs.due_at is 'Set while the job waits and only then, so that
 comment on column jobs.generation is 'Counts releases; a queue message of an earlier one is void.';
 comment on column jobs.attempt is 'Number of the latest attempt.';
 comment on column jobs.tries is 'Attempts that count against the redial policy.';
+comment on column jobs.dispatched is 'Attempts whose result is not 4. A job that ends with none of them is counted once, by its own outcome.';
 comment on column jobs.outcome is 'The highest-ranked outcome of its attempts; final when state is 4.';
 create index jobs_due on jobs (campaign_id, channel, due_at, id) where due_at is not null;
 
@@ -386,10 +390,11 @@ create table tallies (
   error int not null default 0,
   canceled int not null default 0,
   not_dispatched int not null default 0,
-  first_attempts int not null default 0,
+  untried int not null default 0,
   last_first_attempt_at timestamptz
 );
 comment on table tallies is 'Insert-only changes of a campaign''s counters, one row a batch; channel 0 counts people; folded by a tick.';
+comment on column tallies.untried is 'Jobs still to be tried for the first time (requirement 52).';
 create index tallies_by_campaign on tallies (campaign_id);
 
 create table control_log (

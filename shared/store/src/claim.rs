@@ -3,7 +3,7 @@
 //! It is the fence against redelivery, duplicates, races, leases that are over and cancels (promises 2, 3
 //! and 4). The attempt's row is committed before the provider is asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use tocsin_domain::policy::{RECORD_MARGIN, REQUEST_DEADLINE, SEND_BY};
 use tocsin_domain::{AccountId, AttemptKey, CampaignId, Generation, JobKey, Outcome, WorkerId};
@@ -23,6 +23,15 @@ pub struct Asked {
 pub enum Claim {
     Granted(Box<Granted>),
     Denied(JobKey, Denied),
+}
+
+impl Claim {
+    pub fn key(&self) -> JobKey {
+        match self {
+            Self::Granted(granted) => granted.attempt.job,
+            Self::Denied(key, _) => *key,
+        }
+    }
 }
 
 /// Why a job was not granted.
@@ -70,7 +79,11 @@ impl Store {
                 &[&campaigns, &jobs, &generations, &worker.0, &send_by_seconds, &check_seconds],
             )
             .await?;
-        rows.iter().map(read_answer).collect()
+        let mut answers = rows.iter().map(read_answer).collect::<Result<Vec<Claim>, StoreError>>()?;
+        let judged: HashSet<JobKey> = answers.iter().map(Claim::key).collect();
+        let stale = asked.iter().map(|job| job.key).filter(|key| !judged.contains(key));
+        answers.extend(stale.map(|key| Claim::Denied(key, Denied::Stale)));
+        Ok(answers)
     }
 }
 
@@ -91,7 +104,6 @@ fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
                 merge_values: row::from_json(NAME, "merge values", values)?,
             })));
         }
-        1 => Denied::Stale,
         2 => Denied::Canceled,
         3 => Denied::NoLease,
         4 => Denied::Late,
@@ -102,14 +114,15 @@ fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
 
 /// `locked` takes the rows in key order; `instant` is read after that, so that a lease that ran out while
 /// the statement waited for a row is seen as over. States: 2 queued, 3 claimed, 4 ended, 1 waiting;
-/// 8 is the wait reason Window, 3 of a campaign is Sending. The campaign's row is not locked: share locks
+/// 8 is the wait reason Window, 3 of a campaign is Sending. What is not answered was not queued at that
+/// generation. The campaign's row is not locked: share locks
 /// would starve the cancel; the sweep that follows a cancel waits for these job rows instead.
-const CLAIM: &str = "-- store.claim
+pub(crate) const CLAIM: &str = "-- store.claim
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::int[]) a(campaign_id, job_id, generation)
 ), locked as materialized (
   select j.campaign_id, j.id as job_id, j.district_id, j.account_id, j.attempt, j.tries, j.outcome, j.channel,
-    j.lane, j.contact_until, j.recipient_id, j.generation
+    j.lane, j.contact_until, j.recipient_id, j.generation, j.dispatched
   from asked a join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
   where j.state = 2 and j.generation = a.generation
   order by j.campaign_id, j.id
@@ -139,7 +152,8 @@ with asked as materialized (
     state = case g.verdict when 0 then 3 when 4 then 1 else 4 end,
     attempt = case g.verdict when 0 then j.attempt + 1 else j.attempt end,
     tries = case g.verdict when 0 then j.tries + 1 else j.tries end,
-    outcome = case g.verdict when 5 then g.barred else j.outcome end,
+    dispatched = case g.verdict when 0 then j.dispatched + 1 else j.dispatched end,
+    outcome = case g.verdict when 5 then coalesce(j.outcome, g.barred) else j.outcome end,
     ended_at = case g.verdict when 5 then i.now end,
     due_at = case g.verdict when 4 then i.now end,
     wait_reason = case g.verdict when 4 then 8 end
@@ -160,16 +174,15 @@ with asked as materialized (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, -count(*) from judged where verdict in (0, 4, 5) group by 1, 2, 3
 ), tallied as (
-  insert into tallies (campaign_id, district_id, channel, open, attempts, not_dispatched, first_attempts,
+  insert into tallies (campaign_id, district_id, channel, open, attempts, not_dispatched, untried,
     last_first_attempt_at)
   select g.campaign_id, g.district_id, g.channel, -count(*) filter (where verdict = 5),
-    count(*) filter (where verdict = 0), count(*) filter (where verdict = 5),
-    count(*) filter (where verdict = 0 and g.tries = 0), max(i.now) filter (where verdict = 0 and g.tries = 0)
+    count(*) filter (where verdict = 0), count(*) filter (where verdict = 5 and g.dispatched = 0),
+    -count(*) filter (where g.attempt = 0), max(i.now) filter (where verdict = 0 and g.attempt = 0)
   from judged g cross join instant i where verdict in (0, 5) group by 1, 2, 3
 )
-select a.campaign_id, a.job_id, coalesce(g.verdict, 1) as verdict, g.barred, g.account_id,
+select g.campaign_id, g.job_id, g.verdict, g.barred, g.account_id,
   (g.attempt + 1)::smallint as number, (g.tries + 1)::smallint as tries, g.outcome, g.address, g.extension,
   r.language, case when g.verdict = 0 then r.merge_values end as merge_values
-from asked a
-left join judged g on g.campaign_id = a.campaign_id and g.job_id = a.job_id
+from judged g
 left join recipients r on g.verdict = 0 and r.campaign_id = g.campaign_id and r.id = g.recipient_id";

@@ -45,14 +45,21 @@ impl Store {
 }
 
 /// Attempt states 1 asking, 4 unknown (it settles later and is never tried again); recall 1 ordered;
-/// campaign states 4 canceling, 7 canceled, 10 discarded.
+/// campaign states 2 processing, 4 canceling, 7 canceled, 10 discarded: one canceled while it was processing
+/// leaves the lists (decision D4).
 const FINISH_CANCELS: &str = "-- store.finish_cancels
-update campaigns c set ended_at = $1,
-  state = case when c.started_at is null then 10 else 7 end
-where c.closed_at is null and c.state = 4 and c.swept_at is not null
-  and not exists (
-    select from attempts a
-    where a.campaign_id = c.id and (a.state = 1 or (a.recall = 1 and a.recall_until > $1)))
+with through as materialized (
+  select c.id from campaigns c
+  where c.closed_at is null and c.state = 4 and c.swept_at is not null
+    and not exists (
+      select from attempts a
+      where a.campaign_id = c.id and (a.state = 1 or (a.recall = 1 and a.recall_until > $1)))
+  order by c.id
+  for no key update of c
+)
+update campaigns c set ended_at = $1, state = case when c.canceled_from = 2 then 10 else 7 end
+from through t
+where c.id = t.id
 returning c.id, c.state";
 
 /// Campaign states 3 sending, 5 sent, 6 errored, 8 no recipients; 4 is a job's Ended.
@@ -67,8 +74,11 @@ with counted as materialized (
   where c.closed_at is null and coalesce(t.open, 0) <= 0
     and ((c.expanded_at is not null and c.state in (2, 3)) or c.state in (7, 10))
 ), over as materialized (
-  select k.* from counted k
-  where not exists (select from jobs j where j.campaign_id = k.id and j.state <> 4)
+  select k.* from counted k join campaigns c on c.id = k.id
+  where c.closed_at is null and c.state = k.state
+    and not exists (select from jobs j where j.campaign_id = k.id and j.state <> 4)
+  order by k.id
+  for no key update of c
 )
 update campaigns c set closed_at = $1, ended_at = coalesce(c.ended_at, $1),
   started_at = case when o.state = 2 then coalesce(c.started_at, $1) else c.started_at end,
@@ -78,5 +88,5 @@ update campaigns c set closed_at = $1, ended_at = coalesce(c.ended_at, $1),
     when o.error > 0 and o.successful <= 0 then 6
     else 5 end
 from over o
-where c.id = o.id and c.closed_at is null and c.state = o.state
+where c.id = o.id
 returning c.id, c.state";

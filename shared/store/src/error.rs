@@ -15,7 +15,9 @@ pub enum StoreError {
         "the database's schema is version {found}, this program needs {needed}: run `tocsin migrate` with the newest program"
     )]
     SchemaVersion { found: i32, needed: i32 },
-    #[error("store.{statement} failed")]
+    /// PostgreSQL's own words are part of the text: the library's say no more than "db error". They name
+    /// columns and constraints; rows' values are in its detail, which is left out.
+    #[error("store.{statement} failed: {}", words(source))]
     Statement {
         statement: &'static str,
         #[source]
@@ -29,6 +31,13 @@ pub enum StoreError {
         "campaign key {key:?} was used before for another campaign: use a new key, or send the same body"
     )]
     KeyReused { key: String },
+}
+
+fn words(source: &tokio_postgres::Error) -> String {
+    match source.as_db_error() {
+        Some(error) => format!("{} ({})", error.message(), error.code().code()),
+        None => source.to_string(),
+    }
 }
 
 impl StoreError {

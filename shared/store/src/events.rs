@@ -66,7 +66,7 @@ impl Store {
     }
 }
 
-const RECORD_EVENTS: &str = "-- store.record_events
+pub(crate) const RECORD_EVENTS: &str = "-- store.record_events
 insert into events (campaign_id, district_id, job_id, number, id, ordinal, received_at, reported_at, outcome,
   account, provider_id, provider_code, raw)
 select u.campaign_id, c.district_id, u.job_id, u.number, u.id, u.ordinal, u.received_at, u.reported_at,

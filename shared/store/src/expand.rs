@@ -134,9 +134,13 @@ fn mode(statement: &'static str, number: i16) -> Result<DedupeMode, StoreError> 
 }
 
 const EXPANSIONS_DUE: &str = "-- store.expansions_due
-with started as (
-  update campaigns set state = 2 where closed_at is null and state = 1 and scheduled_at <= $1
-  returning id)
+with starting as materialized (
+  select id from campaigns where closed_at is null and state = 1 and scheduled_at <= $1
+  order by id
+  for no key update
+), started as (
+  update campaigns c set state = 2 from starting s where c.id = s.id
+  returning c.id)
 select id, district_id, lane, mode, audience, channels, expand_cursor
 from campaigns
 where closed_at is null and expanded_at is null and cancel_epoch is null
@@ -147,7 +151,7 @@ limit $2";
 /// `chunk` picks the people; `about` pairs them with the students they are contacted for; the rest numbers
 /// and writes. Numbers 33, 31, 48 are outcomes Duplicate, OptOut and Ineligible; states 1 and 4 a job's
 /// Waiting and Ended. A test holds them to the domain's.
-const EXPAND: &str = "-- store.expand
+pub(crate) const EXPAND: &str = "-- store.expand
 with campaign as materialized (
   select id, recipients_made, jobs_made, scheduled_at, lane, consent_class
   from campaigns
@@ -196,14 +200,14 @@ with campaign as materialized (
     a.given_name || ' ' || a.family_name as student_name, a.given_name as student_given_name,
     a.grade, a.school
   from chunk p left join about a on a.person_id = p.id
-  where $7 = 2
+  where $7::smallint = 2
   union all
   select p.*, null,
     string_agg(a.given_name || ' ' || a.family_name, ', ' order by a.student_id),
     string_agg(a.given_name, ', ' order by a.student_id),
     string_agg(distinct a.grade, ', '), string_agg(distinct a.school, ', ')
   from chunk p left join about a on a.person_id = p.id
-  where $7 = 1
+  where $7::smallint = 1
   group by p.id, p.role, p.given_name, p.family_name, p.language, p.time_zone
 ), numbered as materialized (
   select a.*, c.recipients_made + (row_number() over (order by a.id, a.about_id))::int as recipient_id,
@@ -254,11 +258,12 @@ with campaign as materialized (
   from judged j cross join campaign c
 ), tallied as (
   insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
-    not_dispatched)
-  select $1, $2, 0::smallint, count(distinct id), count(distinct id) filter (where no_device), 0, 0, 0, 0
+    untried, not_dispatched)
+  select $1, $2, 0::smallint, count(distinct id), count(distinct id) filter (where no_device), 0, 0, 0, 0, 0
   from numbered having count(*) > 0
   union all
   select $1, $2, channel, 0, 0, count(*) filter (where not duplicate), count(*) filter (where duplicate),
+    count(*) filter (where not duplicate and barred is null),
     count(*) filter (where not duplicate and barred is null),
     count(*) filter (where not duplicate and barred is not null)
   from judged group by channel

@@ -49,15 +49,7 @@ impl Store {
         batches_max: i64,
     ) -> Result<Vec<ClaimBatch>, StoreError> {
         const NAME: &str = "due_claim_batches";
-        let batches = self
-            .rows(
-                NAME,
-                "-- store.due_claim_batches
-                 select id, campaign_ids, job_ids, numbers from claim_batches where check_at <= $1
-                 order by check_at limit $2",
-                &[&now, &batches_max],
-            )
-            .await?;
+        let batches = self.rows(NAME, DUE_CLAIM_BATCHES, &[&now, &batches_max]).await?;
         let mut due = Vec::with_capacity(batches.len());
         for found in batches {
             let campaigns: Vec<uuid::Uuid> = found.get("campaign_ids");
@@ -107,7 +99,7 @@ impl Store {
     }
 }
 
-const REQUEUE_OVERDUE: &str = "-- store.requeue_overdue
+pub(crate) const REQUEUE_OVERDUE: &str = "-- store.requeue_overdue
 with overdue as materialized (
   select id from release_batches where requeue_at <= $1 order by requeue_at limit $2 for update skip locked
 ), gone as (
@@ -132,17 +124,25 @@ with overdue as materialized (
 )
 select count(*) from marked";
 
+pub(crate) const DUE_CLAIM_BATCHES: &str = "-- store.due_claim_batches
+select id, campaign_ids, job_ids, numbers from claim_batches where check_at <= $1
+order by check_at limit $2";
+
 /// Attempt state 3 is settled.
-const OPEN_ATTEMPTS: &str = "-- store.open_attempts
+pub(crate) const OPEN_ATTEMPTS: &str = "-- store.open_attempts
 select a.campaign_id, a.job_id, a.number, a.claimed_at
 from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
 join attempts a on a.campaign_id = u.campaign_id and a.job_id = u.job_id and a.number = u.number
 where a.state <> 3";
 
-const FINISH_CLAIM_BATCHES: &str = "-- store.finish_claim_batches
+pub(crate) const FINISH_CLAIM_BATCHES: &str = "-- store.finish_claim_batches
 with asked as materialized (
   select * from unnest($1::bigint[], $2::timestamptz[]) a(id, check_at)
+), locked as materialized (
+  select a.id, a.check_at from asked a join claim_batches b on b.id = a.id
+  order by b.id
+  for update of b
 ), forgotten as (
-  delete from claim_batches b using asked a where b.id = a.id and a.check_at is null
+  delete from claim_batches b using locked l where b.id = l.id and l.check_at is null
 )
-update claim_batches b set check_at = a.check_at from asked a where b.id = a.id and a.check_at is not null";
+update claim_batches b set check_at = l.check_at from locked l where b.id = l.id and l.check_at is not null";

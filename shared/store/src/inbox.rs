@@ -29,17 +29,19 @@ impl Store {
         let bodies: Vec<&str> = messages.iter().map(|message| message.body.as_str()).collect();
         self.count(
             "deliver_to_inbox",
-            "-- store.deliver_to_inbox
-             insert into inbox_messages (campaign_id, district_id, created_at, job_id, account, subject, body)
-             select u.campaign_id, c.district_id, $6, u.job_id, u.account, u.subject, u.body
-             from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[])
-               u(campaign_id, job_id, account, subject, body)
-             join campaigns c on c.id = u.campaign_id
-             order by u.campaign_id, u.job_id
-             on conflict (campaign_id, job_id) do nothing",
+            DELIVER_TO_INBOX,
             &[&campaigns, &jobs, &accounts, &subjects, &bodies, &now],
         )
         .await
         .map(drop)
     }
 }
+
+pub(crate) const DELIVER_TO_INBOX: &str = "-- store.deliver_to_inbox
+insert into inbox_messages (campaign_id, district_id, created_at, job_id, account, subject, body)
+select u.campaign_id, c.district_id, $6, u.job_id, u.account, u.subject, u.body
+from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[])
+  u(campaign_id, job_id, account, subject, body)
+join campaigns c on c.id = u.campaign_id
+order by u.campaign_id, u.job_id
+on conflict (campaign_id, job_id) do nothing";

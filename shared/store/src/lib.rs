@@ -19,6 +19,8 @@ pub mod inbox;
 pub mod leadership;
 pub mod leases;
 mod migrations;
+#[doc(hidden)]
+pub mod plans;
 mod pool;
 pub mod release;
 mod row;

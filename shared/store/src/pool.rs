@@ -14,7 +14,7 @@ const CONNECTION_WAIT: Duration = Duration::from_secs(5);
 
 /// Keyed statements only: a session of the engine never plans a scan because a table has no statistics
 /// yet, and plans each statement once (docs/adr/0004-plans.md).
-const ENGINE_SESSION: &str = "set role tocsin_engine; set plan_cache_mode = force_generic_plan; \
+pub const ENGINE_SESSION: &str = "set role tocsin_engine; set plan_cache_mode = force_generic_plan; \
      set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
      set enable_bitmapscan = off; set jit = off; set client_min_messages = warning";
 const TENANT_SESSION: &str = "set role tocsin_app; set jit = off; set client_min_messages = warning";

@@ -218,7 +218,7 @@ impl Store {
     }
 }
 
-const DUE_JOBS: &str = "-- store.due_jobs
+pub(crate) const DUE_JOBS: &str = "-- store.due_jobs
 select j.campaign_id, j.id, j.generation, j.due_at
 from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[]) d(campaign_id, after_due, after_job, most)
 cross join lateral (
@@ -228,7 +228,7 @@ cross join lateral (
   order by j.due_at, j.id
   limit d.most) j";
 
-const RELEASE: &str = "-- store.release
+pub(crate) const RELEASE: &str = "-- store.release
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::timestamptz[])
     a(campaign_id, job_id, generation, account_id, contact_until)
@@ -252,13 +252,18 @@ with asked as materialized (
 ), flowed as (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, count(*) from marked group by 1, 2, 3
+), starting as materialized (
+  select c.id from campaigns c
+  where c.id in (select distinct campaign_id from marked) and c.state = 2
+  order by c.id
+  for no key update of c
 ), started as (
   update campaigns c set state = 3, started_at = coalesce(c.started_at, $9)
-  where c.id in (select distinct campaign_id from marked) and c.state = 2
+  from starting s where c.id = s.id
 )
 select campaign_id, id, generation, account_id from marked";
 
-const GIVE_BACK: &str = "-- store.give_back
+pub(crate) const GIVE_BACK: &str = "-- store.give_back
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::int[]) a(campaign_id, job_id, generation)
 ), locked as materialized (

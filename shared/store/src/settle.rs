@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use tocsin_domain::policy::RedialPolicy;
 use tocsin_domain::settlement::{AttemptView, Change, JobAction, JobView, Report, UsedUp, settle};
-use tocsin_domain::{AttemptKey, CampaignId, JobKey};
+use tocsin_domain::{AttemptKey, AttemptResult, CampaignId, JobKey, Outcome};
 use uuid::Uuid;
 
 use crate::{Store, StoreError, row};
@@ -117,12 +117,17 @@ impl Store {
     ) -> Result<Vec<AttemptKey>, StoreError> {
         let mut moved = Vec::new();
         for chunk in changes.chunks(ROWS_MAX) {
-            moved.extend(self.apply_batch(&Batch::of(chunk), now).await?);
+            moved.extend(self.apply_batch(chunk, now).await?);
         }
         Ok(moved)
     }
 
-    async fn apply_batch(&self, batch: &Batch, now: DateTime<Utc>) -> Result<Vec<AttemptKey>, StoreError> {
+    async fn apply_batch(
+        &self,
+        changes: &[(AttemptView, Change)],
+        now: DateTime<Utc>,
+    ) -> Result<Vec<AttemptKey>, StoreError> {
+        let batch = Batch::of(changes);
         let rows = self
             .rows(
                 "apply",
@@ -146,17 +151,20 @@ impl Store {
                     &batch.best,
                     &batch.refunds,
                     &batch.canceled,
+                    &batch.job_results,
+                    &batch.best_results,
                     &now,
                 ],
             )
             .await?;
-        Ok(rows
+        let written: HashSet<AttemptKey> = rows
             .into_iter()
             .map(|found| AttemptKey {
                 job: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("job_id") },
                 number: found.get("number"),
             })
-            .collect())
+            .collect();
+        Ok(changes.iter().map(|(view, _)| view.key).filter(|key| !written.contains(key)).collect())
     }
 }
 
@@ -208,6 +216,9 @@ struct Batch {
     best: Vec<Option<i16>>,
     refunds: Vec<i16>,
     canceled: Vec<bool>,
+    /// What the job counts as by its outcome, before and after.
+    job_results: Vec<i16>,
+    best_results: Vec<i16>,
 }
 
 impl Batch {
@@ -239,6 +250,8 @@ impl Batch {
             batch.due_at.push(due_at);
             batch.reasons.push(reason);
             batch.best.push(best.map(|outcome| outcome.number()));
+            batch.job_results.push(counts_as(view.job.outcome));
+            batch.best_results.push(counts_as(best.or(view.job.outcome)));
             batch.refunds.push(refund);
             batch.canceled.push(view.job.canceled);
         }
@@ -246,7 +259,12 @@ impl Batch {
     }
 }
 
-const ATTEMPT_VIEWS: &str = "-- store.attempt_views
+/// As [`tocsin_domain::counters::recount`] counts a job that ended without a dispatched attempt.
+fn counts_as(outcome: Option<Outcome>) -> i16 {
+    outcome.map_or(AttemptResult::NotDispatched, Outcome::result).number()
+}
+
+pub(crate) const ATTEMPT_VIEWS: &str = "-- store.attempt_views
 select a.campaign_id, a.job_id, a.number, a.version, a.state, a.outcome, a.provider_code, a.provider_id,
   j.state as job_state, j.attempt as job_attempt, j.tries, j.outcome as job_outcome, j.channel, j.lane,
   c.redial, c.expires_at, c.cancel_epoch is not null as canceled
@@ -255,72 +273,78 @@ join attempts a on a.campaign_id = u.campaign_id and a.job_id = u.job_id and a.n
 join jobs j on j.campaign_id = u.campaign_id and j.id = u.job_id
 join campaigns c on c.id = u.campaign_id";
 
-/// Actions: 0 keep, 1 raise, 2 wait, 3 end. Jobs are locked first and in key order, as everywhere; the
-/// attempt is compared by its version, the job by state, attempt and outcome; and no job of a campaign that
-/// was canceled since the decision goes back to waiting. Job states: 1 waiting,
-/// 2 queued, 3 claimed, 4 ended. Results: 1 successful, 2 error, 3 canceled, 4 not dispatched, which takes
-/// the attempt out of the count (nobody was contacted). 36 is outcome Canceled, 5 attempt state none.
-const APPLY: &str = "-- store.apply
+/// Actions: 0 keep, 1 raise, 2 wait, 3 end. Each job is locked before its attempt, in key order, as
+/// everywhere; the attempt is compared by its version, the job by state, attempt and outcome; and no job of a
+/// campaign that was canceled since the decision goes back to waiting. Returns what was written.
+///
+/// Job states: 1 waiting, 2 queued, 4 ended. Results: 1 successful, 2 error, 3 canceled, 4 not dispatched,
+/// which takes the attempt out of the count (nobody was contacted). A job that ended without an attempt that
+/// counts is itself counted, `was` before and `becomes` after. Attempt state 3 is settled; recall 1 ordered,
+/// 2 stopped, 3 too late.
+pub(crate) const APPLY: &str = "-- store.apply
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::smallint[], $6::smallint[],
     $7::smallint[], $8::text[], $9::text[], $10::smallint[], $11::smallint[], $12::smallint[],
-    $13::smallint[], $14::timestamptz[], $15::smallint[], $16::smallint[], $17::smallint[], $18::boolean[])
+    $13::smallint[], $14::timestamptz[], $15::smallint[], $16::smallint[], $17::smallint[], $18::boolean[],
+    $19::smallint[], $20::smallint[])
   a(campaign_id, job_id, number, version, state, outcome, result, provider_id, provider_code, job_state,
-    job_attempt, job_outcome, action, due_at, reason, best, refund, canceled)
+    job_attempt, job_outcome, action, due_at, reason, best, refund, canceled, job_result, best_result)
 ), locked as materialized (
-  select j.campaign_id, j.id as job_id, a.number, j.state as old_state, j.channel, j.lane, j.account_id,
-    j.outcome as old_outcome, j.district_id, j.tries
-  from asked a join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
+  select a.*, j.channel, j.lane, j.account_id, j.district_id, j.dispatched, t.result as old_result,
+    (a.result <> 4)::int - (t.result <> 4)::int as dispatches
+  from asked a
+  join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
+  join attempts t on t.campaign_id = a.campaign_id and t.job_id = a.job_id and t.number = a.number
   join campaigns c on c.id = a.campaign_id
   where (a.action <> 2 or a.canceled = (c.cancel_epoch is not null))
     and j.state = a.job_state and j.attempt = a.job_attempt and j.outcome is not distinct from a.job_outcome
-  order by j.campaign_id, j.id
-  for update of j
-), written as (
-  update attempts t set version = t.version + 1, state = a.state, outcome = a.outcome, result = a.result,
-    provider_id = a.provider_id, provider_code = a.provider_code,
-    settled_at = case when a.state = 3 then coalesce(t.settled_at, $19) end,
-    recall = case when a.state = 3 and t.recall = 1 then case when a.result = 3 then 2 else 3 end
-      else t.recall end
-  from asked a join locked l on l.campaign_id = a.campaign_id and l.job_id = a.job_id and l.number = a.number
-  where t.campaign_id = a.campaign_id and t.job_id = a.job_id and t.number = a.number
     and t.version = a.version
-  returning t.campaign_id, t.job_id, t.number
-), decided as materialized (
-  select l.*, a.action, a.due_at, a.reason, a.best, a.refund, a.result, a.version
-  from written w
-  join asked a on a.campaign_id = w.campaign_id and a.job_id = w.job_id and a.number = w.number
-  join locked l on l.campaign_id = w.campaign_id and l.job_id = w.job_id and l.number = w.number
+  order by a.campaign_id, a.job_id
+  for update of j, t
+), weighed as materialized (
+  select l.*,
+    case when l.job_state = 4 and l.dispatched = 0 then l.job_result end as was,
+    case when (l.job_state = 4 or l.action = 3) and l.dispatched + l.dispatches = 0 then l.best_result end
+      as becomes
+  from locked l
+), written as (
+  update attempts t set version = t.version + 1, state = w.state, outcome = w.outcome, result = w.result,
+    provider_id = w.provider_id, provider_code = w.provider_code,
+    settled_at = case when w.state = 3 then coalesce(t.settled_at, $21) end,
+    recall = case when w.state = 3 and t.recall = 1 then case when w.result = 3 then 2 else 3 end
+      else t.recall end
+  from weighed w
+  where t.campaign_id = w.campaign_id and t.job_id = w.job_id and t.number = w.number
 ), moved as (
   update jobs j set
-    state = case d.action when 2 then 1 when 3 then 4 else j.state end,
-    outcome = case d.action when 2 then d.best else coalesce(d.best, j.outcome) end,
-    due_at = case d.action when 2 then d.due_at when 3 then null else j.due_at end,
-    wait_reason = case d.action when 2 then d.reason when 3 then null else j.wait_reason end,
-    ended_at = case d.action when 3 then coalesce(j.ended_at, $19) else j.ended_at end,
-    tries = j.tries - d.refund
-  from decided d
-  where j.campaign_id = d.campaign_id and j.id = d.job_id and d.action <> 0
+    state = case w.action when 2 then 1 when 3 then 4 else j.state end,
+    outcome = case w.action when 2 then w.best else coalesce(w.best, j.outcome) end,
+    due_at = case w.action when 2 then w.due_at when 3 then null else j.due_at end,
+    wait_reason = case w.action when 2 then w.reason when 3 then null else j.wait_reason end,
+    ended_at = case w.action when 3 then coalesce(j.ended_at, $21) else j.ended_at end,
+    tries = j.tries - w.refund,
+    dispatched = j.dispatched + w.dispatches
+  from weighed w
+  where j.campaign_id = w.campaign_id and j.id = w.job_id and (w.action <> 0 or w.dispatches <> 0)
 ), flowed as (
   insert into flow (channel, lane, account_id, queued)
-  select channel, lane, account_id, -count(*) from decided
-  where action in (2, 3) and old_state = 2 group by 1, 2, 3
+  select channel, lane, account_id, -count(*) from weighed
+  where action in (2, 3) and job_state = 2 group by 1, 2, 3
 ), tallied as (
   insert into tallies (campaign_id, district_id, channel, open, attempts, successful, error, canceled,
-    first_attempts)
-  select d.campaign_id, d.district_id, d.channel,
-    -count(*) filter (where d.action = 3 and d.old_state <> 4),
-    sum((case when d.result = 4 then 0 else 1 end) - (case when old.result = 4 then 0 else 1 end)),
-    sum((d.result = 1)::int - (old.result = 1)::int),
-    sum((d.result = 2)::int - (old.result = 2)::int),
-    sum((d.result = 3)::int - (old.result = 3)::int)
-      - count(*) filter (where d.action = 3 and d.old_state = 4 and d.old_outcome = 36),
-    -count(*) filter (where d.refund = 1 and d.tries = 1)
-  from decided d
-  join attempts old on old.campaign_id = d.campaign_id and old.job_id = d.job_id and old.number = d.number
-  where d.action in (2, 3) or old.result <> d.result
+    not_dispatched)
+  select campaign_id, district_id, channel,
+    -count(*) filter (where action = 3 and job_state <> 4),
+    sum(dispatches),
+    count(*) filter (where result = 1) - count(*) filter (where old_result = 1)
+      + count(*) filter (where becomes = 1) - count(*) filter (where was = 1),
+    count(*) filter (where result = 2) - count(*) filter (where old_result = 2)
+      + count(*) filter (where becomes = 2) - count(*) filter (where was = 2),
+    count(*) filter (where result = 3) - count(*) filter (where old_result = 3)
+      + count(*) filter (where becomes = 3) - count(*) filter (where was = 3),
+    count(*) filter (where becomes = 4) - count(*) filter (where was = 4)
+  from weighed
+  where result <> old_result or was is distinct from becomes or (action = 3 and job_state <> 4)
   group by 1, 2, 3
 )
-select a.campaign_id, a.job_id, a.number from asked a
-where not exists (select from decided d
-  where d.campaign_id = a.campaign_id and d.job_id = a.job_id and d.number = a.number)";
+select campaign_id, job_id, number from weighed";

@@ -75,7 +75,18 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Swept, StoreError> {
         let rows = self
-            .rows("sweep", SWEEP, &[&sweep.campaign.0, &after, &jobs_max, &sweep.outcome.number(), &now])
+            .rows(
+                "sweep",
+                SWEEP,
+                &[
+                    &sweep.campaign.0,
+                    &after,
+                    &jobs_max,
+                    &sweep.outcome.number(),
+                    &sweep.outcome.result().number(),
+                    &now,
+                ],
+            )
             .await?;
         Ok(rows.first().map_or(Swept { ended: 0, last: after, through: true }, |found| Swept {
             ended: found.get("ended"),
@@ -84,13 +95,14 @@ impl Store {
         }))
     }
 
-    /// A whole pass found nothing left to end.
-    pub async fn mark_swept(&self, campaign: CampaignId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// A whole pass found nothing left to end. Says nothing if the campaign was canceled since the pass
+    /// began: that pass may have been over before a claim that began ahead of the cancel took its row.
+    pub async fn mark_swept(&self, sweep: &ToSweep, now: DateTime<Utc>) -> Result<(), StoreError> {
         self.count(
             "mark_swept",
             "-- store.mark_swept
-             update campaigns set swept_at = $2 where id = $1",
-            &[&campaign.0, &now],
+             update campaigns set swept_at = $2 where id = $1 and (cancel_epoch is not null) = $3",
+            &[&sweep.campaign.0, &now, &(sweep.outcome == Outcome::Canceled)],
         )
         .await
         .map(drop)
@@ -128,50 +140,39 @@ impl Store {
         let campaigns: Vec<_> = attempts.iter().map(|key| key.job.campaign.0).collect();
         let jobs: Vec<i32> = attempts.iter().map(|key| key.job.job).collect();
         let numbers: Vec<i16> = attempts.iter().map(|key| key.number).collect();
-        self.count(
-            "recall_failed",
-            "-- store.recall_failed
-             with locked as materialized (
-               select a.campaign_id, a.job_id, a.number
-               from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
-               join attempts a on a.campaign_id = u.campaign_id and a.job_id = u.job_id and a.number = u.number
-               where a.recall = 1
-               order by a.campaign_id, a.job_id, a.number
-               for update of a)
-             update attempts a set recall = 3 from locked l
-             where a.campaign_id = l.campaign_id and a.job_id = l.job_id and a.number = l.number",
-            &[&campaigns, &jobs, &numbers],
-        )
-        .await
+        self.count("recall_failed", RECALL_FAILED, &[&campaigns, &jobs, &numbers]).await
     }
 }
 
-/// Job states: 1 waiting, 2 queued, 4 ended. 36 is outcome Canceled.
-const SWEEP: &str = "-- store.sweep
+/// Job states: 1 waiting, 2 queued, 4 ended. A job of which nothing was dispatched counts as its outcome:
+/// results 2 error, 3 canceled, 4 not dispatched, which is also all that an attempt can have told of it.
+pub(crate) const SWEEP: &str = "-- store.sweep
 with locked as materialized (
-  select j.campaign_id, j.id, j.district_id, j.state as old_state, j.channel, j.lane, j.account_id, j.outcome
+  select j.campaign_id, j.id, j.district_id, j.state as old_state, j.channel, j.lane, j.account_id, j.outcome,
+    j.attempt, j.dispatched
   from jobs j
   where j.campaign_id = $1 and j.id > $2 and j.id <= $2 + $3 and j.state in (1, 2)
   order by j.campaign_id, j.id
   for update of j
 ), ended as (
-  update jobs j set state = 4, outcome = coalesce(j.outcome, $4), due_at = null, wait_reason = null, ended_at = $5
+  update jobs j set state = 4, outcome = coalesce(j.outcome, $4), due_at = null, wait_reason = null, ended_at = $6
   from locked l where j.campaign_id = l.campaign_id and j.id = l.id
 ), flowed as (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, -count(*) from locked where old_state = 2 group by 1, 2, 3
 ), tallied as (
-  insert into tallies (campaign_id, district_id, channel, open, canceled, not_dispatched)
-  select $1, district_id, channel, -count(*),
-    case when $4 = 36 then count(*) filter (where outcome is null) else 0 end,
-    case when $4 = 36 then 0 else count(*) filter (where outcome is null) end
+  insert into tallies (campaign_id, district_id, channel, open, untried, error, canceled, not_dispatched)
+  select $1, district_id, channel, -count(*), -count(*) filter (where attempt = 0),
+    count(*) filter (where dispatched = 0 and outcome is null and $5::smallint = 2),
+    count(*) filter (where dispatched = 0 and outcome is null and $5::smallint = 3),
+    count(*) filter (where dispatched = 0 and (outcome is not null or $5::smallint = 4))
   from locked group by 2, 3
 )
 select (select count(*) from locked) as ended, $2 + $3 as last, $2 + $3 >= c.jobs_made as through
 from campaigns c where c.id = $1";
 
 /// Attempt state 2 is accepted; recall 1 is ordered.
-const ORDER_RECALLS: &str = "-- store.order_recalls
+pub(crate) const ORDER_RECALLS: &str = "-- store.order_recalls
 with locked as materialized (
   select a.campaign_id, a.job_id, a.number, j.channel, j.lane
   from jobs j join attempts a on a.campaign_id = j.campaign_id and a.job_id = j.id and a.number = j.attempt
@@ -184,3 +185,15 @@ update attempts a set recall = 1, recall_until = $3
 from locked l
 where a.campaign_id = l.campaign_id and a.job_id = l.job_id and a.number = l.number
 returning a.job_id, a.number, a.account_id, a.provider_id, l.channel, l.lane";
+
+pub(crate) const RECALL_FAILED: &str = "-- store.recall_failed
+with locked as materialized (
+  select a.campaign_id, a.job_id, a.number
+  from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
+  join attempts a on a.campaign_id = u.campaign_id and a.job_id = u.job_id and a.number = u.number
+  where a.recall = 1
+  order by a.campaign_id, a.job_id, a.number
+  for update of a
+)
+update attempts a set recall = 3 from locked l
+where a.campaign_id = l.campaign_id and a.job_id = l.job_id and a.number = l.number";

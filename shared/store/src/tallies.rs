@@ -43,15 +43,15 @@ const FOLD_TALLIES: &str = "-- store.fold_tallies
 with crowded as materialized (
   select c.id as campaign_id from campaigns c
   where c.closed_at is null
-    and (select count(*) from (select from tallies t where t.campaign_id = c.id limit 17) some) > 16
+    and (select count(*) from (select from tallies t where t.campaign_id = c.id limit 17) first_few) > 16
 ), gone as (
   delete from tallies t using crowded c where t.campaign_id = c.campaign_id returning t.*
 ), folded as (
   insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
-    attempts, successful, error, canceled, not_dispatched, first_attempts, last_first_attempt_at)
+    attempts, successful, error, canceled, not_dispatched, untried, last_first_attempt_at)
   select campaign_id, district_id, channel, sum(recipients), sum(no_device), sum(devices), sum(duplicates),
     sum(open), sum(attempts), sum(successful), sum(error), sum(canceled), sum(not_dispatched),
-    sum(first_attempts), max(last_first_attempt_at)
+    sum(untried), max(last_first_attempt_at)
   from gone group by 1, 2, 3
   returning 1
 )

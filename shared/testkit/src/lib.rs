@@ -4,7 +4,9 @@
 mod address;
 mod clock;
 mod database;
+pub mod fixture;
 mod janitor;
+pub mod promises;
 mod rabbit;
 pub mod simulator;
 mod vhost;

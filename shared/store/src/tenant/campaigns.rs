@@ -91,7 +91,8 @@ pub struct ChannelCounts {
     pub error: i64,
     pub canceled: i64,
     pub not_dispatched: i64,
-    /// Requirement 52, from the start of sending; None until somebody was tried.
+    /// Requirement 52, from the start of sending; None while a device is still to be tried for the first
+    /// time, and where none was tried.
     pub first_attempt: Option<Duration>,
 }
 
@@ -172,11 +173,9 @@ impl Tenant {
             .await?;
         match rows.first() {
             None => Ok(None),
-            Some(known) if known.get::<_, &[u8]>("request_hash") == request_hash => Ok(Some(Stored {
-                id: CampaignId(known.get("id")),
-                number: known.get("number"),
-                made: false,
-            })),
+            Some(known) if known.get::<_, &[u8]>("request_hash") == request_hash => {
+                Ok(Some(Stored { id: CampaignId(known.get("id")), number: known.get("number"), made: false }))
+            }
             Some(_) => Err(StoreError::KeyReused { key: client_key.to_owned() }),
         }
     }
@@ -311,7 +310,7 @@ const CREATE_CAMPAIGN: &str = "-- store.create_campaign
 with made as (
   insert into campaigns (id, district_id, client_key, request_hash, state, lane, mode, consent_class,
     message_type, subject, channels, audience, redial, created_by, created_at, scheduled_at, expires_at)
-  values ($1, $2, $3, $4, case when $15 > $14 then 1 else 2 end, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
+  values ($1, $2, $3, $4, case when $15::timestamptz > $14::timestamptz then 1 else 2 end, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
     $15, $16)
   on conflict (district_id, client_key) do nothing
   returning id, number
@@ -330,7 +329,8 @@ const COUNTS: &str = "-- store.counts
 select t.channel, sum(recipients) as recipients, sum(no_device) as no_device, sum(devices) as devices,
   sum(duplicates) as duplicates, sum(open) as open, sum(attempts) as attempts, sum(successful) as successful,
   sum(error) as error, sum(canceled) as canceled, sum(not_dispatched) as not_dispatched,
-  extract(epoch from max(last_first_attempt_at) - min(c.started_at))::float8 as first_attempt_seconds
+  case when sum(untried) = 0
+    then extract(epoch from max(last_first_attempt_at) - min(c.started_at))::float8 end as first_attempt_seconds
 from tallies t join campaigns c on c.id = t.campaign_id
 where t.campaign_id = $1
 group by t.channel order by t.channel";

@@ -75,7 +75,8 @@ impl Tenant {
     }
 }
 
-/// Campaign states 1 scheduled, 2 processing, 3 sending can be canceled; 4 is canceling.
+/// Campaign states 1 scheduled, 2 processing, 3 sending can be canceled; 4 is canceling. A sweep for the
+/// campaign's expiry says nothing about claims before this commit, so that it is swept anew.
 const CANCEL: &str = "-- store.cancel
 with target as materialized (
   select * from campaigns where id = $1 for no key update
@@ -83,8 +84,8 @@ with target as materialized (
   select nextval('cancel_epochs') as number, tocsin_now() as at
   from target where cancel_epoch is null and state in (1, 2, 3)
 ), canceled as (
-  update campaigns c set state = 4, cancel_epoch = e.number, canceled_at = e.at, canceled_by = $3,
-    cancel_reason = $4
+  update campaigns c set state = 4, canceled_from = c.state, cancel_epoch = e.number, canceled_at = e.at,
+    canceled_by = $3, cancel_reason = $4, swept_at = null
   from epoch e where c.id = $1
   returning c.state, c.cancel_epoch, c.canceled_at, c.canceled_by, c.cancel_reason
 ), logged as (

@@ -1,0 +1,154 @@
+//! Making, listing and showing campaigns.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use tocsin_domain::{CampaignId, CampaignState};
+use tocsin_store::Tenant;
+use tocsin_store::tenant::campaigns::{CampaignSummary, ListQuery};
+
+use crate::auth::Caller;
+use crate::fields::{Fault, Faults, Fields, named};
+use crate::page::{encode, read_cursor, read_limit};
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+use crate::submission::Submission;
+use crate::view::{CampaignView, DetailView};
+use crate::{announce, json};
+
+const KEY_HEADER: &str = "Idempotency-Key";
+const KEY_CHARS_MAX: usize = 255;
+
+/// The states a list can show. Discarded campaigns are off the lists (decision D4).
+const LISTED: [CampaignState; 9] = [
+    CampaignState::Scheduled,
+    CampaignState::Processing,
+    CampaignState::Sending,
+    CampaignState::Canceling,
+    CampaignState::Sent,
+    CampaignState::Errored,
+    CampaignState::Canceled,
+    CampaignState::NoRecipients,
+    CampaignState::Failed,
+];
+
+/// `POST /v1/campaigns`: 201 when it made the campaign, 200 when the same request made it before.
+pub(crate) async fn create(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<Response, Problem> {
+    let key = client_key(&headers)?;
+    let request = json::required(&headers, body)?;
+    // Of the value, not of the bytes: spaces make no other request.
+    let request_hash = Sha256::digest(request.to_string()).to_vec();
+    let now = api.clock.now();
+    // Asked first, because a request tried again may not be valid any more: its schedule is past by then.
+    if let Some(known) = tenant.campaign_by_key(&key, &request_hash).await? {
+        return stored(&api, &tenant, known.id, StatusCode::OK).await;
+    }
+    let submission =
+        Submission::read(request, now).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let campaign = submission.into_campaign(key, request_hash, now);
+    let answer = tenant.create_campaign(&campaign).await?;
+    if !answer.made {
+        return stored(&api, &tenant, answer.id, StatusCode::OK).await;
+    }
+    announce::wake(&api, &campaign.channels);
+    tracing::info!(campaign.id = %answer.id, lane = %campaign.lane, message_type = campaign.message_type,
+        "campaign stored");
+    stored(&api, &tenant, answer.id, StatusCode::CREATED).await
+}
+
+async fn stored(api: &Api, tenant: &Tenant, id: CampaignId, status: StatusCode) -> Result<Response, Problem> {
+    let view = detail(api, tenant, id).await?;
+    Ok((status, [(LOCATION, format!("/v1/campaigns/{id}"))], Json(view)).into_response())
+}
+
+fn client_key(headers: &HeaderMap) -> Result<String, Problem> {
+    let refused = |reason: &str| {
+        let fault = Fault { field: KEY_HEADER.to_owned(), reason: reason.to_owned() };
+        Problem::faulty(Kind::InvalidHeader, vec![fault])
+    };
+    let value = headers
+        .get(KEY_HEADER)
+        .ok_or_else(|| refused("is missing: send a key of your own for each campaign, such as a UUID"))?;
+    let key = value.to_str().map_err(|_| refused("has other than visible ASCII characters: use a UUID"))?;
+    if !(1..=KEY_CHARS_MAX).contains(&key.len()) {
+        return Err(refused("is empty or too long: use 1 to 255 characters"));
+    }
+    Ok(key.to_owned())
+}
+
+/// A page of campaigns, newest first.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListView {
+    campaigns: Vec<CampaignView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+/// `GET /v1/campaigns?state=&limit=&cursor=`, where `state` is one state or several with commas.
+pub(crate) async fn list(
+    Caller(tenant): Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ListView>, Problem> {
+    let query = read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    // One more than is shown tells whether another page follows.
+    let beyond = ListQuery { campaigns_max: query.campaigns_max + 1, ..query.clone() };
+    let mut found = tenant.campaigns(&beyond).await?;
+    let more = found.len() > query.campaigns_max as usize;
+    found.truncate(query.campaigns_max as usize);
+    let next_cursor = found.last().filter(|_| more).map(|last| encode(&last.id.to_string()));
+    Ok(Json(ListView { campaigns: found.into_iter().map(CampaignView::of).collect(), next_cursor }))
+}
+
+fn read_query(query: Option<&str>) -> Result<ListQuery, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query, &mut faults);
+    let states = fields.take("state").and_then(|field| field.parsed(&mut faults, read_states));
+    let limit = read_limit(&mut fields, &mut faults);
+    let before = read_cursor(&mut fields, &mut faults, |text| text.parse().ok());
+    fields.finish(&mut faults);
+    faults.or(limit.map(|campaigns_max| ListQuery {
+        states: states.unwrap_or_default(),
+        before,
+        campaigns_max,
+    }))
+}
+
+fn read_states(text: &str) -> Result<Vec<CampaignState>, String> {
+    text.split(',').map(|state| named(state, &LISTED, CampaignState::as_str)).collect()
+}
+
+/// `GET /v1/campaigns/{id}`.
+pub(crate) async fn show(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<DetailView>, Problem> {
+    Ok(Json(detail(&api, &tenant, campaign_id(id)?).await?))
+}
+
+async fn detail(api: &Api, tenant: &Tenant, id: CampaignId) -> Result<DetailView, Problem> {
+    let campaign = existing(tenant, id).await?;
+    let counts = tenant.counts(id).await?;
+    let contents = tenant.contents(id).await?;
+    Ok(DetailView::of(campaign, &counts, contents, api.clock.now()))
+}
+
+/// The district's campaign of that id, or 404.
+pub(crate) async fn existing(tenant: &Tenant, id: CampaignId) -> Result<CampaignSummary, Problem> {
+    tenant.campaign(id).await?.ok_or_else(Problem::unknown_campaign)
+}
+
+/// What is no id at all is the id of no campaign.
+pub(crate) fn campaign_id(path: Result<Path<String>, PathRejection>) -> Result<CampaignId, Problem> {
+    path.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(Problem::unknown_campaign)
+}

@@ -1,0 +1,160 @@
+//! Every error that a caller sees, as `application/problem+json` (RFC 9457).
+
+use std::time::Duration;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tocsin_store::StoreError;
+
+use crate::fields::Fault;
+
+/// Seconds after which a caller may try again when the store was away.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
+
+/// The kinds of problem. Each has one type URI, title and status, which stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    NotJson,
+    InvalidHeader,
+    InvalidQuery,
+    Unauthorized,
+    UnknownRoute,
+    UnknownCampaign,
+    WrongMethod,
+    KeyReused,
+    TooLarge,
+    MediaType,
+    InvalidBody,
+    Internal,
+    Unavailable,
+}
+
+impl Kind {
+    fn facts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::NotJson => (StatusCode::BAD_REQUEST, "not-json", "The body is no JSON"),
+            Self::InvalidHeader => (StatusCode::BAD_REQUEST, "invalid-header", "A header has faults"),
+            Self::InvalidQuery => (StatusCode::BAD_REQUEST, "invalid-query", "The query has faults"),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "No valid API key"),
+            Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown-route", "No such path"),
+            Self::UnknownCampaign => (StatusCode::NOT_FOUND, "unknown-campaign", "No such campaign"),
+            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),
+            Self::KeyReused => (StatusCode::CONFLICT, "key-reused", "The key made another campaign"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),
+            Self::InvalidBody => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", "The request has faults"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Unavailable for now"),
+        }
+    }
+
+    /// What tells a client how to go on, where there is a header for it.
+    fn header(self) -> Option<(HeaderName, HeaderValue)> {
+        if self == Self::Unauthorized {
+            Some((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+        } else if self == Self::Unavailable {
+            Some((header::RETRY_AFTER, RETRY_AFTER_SECONDS))
+        } else {
+            None
+        }
+    }
+}
+
+/// What went wrong with one request, told to its caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    kind: Kind,
+    detail: String,
+    errors: Vec<Fault>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    errors: &'a [Fault],
+}
+
+impl Problem {
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into(), errors: Vec::new() }
+    }
+
+    /// A request refused for each of `errors`.
+    pub fn faulty(kind: Kind, errors: Vec<Fault>) -> Self {
+        let detail = match errors.as_slice() {
+            [Fault { field, reason }] => format!("{field}: {reason}"),
+            many => format!("{} faults, listed in errors: mend them and send the request again", many.len()),
+        };
+        Self { kind, detail, errors }
+    }
+
+    pub fn too_slow(deadline: Duration) -> Self {
+        Self::new(
+            Kind::Unavailable,
+            format!(
+                "no answer within {} s: try again, with the same key if there is one",
+                deadline.as_secs()
+            ),
+        )
+    }
+
+    /// Of another district's campaigns nothing is told, not even that they are there.
+    pub fn unknown_campaign() -> Self {
+        Self::new(Kind::UnknownCampaign, "this district has no campaign of that id")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, name, title) = self.kind.facts();
+        let body = Body {
+            r#type: format!("urn:tocsin:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
+        };
+        let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
+        let mut response = (status, content_type, axum::Json(&body)).into_response();
+        if let Some((name, value)) = self.kind.header() {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+/// What the store answered with, logged here because the caller learns little of it.
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        if let StoreError::KeyReused { .. } = error {
+            let remedy = "this Idempotency-Key made a campaign from another body: use a new key, or send the same body";
+            return Self::new(Kind::KeyReused, remedy);
+        }
+        let cause = cause(&error);
+        if error.is_outage() {
+            tracing::warn!(%error, cause, "request refused: the store is away");
+            return Self::new(
+                Kind::Unavailable,
+                "the store is away: try again; what is sent twice is done once",
+            );
+        }
+        tracing::error!(%error, cause, "request failed");
+        Self::new(Kind::Internal, "the request failed by a fault of ours, which was logged")
+    }
+}
+
+/// Why a statement failed. Of the database's own message only the code: the message may quote a row.
+fn cause(error: &StoreError) -> String {
+    match error {
+        StoreError::Statement { source, .. } => match source.code() {
+            Some(code) => format!("SQLSTATE {}", code.code()),
+            None => source.to_string(),
+        },
+        other => std::error::Error::source(other).map(ToString::to_string).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,177 @@
+//! Who a campaign is for and what became of each device (requirements 61, 63, 188, 189 and 191).
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use tocsin_domain::{Channel, JobState, Outcome, WaitReason};
+use tocsin_store::tenant::recipients::{After, DeviceRow, RecipientRow};
+
+use crate::auth::Caller;
+use crate::campaigns::{campaign_id, existing};
+use crate::fields::{Fault, Faults, Fields};
+use crate::page::{encode, read_cursor, read_limit};
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+
+/// A page of rows, in recipient order.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListView {
+    recipients: Vec<RowView>,
+    /// Null on the last page. While a campaign is expanded, its last page grows.
+    next_cursor: Option<String>,
+}
+
+/// A recipient and one of its devices; without any, the fields of the device are null.
+#[derive(Debug, Serialize)]
+struct RowView {
+    recipient: String,
+    student: Option<String>,
+    language: Option<String>,
+    channel: Option<Channel>,
+    address: Option<String>,
+    /// What a user reads under Status.
+    status: &'static str,
+    /// The outcome's stable name.
+    status_code: &'static str,
+    /// The 1.0 call code of the status (requirement 188).
+    call_code: Option<i16>,
+    /// The provider's own word.
+    provider_code: Option<String>,
+    state: Option<JobState>,
+    wait: Option<WaitView>,
+    attempts: i16,
+    /// Of the last status; until there is one, of the latest attempt.
+    time: Option<DateTime<Utc>>,
+    duplicate: bool,
+}
+
+/// Why a device is not tried yet.
+#[derive(Debug, Serialize)]
+struct WaitView {
+    reason: WaitReason,
+    due_at: Option<DateTime<Utc>>,
+    words: String,
+}
+
+/// `GET /v1/campaigns/{id}/recipients?limit=&cursor=`.
+pub(crate) async fn list(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    id: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ListView>, Problem> {
+    let id = campaign_id(id)?;
+    let (after, limit) =
+        read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    existing(&tenant, id).await?;
+    // One more than is shown tells whether another page follows.
+    let mut rows = tenant.recipients(id, after, limit + 1).await?;
+    let more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next_cursor = more.then(|| write_cursor(last_of(after, &rows)));
+    let now = api.clock.now();
+    Ok(Json(ListView {
+        recipients: rows.into_iter().map(|row| RowView::of(row, now)).collect(),
+        next_cursor,
+    }))
+}
+
+fn read_query(query: Option<&str>) -> Result<(After, u32), Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query, &mut faults);
+    let limit = read_limit(&mut fields, &mut faults);
+    let after = read_cursor(&mut fields, &mut faults, parse_cursor).unwrap_or_default();
+    fields.finish(&mut faults);
+    faults.or(limit.map(|limit| (after, limit)))
+}
+
+fn parse_cursor(text: &str) -> Option<After> {
+    let (recipient, job) = text.split_once('/')?;
+    Some(After { recipient: recipient.parse().ok()?, job: job.parse().ok()? })
+}
+
+fn write_cursor(After { recipient, job }: After) -> String {
+    encode(&format!("{recipient}/{job}"))
+}
+
+/// A page that ends with a recipient without device ends after the job before it.
+fn last_of(after: After, rows: &[RecipientRow]) -> After {
+    let jobs = rows.iter().filter_map(|row| row.device.as_ref().map(|device| device.job));
+    After {
+        recipient: rows.last().map_or(after.recipient, |row| row.recipient),
+        job: jobs.max().unwrap_or(after.job),
+    }
+}
+
+impl RowView {
+    fn of(row: RecipientRow, now: DateTime<Utc>) -> Self {
+        let bare = Self {
+            recipient: row.name,
+            student: row.student,
+            language: row.language,
+            channel: None,
+            address: None,
+            status: Outcome::NoDevice.label(),
+            status_code: Outcome::NoDevice.code(),
+            call_code: Outcome::NoDevice.call_code(),
+            provider_code: None,
+            state: None,
+            wait: None,
+            attempts: 0,
+            time: None,
+            duplicate: false,
+        };
+        match row.device {
+            None => bare,
+            Some(device) => bare.with(device, now),
+        }
+    }
+
+    fn with(self, device: DeviceRow, now: DateTime<Utc>) -> Self {
+        let status = device.outcome.unwrap_or(Outcome::InProgress);
+        Self {
+            channel: Some(device.channel),
+            status: status.label(),
+            status_code: status.code(),
+            call_code: status.call_code(),
+            wait: WaitView::of(&device, now),
+            address: Some(device.address),
+            provider_code: device.provider_code,
+            state: Some(device.state),
+            attempts: device.attempts,
+            time: device.ended_at.or(device.tried_at),
+            duplicate: device.duplicate,
+            ..self
+        }
+    }
+}
+
+impl WaitView {
+    fn of(device: &DeviceRow, now: DateTime<Utc>) -> Option<Self> {
+        let reason = device.wait_reason.filter(|_| device.state == JobState::Waiting)?;
+        let because = in_words(reason);
+        let words = match device.due_at.filter(|due_at| *due_at > now) {
+            Some(due_at) => {
+                format!("{because}: held until {}", due_at.to_rfc3339_opts(SecondsFormat::Secs, true))
+            }
+            None => format!("{because}: due now"),
+        };
+        Some(Self { reason, due_at: device.due_at, words })
+    }
+}
+
+fn in_words(reason: WaitReason) -> &'static str {
+    match reason {
+        WaitReason::Turn => "not tried yet",
+        WaitReason::Redial => "the last attempt is to be repeated",
+        WaitReason::ProviderBusy => "the provider is busy or down",
+        WaitReason::Limiter => "others went first at the provider's limit",
+        WaitReason::NotAsked => "the last claim came too late to be sent",
+        WaitReason::Republish => "its message was lost on the queue",
+        WaitReason::Doubt => "nobody knows what became of the last attempt",
+        WaitReason::Window => "outside the hours in which the recipient may be contacted",
+        WaitReason::NoAccount => "no provider account serves the channel",
+    }
+}

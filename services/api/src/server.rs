@@ -1,0 +1,100 @@
+//! The router, what surrounds every request, and serving it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tocsin_queue::Publisher;
+use tocsin_runtime::health::Health;
+use tocsin_runtime::{SharedClock, Stopwatch, Tasks};
+use tocsin_store::Store;
+use tokio::net::TcpListener;
+use tracing::Instrument as _;
+use tracing::field::Empty;
+
+use crate::problem::{Kind, Problem};
+use crate::{campaigns, cancel, recipients};
+
+/// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
+pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// A request that has no answer by then gets a 503. It covers reading the body too.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What the API stands on. Clones share all of it.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Opened with [`tocsin_store::Access::Tenants`] in a process of its own.
+    pub store: Store,
+    /// For control messages. The API works without a broker: it only makes things fast.
+    pub publisher: Arc<Publisher>,
+    pub clock: SharedClock,
+    /// Tracks the control messages under way; its shutdown ends [`serve`] and readiness.
+    pub tasks: Tasks,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error("the API cannot be served any longer")]
+    Serve(#[source] std::io::Error),
+}
+
+/// `/v1`, `/livez` and `/readyz`. Ready means that the store answers with the schema we need; the broker
+/// is not asked, because no request depends on it.
+pub fn router(api: Api) -> Router {
+    let store = api.store.clone();
+    let health = Health::new(api.tasks.stopping().clone()).check("store", move || {
+        let store = store.clone();
+        async move { store.check().await }
+    });
+    Router::new()
+        .route("/v1/campaigns", post(campaigns::create).get(campaigns::list))
+        .route("/v1/campaigns/{id}", get(campaigns::show))
+        .route("/v1/campaigns/{id}/cancel", post(cancel::cancel))
+        .route("/v1/campaigns/{id}/receipt", get(cancel::receipt))
+        .route("/v1/campaigns/{id}/recipients", get(recipients::list))
+        .with_state(api)
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(unknown_route)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn(answered))
+        .merge(health.router().method_not_allowed_fallback(wrong_method))
+}
+
+/// Serves until the tasks are asked to stop, then finishes the requests that have begun.
+pub async fn serve(api: Api, listener: TcpListener) -> Result<(), ApiError> {
+    let stopping = api.tasks.stopping().clone();
+    axum::serve(listener, router(api))
+        .with_graceful_shutdown(async move { stopping.cancelled().await })
+        .await
+        .map_err(ApiError::Serve)
+}
+
+/// One span and one log line for each request, and an answer in time. The path is logged as its route:
+/// a query may hold anything.
+async fn answered(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
+    let span = tracing::info_span!("request", method = %request.method(), route, district.id = Empty);
+    async move {
+        let since = Stopwatch::start();
+        let answer = tokio::time::timeout(REQUEST_DEADLINE, next.run(request)).await;
+        let response = answer.unwrap_or_else(|_| Problem::too_slow(REQUEST_DEADLINE).into_response());
+        let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status = response.status().as_u16(), elapsed_ms, "request answered");
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+async fn unknown_route() -> Problem {
+    Problem::new(Kind::UnknownRoute, "nothing is served under this path: the API begins with /v1/campaigns")
+}
+
+/// The answer's `Allow` header names the methods that there are.
+async fn wrong_method() -> Problem {
+    Problem::new(Kind::WrongMethod, "this path is not served by this method: use one of the Allow header")
+}

@@ -1,0 +1,176 @@
+//! The body of `POST /v1/campaigns`: read whole, checked whole, and refused with all its faults at once.
+
+mod audience;
+mod contents;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+use tocsin_domain::audience::Audience;
+use tocsin_domain::content::Content;
+use tocsin_domain::dedupe::DedupeMode;
+use tocsin_domain::policy::{RedialPolicy, default_expiry};
+use tocsin_domain::{CampaignId, Channel, Lane};
+use tocsin_store::tenant::campaigns::NewCampaign;
+use uuid::{NoContext, Timestamp, Uuid};
+
+use crate::MessageType;
+use crate::fields::{Fault, Faults, Field, Fields, quoted};
+
+/// Who made a campaign, or canceled one, where the caller does not say.
+pub(crate) const DEFAULT_ACTOR: &str = "api";
+pub(crate) const ACTOR_CHARS_MAX: usize = 255;
+/// How far in the past a schedule may lie, for clocks that differ and requests that were tried again.
+const SCHEDULE_PAST_MAX: TimeDelta = TimeDelta::seconds(60);
+/// A schedule beyond it is taken for a slip of the year.
+const SCHEDULE_AHEAD_MAX: TimeDelta = TimeDelta::days(366);
+const EXPIRY_SECONDS: std::ops::RangeInclusive<u32> = 60..=7 * 24 * 3600;
+const ATTEMPTS: std::ops::RangeInclusive<u32> = 1..=10;
+const REDIAL_WAIT_SECONDS: std::ops::RangeInclusive<u32> = 10..=24 * 3600;
+
+/// A campaign as its author wants it, every default filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Submission {
+    subject: String,
+    channels: Vec<Channel>,
+    message_type: MessageType,
+    audience: Audience,
+    contents: Vec<Content>,
+    mode: DedupeMode,
+    scheduled_at: DateTime<Utc>,
+    expires_in: Duration,
+    redial: RedialPolicy,
+    created_by: String,
+}
+
+impl Submission {
+    /// `now` is when it was received: what has no schedule is due then.
+    pub fn read(request: Value, now: DateTime<Utc>) -> Result<Self, Vec<Fault>> {
+        let mut faults = Faults::default();
+        let read = Field::root(request).object(&mut faults).and_then(|fields| read(fields, now, &mut faults));
+        faults.or(read)
+    }
+
+    /// The row to store. Its id carries `now`, so that campaigns are partitioned and listed by age.
+    pub fn into_campaign(self, client_key: String, request_hash: Vec<u8>, now: DateTime<Utc>) -> NewCampaign {
+        let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
+        let moment = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
+        NewCampaign {
+            id: CampaignId(Uuid::new_v7(moment)),
+            client_key,
+            request_hash,
+            lane: self.message_type.lane(),
+            mode: self.mode,
+            consent_class: self.message_type.consent_class(),
+            message_type: self.message_type.as_str().to_owned(),
+            subject: self.subject,
+            channels: self.channels,
+            audience: self.audience,
+            redial: self.redial,
+            contents: self.contents,
+            created_by: self.created_by,
+            created_at: now,
+            scheduled_at: self.scheduled_at,
+            expires_at: self.scheduled_at + self.expires_in,
+        }
+    }
+}
+
+fn read(mut fields: Fields, now: DateTime<Utc>, faults: &mut Faults) -> Option<Submission> {
+    let subject = contents::read_subject(&mut fields, faults);
+    let channels = read_channels(&mut fields, faults);
+    let message_type = fields
+        .take("message_type")
+        .and_then(|field| field.one_of(&MessageType::ALL, MessageType::as_str, faults))
+        .unwrap_or_default();
+    let lane = message_type.lane();
+    let audience = audience::read(&mut fields, faults);
+    let texts = contents::Wanted { subject: subject.as_deref(), channels: channels.as_deref() };
+    let contents = contents::read(&mut fields, texts, faults);
+    let mode = fields.take("mode").and_then(|field| field.one_of(&DedupeMode::ALL, mode_name, faults));
+    let scheduled_at = fields
+        .take("scheduled_at")
+        .and_then(|field| field.parsed(faults, |text| read_schedule(text, now)))
+        .unwrap_or(now);
+    let expires_in = fields
+        .take("expires_in_seconds")
+        .and_then(|field| field.integer(EXPIRY_SECONDS, faults))
+        .map_or_else(|| default_expiry(lane), |seconds| Duration::from_secs(seconds.into()));
+    let redial = read_redial(&mut fields, lane, faults);
+    let created_by = fields.take("created_by").and_then(|field| field.text(ACTOR_CHARS_MAX, faults));
+    fields.finish(faults);
+    Some(Submission {
+        subject: subject?,
+        channels: channels?,
+        message_type,
+        audience: audience?,
+        contents: contents?,
+        mode: mode.unwrap_or_default(),
+        scheduled_at,
+        expires_in,
+        redial,
+        created_by: created_by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()),
+    })
+}
+
+fn read_channels(fields: &mut Fields, faults: &mut Faults) -> Option<Vec<Channel>> {
+    const REMEDY: &str = "list at least one of voice, sms, email, inbox";
+    let field = fields.required("channels", REMEDY, faults)?;
+    let path = field.path.clone();
+    let entries = field.list(faults)?;
+    if entries.is_empty() {
+        faults.add(path, format!("is empty: {REMEDY}"));
+        return None;
+    }
+    let mut seen = HashSet::new();
+    let mut channels = Vec::new();
+    for entry in entries {
+        let path = entry.path.clone();
+        match entry.one_of(&Channel::ALL, Channel::as_str, faults) {
+            Some(channel) if seen.insert(channel) => channels.push(channel),
+            Some(channel) => faults.add(path, format!("repeats {channel}: list each channel once")),
+            None => {}
+        }
+    }
+    Some(channels)
+}
+
+fn mode_name(mode: DedupeMode) -> &'static str {
+    match mode {
+        DedupeMode::PerDevice => "per_device",
+        DedupeMode::PerDeviceAndStudent => "per_device_and_student",
+    }
+}
+
+fn read_schedule(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
+    let at = DateTime::parse_from_rfc3339(text)
+        .map_err(|_| format!("{} is no RFC 3339 time: write it as 2026-09-01T08:00:00-05:00", quoted(text)))?
+        .to_utc();
+    if at < now - SCHEDULE_PAST_MAX {
+        return Err("lies in the past: give a time to come, or leave it out to send at once".to_owned());
+    }
+    if at > now + SCHEDULE_AHEAD_MAX {
+        return Err("lies more than a year ahead: give an earlier time".to_owned());
+    }
+    Ok(at)
+}
+
+/// Each setting that is left out is its lane's default (decision D6).
+fn read_redial(fields: &mut Fields, lane: Lane, faults: &mut Faults) -> RedialPolicy {
+    let mut policy = RedialPolicy::default_for(lane);
+    let Some(mut fields) = fields.take("redial").and_then(|field| field.object(faults)) else {
+        return policy;
+    };
+    let attempts_max = fields.take("attempts_max").and_then(|field| field.integer(ATTEMPTS, faults));
+    if let Some(attempts_max) = attempts_max.and_then(|is| u8::try_from(is).ok()) {
+        policy.attempts_max = attempts_max;
+    }
+    let wait = fields.take("wait_seconds").and_then(|field| field.integer(REDIAL_WAIT_SECONDS, faults));
+    policy.wait_seconds = wait.unwrap_or(policy.wait_seconds);
+    let machines = fields.take("machines").and_then(|field| field.boolean(faults));
+    policy.machines = machines.unwrap_or(policy.machines);
+    fields.finish(faults);
+    policy
+}

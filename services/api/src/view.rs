@@ -1,0 +1,165 @@
+//! What callers see of a campaign (requirements 1, 16, 40 and 47-54).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tocsin_domain::content::Content;
+use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
+use tocsin_store::tenant::campaigns::{CampaignSummary, ChannelCounts, Counts};
+
+/// A campaign in a list.
+#[derive(Debug, Serialize)]
+pub(crate) struct CampaignView {
+    id: CampaignId,
+    /// The Message ID that users quote.
+    number: i64,
+    state: CampaignState,
+    subject: String,
+    message_type: String,
+    lane: Lane,
+    channels: Vec<Channel>,
+    created_by: String,
+    created_at: DateTime<Utc>,
+    scheduled_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    ended_at: Option<DateTime<Utc>>,
+    expires_at: DateTime<Utc>,
+    failure_reason: Option<String>,
+    /// Requirement 192: null unless it was canceled.
+    cancel: Option<CancelView>,
+}
+
+#[derive(Debug, Serialize)]
+struct CancelView {
+    at: DateTime<Utc>,
+    by: Option<String>,
+    reason: Option<String>,
+}
+
+/// A campaign with its delivery information and content.
+#[derive(Debug, Serialize)]
+pub(crate) struct DetailView {
+    #[serde(flatten)]
+    campaign: CampaignView,
+    recipients: i64,
+    no_device: i64,
+    totals: Totals,
+    by_channel: BTreeMap<Channel, ChannelView>,
+    /// Requirement 53: from the start of dispatch to the end, or until now; null before it starts.
+    seconds: Option<f64>,
+    /// Requirement 52 for the slowest channel; null until somebody was tried.
+    first_attempt_seconds: Option<f64>,
+    contents: Vec<Content>,
+}
+
+/// Requirement 51, with what became of the rest: duplicates are in none of the other numbers.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+struct Totals {
+    devices: i64,
+    attempts: i64,
+    successful: i64,
+    error: i64,
+    canceled: i64,
+    not_dispatched: i64,
+    open: i64,
+    duplicates: i64,
+}
+
+#[derive(Debug, Serialize)]
+struct ChannelView {
+    #[serde(flatten)]
+    totals: Totals,
+    /// Of the last device tried for the first time so far.
+    first_attempt_seconds: Option<f64>,
+}
+
+impl CampaignView {
+    pub fn of(found: CampaignSummary) -> Self {
+        let (by, reason) = (found.canceled_by, found.cancel_reason);
+        Self {
+            id: found.id,
+            number: found.number,
+            state: found.state,
+            subject: found.subject,
+            message_type: found.message_type,
+            lane: found.lane,
+            channels: found.channels,
+            created_by: found.created_by,
+            created_at: found.created_at,
+            scheduled_at: found.scheduled_at,
+            started_at: found.started_at,
+            ended_at: found.ended_at,
+            expires_at: found.expires_at,
+            failure_reason: found.failure_reason,
+            cancel: found.canceled_at.map(|at| CancelView { at, by, reason }),
+        }
+    }
+}
+
+impl DetailView {
+    pub fn of(found: CampaignSummary, counts: &Counts, contents: Vec<Content>, now: DateTime<Utc>) -> Self {
+        let ended_at = found.ended_at.unwrap_or(now);
+        let running = found.started_at.map(|started_at| (ended_at - started_at).to_std().unwrap_or_default());
+        let first_attempt = counts.channels.iter().filter_map(|channel| channel.first_attempt).max();
+        let totals = counts.channels.iter().map(Totals::of).fold(Totals::default(), Totals::plus);
+        let mut by_channel: BTreeMap<_, _> =
+            found.channels.iter().map(|channel| (*channel, ChannelView::untouched())).collect();
+        by_channel.extend(counts.channels.iter().map(|counts| (counts.channel, ChannelView::of(counts))));
+        Self {
+            campaign: CampaignView::of(found),
+            recipients: counts.recipients,
+            no_device: counts.no_device,
+            totals,
+            by_channel,
+            seconds: running.map(seconds),
+            first_attempt_seconds: first_attempt.map(seconds),
+            contents,
+        }
+    }
+}
+
+impl ChannelView {
+    /// A channel that no device of the audience has, or of a campaign not yet expanded.
+    fn untouched() -> Self {
+        Self { totals: Totals::default(), first_attempt_seconds: None }
+    }
+
+    fn of(counts: &ChannelCounts) -> Self {
+        Self { totals: Totals::of(counts), first_attempt_seconds: counts.first_attempt.map(seconds) }
+    }
+}
+
+impl Totals {
+    fn of(counts: &ChannelCounts) -> Self {
+        Self {
+            devices: counts.devices,
+            attempts: counts.attempts,
+            successful: counts.successful,
+            error: counts.error,
+            canceled: counts.canceled,
+            not_dispatched: counts.not_dispatched,
+            open: counts.open,
+            duplicates: counts.duplicates,
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            devices: self.devices + other.devices,
+            attempts: self.attempts + other.attempts,
+            successful: self.successful + other.successful,
+            error: self.error + other.error,
+            canceled: self.canceled + other.canceled,
+            not_dispatched: self.not_dispatched + other.not_dispatched,
+            open: self.open + other.open,
+            duplicates: self.duplicates + other.duplicates,
+        }
+    }
+}
+
+/// To the millisecond: what is finer is noise.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1000.0).round() / 1000.0
+}

@@ -1,0 +1,10 @@
+//! The real router over HTTP, against PostgreSQL and the in-memory broker.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test whose stage cannot be set has failed")]
+
+mod access;
+mod bad_input;
+mod campaigns;
+mod cancel;
+mod recipients;
+mod stage;

@@ -1,0 +1,189 @@
+//! Applying what waits on a status queue, one lane by itself: batches of what is there.
+//!
+//! A message is acknowledged when its reports are settled and its events kept, both committed. Until then a
+//! redelivery repeats both, which changes nothing: settling merges by rank, and an event is known by its id.
+
+use std::sync::Arc;
+
+use tocsin_domain::Lane;
+use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
+use tocsin_runtime::{CancellationToken, retry};
+use tocsin_store::StoreError;
+
+use crate::callback::Callback;
+use crate::reports::{Understood, understand};
+use crate::Collector;
+
+/// Callbacks settled in one statement.
+const BATCH_MAX: usize = 500;
+/// The next batch is here while one is written.
+const PREFETCH: u16 = 2 * BATCH_MAX as u16;
+
+/// Applies one lane's callbacks until stopping; a session that is lost is opened again.
+pub async fn run(collector: Collector, lane: Lane, stopping: CancellationToken) {
+    loop {
+        let subscribing = collector.clone();
+        let subscribe = async move || subscribe(&subscribing, lane).await;
+        let Some((session, mut consumer)) = retry("collector session", &stopping, subscribe).await else {
+            return;
+        };
+        tracing::info!(%lane, "applying callbacks");
+        let applier =
+            Applier { collector: collector.clone(), acker: consumer.acker(), stopping: stopping.clone() };
+        match applier.serve(&mut consumer).await {
+            Ok(()) if stopping.is_cancelled() => {}
+            Ok(()) => {
+                let error = session.lost().await;
+                tracing::warn!(%error, %lane, "collector session lost");
+            }
+            Err(error) => tracing::warn!(%error, %lane, "callbacks will be delivered again"),
+        }
+        // What is unsettled goes back to the queue.
+        session.close().await;
+    }
+}
+
+async fn subscribe(collector: &Collector, lane: Lane) -> Result<(Arc<dyn Session>, Consumer), QueueError> {
+    let session = collector.broker.connect(&format!("collector apply {lane}")).await?;
+    let consumer = session.consume(Queue::Status(lane), PREFETCH).await?;
+    Ok((session, consumer))
+}
+
+struct Applier {
+    collector: Collector,
+    acker: Acker,
+    stopping: CancellationToken,
+}
+
+/// What became of an attempt to write.
+enum Written {
+    Done,
+    /// One of the values is none that the store takes.
+    Refused(StoreError),
+    Stopping,
+}
+
+impl Applier {
+    /// Until stopping, or until the session is lost.
+    async fn serve(&self, consumer: &mut Consumer) -> Result<(), QueueError> {
+        loop {
+            let batch = tokio::select! {
+                () = self.stopping.cancelled() => None,
+                batch = consumer.next_batch(BATCH_MAX) => batch,
+            };
+            let Some(batch) = batch else { return Ok(()) };
+            self.apply(batch).await?;
+        }
+    }
+
+    async fn apply(&self, batch: Vec<Delivery>) -> Result<(), QueueError> {
+        let batch = self.read_all(batch).await?;
+        let all: Understood = batch.iter().map(|(_, understood)| understood).collect();
+        match self.write(all).await {
+            Written::Done => {
+                let tags: Vec<Tag> = batch.iter().map(|(delivery, _)| delivery.tag).collect();
+                self.acker.ack(&tags).await
+            }
+            Written::Refused(error) => {
+                tracing::warn!(%error, callbacks = batch.len(), "callbacks are written one by one");
+                self.apply_one_by_one(batch).await
+            }
+            Written::Stopping => Ok(()),
+        }
+    }
+
+    /// So that one bad value does not hold up a lane.
+    async fn apply_one_by_one(&self, batch: Vec<(Delivery, Understood)>) -> Result<(), QueueError> {
+        for (delivery, understood) in batch {
+            match self.write(understood).await {
+                Written::Done => self.acker.ack(&[delivery.tag]).await?,
+                Written::Refused(error) => self.dead_letter(delivery, error.to_string()).await?,
+                Written::Stopping => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Each callback with what it says. What is no callback goes to the dead letters.
+    async fn read_all(&self, batch: Vec<Delivery>) -> Result<Vec<(Delivery, Understood)>, QueueError> {
+        let mut readable = Vec::with_capacity(batch.len());
+        for delivery in batch {
+            match self.read(&delivery) {
+                Ok(understood) => readable.push((delivery, understood)),
+                Err(reason) => self.dead_letter(delivery, reason).await?,
+            }
+        }
+        Ok(readable)
+    }
+
+    /// `reason` holds nothing of the message.
+    async fn dead_letter(&self, delivery: Delivery, reason: String) -> Result<(), QueueError> {
+        tracing::warn!(reason, "callback put with the dead letters");
+        self.collector.counts.dead_letters.add(1);
+        dead_letter(self.acker.clone(), self.stopping.clone(), delivery, reason).await
+    }
+
+    async fn write(&self, understood: Understood) -> Written {
+        write(self.collector.clone(), self.stopping.clone(), understood).await
+    }
+
+    fn read(&self, delivery: &Delivery) -> Result<Understood, String> {
+        let callback = Callback::read(delivery.body.clone()).map_err(|fault| fault.to_string())?;
+        let provider = self.collector.registry.get(&callback.account);
+        let provider = provider.ok_or("its provider account is not configured here")?;
+        let said = provider.parse(&callback.raw).unwrap_or_else(|error| {
+            tracing::warn!(%error, account = callback.account, provider = provider.name(), callback.id = %callback.id,
+                "callback not understood: kept as it came");
+            self.collector.counts.unparsed.add(1);
+            Vec::new()
+        });
+        Ok(understand(&callback, said))
+    }
+}
+
+/// Settles the reports, then keeps the events. An outage of the store is waited for; the messages stay with
+/// the broker meanwhile.
+async fn write(collector: Collector, stopping: CancellationToken, mut understood: Understood) -> Written {
+    let write = async move || {
+        let Collector { store, clock, counts, .. } = &collector;
+        let settled = match store.settle(understood.reports.clone(), Vec::new(), clock.now()).await {
+            Ok(settled) => settled,
+            Err(error) => return refused_or_again(error),
+        };
+        understood.detach(&settled.unmatched);
+        if let Err(error) = store.record_events(&understood.events).await {
+            return refused_or_again(error);
+        }
+        counts.changed.add(settled.changed);
+        counts.unmatched.add(understood.unmatched());
+        Ok(Written::Done)
+    };
+    retry("apply callbacks", &stopping, write).await.unwrap_or(Written::Stopping)
+}
+
+/// A dead-letter queue that does not take the message is waited for.
+async fn dead_letter(
+    acker: Acker,
+    stopping: CancellationToken,
+    delivery: Delivery,
+    reason: String,
+) -> Result<(), QueueError> {
+    let put = async move || match acker.dead_letter(&delivery, &reason).await {
+        Err(error @ QueueError::NotDeadLettered) => Err(error),
+        answered => Ok(answered),
+    };
+    retry("dead letter", &stopping, put).await.unwrap_or(Ok(()))
+}
+
+/// A value that the store will never take is told apart from the store's own trouble, which (Err) is waited
+/// out.
+fn refused_or_again(error: StoreError) -> Result<Written, StoreError> {
+    // SQLSTATE class 22: data exception.
+    let blames_a_value = match &error {
+        StoreError::Statement { source, .. } => {
+            source.code().is_some_and(|state| state.code().starts_with("22"))
+        }
+        _ => false,
+    };
+    if blames_a_value { Ok(Written::Refused(error)) } else { Err(error) }
+}

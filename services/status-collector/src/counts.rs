@@ -1,0 +1,44 @@
+//! How many callbacks went which way, since this process started.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn add(&self, count: usize) {
+        self.0.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+/// What ingress answered, by reason, and what apply made of it.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Taken: the broker has it.
+    pub taken: Counter,
+    /// No account of that name is configured.
+    pub unknown_account: Counter,
+    /// What stands where the token should is none.
+    pub malformed_token: Counter,
+    /// A token that was not minted with our keys.
+    pub forged_token: Counter,
+    /// Not signed by the provider, or too old.
+    pub unverified: Counter,
+    /// The body was too large or broke off.
+    pub unreadable: Counter,
+    /// The broker did not confirm.
+    pub unavailable: Counter,
+    /// Verified callbacks that the provider's adapter could not understand.
+    pub unparsed: Counter,
+    /// Reports kept without an attempt.
+    pub unmatched: Counter,
+    /// Attempts whose row a report changed.
+    pub changed: Counter,
+    /// Messages on a status queue that were no callback.
+    pub dead_letters: Counter,
+}

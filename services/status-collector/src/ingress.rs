@@ -1,0 +1,218 @@
+//! Ingress: from a provider's request to a message on the status queue of its attempt's lane.
+//!
+//! Nothing here asks the store, so callbacks are taken while it is away, and nothing is answered 200 before
+//! the broker has it. Refusals come in the order of what they cost: account, token, then the body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::routing::post;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::future::join3;
+use tocsin_domain::{AttemptKey, Lane};
+use tocsin_providers::{Provider, RawRequest, TokenError, VerifyError};
+use tocsin_queue::Publisher;
+use tower_http::timeout::TimeoutLayer;
+use uuid::{NoContext, Timestamp, Uuid};
+
+use crate::callback::Callback;
+use crate::outbox::Outbox;
+use crate::{Collector, Counter, Counts};
+
+/// The largest batch of events that a vendor posts is far smaller.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Reading the body and waiting for the broker; Twilio waits for 15 s (wire A.5).
+const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The HTTP side of the collector.
+#[derive(Debug, Clone)]
+pub struct Ingress {
+    collector: Collector,
+    outboxes: Outboxes,
+}
+
+/// One for each lane, each with a connection of its own: what waits in one is never before another's.
+#[derive(Debug, Clone)]
+struct Outboxes {
+    emergency: Outbox,
+    priority: Outbox,
+    general: Outbox,
+}
+
+/// Why a request is not taken.
+#[derive(Debug)]
+enum Refusal {
+    UnknownAccount,
+    Token(TokenError),
+    Unreadable,
+    Unverified(VerifyError),
+    Unavailable,
+}
+
+impl Ingress {
+    /// The ingress, and the task that publishes for it: it ends when every clone is gone.
+    pub fn new(collector: &Collector) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let outbox = |name| Outbox::new(Publisher::new(Arc::clone(&collector.broker), name));
+        let (emergency, publishing_emergency) = outbox("collector ingress emergency");
+        let (priority, publishing_priority) = outbox("collector ingress priority");
+        let (general, publishing_general) = outbox("collector ingress general");
+        let outboxes = Outboxes { emergency, priority, general };
+        let publishing = join3(publishing_emergency, publishing_priority, publishing_general);
+        (Self { collector: collector.clone(), outboxes }, async move {
+            publishing.await;
+        })
+    }
+
+    /// Where providers report (design, section 5): the address given with a request carries the attempt's
+    /// token; vendors with one fixed address carry it in the body.
+    pub fn routes(self) -> Router {
+        Router::new()
+            .route("/callbacks/{account}/{token}", post(with_token).get(with_token))
+            .route("/callbacks/{account}", post(without_token))
+            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_DEADLINE))
+            .with_state(Arc::new(self))
+    }
+
+    /// What `/readyz` asks: is the broker there?
+    pub async fn ready(&self) -> Result<(), tocsin_queue::QueueError> {
+        self.outboxes.emergency.ready().await
+    }
+
+    async fn answer(&self, account: &str, token: Option<&str>, request: Request) -> StatusCode {
+        let counts = &self.collector.counts;
+        match self.take(account, token, request).await {
+            Ok(()) => {
+                counts.taken.add(1);
+                // Not 204: one vendor posts again after anything but 200 (wire B.2).
+                StatusCode::OK
+            }
+            Err(refusal) => {
+                refusal.counter(counts).add(1);
+                refusal.status()
+            }
+        }
+    }
+
+    async fn take(&self, account: &str, token: Option<&str>, request: Request) -> Result<(), Refusal> {
+        let provider = self.collector.registry.get(account).ok_or(Refusal::UnknownAccount)?;
+        let in_path = token.map(|token| self.read_token(token)).transpose()?;
+        let (head, body) = request.into_parts();
+        let raw = self.raw_request(&head, read_body(body).await?);
+        let attempt = match in_path {
+            Some(read) => Some(read),
+            None => provider.token(&raw).map(|token| self.read_token(&token)).transpose()?,
+        };
+        let now = self.collector.clock.now();
+        self.verify(provider.as_ref(), account, &raw, now)?;
+        let callback = Callback {
+            id: Uuid::new_v7(timestamp(now)),
+            received_at: now,
+            account: account.to_owned(),
+            raw,
+            attempt: attempt.map(|(attempt, _)| attempt),
+            lane: attempt.map_or(Lane::General, |(_, lane)| lane),
+        };
+        let published = self.outboxes.of(callback.lane).publish(callback.into_message()).await;
+        published.map_err(|_| Refusal::Unavailable)
+    }
+
+    fn read_token(&self, token: &str) -> Result<(AttemptKey, Lane), Refusal> {
+        self.collector.token_keys.read(token).map_err(Refusal::Token)
+    }
+
+    /// The URL is the configured public one and never the `Host` header's: the signature covers what the
+    /// vendor asked for, and anyone can write a header (wire A.5).
+    fn raw_request(&self, head: &Parts, body: Bytes) -> RawRequest {
+        let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+        let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        RawRequest {
+            method: head.method.as_str().to_owned(),
+            url: format!("{}{path}", self.collector.public_url.trim_end_matches('/')),
+            headers: head.headers.iter().map(header).collect(),
+            body,
+        }
+    }
+
+    fn verify(
+        &self,
+        provider: &dyn Provider,
+        account: &str,
+        raw: &RawRequest,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        provider.verify(raw, now).map_err(|error| {
+            // A wrong signing key or public address looks like this, too.
+            tracing::warn!(%error, account, provider = provider.name(), "callback refused");
+            Refusal::Unverified(error)
+        })
+    }
+}
+
+impl Outboxes {
+    fn of(&self, lane: Lane) -> &Outbox {
+        match lane {
+            Lane::Emergency => &self.emergency,
+            Lane::Priority => &self.priority,
+            Lane::General => &self.general,
+        }
+    }
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::UnknownAccount | Self::Token(TokenError::Malformed) => StatusCode::NOT_FOUND,
+            Self::Token(TokenError::Forged) => StatusCode::FORBIDDEN,
+            Self::Unreadable => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unverified(error) => {
+                StatusCode::from_u16(error.http_status).unwrap_or(StatusCode::FORBIDDEN)
+            }
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn counter<'a>(&self, counts: &'a Counts) -> &'a Counter {
+        match self {
+            Self::UnknownAccount => &counts.unknown_account,
+            Self::Token(TokenError::Malformed) => &counts.malformed_token,
+            Self::Token(TokenError::Forged) => &counts.forged_token,
+            Self::Unreadable => &counts.unreadable,
+            Self::Unverified(_) => &counts.unverified,
+            Self::Unavailable => &counts.unavailable,
+        }
+    }
+}
+
+async fn with_token(
+    State(ingress): State<Arc<Ingress>>,
+    Path((account, token)): Path<(String, String)>,
+    request: Request,
+) -> StatusCode {
+    ingress.answer(&account, Some(&token), request).await
+}
+
+async fn without_token(
+    State(ingress): State<Arc<Ingress>>,
+    Path(account): Path<String>,
+    request: Request,
+) -> StatusCode {
+    ingress.answer(&account, None, request).await
+}
+
+/// A body that breaks off is treated as one that is too large: nobody reads the answer.
+async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+    to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| Refusal::Unreadable)
+}
+
+fn timestamp(now: DateTime<Utc>) -> Timestamp {
+    let seconds = u64::try_from(now.timestamp()).unwrap_or(0);
+    Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos())
+}

@@ -1,0 +1,121 @@
+//! What a status queue may hold, and what becomes of it.
+
+use bytes::Bytes;
+use tocsin_domain::{AttemptKey, CampaignId, Channel, JobKey, JobState, Lane, Outcome};
+use tocsin_proto::Envelope;
+use tocsin_proto::v1::RawCallback;
+use tocsin_queue::Queue;
+use tocsin_queue::topology::{QUEUE_HEADER, REASON_HEADER};
+use tocsin_runtime::{Clock as _, SystemClock};
+use uuid::Uuid;
+
+use crate::stage::Stage;
+
+fn raw(account: &str, body: &'static str, attempt: AttemptKey) -> RawCallback {
+    RawCallback {
+        id: Bytes::copy_from_slice(Uuid::now_v7().as_bytes()),
+        received_at_ms: SystemClock.now().timestamp_millis(),
+        account: account.into(),
+        method: "POST".into(),
+        url: "https://bell.example.org/callbacks/sms-1/t".into(),
+        headers: vec![],
+        body: Bytes::from_static(body.as_bytes()),
+        campaign_id: Bytes::copy_from_slice(attempt.job.campaign.0.as_bytes()),
+        job_id: attempt.job.job,
+        attempt: i32::from(attempt.number),
+        lane: 3,
+    }
+}
+
+fn bytes(callback: RawCallback) -> Bytes {
+    Envelope::new(callback).into_bytes()
+}
+
+const SENT: &str = "MessageSid=SM1&MessageStatus=sent";
+const DELIVERED: &str = "MessageSid=SM1&MessageStatus=delivered";
+
+async fn bad_bytes_go_to_dead_letters(stage: Stage) {
+    let attempt = stage.one_attempt(Lane::General, Channel::Sms).await;
+    stage.put(Lane::General, Bytes::from_static(b"\xff\xff nonsense")).await;
+    stage.put(Lane::General, bytes(RawCallback { id: Bytes::new(), ..raw("sms-1", SENT, attempt) })).await;
+    stage.put(Lane::General, bytes(raw("sms-9", SENT, attempt))).await;
+    stage.put(Lane::General, bytes(raw("sms-1", DELIVERED, attempt))).await;
+    stage.events_become(1, 0).await;
+    assert_eq!(stage.standing(attempt).await.job, JobState::Ended);
+
+    let session = stage.session().await;
+    let mut letters = session.consume(Queue::DeadLetters, 10).await.unwrap();
+    let mut reasons = Vec::new();
+    while reasons.len() < 3 {
+        for letter in letters.next_batch(10).await.unwrap() {
+            assert_eq!(letter.header(QUEUE_HEADER), Some("status.general"));
+            reasons.push(letter.header(REASON_HEADER).unwrap().to_owned());
+        }
+    }
+    let expected =
+        ["not a RawCallback", "id has 0 bytes, a UUID has 16", "its provider account is not configured here"];
+    assert_eq!(reasons, expected);
+    assert_eq!(stage.collector.counts.dead_letters.get(), 3);
+}
+
+#[tokio::test]
+async fn what_is_no_callback_goes_to_dead_letters_and_the_consumer_goes_on() {
+    bad_bytes_go_to_dead_letters(Stage::memory().await.0).await;
+}
+
+#[tokio::test]
+async fn what_is_no_callback_goes_to_dead_letters_on_rabbitmq_too() {
+    bad_bytes_go_to_dead_letters(Stage::rabbitmq().await).await;
+}
+
+#[tokio::test]
+async fn a_redelivery_writes_nothing_twice() {
+    let (stage, _) = Stage::memory().await;
+    let attempt = stage.one_attempt(Lane::General, Channel::Sms).await;
+    let message = bytes(raw("sms-1", SENT, attempt));
+    for _ in 0..3 {
+        stage.put(Lane::General, message.clone()).await;
+    }
+    stage.put(Lane::General, bytes(raw("sms-1", DELIVERED, attempt))).await;
+    stage.events_become(2, 0).await;
+    assert_eq!(stage.standing(attempt).await.outcome, Some(Outcome::Delivered));
+}
+
+#[tokio::test]
+async fn the_report_of_an_attempt_that_does_not_exist_is_kept_without_one() {
+    let (stage, _) = Stage::memory().await;
+    let attempt = stage.one_attempt(Lane::General, Channel::Sms).await;
+    let sent = [("MessageSid", "SM7"), ("MessageStatus", "sent")];
+    let no_attempt = AttemptKey { number: 9, ..attempt };
+    let no_campaign = AttemptKey { job: JobKey { campaign: CampaignId(Uuid::now_v7()), job: 1 }, number: 1 };
+    for (unmatched, missing) in (1..).zip([no_attempt, no_campaign]) {
+        assert_eq!(stage.twilio(Channel::Sms, Lane::General, missing, &sent).await, 200);
+        stage.events_become(0, unmatched).await;
+    }
+    let kept = stage.query("select provider_id, raw is not null from events limit 1", &[]).await;
+    assert_eq!((kept.get::<_, &str>(0), kept.get::<_, bool>(1)), ("SM7", true));
+    assert_eq!(stage.collector.counts.unmatched.get(), 2);
+}
+
+#[tokio::test]
+async fn a_callback_that_is_not_understood_is_kept_as_it_came_and_settles_nothing() {
+    let (stage, _) = Stage::memory().await;
+    let attempt = stage.one_attempt(Lane::General, Channel::Sms).await;
+    let before = stage.standing(attempt).await;
+    assert_eq!(stage.twilio(Channel::Sms, Lane::General, attempt, &[("New", "thing")]).await, 200);
+    stage.events_become(1, 0).await;
+    let kept = stage.query("select raw, outcome from events", &[]).await;
+    assert_eq!((kept.get::<_, &[u8]>(0), kept.get::<_, Option<i16>>(1)), (&b"New=thing"[..], None));
+    assert_eq!(stage.standing(attempt).await, before);
+    assert_eq!(stage.collector.counts.unparsed.get(), 1);
+}
+
+#[tokio::test]
+async fn a_character_that_the_store_cannot_hold_does_not_hold_up_the_lane() {
+    let (stage, _) = Stage::memory().await;
+    let attempt = stage.one_attempt(Lane::General, Channel::Sms).await;
+    let odd = [("MessageSid", "SM\0"), ("MessageStatus", "sent\0")];
+    assert_eq!(stage.twilio(Channel::Sms, Lane::General, attempt, &odd).await, 200);
+    stage.events_become(1, 0).await;
+    assert_eq!(stage.standing(attempt).await.provider_id.as_deref(), Some("SM\u{fffd}"));
+}

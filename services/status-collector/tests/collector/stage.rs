@@ -1,0 +1,235 @@
+//! One collector on a database and broker of its own, and the providers that call it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::StatusCode;
+use tocsin_domain::settlement::AttemptView;
+use tocsin_domain::{AttemptKey, AttemptState, Channel, JobState, Lane, Outcome};
+use tocsin_providers::twilio::form::Form;
+use tocsin_providers::{
+    AccountSettings, ProviderKind, Registry, Secret, TokenKeys, callback_url, http_client, mailgun, twilio,
+};
+use tocsin_queue::{Broker, Destination, MemoryBroker, Message, Published, Queue, RabbitBroker, Session};
+use tocsin_runtime::{Clock as _, SystemClock, Tasks};
+use tocsin_status_collector::Collector;
+use tocsin_testkit::fixture::{Fixture, account_name};
+use tocsin_testkit::{TestDatabase, TestVhost, wait_until};
+use tokio_postgres::NoTls;
+use tokio_postgres::types::ToSql;
+
+/// Nobody listens there: what is signed is this address, wherever the request really went.
+pub const PUBLIC_URL: &str = "https://bell.example.org";
+const AUTH_TOKEN: &str = "auth-token";
+const SIGNING_KEY: &str = "signing-key";
+/// Far more than anything here takes.
+pub const BOUND: Duration = Duration::from_secs(60);
+
+pub struct Stage {
+    pub fixture: Fixture,
+    pub collector: Collector,
+    pub tasks: Tasks,
+    pub database: TestDatabase,
+    client: reqwest::Client,
+    address: String,
+    _vhost: Option<TestVhost>,
+}
+
+/// What a test compares of an attempt and its job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    pub attempt: AttemptState,
+    pub outcome: Option<Outcome>,
+    pub provider_code: Option<String>,
+    pub provider_id: Option<String>,
+    pub job: JobState,
+    pub job_outcome: Option<Outcome>,
+}
+
+impl Stage {
+    pub async fn memory() -> (Self, MemoryBroker) {
+        let broker = MemoryBroker::new();
+        (Self::on(Arc::new(broker.clone()), None).await, broker)
+    }
+
+    pub async fn rabbitmq() -> Self {
+        let vhost = TestVhost::create().await.unwrap();
+        Self::on(Arc::new(RabbitBroker::new(&vhost.amqp_url).unwrap()), Some(vhost)).await
+    }
+
+    async fn on(broker: Arc<dyn Broker>, vhost: Option<TestVhost>) -> Self {
+        let database = TestDatabase::create().await.unwrap();
+        let fixture = Fixture::new(&database).await.unwrap();
+        let accounts = [Channel::Voice, Channel::Sms, Channel::Email].map(account).into();
+        let collector = Collector {
+            store: fixture.store().clone(),
+            broker,
+            clock: Arc::new(SystemClock),
+            registry: Arc::new(Registry::build(accounts).unwrap()),
+            token_keys: TokenKeys::new(&Secret::new("token-key"), None),
+            public_url: PUBLIC_URL.to_owned(),
+            counts: Arc::default(),
+        };
+        let tasks = Tasks::new();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        collector.start_ingress(listener, &tasks);
+        collector.start_apply(&tasks);
+        let client = http_client().unwrap();
+        Self { fixture, collector, tasks, database, client, address, _vhost: vhost }
+    }
+
+    /// Attempts of a new campaign to all guardians, claimed and not yet answered for.
+    pub async fn attempts(&self, lane: Lane, channel: Channel) -> Vec<AttemptKey> {
+        let granted = self.fixture.claimed(lane, channel).await.unwrap();
+        granted.into_iter().map(|job| job.attempt).collect()
+    }
+
+    pub async fn one_attempt(&self, lane: Lane, channel: Channel) -> AttemptKey {
+        self.fixture.guardians(1, channel).await.unwrap();
+        self.attempts(lane, channel).await.remove(0)
+    }
+
+    pub fn token(&self, attempt: AttemptKey, lane: Lane) -> String {
+        self.collector.token_keys.mint(attempt, lane)
+    }
+
+    /// Posts to a path of the ingress, as it is.
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> StatusCode {
+        let mut request = self.client.post(format!("{}{path}", self.address)).body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap().status()
+    }
+
+    pub async fn get(&self, path: &str) -> StatusCode {
+        self.client.get(format!("{}{path}", self.address)).send().await.unwrap().status()
+    }
+
+    /// A callback about `attempt`, signed as Twilio signs.
+    pub async fn twilio(
+        &self,
+        channel: Channel,
+        lane: Lane,
+        attempt: AttemptKey,
+        fields: &[(&str, &str)],
+    ) -> StatusCode {
+        let url = callback_url(PUBLIC_URL, &account_name(channel), &self.token(attempt, lane));
+        let signature = twilio_signature(&url, fields);
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            (twilio::signature::HEADER, signature.as_str()),
+        ];
+        self.post(&url[PUBLIC_URL.len()..], &headers, form(fields)).await
+    }
+
+    /// An event signed as Mailgun signs, `age_seconds` ago.
+    pub async fn mailgun(&self, event: serde_json::Value, age_seconds: i64) -> StatusCode {
+        let keys = mailgun::signature::SignatureKeys::new(&[Secret::new(SIGNING_KEY)]);
+        let (timestamp, token) = ((SystemClock.now().timestamp() - age_seconds).to_string(), "t".repeat(50));
+        let signature = keys.sign(&timestamp, &token).unwrap();
+        let body = serde_json::json!({
+            "signature": { "timestamp": timestamp, "token": token, "signature": signature },
+            "event-data": event,
+        });
+        let headers = [("content-type", "application/json")];
+        self.post("/callbacks/email-1", &headers, body.to_string()).await
+    }
+
+    pub async fn standing(&self, attempt: AttemptKey) -> Standing {
+        let mut views = self.fixture.store().attempt_views(&[attempt]).await.unwrap();
+        let AttemptView { state, outcome, provider_code, provider_id, job, .. } = views.remove(0);
+        Standing { attempt: state, outcome, provider_code, provider_id, job: job.state, job_outcome: job.outcome }
+    }
+
+    /// Waits until so many events are kept: those of attempts, and those without one.
+    pub async fn events_become(&self, matched: i64, unmatched: i64) {
+        let mut seen = (0, 0);
+        let reached = wait_until("the events are kept", BOUND, async || {
+            seen = self.events().await;
+            seen == (matched, unmatched)
+        });
+        if reached.await.is_err() {
+            panic!("expected {:?}, found {seen:?}", (matched, unmatched));
+        }
+    }
+
+    /// How many events of attempts, and without one.
+    pub async fn events(&self) -> (i64, i64) {
+        let sql = "select count(campaign_id), count(*) filter (where campaign_id is null) from events";
+        let row = self.query(sql, &[]).await;
+        (row.get(0), row.get(1))
+    }
+
+    /// One row, on a connection of its own and as the engine.
+    pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> tokio_postgres::Row {
+        connected(&self.database.url, async |client| {
+            client.batch_execute("set role tocsin_engine").await.unwrap();
+            client.query_one(sql, parameters).await.unwrap()
+        })
+        .await
+    }
+
+    pub async fn session(&self) -> Arc<dyn Session> {
+        self.collector.broker.connect("test").await.unwrap()
+    }
+
+    /// Puts bytes on a status queue, past the ingress.
+    pub async fn put(&self, lane: Lane, body: Bytes) {
+        let to = Destination::Queue(Queue::Status(lane));
+        let message = Message { to, body, headers: Vec::new(), persistent: true };
+        assert_eq!(self.session().await.publish(vec![message]).await.unwrap(), [Published::Confirmed]);
+    }
+
+    /// Stops the collector and requires that every task ends by itself.
+    pub async fn leave(&self) {
+        assert_eq!(self.tasks.stop(BOUND).await, tocsin_runtime::Stopped::default());
+    }
+}
+
+fn account(channel: Channel) -> AccountSettings {
+    let settings = AccountSettings {
+        name: account_name(channel),
+        channel,
+        kind: ProviderKind::Twilio,
+        base_url: "http://127.0.0.1:9".into(),
+        user: "AC00000000000000000000000000000001".into(),
+        secret: Secret::new(AUTH_TOKEN),
+        signing_keys: vec![],
+        sender: "+15005550006".into(),
+        domain: None,
+    };
+    match channel {
+        Channel::Email => AccountSettings {
+            kind: ProviderKind::Mailgun,
+            user: "api".into(),
+            signing_keys: vec![Secret::new(SIGNING_KEY)],
+            sender: "School <office@mail.example.org>".into(),
+            domain: Some("mail.example.org".into()),
+            ..settings
+        },
+        Channel::Voice | Channel::Sms | Channel::Inbox => settings,
+    }
+}
+
+pub fn twilio_signature(url: &str, fields: &[(&str, &str)]) -> String {
+    let keys = twilio::signature::SignatureKeys::new(&[Secret::new(AUTH_TOKEN)]);
+    keys.sign(url, &Form::from_pairs(fields)).unwrap()
+}
+
+pub fn form(fields: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// Does `work` on a connection of its own.
+pub async fn connected<T>(url: &str, work: impl AsyncFnOnce(&tokio_postgres::Client) -> T) -> T {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    let work = async {
+        let done = work(&client).await;
+        drop(client);
+        done
+    };
+    tokio::join!(work, connection).0
+}

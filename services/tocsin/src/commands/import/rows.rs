@@ -1,0 +1,94 @@
+//! A roster as the rows that the store imports.
+
+use tocsin_roster::{FileMode, OneRosterVersion, Role, Roster};
+use tocsin_store::directory::{
+    ContactRow, Coverage, DeviceRow, Directory, Enrolments, Extent, PersonRow, SchoolRow, StudentRow,
+};
+
+/// Borrows the roster's rows. Whoever is not deleted is an active person, portal account or not: a guardian
+/// without one must still be called.
+pub fn directory_of(roster: &Roster) -> Directory<'_> {
+    Directory {
+        coverage: coverage_of(roster),
+        schools: roster
+            .schools
+            .iter()
+            .map(|school| SchoolRow {
+                source_id: &school.source_id,
+                name: &school.name,
+                kind: school.kind.as_str(),
+                identifier: school.identifier.as_deref(),
+                parent_source_id: school.parent_source_id.as_deref(),
+                deleted: school.deleted,
+            })
+            .collect(),
+        people: roster
+            .people
+            .iter()
+            .map(|person| PersonRow {
+                source_id: &person.source_id,
+                given_name: &person.given_name,
+                family_name: &person.family_name,
+                role: person.role.map(stored_role),
+                language: person.language.as_deref(),
+                time_zone: person.time_zone.as_deref(),
+                deleted: person.deleted,
+            })
+            .collect(),
+        students: roster
+            .students
+            .iter()
+            .map(|student| StudentRow {
+                person_source_id: &student.person_source_id,
+                school_source_id: &student.school_source_id,
+                grade: student.grade.as_deref(),
+                active: student.active,
+            })
+            .collect(),
+        contacts: roster
+            .contacts
+            .iter()
+            .map(|contact| ContactRow {
+                student_source_id: &contact.student_source_id,
+                person_source_id: &contact.person_source_id,
+                relationship: contact.relationship.as_str(),
+            })
+            .collect(),
+        devices: roster
+            .devices
+            .iter()
+            .map(|device| DeviceRow {
+                person_source_id: &device.person_source_id,
+                channel: device.channel,
+                address: &device.address,
+                extension: device.extension.as_deref(),
+                position: device.position,
+            })
+            .collect(),
+    }
+}
+
+/// Enrolments stand in the users' rows in 1.1, where a changed row lists all of its person's schools, and in
+/// roles.csv in 1.2, where each row is one of them.
+fn coverage_of(roster: &Roster) -> Coverage {
+    let extent = |file| match roster.mode(file) {
+        FileMode::Bulk => Extent::Complete,
+        FileMode::Delta | FileMode::Absent => Extent::Changes,
+    };
+    let enrolments = match (roster.version, roster.mode("users.csv"), roster.mode("roles.csv")) {
+        (OneRosterVersion::V1_1, FileMode::Bulk, _) | (OneRosterVersion::V1_2, _, FileMode::Bulk) => {
+            Enrolments::Complete
+        }
+        (OneRosterVersion::V1_1, FileMode::Delta | FileMode::Absent, _) => Enrolments::OfPeople,
+        (OneRosterVersion::V1_2, _, FileMode::Delta | FileMode::Absent) => Enrolments::Changes,
+    };
+    Coverage { schools: extent("orgs.csv"), people: extent("users.csv"), enrolments }
+}
+
+fn stored_role(role: Role) -> tocsin_domain::audience::Role {
+    match role {
+        Role::Student => tocsin_domain::audience::Role::Student,
+        Role::Staff => tocsin_domain::audience::Role::Staff,
+        Role::Guardian => tocsin_domain::audience::Role::Guardian,
+    }
+}

@@ -1,0 +1,6 @@
+//! What an operator does from a terminal.
+
+pub mod campaign;
+pub mod district;
+pub mod import;
+pub mod migrate;

@@ -1,0 +1,9 @@
+//! The one binary: every role a subcommand, the operator's commands, and the whole system in one process.
+//!
+//! This is the only place where the services meet.
+
+pub mod cli;
+pub mod commands;
+pub mod demo;
+pub mod roles;
+pub mod system;

@@ -1,0 +1,192 @@
+//! Starting each role from its configuration.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use tocsin_api::Api;
+use tocsin_domain::{Channel, WorkerId};
+use tocsin_planner::Planner;
+use tocsin_providers::{AccountSettings, ProviderKind, Registry, Secret, TokenKeys};
+use tocsin_queue::{Broker, Publisher, RabbitBroker};
+use tocsin_runtime::config::{AccountConfig, ProviderKind as ConfiguredKind, WorkerConfig};
+use tocsin_runtime::health::Health;
+use tocsin_runtime::{Config, SharedClock, SystemClock, Tasks};
+use tocsin_status_collector::{Collector, Counts};
+use tocsin_store::accounts::AccountLimits;
+use tocsin_store::{Access, Store};
+use tocsin_worker::{Worker, WorkerSettings};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+/// The api: REST, for one district at a time.
+pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
+    let store = store(config, Access::Tenants).await?;
+    let publisher = Arc::new(Publisher::new(broker(config)?, "api"));
+    let api = Api { store, publisher, clock: clock(), tasks: tasks.clone() };
+    let listener = listen(config.api.listen, "api.listen").await?;
+    tracing::info!(listen = %config.api.listen, "api listens");
+    tasks.spawn_essential("api", tocsin_api::serve(api, listener));
+    Ok(())
+}
+
+/// The planner: expands, releases, sweeps, expires, closes.
+pub async fn start_planner(config: &Config, tasks: &Tasks) -> Result<()> {
+    let store = store(config, Access::Engine).await?;
+    configure_accounts(config, &store).await?;
+    let planner = Planner::new(store.clone(), broker(config)?, clock(), Uuid::now_v7());
+    planner.start(tasks);
+    serve_health(config, &store, tasks).await
+}
+
+/// A worker for `channels`.
+pub async fn start_worker(config: &Config, channels: Vec<Channel>, tasks: &Tasks) -> Result<()> {
+    let store = store(config, Access::Engine).await?;
+    configure_accounts(config, &store).await?;
+    let settings = worker_settings(config, channels)?;
+    let id = WorkerId(Uuid::now_v7());
+    let worker =
+        Worker::new(id, store.clone(), broker(config)?, clock(), Arc::new(registry(config)?), settings);
+    worker.start(tasks);
+    serve_health(config, &store, tasks).await
+}
+
+/// The status collector: takes callbacks and applies them.
+pub async fn start_collector(config: &Config, tasks: &Tasks) -> Result<()> {
+    let store = store(config, Access::Engine).await?;
+    let collector = Collector {
+        store,
+        broker: broker(config)?,
+        clock: clock(),
+        registry: Arc::new(registry(config)?),
+        token_keys: token_keys(config)?,
+        public_url: config.require_public_url()?.to_owned(),
+        counts: Arc::new(Counts::default()),
+    };
+    let listener = listen(config.collector.listen, "collector.listen").await?;
+    tracing::info!(listen = %config.collector.listen, "status collector listens");
+    collector.start_ingress(listener, tasks);
+    collector.start_apply(tasks);
+    Ok(())
+}
+
+/// Opens the store and compares its schema with this program's, before anything runs.
+pub async fn store(config: &Config, access: Access) -> Result<Store> {
+    let store = Store::open(config.require_database_url()?, config.database_pool, access)?;
+    store.check().await.context("the database cannot be used")?;
+    Ok(store)
+}
+
+/// Brings the accounts' limits in the store in line with the configuration.
+pub async fn configure_accounts(config: &Config, store: &Store) -> Result<()> {
+    let mut limits = Vec::with_capacity(config.accounts.len());
+    for account in &config.accounts {
+        limits.push(account_limits(account, store).await?);
+    }
+    store.configure_accounts(&limits, clock().now()).await?;
+    Ok(())
+}
+
+async fn account_limits(account: &AccountConfig, store: &Store) -> Result<AccountLimits> {
+    let district = match &account.district {
+        None => None,
+        Some(name) => {
+            let known = store.district_by_name(name).await?;
+            let id = known.map(|district| district.id).ok_or_else(|| {
+                anyhow!(
+                    "accounts.{}.district: there is no district {name:?}: add it with `tocsin district add`",
+                    account.name
+                )
+            })?;
+            Some(id)
+        }
+    };
+    let signed = |value: Option<u32>| value.map(|value| i32::try_from(value).unwrap_or(i32::MAX));
+    Ok(AccountLimits {
+        name: account.name.clone(),
+        district,
+        channel: account.channel,
+        rate_per_second: account.rate_per_second,
+        burst: signed(account.burst),
+        concurrency: signed(account.concurrency),
+        weight: i32::try_from(account.weight).unwrap_or(i32::MAX),
+    })
+}
+
+fn worker_settings(config: &Config, channels: Vec<Channel>) -> Result<WorkerSettings> {
+    let WorkerConfig { prefetch_emergency, prefetch_priority, prefetch_general, in_flight_max } =
+        config.worker;
+    Ok(WorkerSettings {
+        channels,
+        prefetch: [prefetch_emergency, prefetch_priority, prefetch_general],
+        in_flight_max,
+        public_url: config.require_public_url()?.to_owned(),
+        token_keys: token_keys(config)?,
+    })
+}
+
+fn token_keys(config: &Config) -> Result<TokenKeys> {
+    let secrets = config.require_callback()?;
+    let current = Secret::new(secrets.current.expose());
+    let previous = secrets.previous.as_ref().map(|secret| Secret::new(secret.expose()));
+    Ok(TokenKeys::new(&current, previous.as_ref()))
+}
+
+/// The adapters of the configured accounts. The inbox has none: it is the store.
+fn registry(config: &Config) -> Result<Registry> {
+    let accounts = config
+        .accounts
+        .iter()
+        .filter_map(|account| {
+            let kind = match account.provider {
+                ConfiguredKind::Twilio => ProviderKind::Twilio,
+                ConfiguredKind::Mailgun => ProviderKind::Mailgun,
+                ConfiguredKind::Inbox => return None,
+            };
+            Some(account_settings(account, kind))
+        })
+        .collect();
+    Ok(Registry::build(accounts)?)
+}
+
+fn account_settings(account: &AccountConfig, kind: ProviderKind) -> AccountSettings {
+    let (base_url, user) = match kind {
+        ProviderKind::Twilio => ("https://api.twilio.com", ""),
+        ProviderKind::Mailgun => ("https://api.mailgun.net", "api"),
+    };
+    AccountSettings {
+        name: account.name.clone(),
+        channel: account.channel,
+        kind,
+        base_url: account.base_url.clone().unwrap_or_else(|| base_url.to_owned()),
+        user: account.user.clone().unwrap_or_else(|| user.to_owned()),
+        secret: Secret::new(account.secret.as_ref().map_or("", |secret| secret.expose())),
+        signing_keys: account.signing_keys.iter().map(|key| Secret::new(key.expose())).collect(),
+        sender: account.sender.clone().unwrap_or_default(),
+        domain: account.domain.clone(),
+    }
+}
+
+fn broker(config: &Config) -> Result<Arc<dyn Broker>> {
+    Ok(Arc::new(RabbitBroker::new(config.require_amqp_url()?)?))
+}
+
+fn clock() -> SharedClock {
+    Arc::new(SystemClock)
+}
+
+async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{key}: cannot listen on {address}: choose a free address"))
+}
+
+async fn serve_health(config: &Config, store: &Store, tasks: &Tasks) -> Result<()> {
+    let Some(address) = config.health_listen else { return Ok(()) };
+    let asked = store.clone();
+    let health = Health::new(tasks.stopping().clone()).check("store", move || {
+        let store = asked.clone();
+        async move { store.check().await }
+    });
+    tocsin_runtime::health::serve(address, health, tasks).await.context("health.listen")?;
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! The batched statements by name, and the session they are planned in, for the test that explains them
+//! (docs/adr/0004-plans.md).
+
+use crate::{claim, events, expand, expire, inbox, release, settle, sweep};
+
+pub use crate::pool::ENGINE_SESSION;
+
+pub const BATCHED: &[(&str, &str)] = &[
+    ("expand", expand::EXPAND),
+    ("due_jobs", release::DUE_JOBS),
+    ("release", release::RELEASE),
+    ("give_back", release::GIVE_BACK),
+    ("claim", claim::CLAIM),
+    ("attempt_views", settle::ATTEMPT_VIEWS),
+    ("apply", settle::APPLY),
+    ("sweep", sweep::SWEEP),
+    ("order_recalls", sweep::ORDER_RECALLS),
+    ("recall_failed", sweep::RECALL_FAILED),
+    ("requeue_overdue", expire::REQUEUE_OVERDUE),
+    ("due_claim_batches", expire::DUE_CLAIM_BATCHES),
+    ("open_attempts", expire::OPEN_ATTEMPTS),
+    ("finish_claim_batches", expire::FINISH_CLAIM_BATCHES),
+    ("record_events", events::RECORD_EVENTS),
+    ("deliver_to_inbox", inbox::DELIVER_TO_INBOX),
+];
