@@ -47,7 +47,7 @@ impl Verdict {
 impl Refusal {
     fn reason(self, counts: Counts) -> String {
         match self {
-            Self::Strict => format!("--strict was given and there are {}", number(counts.errors, "error")),
+            Self::Strict => format!("{} under --strict", number(counts.errors, "error")),
             Self::Nobody => "users.csv is bulk and holds nobody, which would make everybody inactive: \
                              deliver it whole, or as delta"
                 .to_owned(),

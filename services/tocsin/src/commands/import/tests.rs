@@ -110,8 +110,8 @@ async fn what_is_refused_or_only_shown_changes_nothing() {
     let header_only = USERS.lines().next().unwrap();
     let broken = format!("{USERS}{BROKEN}");
     let cases: [(&str, &[&str], &str, &str); 4] = [
-        (&broken, &["--strict"], "refused", "--strict was given and there are 1 error"),
-        (&broken, &["--strict", "--dry-run"], "refused", "--strict was given"),
+        (&broken, &["--strict"], "refused", "1 error under --strict"),
+        (&broken, &["--strict", "--dry-run"], "refused", "under --strict"),
         (header_only, &[], "refused", "holds nobody"),
         (USERS, &["--dry-run"], "previewed", ""),
     ];
