@@ -180,6 +180,12 @@ pub(crate) fn named<T: Copy>(text: &str, all: &[T], name: fn(T) -> &'static str)
     })
 }
 
+/// Reads every entry before any is given up, so that the faults of each are found.
+pub(crate) fn all_of<T>(entries: Vec<Field>, read: impl FnMut(Field) -> Option<T>) -> Option<Vec<T>> {
+    let read: Vec<Option<T>> = entries.into_iter().map(read).collect();
+    read.into_iter().collect()
+}
+
 /// The beginning of a wrong value.
 pub(crate) fn quoted(text: &str) -> String {
     let start: String = text.chars().take(QUOTED_CHARS_MAX).collect();

@@ -132,7 +132,8 @@ impl IntoResponse for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         if let StoreError::KeyReused { .. } = error {
-            let remedy = "this Idempotency-Key made a campaign from another body: use a new key, or send the same body";
+            let remedy =
+                "the Idempotency-Key made a campaign of another body: use a new key, or send that body";
             return Self::new(Kind::KeyReused, remedy);
         }
         let cause = cause(&error);

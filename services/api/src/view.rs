@@ -49,7 +49,7 @@ pub(crate) struct DetailView {
     by_channel: BTreeMap<Channel, ChannelView>,
     /// Requirement 53: from the start of dispatch to the end, or until now; null before it starts.
     seconds: Option<f64>,
-    /// Requirement 52 for the slowest channel; null until somebody was tried.
+    /// Requirement 52 for the slowest channel; null while a device still waits for its first attempt.
     first_attempt_seconds: Option<f64>,
     contents: Vec<Content>,
 }
@@ -71,7 +71,7 @@ struct Totals {
 struct ChannelView {
     #[serde(flatten)]
     totals: Totals,
-    /// Of the last device tried for the first time so far.
+    /// Requirement 52: null while a device still waits for its first attempt, or if none had any.
     first_attempt_seconds: Option<f64>,
 }
 
@@ -102,7 +102,9 @@ impl DetailView {
     pub fn of(found: CampaignSummary, counts: &Counts, contents: Vec<Content>, now: DateTime<Utc>) -> Self {
         let ended_at = found.ended_at.unwrap_or(now);
         let running = found.started_at.map(|started_at| (ended_at - started_at).to_std().unwrap_or_default());
-        let first_attempt = counts.channels.iter().filter_map(|channel| channel.first_attempt).max();
+        let waits = |channel: &ChannelCounts| channel.open > 0 && channel.first_attempt.is_none();
+        let slowest = counts.channels.iter().filter_map(|channel| channel.first_attempt).max();
+        let first_attempt = slowest.filter(|_| !counts.channels.iter().any(waits));
         let totals = counts.channels.iter().map(Totals::of).fold(Totals::default(), Totals::plus);
         let mut by_channel: BTreeMap<_, _> =
             found.channels.iter().map(|channel| (*channel, ChannelView::untouched())).collect();

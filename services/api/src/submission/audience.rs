@@ -2,7 +2,7 @@
 
 use tocsin_domain::audience::{Audience, Role};
 
-use crate::fields::{Faults, Field, Fields, below};
+use crate::fields::{Faults, Field, Fields, all_of, below};
 
 /// Long enough for any source id or grade of a roster.
 const ENTRY_CHARS_MAX: usize = 255;
@@ -53,22 +53,19 @@ fn read_flag(fields: &mut Fields, name: &'static str, faults: &mut Faults) -> Op
 /// Blank entries are the domain's to refuse.
 fn read_entries(fields: &mut Fields, name: &'static str, faults: &mut Faults) -> Option<Vec<String>> {
     let Some(field) = fields.take(name) else { return Some(Vec::new()) };
-    let mut entries = Vec::new();
-    for entry in field.list(faults)? {
+    all_of(field.list(faults)?, |entry| {
         let path = entry.path.clone();
         let text = entry.string(faults)?;
         if text.chars().count() > ENTRY_CHARS_MAX {
             faults
                 .add(path, format!("is longer than {ENTRY_CHARS_MAX} characters: give the roster's own id"));
         }
-        entries.push(text);
-    }
-    Some(entries)
+        Some(text)
+    })
 }
 
 fn read_roles(field: Field, faults: &mut Faults) -> Option<Vec<Role>> {
-    let entries = field.list(faults)?;
-    entries.into_iter().map(|entry| entry.one_of(&Role::ALL, role_name, faults)).collect()
+    all_of(field.list(faults)?, |entry| entry.one_of(&Role::ALL, role_name, faults))
 }
 
 fn role_name(role: Role) -> &'static str {

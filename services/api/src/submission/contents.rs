@@ -3,7 +3,7 @@
 use tocsin_domain::Channel;
 use tocsin_domain::content::{Content, ContentError, SUBJECT_CHARS_MAX, choose};
 
-use crate::fields::{Faults, Field, Fields, below};
+use crate::fields::{Faults, Field, Fields, all_of, below};
 
 /// Four channels in two dozen languages.
 const CONTENTS_MAX: usize = 100;
@@ -71,9 +71,7 @@ fn read_list(field: Field, wanted: Wanted<'_>, faults: &mut Faults) -> Option<Ve
         return None;
     }
     let paths: Vec<String> = entries.iter().map(|entry| entry.path.clone()).collect();
-    // All are read before any is given up, so that the faults of each are found.
-    let read: Vec<_> = entries.into_iter().map(|entry| read_content(entry, wanted, faults)).collect();
-    let contents: Vec<Content> = read.into_iter().collect::<Option<_>>()?;
+    let contents = all_of(entries, |entry| read_content(entry, wanted, faults))?;
     for (at, content) in contents.iter().enumerate() {
         if contents[..at].iter().any(|earlier| same_place(earlier, content)) {
             let reason = "is for the same channel and language as an earlier entry: remove one of them";
@@ -83,7 +81,7 @@ fn read_list(field: Field, wanted: Wanted<'_>, faults: &mut Faults) -> Option<Ve
     for channel in wanted.channels.unwrap_or_default() {
         if choose(&contents, *channel, None).is_none() {
             let reason = format!(
-                "has nothing for {channel} in other languages: add an entry without language, and with the channel {channel} or none"
+                "has nothing for {channel} in other languages: add an entry without language, for {channel} or all"
             );
             faults.add(path.clone(), reason);
         }

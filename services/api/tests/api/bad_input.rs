@@ -55,7 +55,7 @@ async fn a_faulty_campaign_is_refused_with_field_and_reason() {
         (
             json!({"message_type": "urgent"}),
             "message_type",
-            "\"urgent\" is unknown: use emergency, priority, general, attendance, behavior, missing_assignment, special_ed, message_builder, process_alert, opt_in",
+            "\"urgent\" is unknown: use emergency, priority, general, attendance",
         ),
         (json!({"audience": null}), "audience", "is missing: say whom"),
         (json!({"audience": {}}), "audience", "selects nobody"),

@@ -189,13 +189,15 @@ async fn delivery_information_is_the_sum_of_the_tallies() {
     let id = stage.campaign("counted").await;
     stage.expand_all().await;
     stage.change("update campaigns set state = 3, started_at = created_at where id = $1", &id).await;
-    for (channel, changes) in [(1, "1, 1, 1, 0, -1, '1.5 s'"), (2, "3, 1, 0, 1, -1, '2.25 s'")] {
+    let tried = async |channel: i16, changes: &str| {
         let sql = format!(
-            "insert into tallies (campaign_id, district_id, channel, attempts, first_attempts, successful, error, open, last_first_attempt_at)
-             select id, district_id, {channel}, u.* from campaigns cross join lateral (select {changes}::interval + started_at) u where id = $1"
+            "insert into tallies (campaign_id, district_id, channel, attempts, untried, successful, error, open, last_first_attempt_at)
+             select id, district_id, {channel}, {changes}::interval + started_at from campaigns where id = $1"
         );
         stage.change(&sql, &id).await;
-    }
+    };
+    tried(1, "1, -1, 1, 0, -1, '1.5 s'").await;
+    tried(2, "3, -2, 0, 1, -1, '2.25 s'").await;
     stage.clock.advance(TimeDelta::seconds(90));
     let shown = stage.get(&format!("/v1/campaigns/{id}")).await.body;
     assert_eq!((&shown["recipients"], &shown["no_device"]), (&json!(3), &json!(1)));
@@ -211,7 +213,9 @@ async fn delivery_information_is_the_sum_of_the_tallies() {
     assert_eq!(by_channel["sms"]["first_attempt_seconds"], 2.25);
     assert_eq!(by_channel["email"]["first_attempt_seconds"], Value::Null);
     assert_eq!(by_channel["inbox"]["devices"], 0, "a channel that nobody has is shown all the same");
-    assert_eq!((&shown["seconds"], &shown["first_attempt_seconds"]), (&json!(90.0), &json!(2.25)));
+    assert_eq!((&shown["seconds"], &shown["first_attempt_seconds"]), (&json!(90.0), &Value::Null));
+    tried(3, "1, -1, 1, 0, -1, '0.5 s'").await;
     stage.change("update campaigns set ended_at = started_at + interval '42.5 s' where id = $1", &id).await;
-    assert_eq!(stage.get(&format!("/v1/campaigns/{id}")).await.body["seconds"], 42.5);
+    let shown = stage.get(&format!("/v1/campaigns/{id}")).await.body;
+    assert_eq!((&shown["seconds"], &shown["first_attempt_seconds"]), (&json!(42.5), &json!(2.25)));
 }
