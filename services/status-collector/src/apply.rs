@@ -10,9 +10,9 @@ use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
 use tocsin_runtime::{CancellationToken, retry};
 use tocsin_store::StoreError;
 
+use crate::Collector;
 use crate::callback::Callback;
 use crate::reports::{Understood, understand};
-use crate::Collector;
 
 /// Callbacks settled in one statement.
 const BATCH_MAX: usize = 500;
@@ -97,7 +97,10 @@ impl Applier {
         for (delivery, understood) in batch {
             match self.write(understood).await {
                 Written::Done => self.acker.ack(&[delivery.tag]).await?,
-                Written::Refused(error) => self.dead_letter(delivery, error.to_string()).await?,
+                Written::Refused(error) => {
+                    tracing::warn!(%error, "a callback holds a value that the store does not take");
+                    self.dead_letter(delivery, "the store does not take one of its values".into()).await?;
+                }
                 Written::Stopping => return Ok(()),
             }
         }

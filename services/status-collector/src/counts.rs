@@ -31,7 +31,7 @@ pub struct Counts {
     pub unverified: Counter,
     /// The body was too large or broke off.
     pub unreadable: Counter,
-    /// The broker did not confirm.
+    /// The broker did not confirm in time.
     pub unavailable: Counter,
     /// Verified callbacks that the provider's adapter could not understand.
     pub unparsed: Counter,

@@ -18,7 +18,7 @@ use futures::future::join3;
 use tocsin_domain::{AttemptKey, Lane};
 use tocsin_providers::{Provider, RawRequest, TokenError, VerifyError};
 use tocsin_queue::Publisher;
-use tower_http::timeout::TimeoutLayer;
+use tokio::time::timeout;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::callback::Callback;
@@ -27,7 +27,7 @@ use crate::{Collector, Counter, Counts};
 
 /// The largest batch of events that a vendor posts is far smaller.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// Reading the body and waiting for the broker; Twilio waits for 15 s (wire A.5).
+/// For reading the body and waiting for the broker, in all; Twilio waits for 15 s (wire A.5).
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The HTTP side of the collector.
@@ -75,7 +75,6 @@ impl Ingress {
         Router::new()
             .route("/callbacks/{account}/{token}", post(with_token).get(with_token))
             .route("/callbacks/{account}", post(without_token))
-            .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_DEADLINE))
             .with_state(Arc::new(self))
     }
 
@@ -86,7 +85,8 @@ impl Ingress {
 
     async fn answer(&self, account: &str, token: Option<&str>, request: Request) -> StatusCode {
         let counts = &self.collector.counts;
-        match self.take(account, token, request).await {
+        let taking = timeout(REQUEST_DEADLINE, self.take(account, token, request));
+        match taking.await.unwrap_or(Err(Refusal::Unavailable)) {
             Ok(()) => {
                 counts.taken.add(1);
                 // Not 204: one vendor posts again after anything but 200 (wire B.2).
@@ -126,7 +126,7 @@ impl Ingress {
         self.collector.token_keys.read(token).map_err(Refusal::Token)
     }
 
-    /// The URL is the configured public one and never the `Host` header's: the signature covers what the
+    /// The URL is the configured public one, never the `Host` header's: the signature covers what the
     /// vendor asked for, and anyone can write a header (wire A.5).
     fn raw_request(&self, head: &Parts, body: Bytes) -> RawRequest {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());

@@ -171,7 +171,10 @@ mod tests {
         let understood = understand(&callback(Some(key(7))), vec![]);
         assert!(understood.reports.is_empty());
         let event = &understood.events[0];
-        assert_eq!((event.attempt, event.outcome, event.raw.as_deref()), (Some(key(7)), None, Some(&b"body"[..])));
+        assert_eq!(
+            (event.attempt, event.outcome, event.raw.as_deref()),
+            (Some(key(7)), None, Some(&b"body"[..]))
+        );
     }
 
     #[test]

@@ -26,6 +26,8 @@ use crate::TestDatabase;
 const CONNECTIONS: usize = 8;
 const PEOPLE_PER_CHUNK: i64 = 1_000;
 const JOBS_PER_BATCH: usize = 500;
+/// All fixtures are one holder of the planners' duties, so that they need not wait for each other.
+const PLANNER: Uuid = Uuid::from_u128(1);
 
 /// One district with one school, one student and an account named `<channel>-1` for each channel, without limits. A
 /// second fixture on the same database is another district with the same accounts.
@@ -37,8 +39,6 @@ pub struct Fixture {
     url: String,
     district: DistrictId,
     accounts: HashMap<Channel, AccountId>,
-    /// As holder of the planners' duties.
-    planner: Uuid,
 }
 
 /// The name of a channel's account.
@@ -65,8 +65,7 @@ impl Fixture {
         store.configure_accounts(&limits, now()).await?;
         let accounts = store.accounts().await?;
         let accounts = accounts.into_iter().map(|account| (account.limits.channel, account.id)).collect();
-        let fixture =
-            Self { store, url: database.url.clone(), district, accounts, planner: Uuid::now_v7() };
+        let fixture = Self { store, url: database.url.clone(), district, accounts };
         fixture.write(STUDENT, &[&district.0]).await?;
         Ok(fixture)
     }
@@ -153,7 +152,7 @@ impl Fixture {
         for campaign in self.store.open_campaigns(now()).await? {
             for &channel in &campaign.channels {
                 let duty = format!("release.{channel}.{}", campaign.lane);
-                let held = self.store.hold_duties(self.planner, std::slice::from_ref(&duty)).await?;
+                let held = self.store.hold_duties(PLANNER, std::slice::from_ref(&duty)).await?;
                 let held = held.first().with_context(|| format!("another planner holds {duty}"))?;
                 let draw = Draw { campaign: campaign.id, after: Position::HEAD, jobs_max: u32::MAX };
                 let due = self.store.due_jobs(channel, &[draw], now()).await?;
@@ -176,14 +175,16 @@ impl Fixture {
         Ok(released)
     }
 
-    /// Claims released jobs, under a lease on every account. Returns those that were granted, by job.
+    /// Claims released jobs, under a lease on every account. Returns those that were granted, in the order of
+    /// their jobs.
     pub async fn claim(&self, worker: WorkerId, released: &[Released]) -> Result<Vec<Granted>> {
         self.store.renew_leases(worker, &Channel::ALL).await?;
         let asked: Vec<Asked> =
             released.iter().map(|job| Asked { key: job.key, generation: job.generation }).collect();
         let mut granted = Vec::with_capacity(asked.len());
         for batch in asked.chunks(JOBS_PER_BATCH) {
-            granted.extend(self.store.claim(worker, batch).await?.into_iter().filter_map(|claim| match claim {
+            let answers = self.store.claim(worker, batch).await?;
+            granted.extend(answers.into_iter().filter_map(|claim| match claim {
                 Claim::Granted(granted) => Some(*granted),
                 Claim::Denied(..) => None,
             }));
@@ -261,3 +262,29 @@ insert into devices (district_id, person_id, channel, address, position)
 select $1, made.id, u.channel, u.address, u.position::smallint
 from unnest($4::int[], $5::smallint[], $6::text[]) with ordinality u(person, channel, address, position)
 join made on made.source_id = $2 || '-' || u.person";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_campaign_of_the_fixture_is_claimed_device_by_device() {
+        let database = TestDatabase::create().await.unwrap();
+        let fixture = Fixture::new(&database).await.unwrap();
+        fixture
+            .guardian(&[(Channel::Sms, "+13125559901"), (Channel::Email, "one@example.org")])
+            .await
+            .unwrap();
+        fixture.guardians(3, Channel::Sms).await.unwrap();
+        for lane in Lane::ALL {
+            let granted = fixture.claimed(lane, Channel::Sms).await.unwrap();
+            assert_eq!(granted.len(), 4, "{lane}");
+            assert!(
+                granted.iter().all(|job| fixture.account(Channel::Sms).is_ok_and(|id| id == job.account))
+            );
+        }
+        let another = Fixture::new(&database).await.unwrap();
+        assert_ne!(another.district(), fixture.district());
+        assert_eq!(another.claimed(Lane::General, Channel::Sms).await.unwrap().len(), 0);
+    }
+}

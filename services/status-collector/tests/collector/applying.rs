@@ -42,20 +42,24 @@ async fn bad_bytes_go_to_dead_letters(stage: Stage) {
     stage.put(Lane::General, bytes(raw("sms-1", DELIVERED, attempt))).await;
     stage.events_become(1, 0).await;
     assert_eq!(stage.standing(attempt).await.job, JobState::Ended);
+    let expected =
+        ["not a RawCallback", "id has 0 bytes, a UUID has 16", "its provider account is not configured here"];
+    assert_eq!(dead_letters(&stage, 3).await, expected);
+    assert_eq!(stage.collector.counts.dead_letters.get(), 3);
+}
 
+/// The reasons of the first dead letters.
+async fn dead_letters(stage: &Stage, count: usize) -> Vec<String> {
     let session = stage.session().await;
     let mut letters = session.consume(Queue::DeadLetters, 10).await.unwrap();
     let mut reasons = Vec::new();
-    while reasons.len() < 3 {
+    while reasons.len() < count {
         for letter in letters.next_batch(10).await.unwrap() {
             assert_eq!(letter.header(QUEUE_HEADER), Some("status.general"));
             reasons.push(letter.header(REASON_HEADER).unwrap().to_owned());
         }
     }
-    let expected =
-        ["not a RawCallback", "id has 0 bytes, a UUID has 16", "its provider account is not configured here"];
-    assert_eq!(reasons, expected);
-    assert_eq!(stage.collector.counts.dead_letters.get(), 3);
+    reasons
 }
 
 #[tokio::test]
@@ -118,4 +122,23 @@ async fn a_character_that_the_store_cannot_hold_does_not_hold_up_the_lane() {
     assert_eq!(stage.twilio(Channel::Sms, Lane::General, attempt, &odd).await, 200);
     stage.events_become(1, 0).await;
     assert_eq!(stage.standing(attempt).await.provider_id.as_deref(), Some("SM\u{fffd}"));
+}
+
+#[tokio::test]
+async fn a_value_that_the_store_refuses_takes_only_its_own_callback_out_of_the_batch() {
+    let (stage, _) = Stage::memory().await;
+    stage.fixture.guardians(3, Channel::Sms).await.unwrap();
+    let attempts = stage.attempts(Lane::General, Channel::Sms).await;
+    stage.pause_applying().await;
+    // A year that our own types know and PostgreSQL's do not.
+    let bad = RawCallback { received_at_ms: -8_000_000_000_000_000, ..raw("sms-1", SENT, attempts[1]) };
+    for callback in [raw("sms-1", DELIVERED, attempts[0]), bad, raw("sms-1", DELIVERED, attempts[2])] {
+        stage.put(Lane::General, bytes(callback)).await;
+    }
+    stage.resume_applying();
+    stage.events_become(2, 0).await;
+    assert_eq!(dead_letters(&stage, 1).await, ["the store does not take one of its values"]);
+    for good in [attempts[0], attempts[2]] {
+        assert_eq!(stage.standing(good).await.outcome, Some(Outcome::Delivered));
+    }
 }

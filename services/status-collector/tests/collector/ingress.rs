@@ -9,11 +9,10 @@ const DELIVERED: [(&str, &str); 3] =
     [("MessageSid", "SM1"), ("MessageStatus", "delivered"), ("To", "+13125550100")];
 
 async fn a_signed_callback_ends_the_job(stage: Stage) {
-    for lane in Lane::ALL {
+    for (kept, lane) in (1..).zip(Lane::ALL) {
         let attempt = stage.one_attempt(lane, Channel::Sms).await;
         assert_eq!(stage.twilio(Channel::Sms, lane, attempt, &DELIVERED).await, 200);
-        let (matched, _) = stage.events().await;
-        stage.events_become(matched.max(i64::from(lane.number())), 0).await;
+        stage.events_become(kept, 0).await;
         let expected = Standing {
             attempt: AttemptState::Settled,
             outcome: Some(Outcome::Delivered),
@@ -82,7 +81,8 @@ async fn what_is_forged_unsigned_unknown_or_too_large_is_refused_and_leaves_no_t
         assert_eq!(stage.post(&bad.path, &headers, bad.body).await, bad.status, "{}", bad.why);
     }
     let counts = &stage.collector.counts;
-    let counted = [&counts.unknown_account, &counts.malformed_token, &counts.forged_token, &counts.unreadable];
+    let counted =
+        [&counts.unknown_account, &counts.malformed_token, &counts.forged_token, &counts.unreadable];
     assert_eq!(counted.map(|counter| counter.get()), [1; 4]);
     assert_eq!((counts.unverified.get(), counts.taken.get()), (3, 0));
 
@@ -95,8 +95,9 @@ async fn what_is_forged_unsigned_unknown_or_too_large_is_refused_and_leaves_no_t
 #[tokio::test]
 async fn the_collector_tells_whether_it_is_live_and_ready() {
     let (stage, broker) = Stage::memory().await;
-    assert_eq!((stage.get("/livez").await, stage.get("/readyz").await), (200.try_into().unwrap(), 200.try_into().unwrap()));
-    broker.stop();
-    assert_eq!(stage.get("/readyz").await, 503);
     assert_eq!(stage.get("/livez").await, 200);
+    assert_eq!(stage.get("/readyz").await, 200);
+    broker.stop();
+    assert_eq!(stage.get("/livez").await, 200);
+    assert_eq!(stage.get("/readyz").await, 503);
 }

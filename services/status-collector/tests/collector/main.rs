@@ -1,6 +1,11 @@
 //! The collector as providers and the store see it: signed HTTP in, rows out.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a broken expectation fails the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a broken expectation fails the test"
+)]
 
 mod applying;
 mod emails;

@@ -77,7 +77,8 @@ async fn an_emergency_report_does_not_wait_for_a_lane_that_is_stuck() {
     let general = stage.attempts(Lane::General, Channel::Sms).await.remove(0);
     let emergency = stage.attempts(Lane::Emergency, Channel::Sms).await.remove(0);
     connected(&stage.database.url, async |holder| {
-        let lock = "begin; set local role tocsin_engine; select from jobs where campaign_id = '{}' for update";
+        let lock =
+            "begin; set local role tocsin_engine; select from jobs where campaign_id = '{}' for update";
         let lock = lock.replace("{}", &general.job.campaign.to_string());
         holder.simple_query(&lock).await.unwrap();
         assert_eq!(stage.twilio(Channel::Sms, Lane::General, general, &DELIVERED).await, 200);
@@ -103,13 +104,12 @@ async fn an_emergency_report_does_not_wait_for_a_lane_that_is_stuck() {
 }
 
 #[tokio::test]
-async fn what_is_taken_before_a_stop_is_applied_by_the_next_collector() {
+async fn what_is_taken_while_nobody_applies_is_applied_by_the_next_collector() {
     let (stage, _) = Stage::memory().await;
     let attempt = stage.one_attempt(Lane::General, Channel::Sms).await;
+    stage.pause_applying().await;
     assert_eq!(stage.twilio(Channel::Sms, Lane::General, attempt, &DELIVERED).await, 200);
-    stage.leave().await;
-    let next = tocsin_runtime::Tasks::new();
-    stage.collector.start_apply(&next);
+    stage.resume_applying();
     stage.events_become(1, 0).await;
     assert_eq!(stage.standing(attempt).await.job, JobState::Ended);
 }

@@ -1,6 +1,6 @@
 //! One collector on a database and broker of its own, and the providers that call it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use tocsin_providers::{
     AccountSettings, ProviderKind, Registry, Secret, TokenKeys, callback_url, http_client, mailgun, twilio,
 };
 use tocsin_queue::{Broker, Destination, MemoryBroker, Message, Published, Queue, RabbitBroker, Session};
-use tocsin_runtime::{Clock as _, SystemClock, Tasks};
+use tocsin_runtime::{Clock as _, Stopped, SystemClock, Tasks};
 use tocsin_status_collector::Collector;
 use tocsin_testkit::fixture::{Fixture, account_name};
 use tocsin_testkit::{TestDatabase, TestVhost, wait_until};
@@ -29,8 +29,9 @@ pub const BOUND: Duration = Duration::from_secs(60);
 pub struct Stage {
     pub fixture: Fixture,
     pub collector: Collector,
-    pub tasks: Tasks,
     pub database: TestDatabase,
+    tasks: Tasks,
+    applying: Mutex<Tasks>,
     client: reqwest::Client,
     address: String,
     _vhost: Option<TestVhost>,
@@ -75,9 +76,22 @@ impl Stage {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         collector.start_ingress(listener, &tasks);
-        collector.start_apply(&tasks);
-        let client = http_client().unwrap();
-        Self { fixture, collector, tasks, database, client, address, _vhost: vhost }
+        let applying = tasks.child();
+        collector.start_apply(&applying);
+        let (applying, client) = (Mutex::new(applying), http_client().unwrap());
+        Self { fixture, collector, database, tasks, applying, client, address, _vhost: vhost }
+    }
+
+    /// Callbacks are still taken; they wait on their queues.
+    pub async fn pause_applying(&self) {
+        let applying = self.applying.lock().unwrap().clone();
+        assert_eq!(applying.stop(BOUND).await, Stopped::default());
+    }
+
+    pub fn resume_applying(&self) {
+        let applying = self.tasks.child();
+        self.collector.start_apply(&applying);
+        *self.applying.lock().unwrap() = applying;
     }
 
     /// Attempts of a new campaign to all guardians, claimed and not yet answered for.
@@ -141,7 +155,14 @@ impl Stage {
     pub async fn standing(&self, attempt: AttemptKey) -> Standing {
         let mut views = self.fixture.store().attempt_views(&[attempt]).await.unwrap();
         let AttemptView { state, outcome, provider_code, provider_id, job, .. } = views.remove(0);
-        Standing { attempt: state, outcome, provider_code, provider_id, job: job.state, job_outcome: job.outcome }
+        Standing {
+            attempt: state,
+            outcome,
+            provider_code,
+            provider_id,
+            job: job.state,
+            job_outcome: job.outcome,
+        }
     }
 
     /// Waits until so many events are kept: those of attempts, and those without one.
@@ -185,7 +206,7 @@ impl Stage {
 
     /// Stops the collector and requires that every task ends by itself.
     pub async fn leave(&self) {
-        assert_eq!(self.tasks.stop(BOUND).await, tocsin_runtime::Stopped::default());
+        assert_eq!(self.tasks.stop(BOUND).await, Stopped::default());
     }
 }
 
