@@ -25,7 +25,8 @@ pub async fn make(store: &Store, guardians: usize) -> Result<DistrictId> {
     ensure!(store.add_district(&district, SystemClock.now()).await?, "the district exists");
     let ids: Vec<String> = (0..guardians).map(|number| format!("guardian-{number}")).collect();
     // Not phones of anybody: the simulator alone is asked.
-    let phones: Vec<String> = (0..guardians).map(|number| format!("+1202{:07}", 2_000_000 + number)).collect();
+    let phones: Vec<String> =
+        (0..guardians).map(|number| format!("+1202{:07}", 2_000_000 + number)).collect();
     let student = person(STUDENT, Role::Student);
     let directory = Directory {
         coverage: Coverage {

@@ -1,6 +1,8 @@
 //! `loadtest`: how fast Tocsin is, and the provider simulator by itself.
 
+mod campaign;
 mod district;
+mod expand;
 mod measure;
 mod throughput;
 
@@ -45,6 +47,8 @@ enum Command {
 enum Run {
     /// Device jobs on one channel, with a callback each and no rate limit.
     Throughput(throughput::Args),
+    /// From an audience to recipients and jobs, in the store alone.
+    Expand(expand::Args),
 }
 
 #[tokio::main]
@@ -55,6 +59,7 @@ async fn main() -> Result<()> {
     match cli.command {
         Command::ProviderSim { listen, scenario } => simulator::run(listen, read(scenario)?).await,
         Command::Run { scenario: Run::Throughput(args) } => throughput::run(args).await,
+        Command::Run { scenario: Run::Expand(args) } => expand::run(args).await,
     }
 }
 

@@ -7,20 +7,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use tocsin::system::{System, SystemOptions};
-use tocsin_domain::audience::Audience;
-use tocsin_domain::content::Content;
-use tocsin_domain::dedupe::DedupeMode;
-use tocsin_domain::policy::{RedialPolicy, default_expiry};
-use tocsin_domain::{CampaignId, Channel, DistrictId, Lane};
+use tocsin_domain::{CampaignId, Channel};
 use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
-use tocsin_runtime::{Clock as _, SystemClock};
-use tocsin_store::tenant::campaigns::{CampaignSummary, NewCampaign};
 use tocsin_store::Tenant;
+use tocsin_store::tenant::campaigns::CampaignSummary;
 use tocsin_testkit::simulator::{CallbackEvents, Callbacks, ChannelScenario, Delay, Scenario};
 use tocsin_testkit::{TestDatabase, TestVhost, wait_until};
-use uuid::Uuid;
 
-use crate::{district, measure};
+use crate::{campaign, district, measure};
 
 /// The longest that a run may take.
 const RUN_MAX: Duration = Duration::from_secs(600);
@@ -56,7 +50,6 @@ struct Figures {
     /// From the first release to the last record.
     seconds: f64,
     jobs_per_second: f64,
-    expanded_per_second: f64,
     /// Of this process: every role and the simulator.
     cpu_seconds_per_1000: f64,
     peak_rss_mb: f64,
@@ -82,7 +75,7 @@ pub async fn run(args: Args) -> Result<()> {
     let district = district::make(&system.store, args.jobs).await?;
     let tenant = system.store.tenant(district);
     let cpu = measure::cpu_time();
-    let campaign = send(&tenant, district).await?;
+    let campaign = campaign::send(&tenant).await?;
     let closed = wait_for_close(&tenant, campaign).await?;
     let cpu = measure::cpu_time() - cpu;
     let sends = system.simulator.sends().len();
@@ -111,36 +104,6 @@ fn scenario(latency_ms: u64) -> Scenario {
     Scenario { sms, ..Scenario::default() }
 }
 
-async fn send(tenant: &Tenant, district: DistrictId) -> Result<CampaignId> {
-    let now = SystemClock.now();
-    let id = CampaignId(Uuid::now_v7());
-    let new = NewCampaign {
-        id,
-        client_key: id.to_string(),
-        request_hash: district.0.as_bytes().to_vec(),
-        lane: Lane::General,
-        mode: DedupeMode::PerDevice,
-        consent_class: 2,
-        message_type: "general".to_owned(),
-        subject: "Load test".to_owned(),
-        channels: vec![Channel::Sms],
-        audience: Audience { all: true, ..Audience::default() },
-        redial: RedialPolicy::default_for(Lane::General),
-        contents: vec![Content {
-            language: None,
-            channel: None,
-            subject: None,
-            body: "School is closed today, {{ student_given_name }} stays at home.".to_owned(),
-        }],
-        created_by: "load test".to_owned(),
-        created_at: now,
-        scheduled_at: now,
-        expires_at: now + default_expiry(Lane::General),
-    };
-    tenant.create_campaign(&new).await?;
-    Ok(id)
-}
-
 async fn wait_for_close(tenant: &Tenant, campaign: CampaignId) -> Result<CampaignSummary> {
     let mut closed = None;
     wait_until("the campaign is closed", RUN_MAX, async || {
@@ -155,7 +118,6 @@ fn figures(args: &Args, closed: &CampaignSummary, violations: Vec<String>, cpu: 
     let started = closed.started_at.context("the campaign was never started")?;
     let ended = closed.ended_at.context("the campaign never ended")?;
     let seconds = (ended - started).as_seconds_f64();
-    let expanding = (started - closed.created_at).as_seconds_f64();
     let jobs = args.jobs as f64;
     Ok(Figures {
         scenario: "throughput",
@@ -166,7 +128,6 @@ fn figures(args: &Args, closed: &CampaignSummary, violations: Vec<String>, cpu: 
         in_flight: args.in_flight,
         seconds,
         jobs_per_second: jobs / seconds,
-        expanded_per_second: jobs / expanding,
         cpu_seconds_per_1000: cpu.as_secs_f64() / jobs * 1_000.0,
         peak_rss_mb: measure::peak_rss_mb()?,
     })

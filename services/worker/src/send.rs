@@ -134,7 +134,11 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
         content::render(template, merge_values).map_err(|missing| not_initiated(missing.to_string()))
     };
     let body = render(&content.body)?;
-    let subject = content.subject.as_deref().map(render).transpose()?;
+    // Calls and texts have none: a value that only the subject needs must not fail them.
+    let subject = match channel {
+        Channel::Email | Channel::Inbox => content.subject.as_deref().map(render).transpose()?,
+        Channel::Voice | Channel::Sms => None,
+    };
     if channel == Channel::Sms {
         let segments = segments(&body).count;
         claimed.share.charge(segments.saturating_sub(1));
