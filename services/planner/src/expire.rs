@@ -30,7 +30,9 @@ pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
 }
 
 /// Jobs of an emptied queue are released again at once, not at their time. `depth` is the number of
-/// messages ready in the queue of `queued`'s channel and lane.
+/// messages ready in the queue of `queued`'s channel and lane. Most often nothing is lost: the jobs of the
+/// older releases were claimed, and what is queued is with the workers. Whether any message was lost is
+/// known, and told, when the jobs are looked at.
 pub async fn hasten(
     planner: &Planner,
     queued: &tocsin_store::release::QueuedCount,
@@ -42,8 +44,8 @@ pub async fn hasten(
     let now = planner.clock.now();
     let hastened = planner.store.hasten_requeue(queued.channel, queued.lane, now - MESSAGE_AWAY, now).await?;
     if hastened > 0 {
-        tracing::warn!(channel = %queued.channel, lane = %queued.lane, batches = hastened,
-            "the queue was emptied: its jobs are released again");
+        tracing::debug!(channel = %queued.channel, lane = %queued.lane, batches = hastened,
+            "the queue is empty while jobs are queued: older releases are looked at now");
     }
     Ok(())
 }
