@@ -61,10 +61,9 @@ pub struct ChannelDetail {
     pub first_attempt_seconds: Option<f64>,
 }
 
-/// What a cancel reached: the four counts partition the campaign's devices.
+/// What a cancel reached: the four counts partition the campaign's devices, duplicates included.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Receipt {
-    pub state: CampaignState,
     pub canceled: Option<Canceled>,
     pub contacted: u64,
     pub in_flight_or_unknown: u64,

@@ -71,11 +71,13 @@ fn write_receipt(receipt: &Receipt, row: &mut impl FnMut(&str, String) -> fmt::R
     row(
         "It reached",
         format!(
-            "{} devices contacted, {} in flight or unknown, {} recalled, {} never tried",
+            "{} devices contacted, {} in flight or unknown, {} recalled; {} never tried,\n{:18}duplicates and \
+             opted-out ones among them",
             HumanCount(receipt.contacted),
             HumanCount(receipt.in_flight_or_unknown),
             HumanCount(receipt.recalled),
-            HumanCount(receipt.never_tried)
+            HumanCount(receipt.never_tried),
+            ""
         ),
     )
 }
@@ -164,14 +166,8 @@ mod tests {
 
     #[test]
     fn a_page_shows_every_counter_in_its_column() {
-        let receipt = Receipt {
-            state: tocsin_domain::CampaignState::Canceled,
-            canceled: None,
-            contacted: 1000,
-            in_flight_or_unknown: 2,
-            recalled: 3,
-            never_tried: 4,
-        };
+        let receipt =
+            Receipt { canceled: None, contacted: 1000, in_flight_or_unknown: 2, recalled: 3, never_tried: 4 };
         let page = Page { detail: &detail(), receipt: Some(&receipt) }.to_string();
         for line in [
             "Message ID 7: Snow day",
@@ -180,7 +176,7 @@ mod tests {
             "  Sender          Office, 2026-01-05 12:00:00 UTC",
             "and 1 more, by language and channel",
             "  Duration        < 1 s in all",
-            "  It reached      1,000 devices contacted, 2 in flight or unknown, 3 recalled, 4 never tried",
+            "  It reached      1,000 devices contacted, 2 in flight or unknown, 3 recalled; 4 never tried,",
             "  Voice     1,234     1,500       1,200     30         0         4          17          4.2 s",
             "  Text      1,234     1,500       1,200     30         0         4          17              -",
         ] {

@@ -23,8 +23,9 @@ use tocsin_runtime::{LogFormat, init_telemetry};
 
 use stage::Stage;
 
-/// What is logged where RUST_LOG does not say.
-const LOG_FILTER: &str = "warn";
+/// What is logged where RUST_LOG does not say. The AMQP client reports each closing of a connection as an
+/// error of its own; whoever lost the connection says so, too, and heals it.
+const LOG_FILTER: &str = "warn,lapin=off";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -112,12 +112,12 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", Page { detail: &self.sent.detail, receipt: None })?;
+        writeln!(f, "\n{}", Page { detail: &self.sent.detail, receipt: None })?;
         writeln!(f, "{}", Page { detail: &self.canceled.detail, receipt: Some(&self.receipt) })?;
         writeln!(
             f,
             "Checks: the {} requests that the simulated providers recorded, beside the store's rows",
-            HumanCount(self.requests)
+            count(self.requests)
         )?;
         let promises = [
             ("lost", &self.violations.lost),
@@ -126,7 +126,7 @@ impl fmt::Display for Report {
         ];
         for (name, violations) in promises {
             let verdict = if violations.is_empty() { "ok" } else { "BROKEN" };
-            writeln!(f, "  {name:<18}{:>7}  {verdict}", HumanCount(violations.len() as u64))?;
+            writeln!(f, "  {name:<18}{:>7}  {verdict}", count(violations.len() as u64))?;
             for violation in violations.iter().take(VIOLATIONS_SHOWN) {
                 writeln!(f, "    {violation}")?;
             }
@@ -136,10 +136,15 @@ impl fmt::Display for Report {
             f,
             "  {:<18}{:>7}  {verdict}, of {} devices of the canceled message",
             "canceled unsent",
-            HumanCount(self.canceled.canceled_unsent()),
-            HumanCount(self.canceled.detail.totals.devices)
+            count(self.canceled.canceled_unsent()),
+            count(self.canceled.detail.totals.devices)
         )
     }
+}
+
+/// As text, so that it can be padded.
+fn count(number: u64) -> String {
+    HumanCount(number).to_string()
 }
 
 #[cfg(test)]
@@ -166,7 +171,7 @@ mod tests {
     }
 
     fn report(canceled: Vec<JobFact>) -> Report {
-        let receipt = json!({ "state": "canceled", "canceled": null, "contacted": 0, "in_flight_or_unknown": 0,
+        let receipt = json!({ "canceled": null, "contacted": 0, "in_flight_or_unknown": 0,
             "recalled": 0, "never_tried": 0 });
         Report {
             sent: ended(vec![job(Channel::Sms, false, Some(Outcome::Delivered), 1)]),

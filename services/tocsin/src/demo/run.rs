@@ -90,7 +90,7 @@ async fn watch(
     };
     match tokio::time::timeout(until.within, watching).await {
         Ok(result) => result,
-        Err(_) => bail!("waited {:?} in vain until {}: {}", until.within, until.what, open(&details)),
+        Err(_) => bail!("waited {:?} in vain until {}: {}", until.within, until.what, stand(&details)),
     }
 }
 
@@ -117,26 +117,22 @@ fn every_outcome_final(detail: &Detail) -> bool {
     detail.state.is_final() && detail.totals.open == 0
 }
 
-/// Where devices are still open, for the message of a failure.
-fn open(details: &[Detail]) -> String {
-    let mut open = Vec::new();
-    for detail in details {
-        for (channel, counted) in &detail.by_channel {
-            let counters = counted.counters;
-            if counters.open > 0 {
-                open.push(format!(
-                    "message {} is {} with {} of {} {} devices open after {} attempts",
-                    detail.number,
-                    detail.state,
-                    counters.open,
-                    counters.devices,
-                    channel_name(*channel),
-                    counters.attempts
-                ));
-            }
-        }
-    }
-    if open.is_empty() { "no device is open".to_owned() } else { open.join("; ") }
+/// How far the messages are and where their devices are still open, for the message of a failure.
+fn stand(details: &[Detail]) -> String {
+    let messages: Vec<String> = details
+        .iter()
+        .map(|detail| {
+            let open: Vec<String> = detail
+                .by_channel
+                .iter()
+                .filter(|(_, counted)| counted.counters.open > 0)
+                .map(|(channel, counted)| format!("{} {}", counted.counters.open, channel_name(*channel)))
+                .collect();
+            let open = if open.is_empty() { "none".to_owned() } else { open.join(", ") };
+            format!("message {} is {}, devices open: {open}", detail.number, detail.state)
+        })
+        .collect();
+    messages.join("; ")
 }
 
 /// Waits until the store has closed the campaign: it is recounted from its rows then.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use chrono_tz::Tz;
 use tempfile::TempDir;
-use tocsin_queue::RabbitBroker;
+use tocsin_queue::{Broker as _, RabbitBroker};
 use tocsin_store::districts::District;
 use tocsin_testkit::{TestDatabase, TestVhost};
 
@@ -33,10 +33,14 @@ impl Stage {
     /// Starts everything and imports a sample roster of so many students.
     pub async fn set(students: u32) -> Result<Self> {
         let (database, vhost) = tokio::try_join!(TestDatabase::create(), TestVhost::create())?;
+        let broker = Arc::new(RabbitBroker::new(&vhost.amqp_url)?);
+        // Declares the topology. On an empty vhost the roles would all declare it at once, and one that is
+        // told of a queue just before it has started meets an error of the broker.
+        broker.connect("demo").await.context("RabbitMQ cannot be used")?.close().await;
         let system = System::start(SystemOptions {
             database_url: database.url.clone(),
             database_pool: DATABASE_POOL,
-            broker: Arc::new(RabbitBroker::new(&vhost.amqp_url)?),
+            broker,
             scenario: scenario::scenario(),
             limits: scenario::limits(),
             workers: WORKERS,
