@@ -120,33 +120,41 @@ fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
 pub(crate) const CLAIM: &str = "-- store.claim
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::int[]) a(campaign_id, job_id, generation)
+  order by campaign_id, job_id
 ), locked as materialized (
   select j.campaign_id, j.id as job_id, j.district_id, j.account_id, j.attempt, j.tries, j.outcome, j.channel,
     j.lane, j.contact_until, j.recipient_id, j.generation, j.dispatched
-  from asked a join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
-  where j.state = 2 and j.generation = a.generation
-  order by j.campaign_id, j.id
-  for update of j
+  from asked a cross join lateral (
+    select * from jobs k
+    where k.campaign_id = a.campaign_id and k.id = a.job_id and k.state = 2 and k.generation = a.generation
+    for update) j
 ), instant as materialized (
   select tocsin_now() as now from (select count(*) from locked) after_the_locks
 ), judged as materialized (
   select l.*, d.address, d.extension,
     case
       when c.state <> 3 or c.cancel_epoch is not null then 2
-      when s.account_id is null or s.expires_at <= i.now then 3
+      when s.expires_at is null or s.expires_at <= i.now then 3
       when i.now + $5 * interval '1 second' >= l.contact_until then 4
       when consent.phone is not null or suppressed.outcome is not null then 5
       else 0
     end as verdict,
     case when consent.phone is not null then 31::smallint else suppressed.outcome end as barred
   from locked l cross join instant i
-  join campaigns c on c.id = l.campaign_id
-  join destinations d on d.campaign_id = l.campaign_id and d.job_id = l.job_id
-  left join leases s on s.account_id = l.account_id and s.worker_id = $4
-  left join consents consent on l.channel = 2 and consent.district_id = l.district_id
-    and consent.phone = d.address and consent.state = 3
-  left join suppressions suppressed on suppressed.district_id = l.district_id
-    and suppressed.channel = l.channel and suppressed.address = d.address
+  cross join lateral (select state, cancel_epoch from campaigns where id = l.campaign_id limit 1) c
+  cross join lateral (
+    select address, extension from destinations
+    where campaign_id = l.campaign_id and job_id = l.job_id limit 1) d
+  left join lateral (
+    select expires_at from leases where account_id = l.account_id and worker_id = $4 limit 1) s on true
+  left join lateral (
+    select phone from consents
+    where l.channel = 2 and district_id = l.district_id and phone = d.address and state = 3 limit 1) consent
+    on true
+  left join lateral (
+    select outcome from suppressions
+    where district_id = l.district_id and channel = l.channel and address = d.address limit 1) suppressed
+    on true
 ), marked as (
   update jobs j set
     state = case g.verdict when 0 then 3 when 4 then 1 else 4 end,
@@ -158,7 +166,7 @@ with asked as materialized (
     due_at = case g.verdict when 4 then i.now end,
     wait_reason = case g.verdict when 4 then 8 end
   from judged g cross join instant i
-  where j.campaign_id = g.campaign_id and j.id = g.job_id and g.verdict in (0, 4, 5)
+  where j.campaign_id = any(array[g.campaign_id]) and j.id = g.job_id and g.verdict in (0, 4, 5)
 ), attempted as (
   insert into attempts (campaign_id, district_id, worker_id, claimed_at, send_by, job_id, account_id,
     generation, version, number, state)
@@ -183,6 +191,8 @@ with asked as materialized (
 )
 select g.campaign_id, g.job_id, g.verdict, g.barred, g.account_id,
   (g.attempt + 1)::smallint as number, (g.tries + 1)::smallint as tries, g.outcome, g.address, g.extension,
-  r.language, case when g.verdict = 0 then r.merge_values end as merge_values
+  r.language, r.merge_values
 from judged g
-left join recipients r on g.verdict = 0 and r.campaign_id = g.campaign_id and r.id = g.recipient_id";
+left join lateral (
+  select language, merge_values from recipients
+  where g.verdict = 0 and campaign_id = g.campaign_id and id = g.recipient_id limit 1) r on true";

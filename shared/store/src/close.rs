@@ -58,8 +58,7 @@ with through as materialized (
   for no key update of c
 )
 update campaigns c set ended_at = $1, state = case when c.canceled_from = 2 then 10 else 7 end
-from through t
-where c.id = t.id
+where c.id = any(array(select id from through))
 returning c.id, c.state";
 
 /// Campaign states 3 sending, 5 sent, 6 errored, 8 no recipients; 4 is a job's Ended.
@@ -88,5 +87,5 @@ update campaigns c set closed_at = $1, ended_at = coalesce(c.ended_at, $1),
     when o.error > 0 and o.successful <= 0 then 6
     else 5 end
 from over o
-where c.id = o.id
+where c.id = any(array[o.id])
 returning c.id, c.state";

@@ -75,6 +75,6 @@ from unnest($1::uuid[], $2::int[], $3::smallint[], $4::uuid[], $5::smallint[], $
     $7::timestamptz[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::bytea[])
   u(campaign_id, job_id, number, id, ordinal, received_at, reported_at, outcome, account, provider_id,
     provider_code, raw)
-left join campaigns c on c.id = u.campaign_id
+left join lateral (select district_id from campaigns where id = u.campaign_id limit 1) c on true
 order by u.campaign_id, u.id, u.ordinal
 on conflict (campaign_id, id, ordinal) do nothing";

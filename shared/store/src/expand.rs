@@ -139,7 +139,7 @@ with starting as materialized (
   order by id
   for no key update
 ), started as (
-  update campaigns c set state = 2 from starting s where c.id = s.id
+  update campaigns c set state = 2 where c.id = any(array(select id from starting))
   returning c.id)
 select id, district_id, lane, mode, audience, channels, expand_cursor
 from campaigns
@@ -148,7 +148,7 @@ where closed_at is null and expanded_at is null and cancel_epoch is null
 order by lane, id
 limit $2";
 
-/// `chunk` picks the people; `about` pairs them with the students they are contacted for; the rest numbers
+/// `campaign` is locked first, against the cancel and other planners. `chunk` picks the people; `about` pairs them with the students they are contacted for; the rest numbers
 /// and writes. Numbers 33, 31, 48 are outcomes Duplicate, OptOut and Ineligible; states 1 and 4 a job's
 /// Waiting and Ended. A test holds them to the domain's.
 pub(crate) const EXPAND: &str = "-- store.expand
@@ -165,16 +165,18 @@ with campaign as materialized (
       and (p.active or $16)
       and ($15::text is null or p.language = $15)
       and (cardinality($14::text[]) = 0 or p.source_id = any($14))
-      and (($8 and exists (
-              select from contacts c join students s on s.district_id = $2 and s.person_id = c.student_id
-              where c.district_id = $2 and c.person_id = p.id and (s.active or $16)
-                and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
-                and (cardinality($13::text[]) = 0 or s.grade = any($13))))
-        or ($9 and exists (
-              select from students s
+      and (($8 and (
+              select true from contacts c cross join lateral (
+                select from students s
+                where s.district_id = $2 and s.person_id = c.student_id and (s.active or $16)
+                  and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
+                  and (cardinality($13::text[]) = 0 or s.grade = any($13)) limit 1) s
+              where c.district_id = $2 and c.person_id = p.id limit 1))
+        or ($9 and (
+              select true from students s
               where s.district_id = $2 and s.person_id = p.id and (s.active or $16)
                 and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
-                and (cardinality($13::text[]) = 0 or s.grade = any($13))))
+                and (cardinality($13::text[]) = 0 or s.grade = any($13)) limit 1))
         or ($10 and p.role = 3 and (cardinality($12::text[]) = 0 and cardinality($13::text[]) = 0))
         or (cardinality($14::text[]) > 0 and not $11
             and cardinality($12::text[]) = 0 and cardinality($13::text[]) = 0))
@@ -185,15 +187,20 @@ with campaign as materialized (
     pair.person_id, pair.student_id, sp.given_name, sp.family_name, s.grade, sch.name as school
   from (
     select p.id as person_id, c.student_id
-    from chunk p join contacts c on c.district_id = $2 and c.person_id = p.id where $8
+    from chunk p cross join lateral (
+      select student_id from contacts where $8 and district_id = $2 and person_id = p.id offset 0) c
     union
     select p.id, p.id from chunk p where $9 and p.role = 2
   ) pair
-  join students s on s.district_id = $2 and s.person_id = pair.student_id and (s.active or $16)
-    and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
-    and (cardinality($13::text[]) = 0 or s.grade = any($13))
-  join people sp on sp.district_id = $2 and sp.id = pair.student_id
-  left join schools sch on sch.district_id = $2 and sch.source_id = s.school_source_id
+  cross join lateral (
+    select grade, school_source_id from students
+    where district_id = $2 and person_id = pair.student_id and (active or $16)
+      and (cardinality($12::text[]) = 0 or school_source_id = any($12))
+      and (cardinality($13::text[]) = 0 or grade = any($13)) offset 0) s
+  cross join lateral (
+    select given_name, family_name from people where district_id = $2 and id = pair.student_id limit 1) sp
+  left join lateral (
+    select name from schools where district_id = $2 and source_id = s.school_source_id limit 1) sch on true
   order by pair.person_id, pair.student_id, s.school_source_id
 ), addressed as materialized (
   select p.*, a.student_id as about_id,
@@ -211,14 +218,14 @@ with campaign as materialized (
   group by p.id, p.role, p.given_name, p.family_name, p.language, p.time_zone
 ), numbered as materialized (
   select a.*, c.recipients_made + (row_number() over (order by a.id, a.about_id))::int as recipient_id,
-    not exists (select from devices d where d.district_id = $2 and d.person_id = a.id
-                and d.channel = any($6)) as no_device
+    (select d.id from devices d
+     where d.district_id = $2 and d.person_id = a.id and d.channel = any($6) limit 1) is null as no_device
   from addressed a cross join campaign c
 ), reached as materialized (
   select n.recipient_id, n.about_id, n.id as person_id, d.id as device_id, d.channel, d.address, d.extension,
     c.jobs_made + (row_number() over (order by n.recipient_id, d.channel, d.position, d.id))::int as job_id
-  from numbered n cross join campaign c
-  join devices d on d.district_id = $2 and d.person_id = n.id and d.channel = any($6)
+  from numbered n cross join campaign c cross join lateral (
+    select * from devices where district_id = $2 and person_id = n.id and channel = any($6) offset 0) d
 ), judged as materialized (
   select r.*,
     row_number() over (partition by r.channel, r.address, r.about_id order by r.job_id) > 1
@@ -231,8 +238,12 @@ with campaign as materialized (
       when r.channel = 2 and c.consent_class = 3 and consent.state is distinct from 2 then 48::smallint
     end as barred
   from reached r cross join campaign c
-  left join consents consent on consent.district_id = $2 and consent.phone = r.address and r.channel = 2
-  left join suppressions s on s.district_id = $2 and s.channel = r.channel and s.address = r.address
+  left join lateral (
+    select state from consents where district_id = $2 and phone = r.address and r.channel = 2 limit 1) consent
+    on true
+  left join lateral (
+    select outcome from suppressions
+    where district_id = $2 and channel = r.channel and address = r.address limit 1) s on true
 ), made_recipients as (
   insert into recipients (campaign_id, district_id, person_id, student_id, id, no_device, name, student_name,
     language, time_zone, merge_values)
@@ -276,8 +287,8 @@ update campaigns c set
   recipients_made = c.recipients_made + x.recipients,
   jobs_made = c.jobs_made + x.jobs,
   expanded_at = case when x.people < $4 then $5 end
-from campaign locked cross join extent x
-where c.id = locked.id
+from extent x
+where c.id = $1 and exists (select from campaign)
 returning case when x.people < $4 then null else x.last end as cursor, x.people, x.jobs";
 
 #[cfg(test)]

@@ -4,6 +4,9 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::settlement::AttemptView;
 use tocsin_domain::{AttemptKey, AttemptState, CampaignId, Channel, JobKey, Lane, WaitReason};
 
+use uuid::Uuid;
+
+use crate::release::GIVE_BACK;
 use crate::{Store, StoreError};
 
 /// Attempts claimed together that are due for a look.
@@ -18,9 +21,29 @@ impl Store {
     /// Jobs whose message should have been claimed by now wait again: at most `batches_max` batches of
     /// releases past their time. Returns how many jobs were still queued.
     pub async fn requeue_overdue(&self, now: DateTime<Utc>, batches_max: i64) -> Result<u64, StoreError> {
+        const NAME: &str = "requeue_overdue";
+        let failed = || StoreError::statement(NAME);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(failed())?;
+        let statement = transaction.prepare_cached(OVERDUE_RELEASES).await.map_err(failed())?;
+        let overdue = transaction.query(&statement, &[&now, &batches_max]).await.map_err(failed())?;
+        if overdue.is_empty() {
+            return Ok(0);
+        }
+        let (mut campaigns, mut jobs, mut generations) = (Vec::new(), Vec::new(), Vec::new());
+        for batch in overdue {
+            campaigns.extend(batch.get::<_, Vec<Uuid>>("campaign_ids"));
+            jobs.extend(batch.get::<_, Vec<i32>>("job_ids"));
+            generations.extend(batch.get::<_, Vec<i32>>("generations"));
+        }
+        let statement = transaction.prepare_cached(GIVE_BACK).await.map_err(failed())?;
         let reason = WaitReason::Republish.number();
-        let rows = self.rows("requeue_overdue", REQUEUE_OVERDUE, &[&now, &batches_max, &reason]).await?;
-        Ok(rows.first().map_or(0, |found| found.get::<_, i64>(0).unsigned_abs()))
+        let given_back = transaction
+            .query_one(&statement, &[&campaigns, &jobs, &generations, &now, &reason])
+            .await
+            .map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(given_back.get::<_, i64>(0).unsigned_abs())
     }
 
     /// The broker's queue of a channel and lane is empty though older releases are still queued: they are
@@ -52,7 +75,7 @@ impl Store {
         let batches = self.rows(NAME, DUE_CLAIM_BATCHES, &[&now, &batches_max]).await?;
         let mut due = Vec::with_capacity(batches.len());
         for found in batches {
-            let campaigns: Vec<uuid::Uuid> = found.get("campaign_ids");
+            let campaigns: Vec<Uuid> = found.get("campaign_ids");
             let jobs: Vec<i32> = found.get("job_ids");
             let numbers: Vec<i16> = found.get("numbers");
             due.push(ClaimBatch {
@@ -65,7 +88,7 @@ impl Store {
 
     async fn open_attempts(
         &self,
-        campaigns: &[uuid::Uuid],
+        campaigns: &[Uuid],
         jobs: &[i32],
         numbers: &[i16],
     ) -> Result<Vec<(AttemptView, DateTime<Utc>)>, StoreError> {
@@ -99,30 +122,14 @@ impl Store {
     }
 }
 
-pub(crate) const REQUEUE_OVERDUE: &str = "-- store.requeue_overdue
+/// Forgets the batches it returns: their jobs are given back in the same transaction. Two planners take
+/// different ones.
+pub(crate) const OVERDUE_RELEASES: &str = "-- store.requeue_overdue batches
 with overdue as materialized (
   select id from release_batches where requeue_at <= $1 order by requeue_at limit $2 for update skip locked
-), gone as (
-  delete from release_batches b using overdue o where b.id = o.id
-  returning b.campaign_ids, b.job_ids, b.generations
-), asked as materialized (
-  select u.campaign_id, u.job_id, u.generation
-  from gone g cross join lateral unnest(g.campaign_ids, g.job_ids, g.generations) u(campaign_id, job_id, generation)
-), locked as materialized (
-  select j.campaign_id, j.id
-  from asked a join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
-  where j.state = 2 and j.generation = a.generation
-  order by j.campaign_id, j.id
-  for update of j
-), marked as (
-  update jobs j set state = 1, due_at = $1, wait_reason = $3
-  from locked l where j.campaign_id = l.campaign_id and j.id = l.id
-  returning j.channel, j.lane, j.account_id
-), flowed as (
-  insert into flow (channel, lane, account_id, queued)
-  select channel, lane, account_id, -count(*) from marked group by 1, 2, 3
 )
-select count(*) from marked";
+delete from release_batches b where b.id = any(array(select id from overdue))
+returning b.campaign_ids, b.job_ids, b.generations";
 
 pub(crate) const DUE_CLAIM_BATCHES: &str = "-- store.due_claim_batches
 select id, campaign_ids, job_ids, numbers from claim_batches where check_at <= $1
@@ -132,17 +139,18 @@ order by check_at limit $2";
 pub(crate) const OPEN_ATTEMPTS: &str = "-- store.open_attempts
 select a.campaign_id, a.job_id, a.number, a.claimed_at
 from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
-join attempts a on a.campaign_id = u.campaign_id and a.job_id = u.job_id and a.number = u.number
-where a.state <> 3";
+cross join lateral (
+  select * from attempts
+  where campaign_id = u.campaign_id and job_id = u.job_id and number = u.number and state <> 3 limit 1) a";
 
 pub(crate) const FINISH_CLAIM_BATCHES: &str = "-- store.finish_claim_batches
 with asked as materialized (
-  select * from unnest($1::bigint[], $2::timestamptz[]) a(id, check_at)
+  select * from unnest($1::bigint[], $2::timestamptz[]) a(id, check_at) order by id
 ), locked as materialized (
-  select a.id, a.check_at from asked a join claim_batches b on b.id = a.id
-  order by b.id
-  for update of b
+  select a.* from asked a
+  cross join lateral (select from claim_batches where id = a.id for update) b
 ), forgotten as (
-  delete from claim_batches b using locked l where b.id = l.id and l.check_at is null
+  delete from claim_batches where id = any(array(select id from locked where check_at is null))
 )
-update claim_batches b set check_at = l.check_at from locked l where b.id = l.id and l.check_at is not null";
+update claim_batches b set check_at = l.check_at from locked l
+where b.id = any(array[l.id]) and l.check_at is not null";

@@ -42,6 +42,6 @@ insert into inbox_messages (campaign_id, district_id, created_at, job_id, accoun
 select u.campaign_id, c.district_id, $6, u.job_id, u.account, u.subject, u.body
 from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[])
   u(campaign_id, job_id, account, subject, body)
-join campaigns c on c.id = u.campaign_id
+cross join lateral (select district_id from campaigns where id = u.campaign_id limit 1) c
 order by u.campaign_id, u.job_id
 on conflict (campaign_id, job_id) do nothing";

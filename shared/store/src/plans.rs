@@ -16,7 +16,7 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("sweep", sweep::SWEEP),
     ("order_recalls", sweep::ORDER_RECALLS),
     ("recall_failed", sweep::RECALL_FAILED),
-    ("requeue_overdue", expire::REQUEUE_OVERDUE),
+    ("requeue_overdue", expire::OVERDUE_RELEASES),
     ("due_claim_batches", expire::DUE_CLAIM_BATCHES),
     ("open_attempts", expire::OPEN_ATTEMPTS),
     ("finish_claim_batches", expire::FINISH_CLAIM_BATCHES),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use crate::StoreError;
@@ -64,13 +65,14 @@ impl Store {
 
     /// Is the database there, with the schema that this program needs?
     pub async fn check(&self) -> Result<(), StoreError> {
-        let row = self
-            .client()
-            .await?
-            .query_one("-- store.check\nselect schema_version()", &[])
-            .await
-            .map_err(StoreError::statement("check"))?;
-        let (found, needed) = (row.get::<_, i32>(0), crate::schema_version());
+        let needed = crate::schema_version();
+        let client = self.client().await?;
+        let found = match client.query_one("-- store.check\nselect schema_version()", &[]).await {
+            Ok(row) => row.get(0),
+            // Not there before the first migration.
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_FUNCTION) => 0,
+            Err(error) => return Err(StoreError::statement("check")(error)),
+        };
         if found == needed { Ok(()) } else { Err(StoreError::SchemaVersion { found, needed }) }
     }
 

@@ -232,18 +232,20 @@ pub(crate) const RELEASE: &str = "-- store.release
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::timestamptz[])
     a(campaign_id, job_id, generation, account_id, contact_until)
+  order by campaign_id, job_id
 ), leader as materialized (
   select 1 from planner_leases where duty = $6 and holder = $7 and epoch = $8 and expires_at > tocsin_now()
 ), locked as materialized (
   select j.campaign_id, j.id, a.account_id, a.contact_until
-  from asked a join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
-  where j.state = 1 and j.generation = a.generation and exists (select from leader)
-  order by j.campaign_id, j.id
-  for update of j
+  from asked a cross join lateral (
+    select * from jobs k
+    where k.campaign_id = a.campaign_id and k.id = a.job_id and k.state = 1 and k.generation = a.generation
+      and exists (select from leader)
+    for update) j
 ), marked as (
   update jobs j set state = 2, generation = j.generation + 1, account_id = l.account_id,
     contact_until = l.contact_until, due_at = null, wait_reason = null
-  from locked l where j.campaign_id = l.campaign_id and j.id = l.id
+  from locked l where j.campaign_id = any(array[l.campaign_id]) and j.id = l.id
   returning j.campaign_id, j.id, j.generation, j.account_id, j.channel, j.lane
 ), batched as (
   insert into release_batches (released_at, requeue_at, channel, lane, campaign_ids, job_ids, generations)
@@ -253,28 +255,28 @@ with asked as materialized (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, count(*) from marked group by 1, 2, 3
 ), starting as materialized (
-  select c.id from campaigns c
-  where c.id in (select distinct campaign_id from marked) and c.state = 2
-  order by c.id
-  for no key update of c
+  select c.id
+  from (select distinct campaign_id from marked order by campaign_id) m
+  cross join lateral (select id from campaigns where id = m.campaign_id and state = 2 for no key update) c
 ), started as (
   update campaigns c set state = 3, started_at = coalesce(c.started_at, $9)
-  from starting s where c.id = s.id
+  where c.id = any(array(select id from starting))
 )
 select campaign_id, id, generation, account_id from marked";
 
 pub(crate) const GIVE_BACK: &str = "-- store.give_back
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::int[]) a(campaign_id, job_id, generation)
+  order by campaign_id, job_id
 ), locked as materialized (
   select j.campaign_id, j.id
-  from asked a join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
-  where j.state = 2 and j.generation = a.generation
-  order by j.campaign_id, j.id
-  for update of j
+  from asked a cross join lateral (
+    select * from jobs k
+    where k.campaign_id = a.campaign_id and k.id = a.job_id and k.state = 2 and k.generation = a.generation
+    for update) j
 ), marked as (
   update jobs j set state = 1, due_at = $4, wait_reason = $5
-  from locked l where j.campaign_id = l.campaign_id and j.id = l.id
+  from locked l where j.campaign_id = any(array[l.campaign_id]) and j.id = l.id
   returning j.channel, j.lane, j.account_id
 ), flowed as (
   insert into flow (channel, lane, account_id, queued)

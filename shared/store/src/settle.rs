@@ -1,13 +1,16 @@
 //! Writing what reports change: the worker's own answers and the providers' callbacks alike.
 
+mod batch;
+
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::policy::RedialPolicy;
-use tocsin_domain::settlement::{AttemptView, Change, JobAction, JobView, Report, UsedUp, settle};
-use tocsin_domain::{AttemptKey, AttemptResult, CampaignId, JobKey, Outcome};
+use tocsin_domain::settlement::{AttemptView, Change, JobAction, JobView, Report, settle};
+use tocsin_domain::{AttemptKey, CampaignId, JobKey};
 use uuid::Uuid;
 
+use self::batch::Batch;
 use crate::{Store, StoreError, row};
 
 /// How often a batch is read and decided again because its rows moved meanwhile. Each round settles at
@@ -195,83 +198,16 @@ fn read_view(found: &tokio_postgres::Row) -> Result<AttemptView, StoreError> {
     })
 }
 
-/// The arrays of one statement.
-#[derive(Default)]
-struct Batch {
-    campaigns: Vec<Uuid>,
-    jobs: Vec<i32>,
-    numbers: Vec<i16>,
-    versions: Vec<i32>,
-    states: Vec<i16>,
-    outcomes: Vec<Option<i16>>,
-    results: Vec<i16>,
-    provider_ids: Vec<Option<String>>,
-    provider_codes: Vec<Option<String>>,
-    job_states: Vec<i16>,
-    job_attempts: Vec<i16>,
-    job_outcomes: Vec<Option<i16>>,
-    actions: Vec<i16>,
-    due_at: Vec<Option<DateTime<Utc>>>,
-    reasons: Vec<Option<i16>>,
-    best: Vec<Option<i16>>,
-    refunds: Vec<i16>,
-    canceled: Vec<bool>,
-    /// What the job counts as by its outcome, before and after.
-    job_results: Vec<i16>,
-    best_results: Vec<i16>,
-}
-
-impl Batch {
-    fn of(changes: &[(AttemptView, Change)]) -> Self {
-        let mut batch = Self::default();
-        for (view, change) in changes {
-            batch.campaigns.push(view.key.job.campaign.0);
-            batch.jobs.push(view.key.job.job);
-            batch.numbers.push(view.key.number);
-            batch.versions.push(view.version);
-            batch.states.push(change.state.number());
-            batch.outcomes.push(change.outcome.map(|outcome| outcome.number()));
-            batch.results.push(change.outcome.map_or(0, |outcome| outcome.result().number()));
-            batch.provider_ids.push(change.provider_id.clone());
-            batch.provider_codes.push(change.provider_code.clone());
-            batch.job_states.push(view.job.state.number());
-            batch.job_attempts.push(view.job.attempt);
-            batch.job_outcomes.push(view.job.outcome.map(|outcome| outcome.number()));
-            let (action, due_at, reason, best, refund) = match change.job {
-                JobAction::Keep => (0, None, None, None, 0),
-                JobAction::Raise { outcome } => (1, None, None, Some(outcome), 0),
-                JobAction::Wait { due_at, reason, best, used_up } => {
-                    let refund = if used_up == UsedUp::No { 1 } else { 0 };
-                    (2, Some(due_at), Some(reason.number()), best, refund)
-                }
-                JobAction::End { outcome } => (3, None, None, Some(outcome), 0),
-            };
-            batch.actions.push(action);
-            batch.due_at.push(due_at);
-            batch.reasons.push(reason);
-            batch.best.push(best.map(|outcome| outcome.number()));
-            batch.job_results.push(counts_as(view.job.outcome));
-            batch.best_results.push(counts_as(best.or(view.job.outcome)));
-            batch.refunds.push(refund);
-            batch.canceled.push(view.job.canceled);
-        }
-        batch
-    }
-}
-
-/// As [`tocsin_domain::counters::recount`] counts a job that ended without a dispatched attempt.
-fn counts_as(outcome: Option<Outcome>) -> i16 {
-    outcome.map_or(AttemptResult::NotDispatched, Outcome::result).number()
-}
-
 pub(crate) const ATTEMPT_VIEWS: &str = "-- store.attempt_views
 select a.campaign_id, a.job_id, a.number, a.version, a.state, a.outcome, a.provider_code, a.provider_id,
   j.state as job_state, j.attempt as job_attempt, j.tries, j.outcome as job_outcome, j.channel, j.lane,
   c.redial, c.expires_at, c.cancel_epoch is not null as canceled
 from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
-join attempts a on a.campaign_id = u.campaign_id and a.job_id = u.job_id and a.number = u.number
-join jobs j on j.campaign_id = u.campaign_id and j.id = u.job_id
-join campaigns c on c.id = u.campaign_id";
+cross join lateral (
+  select * from attempts
+  where campaign_id = u.campaign_id and job_id = u.job_id and number = u.number limit 1) a
+cross join lateral (select * from jobs where campaign_id = u.campaign_id and id = u.job_id limit 1) j
+cross join lateral (select * from campaigns where id = u.campaign_id limit 1) c";
 
 /// Actions: 0 keep, 1 raise, 2 wait, 3 end. Each job is locked before its attempt, in key order, as
 /// everywhere; the attempt is compared by its version, the job by state, attempt and outcome; and no job of a
@@ -289,18 +225,24 @@ with asked as materialized (
     $19::smallint[], $20::smallint[])
   a(campaign_id, job_id, number, version, state, outcome, result, provider_id, provider_code, job_state,
     job_attempt, job_outcome, action, due_at, reason, best, refund, canceled, job_result, best_result)
+  order by campaign_id, job_id
 ), locked as materialized (
   select a.*, j.channel, j.lane, j.account_id, j.district_id, j.dispatched, t.result as old_result,
     (a.result <> 4)::int - (t.result <> 4)::int as dispatches
   from asked a
-  join jobs j on j.campaign_id = a.campaign_id and j.id = a.job_id
-  join attempts t on t.campaign_id = a.campaign_id and t.job_id = a.job_id and t.number = a.number
-  join campaigns c on c.id = a.campaign_id
-  where (a.action <> 2 or a.canceled = (c.cancel_epoch is not null))
-    and j.state = a.job_state and j.attempt = a.job_attempt and j.outcome is not distinct from a.job_outcome
-    and t.version = a.version
-  order by a.campaign_id, a.job_id
-  for update of j, t
+  cross join lateral (
+    select from campaigns
+    where id = a.campaign_id and (a.action <> 2 or a.canceled = (cancel_epoch is not null)) limit 1) c
+  cross join lateral (
+    select * from jobs k
+    where k.campaign_id = a.campaign_id and k.id = a.job_id and k.state = a.job_state
+      and k.attempt = a.job_attempt and k.outcome is not distinct from a.job_outcome
+    for update) j
+  cross join lateral (
+    select * from attempts k
+    where k.campaign_id = a.campaign_id and k.job_id = a.job_id and k.number = a.number
+      and k.version = a.version
+    for update) t
 ), weighed as materialized (
   select l.*,
     case when l.job_state = 4 and l.dispatched = 0 then l.job_result end as was,
@@ -314,7 +256,7 @@ with asked as materialized (
     recall = case when w.state = 3 and t.recall = 1 then case when w.result = 3 then 2 else 3 end
       else t.recall end
   from weighed w
-  where t.campaign_id = w.campaign_id and t.job_id = w.job_id and t.number = w.number
+  where t.campaign_id = any(array[w.campaign_id]) and t.job_id = w.job_id and t.number = w.number
 ), moved as (
   update jobs j set
     state = case w.action when 2 then 1 when 3 then 4 else j.state end,
@@ -325,7 +267,7 @@ with asked as materialized (
     tries = j.tries - w.refund,
     dispatched = j.dispatched + w.dispatches
   from weighed w
-  where j.campaign_id = w.campaign_id and j.id = w.job_id and (w.action <> 0 or w.dispatches <> 0)
+  where j.campaign_id = any(array[w.campaign_id]) and j.id = w.job_id and (w.action <> 0 or w.dispatches <> 0)
 ), flowed as (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, -count(*) from weighed

@@ -156,7 +156,7 @@ with locked as materialized (
   for update of j
 ), ended as (
   update jobs j set state = 4, outcome = coalesce(j.outcome, $4), due_at = null, wait_reason = null, ended_at = $6
-  from locked l where j.campaign_id = l.campaign_id and j.id = l.id
+  from locked l where j.campaign_id = any(array[l.campaign_id]) and j.id = l.id
 ), flowed as (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, -count(*) from locked where old_state = 2 group by 1, 2, 3
@@ -171,29 +171,34 @@ with locked as materialized (
 select (select count(*) from locked) as ended, $2 + $3 as last, $2 + $3 >= c.jobs_made as through
 from campaigns c where c.id = $1";
 
-/// Attempt state 2 is accepted; recall 1 is ordered.
+/// Attempt state 2 is accepted; recall 1 is ordered. Walks the campaign's claimed jobs.
 pub(crate) const ORDER_RECALLS: &str = "-- store.order_recalls
-with locked as materialized (
+with accepted as materialized (
+  select id, attempt, channel, lane from jobs
+  where campaign_id = $1 and state = 3 and channel = any($2) order by id
+), locked as materialized (
   select a.campaign_id, a.job_id, a.number, j.channel, j.lane
-  from jobs j join attempts a on a.campaign_id = j.campaign_id and a.job_id = j.id and a.number = j.attempt
-  where j.campaign_id = $1 and j.state = 3 and j.channel = any($2)
-    and a.state = 2 and a.recall = 0 and a.provider_id is not null
-  order by a.campaign_id, a.job_id
-  for update of a
+  from accepted j cross join lateral (
+    select * from attempts k
+    where k.campaign_id = $1 and k.job_id = j.id and k.number = j.attempt
+      and k.state = 2 and k.recall = 0 and k.provider_id is not null
+    for update) a
 )
 update attempts a set recall = 1, recall_until = $3
 from locked l
-where a.campaign_id = l.campaign_id and a.job_id = l.job_id and a.number = l.number
+where a.campaign_id = any(array[l.campaign_id]) and a.job_id = l.job_id and a.number = l.number
 returning a.job_id, a.number, a.account_id, a.provider_id, l.channel, l.lane";
 
 pub(crate) const RECALL_FAILED: &str = "-- store.recall_failed
 with locked as materialized (
   select a.campaign_id, a.job_id, a.number
-  from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
-  join attempts a on a.campaign_id = u.campaign_id and a.job_id = u.job_id and a.number = u.number
-  where a.recall = 1
-  order by a.campaign_id, a.job_id, a.number
-  for update of a
+  from (
+    select * from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
+    order by campaign_id, job_id, number) u
+  cross join lateral (
+    select * from attempts k
+    where k.campaign_id = u.campaign_id and k.job_id = u.job_id and k.number = u.number and k.recall = 1
+    for update) a
 )
 update attempts a set recall = 3 from locked l
-where a.campaign_id = l.campaign_id and a.job_id = l.job_id and a.number = l.number";
+where a.campaign_id = any(array[l.campaign_id]) and a.job_id = l.job_id and a.number = l.number";

@@ -2,4 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod cancels;
+mod claim;
+mod counters;
 mod directory;
+mod expand;
+mod fixture;
+mod held;
+mod leases;
+mod plans;
+mod pool_of_one;
+mod races;
+mod release;
+mod scene;
+mod security;

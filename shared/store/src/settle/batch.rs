@@ -1,0 +1,75 @@
+//! Changes as the arrays of one statement.
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::settlement::{AttemptView, Change, JobAction, UsedUp};
+use tocsin_domain::{AttemptResult, Outcome};
+use uuid::Uuid;
+
+/// The arrays of one statement.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) campaigns: Vec<Uuid>,
+    pub(super) jobs: Vec<i32>,
+    pub(super) numbers: Vec<i16>,
+    pub(super) versions: Vec<i32>,
+    pub(super) states: Vec<i16>,
+    pub(super) outcomes: Vec<Option<i16>>,
+    pub(super) results: Vec<i16>,
+    pub(super) provider_ids: Vec<Option<String>>,
+    pub(super) provider_codes: Vec<Option<String>>,
+    pub(super) job_states: Vec<i16>,
+    pub(super) job_attempts: Vec<i16>,
+    pub(super) job_outcomes: Vec<Option<i16>>,
+    pub(super) actions: Vec<i16>,
+    pub(super) due_at: Vec<Option<DateTime<Utc>>>,
+    pub(super) reasons: Vec<Option<i16>>,
+    pub(super) best: Vec<Option<i16>>,
+    pub(super) refunds: Vec<i16>,
+    pub(super) canceled: Vec<bool>,
+    /// What the job counts as by its outcome, before and after.
+    pub(super) job_results: Vec<i16>,
+    pub(super) best_results: Vec<i16>,
+}
+
+impl Batch {
+    pub(super) fn of(changes: &[(AttemptView, Change)]) -> Self {
+        let mut batch = Self::default();
+        for (view, change) in changes {
+            batch.campaigns.push(view.key.job.campaign.0);
+            batch.jobs.push(view.key.job.job);
+            batch.numbers.push(view.key.number);
+            batch.versions.push(view.version);
+            batch.states.push(change.state.number());
+            batch.outcomes.push(change.outcome.map(|outcome| outcome.number()));
+            batch.results.push(change.outcome.map_or(0, |outcome| outcome.result().number()));
+            batch.provider_ids.push(change.provider_id.clone());
+            batch.provider_codes.push(change.provider_code.clone());
+            batch.job_states.push(view.job.state.number());
+            batch.job_attempts.push(view.job.attempt);
+            batch.job_outcomes.push(view.job.outcome.map(|outcome| outcome.number()));
+            let (action, due_at, reason, best, refund) = match change.job {
+                JobAction::Keep => (0, None, None, None, 0),
+                JobAction::Raise { outcome } => (1, None, None, Some(outcome), 0),
+                JobAction::Wait { due_at, reason, best, used_up } => {
+                    let refund = if used_up == UsedUp::No { 1 } else { 0 };
+                    (2, Some(due_at), Some(reason.number()), best, refund)
+                }
+                JobAction::End { outcome } => (3, None, None, Some(outcome), 0),
+            };
+            batch.actions.push(action);
+            batch.due_at.push(due_at);
+            batch.reasons.push(reason);
+            batch.best.push(best.map(|outcome| outcome.number()));
+            batch.job_results.push(counts_as(view.job.outcome));
+            batch.best_results.push(counts_as(best.or(view.job.outcome)));
+            batch.refunds.push(refund);
+            batch.canceled.push(view.job.canceled);
+        }
+        batch
+    }
+}
+
+/// As [`tocsin_domain::counters::recount`] counts a job that ended without a dispatched attempt.
+fn counts_as(outcome: Option<Outcome>) -> i16 {
+    outcome.map_or(AttemptResult::NotDispatched, Outcome::result).number()
+}

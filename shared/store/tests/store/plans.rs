@@ -1,0 +1,268 @@
+//! Every batched statement finds its rows by whole keys, whatever the planner knows of the tables.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tocsin_domain::settlement::ReportKind;
+use tocsin_domain::{CampaignId, Channel, Outcome};
+use tocsin_store::plans::{BATCHED, ENGINE_SESSION};
+use tocsin_testkit::wait_until;
+use tokio_postgres::Client;
+
+use crate::fixture::{Setting, attempts, connect};
+
+/// By which columns each table may be scanned: those that an index condition must hold at least.
+const KEYS: &[(&str, &[&str])] = &[
+    ("attempts", &["campaign_id", "job_id", "number"]),
+    ("campaigns", &["id"]),
+    ("claim_batches", &["id"]),
+    ("consents", &["district_id", "phone"]),
+    ("contacts", &["district_id", "person_id"]),
+    ("destinations", &["campaign_id", "job_id"]),
+    ("devices", &["district_id", "person_id"]),
+    ("jobs", &["campaign_id", "id"]),
+    ("leases", &["account_id", "worker_id"]),
+    ("people", &["district_id", "id"]),
+    ("planner_leases", &["duty"]),
+    ("recipients", &["campaign_id", "id"]),
+    ("release_batches", &["id"]),
+    ("schools", &["district_id", "source_id"]),
+    ("students", &["district_id", "person_id"]),
+    ("suppressions", &["district_id", "channel", "address"]),
+];
+
+/// Statements that find rows of a table by another index, or walk one campaign.
+const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
+    ("due_jobs", "jobs", &["campaign_id", "channel", "due_at"]),
+    ("expand", "destinations", &["campaign_id", "channel", "address"]),
+    ("order_recalls", "jobs", &["campaign_id"]),
+    ("order_recalls", "attempts", &["campaign_id"]),
+    ("requeue_overdue", "release_batches", &["requeue_at"]),
+    ("due_claim_batches", "claim_batches", &["check_at"]),
+];
+
+const JOBS: i32 = 50_000;
+
+/// So many people of a district, each with a phone, and nobody to analyse them.
+async fn fill_directory(setting: &Setting, people: std::ops::RangeInclusive<i32>) {
+    let (from, to) = (people.start(), people.end());
+    setting
+        .run(&format!(
+            "alter table people set (autovacuum_enabled = false);
+             alter table devices set (autovacuum_enabled = false);
+             insert into people (district_id, source_id, given_name, family_name, role, active)
+               select '{district}', n::text, 'Sam', 'Staff', 3, true from generate_series({from}, {to}) n;
+             insert into devices (district_id, person_id, channel, address, position)
+               select '{district}', id, 2, '+1555' || lpad(id::text, 7, '0'), 0 from people
+               on conflict do nothing",
+            district = setting.district,
+        ))
+        .await;
+}
+
+/// One campaign of so many jobs, each with its recipient, destination and attempt, and nobody to analyse them.
+async fn fill(setting: &Setting, campaign: CampaignId, jobs: std::ops::RangeInclusive<i32>) {
+    let (from, to) = (jobs.start(), jobs.end());
+    setting
+        .run(&format!(
+            "do $$ declare part text; begin
+               for part in select c.relname from pg_class c where c.relkind = 'r'
+                 and c.relname ~ '^(jobs|attempts|destinations|recipients|inbox_messages|events)_' loop
+                 execute format('alter table %I set (autovacuum_enabled = false)', part);
+               end loop;
+             end $$;
+             insert into recipients (campaign_id, district_id, person_id, id, no_device, name, merge_values)
+               select '{campaign}', '{district}', n, n, false, 'Sam', '{{}}' from generate_series({from}, {to}) n;
+             insert into destinations (campaign_id, district_id, device_id, job_id, channel, duplicate, address)
+               select '{campaign}', '{district}', n, n, 2, false, '+1555' || lpad(n::text, 7, '0')
+               from generate_series({from}, {to}) n;
+             insert into jobs (campaign_id, district_id, id, recipient_id, generation, channel, lane, state, due_at)
+               select '{campaign}', '{district}', n, n, 1, 2, 3, 1, now() from generate_series({from}, {to}) n;
+             insert into attempts (campaign_id, district_id, worker_id, claimed_at, send_by, job_id, account_id,
+                 generation, version, number, state)
+               select '{campaign}', '{district}', gen_random_uuid(), now(), now(), n, 1, 1, 1, 1, 1
+               from generate_series({from}, {to}) n",
+            district = setting.district,
+        ))
+        .await;
+}
+
+/// The plan that the engine's sessions use for a statement, whatever its parameters.
+async fn plan(engine: &Client, name: &str, sql: &str, campaign: CampaignId) -> Value {
+    engine.batch_execute(&format!("prepare {name} as {sql}")).await.unwrap();
+    let types = "select unnest(parameter_types)::text from pg_prepared_statements where name = $1";
+    let arguments: Vec<String> = engine
+        .query(types, &[&name])
+        .await
+        .unwrap()
+        .iter()
+        // A partition is chosen by the campaign before the plan is shown.
+        .map(|row| match row.get::<_, &str>(0) {
+            "uuid" => format!("'{campaign}'"),
+            _ => "null".to_owned(),
+        })
+        .collect();
+    let explain = format!("explain (format json) execute {name}({})", arguments.join(", "));
+    let plan: Value = engine.query_one(&explain, &[]).await.unwrap().get(0);
+    engine.batch_execute(&format!("deallocate {name}")).await.unwrap();
+    plan
+}
+
+fn scans<'a>(node: &'a Value, found: &mut Vec<&'a Value>) {
+    if node["Relation Name"].is_string() && node["Node Type"] != "ModifyTable" {
+        found.push(node);
+    }
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        scans(child, found);
+    }
+}
+
+/// `jobs_2026_11` is a part of `jobs`.
+fn table_of(relation: &str) -> &str {
+    let is_part = |name: &&str| {
+        relation
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix('_'))
+            .is_some_and(|rest| rest == "default" || rest.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    let parents = ["recipients", "destinations", "jobs", "attempts", "events", "inbox_messages"];
+    parents.into_iter().find(is_part).unwrap_or(relation)
+}
+
+/// The columns that an index condition compares: what stands left of each operator.
+fn compared(condition: &str) -> Vec<String> {
+    condition
+        .split(" AND ")
+        .flat_map(|term| {
+            let left = term.split([' ', '=', '<', '>']).next().unwrap_or_default();
+            let left = match term.find("ROW(") {
+                Some(at) => term[at + 4..].split(')').next().unwrap_or_default(),
+                None => left,
+            };
+            left.split(',').map(|name| name.trim_matches([' ', '(', ')']).to_owned()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Why a scan is not by a whole key, if so.
+fn fault(statement: &str, scan: &Value) -> Option<String> {
+    let table = table_of(scan["Relation Name"].as_str()?);
+    let node = scan["Node Type"].as_str()?;
+    let condition = scan["Index Cond"].as_str().unwrap_or_default();
+    let columns = compared(condition);
+    let holds = |key: &&[&str]| key.iter().all(|column| columns.iter().any(|compared| compared == column));
+    let keys = KEYS.iter().filter(|(of, _)| *of == table).map(|(_, key)| *key);
+    let others =
+        EXCEPTIONS.iter().filter(|(by, of, _)| *by == statement && *of == table).map(|(.., key)| *key);
+    let by_index = matches!(node, "Index Scan" | "Index Only Scan");
+    let keyed = keys.chain(others).any(|key| holds(&key));
+    (!by_index || !keyed).then(|| format!("{statement}: {node} on {table} by {condition:?}"))
+}
+
+async fn assert_keyed(setting: &Setting, campaign: CampaignId, context: &str) {
+    assert_keyed_but_for(setting, campaign, context, "").await;
+}
+
+async fn assert_keyed_but_for(setting: &Setting, campaign: CampaignId, context: &str, left_out: &str) {
+    let engine = connect(&setting.database.url).await;
+    engine.batch_execute(ENGINE_SESSION).await.unwrap();
+    let mut faults = Vec::new();
+    for (name, sql) in BATCHED.iter().filter(|(name, _)| *name != left_out) {
+        let plan = plan(&engine, name, sql, campaign).await;
+        let mut found = Vec::new();
+        scans(&plan[0]["Plan"], &mut found);
+        faults.extend(found.into_iter().filter_map(|scan| fault(name, scan)));
+    }
+    faults.sort();
+    faults.dedup();
+    assert!(faults.is_empty(), "{context}:\n{}", faults.join("\n"));
+}
+
+#[tokio::test]
+async fn no_batched_statement_scans_but_by_whole_keys() {
+    let setting = Setting::new().await;
+    let campaign = setting.campaign(|_| ()).await;
+    assert_keyed(&setting, campaign, "empty").await;
+    fill_directory(&setting, 1..=JOBS).await;
+    fill(&setting, campaign, 1..=JOBS).await;
+    assert_keyed(&setting, campaign, "full, not analysed").await;
+    setting.run("analyze").await;
+    assert_keyed(&setting, campaign, "full, analysed").await;
+}
+
+/// A session keeps its plans: those made when the first campaigns were small serve the large one, too. Expansion
+/// is left out: it reads the directory, which is whole before the first campaign.
+#[tokio::test]
+async fn no_small_campaign_leaves_a_plan_that_scans() {
+    let setting = Setting::new().await;
+    let campaign = setting.campaign(|_| ()).await;
+    for jobs in [1, 5, 60] {
+        setting
+            .run(
+                "truncate people, devices, recipients, destinations, jobs, attempts restart identity cascade",
+            )
+            .await;
+        fill(&setting, campaign, 1..=jobs).await;
+        setting.run("analyze").await;
+        let context = format!("{jobs} jobs, analysed");
+        assert_keyed_but_for(&setting, campaign, &context, "expand").await;
+    }
+    fill_directory(&setting, 61..=JOBS).await;
+    fill(&setting, campaign, 61..=JOBS).await;
+    assert_keyed_but_for(&setting, campaign, "full, with the figures of a small one", "expand").await;
+}
+
+#[test]
+fn a_condition_is_read_for_the_columns_that_it_compares() {
+    let cases = [
+        ("((campaign_id = a.campaign_id) AND (id = a.job_id))", vec!["campaign_id", "id"]),
+        ("(campaign_id = a.id)", vec!["campaign_id"]),
+        (
+            "((campaign_id = d.campaign_id) AND (channel = $5) AND (due_at <= $6) AND (ROW(due_at, id) > ROW(d.a, d.b)))",
+            vec!["campaign_id", "channel", "due_at", "due_at", "id"],
+        ),
+        ("", vec![""]),
+    ];
+    for (condition, columns) in cases {
+        assert_eq!(compared(condition), columns, "{condition}");
+    }
+}
+
+/// So few that all their versions fit one page: room is a matter of vacuum, not of this rule.
+const DEVICES: i32 = 12;
+
+/// A claim and an end touch no index: `due_at` is set only while a job waits (docs/adr/0003-schema.md).
+#[tokio::test]
+async fn claims_and_ends_are_updates_within_the_page() {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(DEVICES).await;
+    let jobs = setting.release(campaign, Channel::Sms).await;
+    // A session tells what it updated when it ends.
+    let before = updates_told(&setting, i64::from(DEVICES)).await;
+    let worker = tocsin_store::Store::open(&setting.database.url, 1, tocsin_store::Access::Engine).unwrap();
+    let id = setting.worker().await;
+    let tried = attempts(&crate::fixture::granted(worker.claim(id, &jobs).await.unwrap()));
+    let delivered =
+        ReportKind::Status { outcome: Outcome::Delivered, provider_code: None, provider_id: None };
+    let now = setting.now().await;
+    worker.settle(crate::fixture::reports(&tried, &delivered, now), vec![], now).await.unwrap();
+    drop(worker);
+    let after = updates_told(&setting, before.0 + 2 * i64::from(DEVICES)).await;
+    let (updates, within_page) = (after.0 - before.0, after.1 - before.1);
+    assert_eq!((updates, within_page), (2 * i64::from(DEVICES), 2 * i64::from(DEVICES)));
+}
+
+/// Updates of jobs, and those within their page, once at least `expected` are told.
+async fn updates_told(setting: &Setting, expected: i64) -> (i64, i64) {
+    let told = async |column: &str| {
+        setting
+            .number(&format!("select sum({column}) from pg_stat_user_tables where relname like 'jobs\\_%'"))
+            .await
+    };
+    wait_until("the statistics tell the updates", Duration::from_secs(60), async || {
+        told("n_tup_upd").await >= expected
+    })
+    .await
+    .unwrap();
+    (told("n_tup_upd").await, told("n_tup_hot_upd").await)
+}

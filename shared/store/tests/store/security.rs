@@ -1,0 +1,157 @@
+//! Districts apart (promise 13): what the database itself refuses.
+
+use chrono::TimeDelta;
+use tocsin_domain::settlement::ReportKind;
+use tocsin_domain::{Channel, Outcome};
+use tocsin_testkit::fixture::Fixture;
+use uuid::Uuid;
+
+use crate::fixture::{Setting, attempts, connect};
+
+/// Every table and partition of Tocsin; not the migrator's own.
+const TABLES: &str = "select c.relname::text from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'public' and c.relkind in ('r', 'p')
+      and c.relname not in ('refinery_schema_history', 'clock') order by 1";
+
+/// What every district may know of: accounts that serve them all.
+const SHARED: [&str; 1] = ["provider_accounts"];
+
+async fn tables(setting: &Setting) -> Vec<String> {
+    setting.owner.query(TABLES, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+}
+
+/// A row of the district in every table that the engine and the api write.
+async fn filled() -> Setting {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(3).await;
+    let tried = attempts(&setting.claim(&setting.release(campaign, Channel::Sms).await).await);
+    let now = setting.now().await;
+    let message = tocsin_store::inbox::InboxMessage {
+        key: tried[0].job,
+        account: "ann".to_owned(),
+        subject: "Early dismissal".to_owned(),
+        body: "School closes at noon.".to_owned(),
+    };
+    setting.store.deliver_to_inbox(&[message], now).await.unwrap();
+    let event = tocsin_store::events::Event {
+        id: Uuid::now_v7(),
+        ordinal: 0,
+        attempt: Some(tried[0]),
+        received_at: now,
+        reported_at: None,
+        outcome: Some(Outcome::Delivered),
+        account: "sms".to_owned(),
+        provider_id: None,
+        provider_code: None,
+        raw: None,
+    };
+    let unmatched = tocsin_store::events::Event { id: Uuid::now_v7(), attempt: None, ..event.clone() };
+    assert_eq!(setting.store.record_events(&[event.clone(), unmatched.clone()]).await.unwrap(), 2);
+    assert_eq!(setting.store.record_events(&[event, unmatched]).await.unwrap(), 0, "a redelivery");
+    setting.report(&tried[..1], ReportKind::Lost).await;
+    setting.cancel(campaign).await;
+    setting.store.opt_out(setting.district, "+15550000001", "STOP", now).await.unwrap();
+    setting.store.add_api_key(setting.district, Uuid::now_v7(), "key", &[1; 32], now).await.unwrap();
+    setting.student(&[1]).await;
+    setting
+        .run(&format!(
+            "insert into suppressions (district_id, channel, address, outcome, reason, created_at)
+             values ('{}', 2, '+15550000002', 32, 'test', tocsin_now())",
+            setting.district
+        ))
+        .await;
+    setting
+}
+
+#[tokio::test]
+async fn row_level_security_is_forced_on_every_table_and_every_partition() {
+    let setting = Setting::new().await;
+    let until = setting.now().await + TimeDelta::days(400);
+    let made = setting.store.make_partitions(until).await.unwrap();
+    assert!(made >= 60, "{made} partitions");
+    assert_eq!(setting.store.make_partitions(until).await.unwrap(), 0);
+    let open = "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = 'public' and c.relkind in ('r', 'p')
+          and c.relname not in ('refinery_schema_history', 'clock')
+          and not (c.relrowsecurity and c.relforcerowsecurity)";
+    assert_eq!(setting.number(open).await, 0);
+    assert!(tables(&setting).await.len() > 90);
+}
+
+#[tokio::test]
+async fn another_district_sees_nothing_in_any_table_and_writes_nothing() {
+    let setting = filled().await;
+    let other = Fixture::new(&setting.database).await.unwrap().district();
+    let app = connect(&setting.database.url).await;
+    app.batch_execute("set role tocsin_app").await.unwrap();
+    let empty: Vec<String> = Vec::new();
+    for tenant in [Some(other.to_string()), None] {
+        let district = tenant.clone().unwrap_or_default();
+        app.execute("select set_config('tocsin.district', $1, false)", &[&district]).await.unwrap();
+        let mut seen = Vec::new();
+        for table in tables(&setting).await {
+            let filter = match table.as_str() {
+                "districts" => format!("where id = '{}'", setting.district),
+                _ if SHARED.contains(&table.as_str()) => continue,
+                // The other district's own rows are its own.
+                "people" | "students" | "schools" => {
+                    format!("where district_id = '{}'", setting.district)
+                }
+                _ => String::new(),
+            };
+            // Without the right to read a table it shows nothing either.
+            let query = format!("select count(*) from {table} {filter}");
+            if app.query_one(&query, &[]).await.is_ok_and(|row| row.get::<_, i64>(0) > 0) {
+                seen.push(table);
+            }
+        }
+        assert_eq!(seen, empty, "as {tenant:?}");
+    }
+    for tenant in [Some(other), None] {
+        let district = tenant.map(|other| other.to_string()).unwrap_or_default();
+        app.execute("select set_config('tocsin.district', $1, false)", &[&district]).await.unwrap();
+        for table in tables(&setting).await {
+            // The owner reads past all policies, so this is a row as the district has it.
+            let copy = format!("select to_jsonb(t) - 'number' as row from {table} t limit 1");
+            let Some(row) = setting.owner.query_opt(&copy, &[]).await.unwrap() else { continue };
+            let row: serde_json::Value = row.get("row");
+            let insert = format!(
+                "insert into {table} overriding system value select * from jsonb_populate_record(null::{table}, $1)"
+            );
+            let refused = app.execute(&insert, &[&row]).await.unwrap_err();
+            let code = refused.code().unwrap().code();
+            assert_eq!(code, "42501", "{table} as {district}: {refused:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_district_sees_its_own_rows() {
+    let setting = filled().await;
+    let app = connect(&setting.database.url).await;
+    app.batch_execute(&format!("set role tocsin_app; set tocsin.district = '{}'", setting.district))
+        .await
+        .unwrap();
+    for table in
+        ["campaigns", "contents", "recipients", "destinations", "jobs", "attempts", "tallies", "people"]
+    {
+        let count = format!("select count(*) from {table}");
+        let own: i64 = app.query_one(&count, &[]).await.unwrap().get(0);
+        assert!(own > 0 && own == setting.number(&count).await, "{table}");
+    }
+    let unmatched =
+        app.query_one("select count(*) from events where campaign_id is null", &[]).await.unwrap();
+    assert_eq!(unmatched.get::<_, i64>(0), 0, "a report that matches nothing is nobody's");
+}
+
+#[tokio::test]
+async fn the_engine_sees_every_district_without_one_being_set() {
+    let setting = filled().await;
+    let engine = connect(&setting.database.url).await;
+    engine.batch_execute("set role tocsin_engine").await.unwrap();
+    for table in tables(&setting).await {
+        let count = format!("select count(*) from {table}");
+        let seen: i64 = engine.query_one(&count, &[]).await.unwrap().get(0);
+        assert_eq!(seen, setting.number(&count).await, "{table}");
+    }
+}
