@@ -16,16 +16,18 @@ const BATCHES_MAX: i64 = 64;
 const MESSAGE_AWAY: TimeDelta = TimeDelta::seconds(10);
 
 pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
-    let requeued = planner.store.requeue_overdue(planner.clock.now(), BATCHES_MAX).await?;
+    // The store's clock: a planner's own that runs ahead would call attempts unknown too early.
+    let now = planner.store.now().await?;
+    let requeued = planner.store.requeue_overdue(now, BATCHES_MAX).await?;
     if requeued > 0 {
         tracing::warn!(jobs = requeued, "messages were not taken in time: their jobs are released again");
         planner.wakes.release_all();
     }
-    let batches = planner.store.due_claim_batches(planner.clock.now(), BATCHES_MAX).await?;
+    let batches = planner.store.due_claim_batches(now, BATCHES_MAX).await?;
     if batches.is_empty() {
         return Ok(Progress::Idle);
     }
-    look_after(planner, batches).await?;
+    look_after(planner, batches, now).await?;
     Ok(Progress::More)
 }
 
@@ -41,7 +43,7 @@ pub async fn hasten(
     if depth > 0 || queued.queued <= 0 {
         return Ok(());
     }
-    let now = planner.clock.now();
+    let now = planner.store.now().await?;
     let hastened = planner.store.hasten_requeue(queued.channel, queued.lane, now - MESSAGE_AWAY, now).await?;
     if hastened > 0 {
         tracing::debug!(channel = %queued.channel, lane = %queued.lane, batches = hastened,
@@ -50,8 +52,11 @@ pub async fn hasten(
     Ok(())
 }
 
-async fn look_after(planner: &Planner, batches: Vec<ClaimBatch>) -> Result<(), PlannerError> {
-    let now = planner.clock.now();
+async fn look_after(
+    planner: &Planner,
+    batches: Vec<ClaimBatch>,
+    now: DateTime<Utc>,
+) -> Result<(), PlannerError> {
     let mut reports = Vec::new();
     let mut views = Vec::new();
     let mut next_looks = Vec::with_capacity(batches.len());

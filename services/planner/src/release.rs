@@ -46,7 +46,8 @@ impl Releaser {
     /// Fills the window of every lane, emergencies first. While an emergency job is due, released or
     /// unclaimed, no other lane is released (promise 5).
     pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
-        let now = planner.clock.now();
+        // The store's clock: batches fall due again by it.
+        let now = planner.store.now().await?;
         let open: Vec<OpenCampaign> = planner
             .store
             .open_campaigns(now)
@@ -68,11 +69,13 @@ impl Releaser {
         let queued = planner.store.queued_counts().await?;
         let mut progress = Progress::Idle;
         for lane in Lane::ALL {
-            let Some(duty) = self.duties.release(self.channel, lane) else { continue };
             let campaigns: Vec<&OpenCampaign> =
                 open.iter().filter(|campaign| campaign.lane == lane).collect();
             let mut windows = Windows::of(&accounts, &queued, self.channel, lane);
-            let released = self.release_lane(planner, &duty, &campaigns, &mut windows, now).await?;
+            let released = match self.duties.release(self.channel, lane) {
+                Some(duty) => self.release_lane(planner, &duty, &campaigns, &mut windows, now).await?,
+                None => 0,
+            };
             if released > 0 {
                 progress = Progress::More;
             }

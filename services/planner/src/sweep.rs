@@ -27,7 +27,7 @@ pub struct Sweeper {
 
 impl Sweeper {
     pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
-        let to_sweep = planner.store.campaigns_to_sweep(planner.clock.now()).await?;
+        let to_sweep = planner.store.campaigns_to_sweep(planner.store.now().await?).await?;
         let mut progress = Progress::Idle;
         for sweep in &to_sweep {
             let ended = self.pass(planner, sweep).await?;

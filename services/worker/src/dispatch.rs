@@ -158,6 +158,7 @@ impl Dispatch {
                 match self.worker.shares.permit(job.account) {
                     Ok((share, place)) => permitted.push(Permitted { job, share, places: [slot, place] }),
                     Err(reason) => {
+                        slot.put_back();
                         if let NoPermit::Wait(wait) = reason {
                             pause = pause.min(wait);
                         }

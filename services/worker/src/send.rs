@@ -31,8 +31,7 @@ pub struct Claimed {
     pub share: Arc<AccountShare>,
     /// Started before the claim was asked for.
     pub since: Stopwatch,
-    /// Its places in the process and in the account's share, until it is recorded.
-    #[expect(dead_code, reason = "held for its drop")]
+    /// Its places in the process and in the account's share, until its outcome waits to be recorded.
     pub places: [Slot; 2],
 }
 
@@ -52,11 +51,13 @@ pub fn launch(
         let batch: Vec<Claimed> = claims.by_ref().take(batch_max).collect();
         let (worker, provider, outcomes) = (worker.clone(), provider.clone(), outcomes.clone());
         sends.spawn(async move {
-            let settled = send(&worker, channel, provider.as_deref(), batch).await;
+            let (settled, places) = send(&worker, channel, provider.as_deref(), batch).await;
             // Closed only when the recorder is gone: then the attempts become unknown in time.
             if outcomes.send(settled).await.is_err() {
                 tracing::error!("outcomes could not be recorded");
             }
+            // Free from here: a recorder that falls behind holds sending back.
+            drop(places);
         });
     }
 }
@@ -66,7 +67,7 @@ async fn send(
     channel: Channel,
     provider: Option<&dyn Provider>,
     batch: Vec<Claimed>,
-) -> Outcomes {
+) -> (Outcomes, Vec<[Slot; 2]>) {
     let mut settled = Vec::with_capacity(batch.len());
     let mut asking = Vec::with_capacity(batch.len());
     let mut requests = Vec::with_capacity(batch.len());
@@ -99,7 +100,7 @@ async fn send(
     for (claimed, answer) in kept.iter().zip(answers) {
         settled.push(settled_as(worker, &claimed.view, heard(worker, claimed, answer).await));
     }
-    settled
+    (settled, kept.into_iter().map(|claimed| claimed.places).collect())
 }
 
 /// May the request not start any more? Its campaign is canceled, it is past `send_by`, its lease is over,

@@ -109,7 +109,12 @@ impl AccountShare {
         let limiter = self.limiter.as_ref().ok_or(NoPermit::NoLease)?;
         // The place first: it can be given back, a token cannot.
         let slot = self.slots.take().ok_or(NoPermit::Full)?;
-        limiter.take().map_err(NoPermit::Wait)?;
-        Ok(slot)
+        match limiter.take() {
+            Ok(()) => Ok(slot),
+            Err(wait) => {
+                slot.put_back();
+                Err(NoPermit::Wait(wait))
+            }
+        }
     }
 }

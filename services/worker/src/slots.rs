@@ -22,6 +22,7 @@ struct Inner {
 #[derive(Debug)]
 pub struct Slot {
     inner: Arc<Inner>,
+    used: bool,
 }
 
 impl Slots {
@@ -42,7 +43,7 @@ impl Slots {
             .taken
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| (taken < most).then_some(taken + 1))
             .ok()
-            .map(|_| Slot { inner: Arc::clone(&self.inner) })
+            .map(|_| Slot { inner: Arc::clone(&self.inner), used: true })
     }
 
     /// Resolves when a slot was freed. A free slot that nobody waited for is remembered once.
@@ -51,10 +52,20 @@ impl Slots {
     }
 }
 
+impl Slot {
+    /// Gives back a place that was not used. Wakes nobody: whoever waits for a place has just looked, and
+    /// would look again for ever.
+    pub fn put_back(mut self) {
+        self.used = false;
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         self.inner.taken.fetch_sub(1, Ordering::AcqRel);
-        self.inner.freed.notify_one();
+        if self.used {
+            self.inner.freed.notify_one();
+        }
     }
 }
 
@@ -69,6 +80,15 @@ mod tests {
         let _second = slots.take().unwrap();
         assert!(slots.take().is_none());
         drop(first);
+        assert!(slots.take().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_place_that_was_not_used_wakes_nobody() {
+        let slots = Slots::new(1);
+        slots.take().unwrap().put_back();
+        let woken = tokio::time::timeout(std::time::Duration::ZERO, slots.freed()).await;
+        assert!(woken.is_err());
         assert!(slots.take().is_some());
     }
 

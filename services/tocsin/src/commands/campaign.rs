@@ -84,7 +84,9 @@ struct SendArgs {
 /// Runs one action against the API.
 pub async fn run(args: Args) -> Result<ExitCode> {
     let Some(key) = args.api_key else {
-        bail!("no API key: set TOCSIN_API_KEY, or make one with `tocsin api-key add --district NAME --name LABEL`");
+        bail!(
+            "no API key: set TOCSIN_API_KEY, or make one with `tocsin api-key add --district NAME --name LABEL`"
+        );
     };
     let api = Client { http: tocsin_providers::http_client()?, url: args.url, key };
     let answer = match args.action {
@@ -99,8 +101,12 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         Action::List { limit } => api.get(&format!("/v1/campaigns?limit={limit}")).await?,
         Action::Show { id } => api.get(&format!("/v1/campaigns/{id}")).await?,
         Action::Cancel { id, reason } => {
-            api.post(&format!("/v1/campaigns/{id}/cancel"), &json!({"reason": reason, "by": "cli"}), String::new())
-                .await?
+            api.post(
+                &format!("/v1/campaigns/{id}/cancel"),
+                &json!({"reason": reason, "by": "cli"}),
+                String::new(),
+            )
+            .await?
         }
         Action::Watch { id } => return watch(&api, id).await,
     };

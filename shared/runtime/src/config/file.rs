@@ -16,7 +16,7 @@ api.listen = "127.0.0.1:8080"
 collector.listen = "127.0.0.1:8081"
 callback = {}
 health = {}
-log = { format = "text", filter = "info" }
+log = { format = "text", filter = "info,lapin=off" }
 
 [worker]
 prefetch_emergency = 200

@@ -56,7 +56,7 @@ fn without_file_and_environment_the_defaults_hold() {
         in_flight_max: 400,
     };
     assert_eq!(config.worker, worker);
-    assert_eq!(config.log, LogConfig { format: LogFormat::Text, filter: "info".to_owned() });
+    assert_eq!(config.log, LogConfig { format: LogFormat::Text, filter: "info,lapin=off".to_owned() });
     assert!(config.accounts.is_empty());
 }
 
