@@ -71,7 +71,19 @@ impl Drop for Slot {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
+
+    #[test]
+    fn only_a_place_that_was_used_wakes_who_waits_when_it_is_free_again() {
+        let slots = Slots::new(1);
+        slots.take().unwrap().put_back();
+        assert!(slots.freed().now_or_never().is_none());
+        drop(slots.take().unwrap());
+        assert!(slots.freed().now_or_never().is_some());
+        assert!(slots.take().is_some());
+    }
 
     #[test]
     fn a_slot_is_free_again_when_it_is_dropped() {

@@ -1,6 +1,7 @@
 //! Connections: one pool, every session in the role that its process may act in.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
@@ -19,6 +20,10 @@ pub const ENGINE_SESSION: &str = "set role tocsin_engine; set plan_cache_mode = 
      set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
      set enable_bitmapscan = off; set jit = off; set client_min_messages = warning";
 const TENANT_SESSION: &str = "set role tocsin_app; set jit = off; set client_min_messages = warning";
+
+/// A process that is frozen inside a transaction must not keep its locks: a lease renewal locks the
+/// account, and every other worker would wait for it.
+const IDLE_TRANSACTION: &str = "set idle_in_transaction_session_timeout = '3s'";
 
 /// What a process may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +50,7 @@ impl Store {
             Access::Engine => ENGINE_SESSION,
             Access::Tenants => TENANT_SESSION,
         };
+        let session: Arc<str> = format!("{session}; {IDLE_TRANSACTION}").into();
         let manager =
             Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager)
@@ -53,7 +59,8 @@ impl Store {
             .wait_timeout(Some(CONNECTION_WAIT))
             .create_timeout(Some(CONNECTION_WAIT))
             .post_create(Hook::async_fn(move |client, _| {
-                Box::pin(async move { client.batch_execute(session).await.map_err(HookError::Backend) })
+                let session = Arc::clone(&session);
+                Box::pin(async move { client.batch_execute(&session).await.map_err(HookError::Backend) })
             }))
             .build()?;
         Ok(Self { pool, access })
