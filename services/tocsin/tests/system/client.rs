@@ -1,0 +1,64 @@
+//! The REST API as any other client uses it.
+
+use anyhow::{Context as _, Result, ensure};
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+use tocsin_domain::CampaignId;
+use uuid::Uuid;
+
+/// A district's access.
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    key: String,
+}
+
+impl Client {
+    /// `url` is `http://host:port`; `key` one of the district's API keys.
+    pub fn new(url: &str, key: String) -> Result<Self> {
+        Ok(Self { http: tocsin_providers::http_client()?, url: url.to_owned(), key })
+    }
+
+    /// Posts a campaign under a key of its own.
+    pub async fn send(&self, message: &Value) -> Result<CampaignId> {
+        let request = self.http.post(format!("{}/v1/campaigns", self.url)).json(message);
+        let answer = self.ask(request.header("idempotency-key", Uuid::now_v7().to_string())).await?;
+        let id = answer["id"].as_str().context("an answer without an id")?;
+        Ok(CampaignId(id.parse()?))
+    }
+
+    /// The campaign with its delivery information.
+    pub async fn detail(&self, campaign: CampaignId) -> Result<Value> {
+        self.ask(self.http.get(format!("{}/v1/campaigns/{campaign}", self.url))).await
+    }
+
+    /// Cancels; the answer is the receipt.
+    pub async fn cancel(&self, campaign: CampaignId) -> Result<Value> {
+        let request = self.http.post(format!("{}/v1/campaigns/{campaign}/cancel", self.url));
+        self.ask(request.json(&json!({ "by": "Principal Ortiz", "reason": "the wrong day" }))).await
+    }
+
+    pub async fn receipt(&self, campaign: CampaignId) -> Result<Value> {
+        self.ask(self.http.get(format!("{}/v1/campaigns/{campaign}/receipt", self.url))).await
+    }
+
+    /// The first page of the recipients' rows, which holds all of a small campaign.
+    pub async fn recipients(&self, campaign: CampaignId) -> Result<Vec<Value>> {
+        let mut answer = self
+            .ask(self.http.get(format!("{}/v1/campaigns/{campaign}/recipients?limit=500", self.url)))
+            .await?;
+        ensure!(answer["next_cursor"].is_null(), "the campaign has more than one page of recipients");
+        match answer["recipients"].take() {
+            Value::Array(rows) => Ok(rows),
+            other => anyhow::bail!("recipients are {other}"),
+        }
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Value> {
+        let answer = request.bearer_auth(&self.key).send().await.context("the API does not answer")?;
+        let status = answer.status();
+        let body: Value = answer.json().await.context("the API's answer is no JSON")?;
+        ensure!(status.is_success(), "the API answered {status}: {body}");
+        Ok(body)
+    }
+}

@@ -1,0 +1,62 @@
+//! Every role in one process, over either broker.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use tocsin::system::{ChannelLimits, System, SystemOptions};
+use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
+use tocsin_testkit::simulator::Scenario;
+use tocsin_testkit::{TestDatabase, TestVhost};
+
+use crate::client::Client;
+use crate::district;
+
+const DATABASE_POOL: usize = 8;
+const WORKERS: usize = 2;
+const IN_FLIGHT_MAX: usize = 64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BrokerKind {
+    Memory,
+    RabbitMq,
+}
+
+pub struct Stage {
+    pub system: System,
+    pub client: Client,
+    // Dropped last: whoever is still connected is thrown out.
+    _database: TestDatabase,
+    _vhost: Option<TestVhost>,
+}
+
+impl Stage {
+    pub async fn set(broker: BrokerKind, scenario: Scenario, limits: Vec<ChannelLimits>) -> Result<Self> {
+        let database = TestDatabase::create().await?;
+        let vhost = match broker {
+            BrokerKind::Memory => None,
+            BrokerKind::RabbitMq => Some(TestVhost::create().await?),
+        };
+        let broker: Arc<dyn Broker> = match &vhost {
+            None => Arc::new(MemoryBroker::new()),
+            Some(vhost) => Arc::new(RabbitBroker::new(&vhost.amqp_url)?),
+        };
+        let system = System::start(SystemOptions {
+            database_url: database.url.clone(),
+            database_pool: DATABASE_POOL,
+            broker,
+            scenario,
+            limits,
+            workers: WORKERS,
+            in_flight_max: IN_FLIGHT_MAX,
+        })
+        .await?;
+        let key = district::found(&system.store).await?;
+        let client = Client::new(&system.api_url, key)?;
+        Ok(Self { system, client, _database: database, _vhost: vhost })
+    }
+
+    /// Stops every role in order: one that does not leave fails the test.
+    pub async fn strike(self) -> Result<()> {
+        self.system.stop().await
+    }
+}

@@ -1,0 +1,14 @@
+//! The whole system: its journeys in one process, and what it promises when real processes are killed, frozen or
+//! canceled, against the provider simulator.
+
+mod bad_input;
+mod cancels;
+mod client;
+mod deploys;
+mod district;
+mod facts;
+mod fleet;
+mod freeze;
+mod journeys;
+mod kills;
+mod process;
