@@ -40,14 +40,18 @@ pub async fn run(
         .iter()
         .map(|permitted| Asked { key: permitted.job.key, generation: permitted.job.generation })
         .collect();
-    // Without an answer the claim is asked again: if the first one was committed after all, the second is
-    // denied as stale, and the attempts become unknown in time.
+    // An answer that is under way is waited for, even if the session is lost or the process is asked to stop:
+    // what it grants is claimed, and would become unknown. Without an answer the claim is asked again: if the
+    // first one was committed after all, the second is denied as stale, and the attempts become unknown in time.
     let (store, id) = (worker.store.clone(), worker.id);
     let ask = async move || {
         let since = Stopwatch::start();
         store.claim(id, &asked).await.map(|answers| (answers, since))
     };
-    let claimed = retry("claim", over, ask).await;
+    let claimed = match ask().await {
+        Ok(claimed) => Some(claimed),
+        Err(_) => retry("claim", over, ask).await,
+    };
     drop(turn);
     let Some((answers, since)) = claimed else { return };
     let mut by_key: HashMap<JobKey, Permitted> =
