@@ -7,10 +7,19 @@ use tocsin_testkit::TestVhost;
 use tocsin_testkit::simulator::{ChannelScenario, Delay, Scenario};
 
 use crate::district::message;
-use crate::fleet::{Fleet, Settings};
+use crate::fleet::{Fleet, Settings, Worker};
+use crate::held::{a_claim_waits, claims_are_committed, while_claims_are_held};
 
 /// Enough to be in the middle.
 const SENT_BEFORE_LEAVING: usize = 10;
+
+async fn left_nothing_open(fleet: &Fleet, worker: &mut Worker) -> Result<()> {
+    let left = worker.process.left().await?;
+    ensure!(left.success(), "the worker left with {left}");
+    let open = fleet.ask("select count(*) from attempts where state in (1, 4)").await?;
+    ensure!(open.as_deref() == Some("0"), "the worker left {open:?} requests open");
+    Ok(())
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_are_replaced_leave_nothing_open() -> Result<()> {
@@ -25,17 +34,38 @@ async fn processes_that_are_replaced_leave_nothing_open() -> Result<()> {
     let campaign = fleet.client.send(&message("general", &Channel::ALL)).await?;
     fleet.sends_reach(SENT_BEFORE_LEAVING).await?;
 
-    let left = worker.process.leave().await?;
-    ensure!(left.success(), "the worker left with {left}");
-    let asking = fleet.ask("select count(*) from attempts where state in (1, 4)").await?;
-    ensure!(asking.as_deref() == Some("0"), "the worker left {asking:?} requests open");
+    worker.process.ask_to_leave()?;
+    left_nothing_open(&fleet, &mut worker).await?;
     let untried = fleet.ask("select count(*) from jobs where state in (1, 2)").await?;
     ensure!(untried.as_deref() != Some("0"), "the campaign was over before the worker left");
-    let left = planner.leave().await?;
+    planner.ask_to_leave()?;
+    let left = planner.left().await?;
     ensure!(left.success(), "the planner left with {left}");
 
     let _planner = fleet.planner().await?;
     let _worker = fleet.worker(&Channel::ALL).await?;
+    fleet.ends_well(campaign).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_under_way_is_seen_through_by_a_worker_that_is_to_leave() -> Result<()> {
+    let vhost = TestVhost::create().await?;
+    let fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
+    let _planner = fleet.planner().await?;
+    let mut worker = fleet.worker(&[Channel::Sms]).await?;
+    let campaign = while_claims_are_held(&fleet, async || {
+        let campaign = fleet.client.send(&message("general", &[Channel::Sms])).await?;
+        a_claim_waits(&fleet).await?;
+        worker.process.ask_to_leave()?;
+        worker.process.logged("stopping").await?;
+        Ok(campaign)
+    })
+    .await?;
+    claims_are_committed(&fleet).await?;
+    left_nothing_open(&fleet, &mut worker).await?;
+
+    let _worker = fleet.worker(&[Channel::Sms]).await?;
     fleet.ends_well(campaign).await?;
     Ok(())
 }

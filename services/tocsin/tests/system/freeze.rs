@@ -9,21 +9,10 @@ use anyhow::{Context as _, Result, ensure};
 use tocsin_domain::{Channel, Outcome};
 use tocsin_store::audit::AttemptFact;
 use tocsin_testkit::TestVhost;
-use tokio_postgres::NoTls;
 
 use crate::district::{DEVICES, SHARED_PHONES, message};
 use crate::fleet::{Fleet, Settings};
-
-/// A claim waits in its last part, when the statement is under way and nothing of it is committed.
-const HOLD_CLAIMS: &str = "
-create function held() returns trigger language plpgsql as
-  $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$;
-create trigger held before insert on claim_batches for each statement execute function held();
-select pg_advisory_lock(1)";
-const LET_CLAIMS_GO: &str = "select pg_advisory_unlock(1)";
-/// Claims that the store is working on, or keeps waiting.
-const CLAIMS: &str = "pg_stat_activity where datname = current_database() and state = 'active'
-  and query like '-- store.claim\n%'";
+use crate::held::{a_claim_waits, claims_are_committed, while_claims_are_held};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thawed_worker_sends_nothing_that_it_claimed_before() -> Result<()> {
@@ -32,23 +21,16 @@ async fn a_thawed_worker_sends_nothing_that_it_claimed_before() -> Result<()> {
     let _planner = fleet.planner().await?;
     let worker = fleet.worker(&[Channel::Sms]).await?;
 
-    let (lock, connection) = tokio_postgres::connect(fleet.database_url(), NoTls).await?;
-    let frozen = async {
-        lock.batch_execute(HOLD_CLAIMS).await?;
+    let campaign = while_claims_are_held(&fleet, async || {
         let campaign = fleet.client.send(&message("general", &[Channel::Sms])).await?;
-        let waiting = format!("exists (select from {CLAIMS} and wait_event_type = 'Lock')");
-        fleet.until("the claim to wait for the lock", &waiting).await?;
+        a_claim_waits(&fleet).await?;
         worker.process.freeze()?;
-        lock.batch_execute(LET_CLAIMS_GO).await?;
-        drop(lock);
-        anyhow::Ok(campaign)
-    };
-    let campaign = tokio::join!(frozen, connection).0?;
+        Ok(campaign)
+    })
+    .await?;
 
     let phones = DEVICES - SHARED_PHONES;
-    let claimed =
-        format!("exists (select from attempts where state = 1) and not exists (select from {CLAIMS})");
-    fleet.until("the claim to be committed", &claimed).await?;
+    claims_are_committed(&fleet).await?;
     let claims: usize = fleet.ask("select count(*) from attempts").await?.context("no count")?.parse()?;
     let over = format!(
         "not exists (select from attempts where send_by >= tocsin_now())

@@ -9,6 +9,7 @@ mod district;
 mod facts;
 mod fleet;
 mod freeze;
+mod held;
 mod journeys;
 mod kills;
 mod process;

@@ -96,9 +96,13 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
-    /// SIGTERM, and waits until the process has left in order.
-    pub async fn leave(&mut self) -> Result<ExitStatus> {
-        self.signal(Signal::TERM)?;
+    /// SIGTERM: the process is asked to leave, once. A second one would have it drop what it does.
+    pub fn ask_to_leave(&self) -> Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Waits until the process has left.
+    pub async fn left(&mut self) -> Result<ExitStatus> {
         let mut left = None;
         let leaving = wait_until(&format!("{} to leave", self.name), LEAVES_WITHIN, async || {
             left = self.child.try_wait().ok().flatten();
