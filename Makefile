@@ -22,7 +22,7 @@ format:
 	cargo fmt --all
 
 test:
-	scripts/services run -- cargo test --locked --workspace
+	scripts/services run -- cargo test --locked --workspace --no-fail-fast
 
 demo:
 	@echo 'The first build takes 5 to 10 minutes on two cores; later ones take seconds.'
