@@ -1,5 +1,8 @@
 //! The system as real processes: api and collector for all tests, planners and workers as a test starts them, the
 //! provider simulator in the test's own process.
+//!
+//! Conditions in SQL name states by their numbers: a job is 1 waiting, 2 queued, 3 claimed, 4 ended; an attempt is
+//! 1 asking, 2 accepted, 3 settled, 4 unknown; a campaign is 3 sending.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
@@ -141,7 +144,7 @@ impl Fleet {
         Ok(rows.next().flatten())
     }
 
-    /// A connection of the database's owner, for a test that holds a lock.
+    /// The address of the database's owner, for a test that holds a lock.
     pub fn database_url(&self) -> &str {
         &self.database.url
     }

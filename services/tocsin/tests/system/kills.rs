@@ -53,12 +53,7 @@ async fn a_worker_is_killed(message_type: &str) -> Result<usize> {
     fleet.until("the worker to have open requests", &asking).await?;
     killed.process.kill()?;
 
-    fleet
-        .until(
-            "the other worker to have done the rest",
-            "not exists (select from jobs where state in (1, 2))",
-        )
-        .await?;
+    fleet.until("the other worker to have done the rest", EVERY_JOB_TRIED).await?;
     let open = format!("worker_id = '{}' and state in (1, 4)", killed.id);
     fleet.age_attempts(&open, DOUBT_IS_OVER).await?;
     let facts = fleet.ends_well(campaign).await?;
