@@ -2,11 +2,12 @@
 
 use tocsin_runtime::Progress;
 
+use crate::sweep::RECALLABLE;
 use crate::{Planner, PlannerError};
 
 pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
     let now = planner.clock.now();
-    for canceled in planner.store.finish_cancels(now).await? {
+    for canceled in planner.store.finish_cancels(now, &RECALLABLE).await? {
         tracing::info!(campaign.id = %canceled.campaign, state = %canceled.state, "cancel is through");
     }
     for closed in planner.store.close_campaigns(now).await? {

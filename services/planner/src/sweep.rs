@@ -14,7 +14,7 @@ use crate::{Planner, PlannerError};
 /// Jobs looked at in one statement.
 const JOBS_MAX: i32 = 2_000;
 /// Channels whose providers can stop what they have accepted.
-const RECALLABLE: [Channel; 1] = [Channel::Voice];
+pub const RECALLABLE: [Channel; 1] = [Channel::Voice];
 /// How long a provider is given to answer a recall.
 const RECALL_DEADLINE: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 
@@ -37,8 +37,10 @@ impl Sweeper {
                 continue;
             }
             planner.store.mark_swept(sweep, planner.clock.now()).await?;
-            let ended = self.ended.remove(&sweep.campaign).unwrap_or_default();
-            tracing::info!(campaign.id = %sweep.campaign, jobs = ended, outcome = sweep.outcome.code(), "campaign swept");
+            if let Some(ended @ 1..) = self.ended.remove(&sweep.campaign) {
+                tracing::info!(campaign.id = %sweep.campaign, jobs = ended, outcome = sweep.outcome.code(),
+                    "campaign swept");
+            }
             planner.wakes.close.notify_one();
         }
         Ok(progress)

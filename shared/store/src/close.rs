@@ -1,7 +1,7 @@
 //! The end of a campaign.
 
 use chrono::{DateTime, Utc};
-use tocsin_domain::{CampaignId, CampaignState};
+use tocsin_domain::{CampaignId, CampaignState, Channel};
 
 use crate::{Store, StoreError, row};
 
@@ -14,37 +14,36 @@ pub struct Closed {
 
 impl Store {
     /// Answers `canceled` for campaigns whose cancel is through: swept clean, no attempt asking, every
-    /// recall answered or past its time (promise 3).
-    pub async fn finish_cancels(&self, now: DateTime<Utc>) -> Result<Vec<Closed>, StoreError> {
-        self.closed("finish_cancels", FINISH_CANCELS, now).await
+    /// recall on the `recallable` channels ordered, and answered or past its time (promise 3).
+    pub async fn finish_cancels(
+        &self,
+        now: DateTime<Utc>,
+        recallable: &[Channel],
+    ) -> Result<Vec<Closed>, StoreError> {
+        let recallable: Vec<i16> = recallable.iter().map(|channel| channel.number()).collect();
+        closed("finish_cancels", self.rows("finish_cancels", FINISH_CANCELS, &[&now, &recallable]).await?)
     }
 
     /// Closes campaigns whose expansion is complete and that have no open job: by their tallies first, then
     /// for certain by their rows. Gives those that were not canceled their final state.
     pub async fn close_campaigns(&self, now: DateTime<Utc>) -> Result<Vec<Closed>, StoreError> {
-        self.closed("close_campaigns", CLOSE_CAMPAIGNS, now).await
-    }
-
-    async fn closed(
-        &self,
-        statement: &'static str,
-        sql: &str,
-        now: DateTime<Utc>,
-    ) -> Result<Vec<Closed>, StoreError> {
-        self.rows(statement, sql, &[&now])
-            .await?
-            .into_iter()
-            .map(|found| {
-                Ok(Closed {
-                    campaign: CampaignId(found.get("id")),
-                    state: row::campaign_state(statement, found.get("state"))?,
-                })
-            })
-            .collect()
+        closed("close_campaigns", self.rows("close_campaigns", CLOSE_CAMPAIGNS, &[&now]).await?)
     }
 }
 
-/// Attempt states 1 asking, 4 unknown (it settles later and is never tried again); recall 1 ordered;
+fn closed(statement: &'static str, rows: Vec<tokio_postgres::Row>) -> Result<Vec<Closed>, StoreError> {
+    rows.into_iter()
+        .map(|found| {
+            Ok(Closed {
+                campaign: CampaignId(found.get("id")),
+                state: row::campaign_state(statement, found.get("state"))?,
+            })
+        })
+        .collect()
+}
+
+/// Attempt states 1 asking, 2 accepted, 4 unknown (it settles later and is never tried again); recall 1
+/// ordered. What was accepted since the last sweep may have its recall still to be ordered.
 /// campaign states 2 processing, 4 canceling, 7 canceled, 10 discarded: one canceled while it was processing
 /// leaves the lists (decision D4).
 const FINISH_CANCELS: &str = "-- store.finish_cancels
@@ -53,7 +52,10 @@ with through as materialized (
   where c.closed_at is null and c.state = 4 and c.swept_at is not null
     and not exists (
       select from attempts a
-      where a.campaign_id = c.id and (a.state = 1 or (a.recall = 1 and a.recall_until > $1)))
+      where a.campaign_id = c.id
+        and (a.state = 1 or (a.recall = 1 and a.recall_until > $1)
+          or (a.state = 2 and a.recall = 0 and a.provider_id is not null
+            and a.account_id in (select id from provider_accounts where channel = any($2)))))
   order by c.id
   for no key update of c
 )

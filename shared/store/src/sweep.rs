@@ -50,7 +50,7 @@ impl Store {
                 NAME,
                 "-- store.campaigns_to_sweep
                  select id, cancel_epoch is not null as canceled from campaigns
-                 where closed_at is null and (swept_at is null or swept_at <= $2)
+                 where closed_at is null and (swept_at is null or swept_at <= $2 or state = 4)
                    and (cancel_epoch is not null or (expires_at <= $1 and expanded_at is not null))
                  order by lane, id",
                 &[&now, &(now - SWEPT_AGAIN_AFTER)],

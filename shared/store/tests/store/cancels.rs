@@ -59,7 +59,7 @@ async fn a_claim_that_waits_elsewhere_finds_the_swept_jobs_gone() {
         assert!(crate::held::waits(&setting, FIRST, &over).await);
         Step::CancelAndSweep.run(&setting.store, &setting, &canceled).await;
         setting.report(&canceled.asking, delivered()).await;
-        let finished = setting.store.finish_cancels(setting.now().await).await.unwrap();
+        let finished = setting.store.finish_cancels(setting.now().await, &[]).await.unwrap();
         assert_eq!(finished.len(), 1, "nothing of this campaign is still to commit");
         keeper.batch_execute("commit").await.unwrap();
     };
@@ -85,16 +85,14 @@ async fn a_job_put_back_to_waiting_after_the_sweep_is_swept_again() {
         Step::CancelAndSweep.run(&other, &setting, &scene),
         async |waited| {
             assert_eq!(waited, Waited { first: true, second: false });
-            let finished = setting.store.finish_cancels(setting.now().await).await.unwrap();
+            let finished = setting.store.finish_cancels(setting.now().await, &[]).await.unwrap();
             assert!(finished.is_empty(), "its attempts are asking as far as anybody can see");
         },
     )
     .await;
     assert_eq!(setting.jobs_in(scene.campaign, 1).await, 2, "what was not asked waits again");
-    let now = setting.now().await;
-    assert!(setting.store.campaigns_to_sweep(now).await.unwrap().is_empty(), "not at once");
-    let again = setting.store.campaigns_to_sweep(now + TimeDelta::seconds(5)).await.unwrap();
-    assert_eq!(again.len(), 1);
+    let again = setting.store.campaigns_to_sweep(setting.now().await).await.unwrap();
+    assert_eq!(again.len(), 1, "at once, while it is canceling");
     assert_eq!(setting.sweep(again[0]).await, 2);
     end(&setting, &scene, 0, "swept again").await;
 }
@@ -124,10 +122,10 @@ async fn a_sweep_for_the_expiry_does_not_stand_for_the_cancels() {
     setting.sweep(expiry).await;
     setting.cancel(scene.campaign).await;
     let now = setting.now().await;
-    assert!(setting.store.finish_cancels(now).await.unwrap().is_empty());
+    assert!(setting.store.finish_cancels(now, &[]).await.unwrap().is_empty());
     // A pass that began before the cancel is over only now.
     setting.store.mark_swept(&expiry, now).await.unwrap();
-    assert!(setting.store.finish_cancels(now).await.unwrap().is_empty());
+    assert!(setting.store.finish_cancels(now, &[]).await.unwrap().is_empty());
     assert_eq!(setting.store.campaigns_to_sweep(now).await.unwrap().len(), 1);
     end(&setting, &scene, 0, "swept for both").await;
 }
@@ -141,14 +139,16 @@ async fn canceled_waits_for_recalls_until_their_deadline() {
     Step::CancelAndSweep.run(&setting.store, &setting, &scene).await;
     let now = setting.now().await;
     let until = now + TimeDelta::seconds(30);
+    let finished = setting.store.finish_cancels(now, &[Channel::Sms]).await.unwrap();
+    assert!(finished.is_empty(), "accepted, and not recalled yet");
     let ordered = setting.store.order_recalls(scene.campaign, &[Channel::Sms], until).await.unwrap();
     assert_eq!(ordered.len(), 4);
     assert!(setting.store.order_recalls(scene.campaign, &[Channel::Sms], until).await.unwrap().is_empty());
-    assert!(setting.store.finish_cancels(now).await.unwrap().is_empty(), "ordered");
+    assert!(setting.store.finish_cancels(now, &[]).await.unwrap().is_empty(), "ordered");
     assert_eq!(setting.store.recall_failed(&scene.asking[..1]).await.unwrap(), 1);
     setting.report(&scene.asking[1..3], ReportKind::Recalled).await;
-    assert!(setting.store.finish_cancels(now).await.unwrap().is_empty(), "one is not answered");
-    assert_eq!(setting.store.finish_cancels(until).await.unwrap().len(), 1, "past its deadline");
+    assert!(setting.store.finish_cancels(now, &[]).await.unwrap().is_empty(), "one is not answered");
+    assert_eq!(setting.store.finish_cancels(until, &[]).await.unwrap().len(), 1, "past its deadline");
     let receipt = setting.tenant().receipt(scene.campaign).await.unwrap();
     assert_eq!((receipt.recalled, receipt.in_flight_or_unknown, receipt.never_tried), (2, 2, 8));
 }

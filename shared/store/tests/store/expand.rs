@@ -245,14 +245,14 @@ async fn a_canceled_campaign_ends_by_the_state_that_the_cancel_found() {
     for (campaign, _) in campaigns {
         setting.cancel(campaign).await;
     }
-    assert!(setting.store.finish_cancels(now).await.unwrap().is_empty(), "not swept yet");
+    assert!(setting.store.finish_cancels(now, &[]).await.unwrap().is_empty(), "not swept yet");
     let to_sweep = setting.store.campaigns_to_sweep(now).await.unwrap();
     assert_eq!(to_sweep.len(), 3);
     for sweep in to_sweep {
         assert_eq!(sweep, ToSweep { campaign: sweep.campaign, outcome: Outcome::Canceled });
         setting.sweep(sweep).await;
     }
-    let finished = setting.store.finish_cancels(now).await.unwrap();
+    let finished = setting.store.finish_cancels(now, &[]).await.unwrap();
     assert_eq!(finished.len(), 3);
     let closed = setting.store.close_campaigns(now).await.unwrap();
     for (campaign, state) in campaigns {

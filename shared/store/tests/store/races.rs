@@ -30,7 +30,7 @@ async fn every_pair(point: Point) -> HashSet<(Step, Step)> {
             let meanwhile = async |waited: Waited| {
                 if first == Step::Claim && waited.first {
                     let now = setting.now().await;
-                    let finished = setting.store.finish_cancels(now).await.unwrap();
+                    let finished = setting.store.finish_cancels(now, &[]).await.unwrap();
                     let canceled = finished.iter().any(|end| end.campaign == scene.campaign);
                     assert!(!canceled, "{context}: canceled while a claim is to commit");
                 }

@@ -174,12 +174,12 @@ pub async fn end(setting: &Setting, scene: &Scene, made: usize, context: &str) {
     setting.cancel(campaign).await;
     sweep(&setting.store, setting, campaign, Outcome::Canceled).await;
     let still_asking = asking(setting, campaign).await;
-    let finished = setting.store.finish_cancels(setting.now().await).await.unwrap();
+    let finished = setting.store.finish_cancels(setting.now().await, &[]).await.unwrap();
     let is_finished = finished.iter().any(|end| end.campaign == campaign);
     assert_eq!(is_finished, still_asking == 0, "{context}: canceled exactly when nothing is asking");
     setting.report(&tried, delivered()).await;
     sweep(&setting.store, setting, campaign, Outcome::Canceled).await;
-    setting.store.finish_cancels(setting.now().await).await.unwrap();
+    setting.store.finish_cancels(setting.now().await, &[]).await.unwrap();
     let closed = setting.store.close_campaigns(setting.now().await).await.unwrap();
     let end = closed.iter().find(|end| end.campaign == campaign).unwrap();
     assert_eq!(end.state, CampaignState::Canceled, "{context}");
