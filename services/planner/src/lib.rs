@@ -173,14 +173,4 @@ impl Planner {
         }
         Ok(Progress::Idle)
     }
-
-    /// Sweeps, recalls and answers of a cancel, once. For tests, which call ticks.
-    pub async fn close_once(&self) -> Result<Progress, PlannerError> {
-        close::tick(self).await
-    }
-
-    /// Looks after overdue messages and attempts, once.
-    pub async fn expire_once(&self) -> Result<Progress, PlannerError> {
-        expire::tick(self).await
-    }
 }

@@ -39,20 +39,7 @@ impl Store {
             )
             .await?;
         let Some(first) = rows.first() else { return Ok(None) };
-        let contents = rows
-            .iter()
-            .map(|found| {
-                Ok(Content {
-                    channel: found
-                        .get::<_, Option<i16>>("channel")
-                        .map(|number| row::channel(NAME, number))
-                        .transpose()?,
-                    language: found.get("language"),
-                    subject: found.get("subject"),
-                    body: found.get("body"),
-                })
-            })
-            .collect::<Result<_, StoreError>>()?;
+        let contents = rows.iter().map(|found| row::content(NAME, found)).collect::<Result<_, _>>()?;
         Ok(Some(CampaignBrief {
             id: campaign,
             district: DistrictId(first.get("district_id")),

@@ -1,5 +1,6 @@
 //! Reading stored numbers back into the domain's words.
 
+use tocsin_domain::content::Content;
 use tocsin_domain::{AttemptState, CampaignState, Channel, JobState, Lane, Outcome};
 
 use crate::StoreError;
@@ -41,5 +42,18 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
         statement,
         what,
         value: fault.to_string(),
+    })
+}
+
+/// One text of a campaign, from columns channel, language, subject and body.
+pub(crate) fn content(statement: &'static str, found: &tokio_postgres::Row) -> Result<Content, StoreError> {
+    Ok(Content {
+        channel: found
+            .get::<_, Option<i16>>("channel")
+            .map(|number| channel(statement, number))
+            .transpose()?,
+        language: found.get("language"),
+        subject: found.get("subject"),
+        body: found.get("body"),
     })
 }

@@ -222,19 +222,7 @@ impl Tenant {
                 &[&campaign.0],
             )
             .await?;
-        rows.iter()
-            .map(|found| {
-                Ok(Content {
-                    channel: found
-                        .get::<_, Option<i16>>("channel")
-                        .map(|number| row::channel(NAME, number))
-                        .transpose()?,
-                    language: found.get("language"),
-                    subject: found.get("subject"),
-                    body: found.get("body"),
-                })
-            })
-            .collect()
+        rows.iter().map(|found| row::content(NAME, found)).collect()
     }
 
     /// The campaign's counters, from the tallies.
