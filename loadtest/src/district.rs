@@ -55,8 +55,11 @@ pub async fn make(store: &Store, guardians: usize) -> Result<DistrictId> {
                 student_source_id: STUDENT,
                 person_source_id: id,
                 relationship: "guardian",
+                by_student: false,
+                by_person: true,
             })
             .collect(),
+        mentions: vec![],
         devices: ids
             .iter()
             .zip(&phones)
@@ -81,6 +84,7 @@ fn person(source_id: &str, role: Role) -> PersonRow<'_> {
         role: Some(role),
         language: None,
         time_zone: None,
+        lists_contacts: true,
         deleted: false,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::problem::{Problem, ProblemKind, ProblemLog};
-use crate::roster::ContactOf;
+use crate::roster::{ContactOf, Mention};
 use crate::vocabulary::{FileMode, Relationship, USERS};
 
 /// What the roles of a person tell about which side of a contact the person stands on.
@@ -41,16 +41,24 @@ enum Link {
     /// The row's own person is the student.
     OwnerIsStudent(Relationship),
     TargetIsStudent(Relationship),
-    /// A fault that is reported elsewhere, or none at all.
-    Silent,
+    /// It cannot be told, for a fault that is reported elsewhere, or for this one.
+    Open(Option<&'static str>),
     Fault(&'static str),
 }
 
-/// The contacts the claims come to, each once, by student and person.
-pub(crate) fn link(claims: &[Claim], users: &Users<'_>, log: &mut ProblemLog) -> Vec<ContactOf> {
+/// What the claims come to.
+#[derive(Default)]
+pub(crate) struct Linked {
+    /// Each once, by student and person.
+    pub contacts: Vec<ContactOf>,
+    pub mentions: Vec<Mention>,
+}
+
+pub(crate) fn link(claims: &[Claim], users: &Users<'_>, log: &mut ProblemLog) -> Linked {
     let by_id: HashMap<&str, usize> =
         users.source_ids.iter().enumerate().map(|(index, id)| (*id, index)).collect();
     let mut contacts = Vec::with_capacity(claims.len());
+    let mut mentions = Vec::new();
     for claim in claims {
         let owner = users.source_ids[claim.owner];
         let target = claim.target.as_str();
@@ -67,25 +75,37 @@ pub(crate) fn link(claims: &[Claim], users: &Users<'_>, log: &mut ProblemLog) ->
         let (student, person, relationship) = match decided {
             Link::OwnerIsStudent(relationship) => (owner, target, relationship),
             Link::TargetIsStudent(relationship) => (target, owner, relationship),
-            Link::Silent => continue,
+            Link::Open(fault) => {
+                fault.into_iter().for_each(|fault| log.add(problem(claim, fault)));
+                let (owner_source_id, named_source_id) = (owner.to_owned(), target.to_owned());
+                mentions.push(Mention { owner_source_id, named_source_id });
+                continue;
+            }
             Link::Fault(fault) => {
                 log.add(problem(claim, fault));
                 continue;
             }
         };
+        let by_student = student == owner;
         contacts.push(ContactOf {
             student_source_id: student.to_owned(),
             person_source_id: person.to_owned(),
             relationship,
+            by_student,
+            by_person: !by_student,
         });
     }
-    once_each(contacts)
+    mentions.sort_by(|a, b| {
+        (&a.owner_source_id, &a.named_source_id).cmp(&(&b.owner_source_id, &b.named_source_id))
+    });
+    mentions.dedup();
+    Linked { contacts: once_each(contacts), mentions }
 }
 
 /// Which of the two is the student; `owner` is the row, `target` the entry in its list.
 fn decide(owner: Side, target: Side) -> Link {
     match (owner, target) {
-        (Side::Deleted, _) | (_, Side::Deleted) => Link::Silent,
+        (Side::Deleted, _) | (_, Side::Deleted) => Link::Open(None),
         (Side::Student, Side::Contact(relationship)) => Link::OwnerIsStudent(relationship),
         (Side::Student, Side::Staff | Side::Refused | Side::Unsaid) => {
             Link::OwnerIsStudent(Relationship::Other)
@@ -97,9 +117,9 @@ fn decide(owner: Side, target: Side) -> Link {
         (Side::Unsaid, Side::Contact(relationship)) => Link::OwnerIsStudent(relationship),
         (Side::Contact(_) | Side::Refused, Side::Refused)
         | (Side::Refused, Side::Contact(_) | Side::Staff | Side::Unsaid)
-        | (Side::Unsaid, Side::Refused) => Link::Silent,
+        | (Side::Unsaid, Side::Refused) => Link::Open(None),
         (Side::Unsaid, Side::Staff | Side::Unsaid) => {
-            Link::Fault("does not tell the student from the contact: send their roles with it")
+            Link::Open(Some("does not tell the student from the contact: send their roles with it"))
         }
         (Side::Staff, _) => Link::Fault("is for parents, guardians and relatives; staff have no such list"),
     }
@@ -122,8 +142,13 @@ fn once_each(mut contacts: Vec<ContactOf>) -> Vec<ContactOf> {
     }
     contacts.sort_by(|a, b| key(a).cmp(&key(b)));
     contacts.dedup_by(|later, earlier| {
-        (&later.student_source_id, &later.person_source_id)
-            == (&earlier.student_source_id, &earlier.person_source_id)
+        let same = (&later.student_source_id, &later.person_source_id)
+            == (&earlier.student_source_id, &earlier.person_source_id);
+        if same {
+            earlier.by_student |= later.by_student;
+            earlier.by_person |= later.by_person;
+        }
+        same
     });
     contacts
 }

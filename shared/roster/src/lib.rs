@@ -28,5 +28,5 @@ mod vocabulary;
 pub use error::RosterError;
 pub use problem::{Problem, ProblemKind, write_problems};
 pub use read::{ReadOptions, read};
-pub use roster::{ContactOf, Counts, Device, FileRead, Person, Roster, School, Student};
+pub use roster::{ContactOf, Counts, Device, FileRead, Mention, Person, Roster, School, Student};
 pub use vocabulary::{FileMode, OneRosterVersion, OrgKind, Relationship, Role};

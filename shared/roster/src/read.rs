@@ -71,7 +71,7 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Roster, RosterError> {
     let elsewhere = enrolments_of_others(&by_user, &users, manifest.users, &mut log);
     users.students.extend(elsewhere);
 
-    let contacts = contacts::link(
+    let linked = contacts::link(
         &users.claims,
         &contacts::Users {
             mode: manifest.users,
@@ -88,7 +88,8 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Roster, RosterError> {
         schools: orgs.schools,
         people: users.people,
         students: users.students,
-        contacts,
+        contacts: linked.contacts,
+        mentions: linked.mentions,
         devices: users.devices,
         problems,
         counts,

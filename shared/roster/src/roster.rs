@@ -19,6 +19,8 @@ pub struct Roster {
     pub people: Vec<Person>,
     pub students: Vec<Student>,
     pub contacts: Vec<ContactOf>,
+    /// What rows name of which no contact could be made yet: no sign that an earlier one is over.
+    pub mentions: Vec<Mention>,
     pub devices: Vec<Device>,
     /// By file and line, at most `MAX_PROBLEMS` (100,000) of them; `counts` has them all.
     pub problems: Vec<Problem>,
@@ -78,6 +80,9 @@ pub struct Person {
     /// The record is current and the person may sign in (`enabledUser`). Whoever is not active has
     /// no inbox, but is still a contact: a guardian without a portal account can be called.
     pub active: bool,
+    /// The row's `agentSourcedIds` were read: whom it does not name it names no more. False where the file
+    /// has no such column, which says nothing.
+    pub lists_contacts: bool,
     /// The row says `tobedeleted`; such a person has no students, contacts or devices here.
     pub deleted: bool,
 }
@@ -90,6 +95,7 @@ impl std::fmt::Debug for Person {
             .field("language", &self.language)
             .field("time_zone", &self.time_zone)
             .field("active", &self.active)
+            .field("lists_contacts", &self.lists_contacts)
             .field("deleted", &self.deleted)
             .finish_non_exhaustive()
     }
@@ -113,6 +119,19 @@ pub struct ContactOf {
     pub student_source_id: String,
     pub person_source_id: String,
     pub relationship: Relationship,
+    /// The student's row names the person.
+    pub by_student: bool,
+    /// The person's row names the student.
+    pub by_person: bool,
+}
+
+/// A row names somebody, and this delivery does not tell which of the two is the student, or could not take
+/// what it tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Mention {
+    /// Whose row it is.
+    pub owner_source_id: String,
+    pub named_source_id: String,
 }
 
 /// Where a person is reached. Debug output leaves the address out: it ends up in logs.

@@ -206,8 +206,18 @@ impl<'a> Row<'a> {
         column: Column,
         log: &mut ProblemLog,
     ) -> impl Iterator<Item = &'a str> + use<'a> {
-        let text = self.text(column, log).unwrap_or_default();
-        text.split(',').map(str::trim).filter(|entry| !entry.is_empty())
+        self.list_if_told(column, log).into_iter().flatten()
+    }
+
+    /// As `list`; `None` where the file has no such column, and where the value cannot be read.
+    pub(crate) fn list_if_told(
+        &self,
+        column: Column,
+        log: &mut ProblemLog,
+    ) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
+        column.index?;
+        let text = self.read(column, log).ok()?.unwrap_or_default();
+        Some(text.split(',').map(str::trim).filter(|entry| !entry.is_empty()))
     }
 
     pub(crate) fn status(&self, column: Column, log: &mut ProblemLog) -> Status {

@@ -188,8 +188,9 @@ impl UsersRead {
         students.iter_mut().for_each(|student| student.active &= status == Status::Active);
         self.students.extend(students);
         let owner = self.people.len();
-        let agents = row.list(columns.agents, log).enumerate();
-        self.claims.extend(agents.map(|(index, target)| Claim {
+        let agents = row.list_if_told(columns.agents, log);
+        let lists_contacts = agents.is_some();
+        self.claims.extend(agents.into_iter().flatten().enumerate().map(|(index, target)| Claim {
             line: row.line(),
             entry: index + 1,
             owner,
@@ -204,6 +205,7 @@ impl UsersRead {
             language: language(row, columns, log),
             time_zone: time_zone(row, columns, log),
             active: enabled,
+            lists_contacts,
             deleted: false,
         });
         Taken::Person
@@ -219,6 +221,7 @@ fn deleted_person(id: &str) -> Person {
         language: None,
         time_zone: None,
         active: false,
+        lists_contacts: false,
         deleted: true,
     }
 }

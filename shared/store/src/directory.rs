@@ -14,7 +14,8 @@ use tocsin_domain::DistrictId;
 use crate::{Store, StoreError};
 
 pub use delivery::{
-    ContactRow, Coverage, DeviceRow, Directory, Enrolments, Extent, PersonRow, SchoolRow, StudentRow,
+    ContactRow, Coverage, DeviceRow, Directory, Enrolments, Extent, MentionRow, PersonRow, SchoolRow,
+    StudentRow,
 };
 
 /// The engine's sessions plan without statistics (see `pool.rs`); here whole tables meet, which is what

@@ -103,8 +103,11 @@ fn directory(guardians: &[Guardian]) -> Directory<'_> {
                 student_source_id: STUDENT,
                 person_source_id: &guardian.id,
                 relationship: "guardian",
+                by_student: false,
+                by_person: true,
             })
             .collect(),
+        mentions: vec![],
         devices: guardians.iter().flat_map(devices).collect(),
     }
 }
@@ -127,6 +130,7 @@ fn person(source_id: &str, role: Role) -> PersonRow<'_> {
         role: Some(role),
         language: None,
         time_zone: None,
+        lists_contacts: true,
         deleted: false,
     }
 }

@@ -134,6 +134,23 @@ pub fn contacts(roster: &Roster) -> Vec<String> {
     roster.contacts.iter().map(text).collect()
 }
 
+/// The contacts as `student person` with who names whom, then the mentions as `owner? named`.
+pub fn named(roster: &Roster) -> Vec<String> {
+    let contact = |contact: &tocsin_roster::ContactOf| {
+        let sides = match (contact.by_student, contact.by_person) {
+            (true, true) => "<>",
+            (true, false) => ">",
+            (false, true) => "<",
+            (false, false) => "named by nobody",
+        };
+        format!("{} {sides} {}", contact.student_source_id, contact.person_source_id)
+    };
+    let mention = |mention: &tocsin_roster::Mention| {
+        format!("{} ? {}", mention.owner_source_id, mention.named_source_id)
+    };
+    roster.contacts.iter().map(contact).chain(roster.mentions.iter().map(mention)).collect()
+}
+
 /// The enrolments as `person school active` or `… ended`.
 pub fn enrolments(roster: &Roster) -> Vec<String> {
     let text = |student: &tocsin_roster::Student| {

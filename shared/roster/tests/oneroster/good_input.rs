@@ -204,6 +204,49 @@ fn a_delta_may_refer_to_rows_of_earlier_deliveries() {
 }
 
 #[test]
+fn each_contact_says_which_of_the_two_rows_names_the_other() {
+    let more = "two,,,true,s1,student,two,Tom,Diaz,,,,\"par,x\",03,,\n\
+        x,,,true,s1,parent,x,X,Y,,,,two,,,\n";
+    assert_eq!(named(&Delivery::v1_1(more).read()), ["stu < par", "two > par", "two <> x"]);
+    let users = "two,,,true,two,Tom,Diaz,,,,\"par,x\",03,,\nx,,,true,x,X,Y,,,,two,,,\n";
+    let roles = "r3,,,two,primary,student,,,s1\nr4,,,x,primary,guardian,,,s1\n";
+    assert_eq!(named(&Delivery::v1_2(users, roles).read()), ["stu < par", "two > par", "two <> x"]);
+}
+
+/// A delta of users alone (1.2), a role that was refused, a row that was left out: who is whose contact is
+/// not told, and that is no sign that nobody is.
+#[test]
+fn a_name_that_makes_no_contact_yet_is_kept_as_a_mention() {
+    let delta = "oneroster.version,1.2\nfile.orgs,absent\nfile.users,delta\nfile.roles,absent\n";
+    let alone = Delivery::v1_2("", "").without("orgs.csv").without("roles.csv").manifest(delta).read();
+    assert_eq!(named(&alone), ["par ? stu"]);
+    let refused = Delivery::v1_1("x,,,true,s1,wizard,x,X,Y,,,,par,,,\n").read();
+    assert_eq!(named(&refused), ["stu < par", "x ? par"]);
+    let left_out =
+        Delivery::v1_1("two,,,true,s1,student,two,Tom,Diaz,,,,x,03,,\nx,,,true,s1,parent,x,,,,,,,,,\n");
+    assert_eq!(named(&left_out.read()), ["stu < par", "two ? x"]);
+    let impossible = Delivery::v1_1("x,,,true,s1,parent,x,X,Y,,,,par,,,\n").read();
+    assert_eq!(named(&impossible), ["stu < par"], "a parent is no contact of a parent, whoever says so");
+}
+
+#[test]
+fn a_row_lists_its_contacts_where_the_file_has_the_column_and_it_can_be_read() {
+    let lists = |roster: &tocsin_roster::Roster| {
+        roster.people.iter().map(|person| person.lists_contacts).collect::<Vec<_>>()
+    };
+    assert_eq!(lists(&Delivery::v1_1("x,tobedeleted,,,,,,,,,,,,,,\n").read()), [true, true, false]);
+    let without = format!("{USERS_1_1}{STUDENT_1_1}").replace("agentSourcedIds", "metadata.other");
+    assert_eq!(lists(&Delivery::v1_1("").file("users.csv", without).read()), [false]);
+    let mut unreadable = format!("{USERS_1_1}{STUDENT_1_1}x,,,true,s1,parent,x,X,Y,,,,").into_bytes();
+    unreadable.extend_from_slice(b"st\xff,,,\n");
+    let roster = Delivery::v1_1("").file("users.csv", unreadable).read();
+    assert_eq!(
+        (lists(&roster), places(&roster)),
+        (vec![true, false], vec!["users.csv:3 agentSourcedIds error".to_owned()])
+    );
+}
+
+#[test]
 fn debug_output_holds_no_name_and_no_address() {
     let text = format!("{:?}", Delivery::v1_1("").read());
     for personal in ["Ana", "Diaz", "6035550142", "ana@example.org"] {

@@ -42,7 +42,7 @@ pub(super) async fn align(
     let people = PEOPLE.run(transaction, &[&district.0], &[&district.0, &all_people]).await?;
     let students =
         STUDENTS.run(transaction, &[&district.0], &[&district.0, &all_enrolments, &of_people]).await?;
-    let contacts = CONTACTS.run(transaction, &[&district.0], &[&district.0, &all_people]).await?;
+    let contacts = CONTACTS.run(transaction, &[&district.0], &[&district.0]).await?;
     let devices = DEVICES.run(transaction, &[&district.0], &[&district.0]).await?;
 
     let linked = students.delivered + contacts.delivered;
@@ -171,26 +171,49 @@ from (
 ) gone
 where s.district_id = $1 and s.person_id = gone.person_id and s.school_source_id = gone.school_source_id";
 
+/// Either side's row may name the other (wire.md F), and in most districts one side never does. So each side
+/// of a contact is kept by itself: a row that came replaces what it named, and says nothing of what the other
+/// side's row names. In a complete delivery all rows came; whoever has none is not active any more.
 const WRITE_CONTACTS: &str = "-- store.import_directory: write contacts
 with delivered as materialized (
-  select p.id as person_id, s.id as student_id, n.relationship
+  select p.id as person_id, s.id as student_id, n.relationship, n.by_student, n.by_person
   from new_contacts n
   join people p on p.district_id = $1 and p.source_id = n.person_source_id and p.active
   join people s on s.district_id = $1 and s.source_id = n.student_source_id and s.active
+), stored as materialized (
+  select e.person_id, e.student_id, e.relationship, e.by_student as was_by_student, e.by_person as was_by_person,
+    e.by_student and (student_row.lists_contacts is not true or of_student.owner_source_id is not null) as by_student,
+    e.by_person and (person_row.lists_contacts is not true or of_person.owner_source_id is not null) as by_person
+  from contacts e
+  join people p on p.district_id = $1 and p.id = e.person_id and p.active
+  join people s on s.district_id = $1 and s.id = e.student_id and s.active
+  left join new_people person_row on person_row.source_id = p.source_id
+  left join new_people student_row on student_row.source_id = s.source_id
+  left join new_mentions of_person
+    on of_person.owner_source_id = p.source_id and of_person.named_source_id = s.source_id
+  left join new_mentions of_student
+    on of_student.owner_source_id = s.source_id and of_student.named_source_id = p.source_id
+  where e.district_id = $1
+), named as (
+  select person_id, student_id, coalesce(d.relationship, e.relationship) as relationship,
+    coalesce(d.by_student, false) or coalesce(e.by_student, false) as by_student,
+    coalesce(d.by_person, false) or coalesce(e.by_person, false) as by_person
+  from delivered d full join stored e using (person_id, student_id)
+  where d.person_id is not null or (e.by_student, e.by_person) <> (e.was_by_student, e.was_by_person)
 ), written as (
-  insert into contacts as c (district_id, person_id, student_id, relationship)
-  select $1, person_id, student_id, relationship from delivered
-  on conflict (district_id, person_id, student_id) do update set relationship = excluded.relationship
-  where c.relationship is distinct from excluded.relationship
-  returning xmax = 0 as added
+  insert into contacts as c (district_id, person_id, student_id, relationship, by_student, by_person)
+  select $1, person_id, student_id, relationship, by_student, by_person from named
+  on conflict (district_id, person_id, student_id) do update
+  set relationship = excluded.relationship, by_student = excluded.by_student, by_person = excluded.by_person
+  where (c.relationship, c.by_student, c.by_person)
+    is distinct from (excluded.relationship, excluded.by_student, excluded.by_person)
+  returning xmax = 0 as added, by_student or by_person as stays
 )
 select (select count(*) from delivered) as delivered, count(*) filter (where added) as added,
-  count(*) filter (where not added) as changed
+  count(*) filter (where not added and stays) as changed
 from written";
 
-/// Either side's row may name the other (wire.md F), and a row without names says nothing: in most districts
-/// one side never has any. So of the contacts that a delivery of changes does not repeat, those are gone of
-/// which both rows came, and those of a row that names somebody whose own row did not come: it has a list.
+/// What neither side names any more, and what belongs to somebody who is gone.
 const REMOVE_CONTACTS: &str = "-- store.import_directory: remove contacts
 delete from contacts c
 using (
@@ -198,22 +221,7 @@ using (
   from contacts e
   join people p on p.district_id = $1 and p.id = e.person_id
   join people s on s.district_id = $1 and s.id = e.student_id
-  left join new_contacts n on n.person_source_id = p.source_id and n.student_source_id = s.source_id
-  left join new_people person_row on person_row.source_id = p.source_id
-  left join new_people student_row on student_row.source_id = s.source_id
-  left join (
-    select distinct l.person_source_id as id from new_contacts l
-    left join new_people r on r.source_id = l.student_source_id where r.source_id is null
-  ) person_lists on person_lists.id = p.source_id
-  left join (
-    select distinct l.student_source_id as id from new_contacts l
-    left join new_people r on r.source_id = l.person_source_id where r.source_id is null
-  ) student_lists on student_lists.id = s.source_id
-  where e.district_id = $1
-    and (not p.active or not s.active
-      or n.person_source_id is null
-        and ($2 or person_row.source_id is not null and student_row.source_id is not null
-          or person_lists.id is not null or student_lists.id is not null))
+  where e.district_id = $1 and not (p.active and s.active and (e.by_student or e.by_person))
 ) gone
 where c.district_id = $1 and c.person_id = gone.person_id and c.student_id = gone.student_id";
 

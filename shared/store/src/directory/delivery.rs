@@ -17,6 +17,8 @@ pub struct Directory<'a> {
     pub students: Vec<StudentRow<'a>>,
     /// Unique by student and person.
     pub contacts: Vec<ContactRow<'a>>,
+    /// Whom people's rows name besides. Unique.
+    pub mentions: Vec<MentionRow<'a>>,
     /// All devices of the people above. Of one address that a person has twice on a channel, the first by
     /// position is kept.
     pub devices: Vec<DeviceRow<'a>>,
@@ -72,6 +74,8 @@ pub struct PersonRow<'a> {
     pub language: Option<&'a str>,
     /// IANA name.
     pub time_zone: Option<&'a str>,
+    /// Whom the row does not name, among contacts and mentions, it names no more. False: it says nothing.
+    pub lists_contacts: bool,
     /// Then only the source id counts.
     pub deleted: bool,
 }
@@ -90,6 +94,17 @@ pub struct ContactRow<'a> {
     pub student_source_id: &'a str,
     pub person_source_id: &'a str,
     pub relationship: &'a str,
+    /// The student's row names the person.
+    pub by_student: bool,
+    /// The person's row names the student. One of the two does.
+    pub by_person: bool,
+}
+
+/// A row names somebody without its becoming a contact. One that is stored stays named.
+#[derive(Debug, Clone, Copy)]
+pub struct MentionRow<'a> {
+    pub owner_source_id: &'a str,
+    pub named_source_id: &'a str,
 }
 
 /// Debug output leaves the address out: it ends up in logs.

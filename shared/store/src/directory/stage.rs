@@ -13,17 +13,20 @@ const MAKE: &str = "-- store.import_directory: stage
 create temporary table new_schools (source_id text primary key, name text, kind text, identifier text,
   parent_source_id text, deleted boolean) on commit drop;
 create temporary table new_people (source_id text primary key, given_name text, family_name text, role smallint,
-  language text, time_zone text, deleted boolean) on commit drop;
+  language text, time_zone text, lists_contacts boolean, deleted boolean) on commit drop;
 create temporary table new_students (person_source_id text, school_source_id text, grade text,
   active boolean, primary key (person_source_id, school_source_id)) on commit drop;
 create temporary table new_contacts (student_source_id text, person_source_id text, relationship text,
-  primary key (student_source_id, person_source_id)) on commit drop;
+  by_student boolean, by_person boolean, primary key (student_source_id, person_source_id)) on commit drop;
+create temporary table new_mentions (owner_source_id text, named_source_id text,
+  primary key (owner_source_id, named_source_id)) on commit drop;
 create temporary table new_devices (person_source_id text, channel smallint, address text, extension text,
   position smallint) on commit drop";
 
 /// The planner knows nothing of a new table, and what it guesses makes the joins of a large district slow.
 const ANALYZE: &str = "-- store.import_directory: analyze
-analyze new_schools; analyze new_people; analyze new_students; analyze new_contacts; analyze new_devices";
+analyze new_schools; analyze new_people; analyze new_students; analyze new_contacts; analyze new_mentions;
+analyze new_devices";
 
 const SCHOOLS: &str = "-- store.import_directory: stage schools
 insert into new_schools
@@ -31,7 +34,8 @@ select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
 
 const PEOPLE: &str = "-- store.import_directory: stage people
 insert into new_people
-select * from unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::boolean[])";
+select * from unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::text[], $7::boolean[],
+  $8::boolean[])";
 
 const STUDENTS: &str = "-- store.import_directory: stage students
 insert into new_students
@@ -39,7 +43,11 @@ select * from unnest($1::text[], $2::text[], $3::text[], $4::boolean[])";
 
 const CONTACTS: &str = "-- store.import_directory: stage contacts
 insert into new_contacts
-select * from unnest($1::text[], $2::text[], $3::text[])";
+select * from unnest($1::text[], $2::text[], $3::text[], $4::boolean[], $5::boolean[])";
+
+const MENTIONS: &str = "-- store.import_directory: stage mentions
+insert into new_mentions
+select * from unnest($1::text[], $2::text[])";
 
 const DEVICES: &str = "-- store.import_directory: stage devices
 insert into new_devices
@@ -59,13 +67,14 @@ pub(super) async fn load(transaction: &Transaction<'_>, directory: &Directory<'_
         transaction.execute(SCHOOLS, &columns).await.map_err(failed())?;
     }
     for rows in directory.people.chunks(ROWS_PER_STATEMENT) {
-        let columns: [&(dyn ToSql + Sync); 7] = [
+        let columns: [&(dyn ToSql + Sync); 8] = [
             &column(rows, |row| row.source_id),
             &column(rows, |row| row.given_name),
             &column(rows, |row| row.family_name),
             &column(rows, |row| row.role.map(|role| role.number())),
             &column(rows, |row| row.language),
             &column(rows, |row| row.time_zone),
+            &column(rows, |row| row.lists_contacts),
             &column(rows, |row| row.deleted),
         ];
         transaction.execute(PEOPLE, &columns).await.map_err(failed())?;
@@ -80,12 +89,19 @@ pub(super) async fn load(transaction: &Transaction<'_>, directory: &Directory<'_
         transaction.execute(STUDENTS, &columns).await.map_err(failed())?;
     }
     for rows in directory.contacts.chunks(ROWS_PER_STATEMENT) {
-        let columns: [&(dyn ToSql + Sync); 3] = [
+        let columns: [&(dyn ToSql + Sync); 5] = [
             &column(rows, |row| row.student_source_id),
             &column(rows, |row| row.person_source_id),
             &column(rows, |row| row.relationship),
+            &column(rows, |row| row.by_student),
+            &column(rows, |row| row.by_person),
         ];
         transaction.execute(CONTACTS, &columns).await.map_err(failed())?;
+    }
+    for rows in directory.mentions.chunks(ROWS_PER_STATEMENT) {
+        let columns: [&(dyn ToSql + Sync); 2] =
+            [&column(rows, |row| row.owner_source_id), &column(rows, |row| row.named_source_id)];
+        transaction.execute(MENTIONS, &columns).await.map_err(failed())?;
     }
     for rows in directory.devices.chunks(ROWS_PER_STATEMENT) {
         let columns: [&(dyn ToSql + Sync); 5] = [

@@ -99,37 +99,90 @@ async fn a_delta_touches_only_what_it_names() {
     assert_eq!(setting.import(&changes).await.changes(), 0);
 }
 
-/// What a delta says of contacts by the rows that came and the contacts they came to. Before it, g1 and g2 are
-/// contacts of s1, and g2 of s2.
+/// What a delta says of contacts. Before it s1 names g1 and g2, and g2 names s1 and s2; nobody else names anybody.
 #[tokio::test]
-async fn a_delta_removes_the_contacts_that_its_rows_speak_against() {
+async fn a_row_of_a_delta_replaces_the_contacts_that_it_named_and_no_others() {
     let all = &["g1 for s1", "g2 for s1", "g2 for s2"][..];
     type Case = (&'static str, &'static [&'static str], Vec<ContactRow<'static>>, &'static [&'static str]);
     let cases: Vec<Case> = vec![
-        ("a guardian's row without names says nothing", &["g2"], vec![], all),
-        ("a student's row without names says nothing", &["s1"], vec![], all),
-        ("a student's list drops g1", &["s1"], vec![contact("g2", "s1")], &all[1..]),
-        ("a guardian's list drops s1", &["g2"], vec![contact("g2", "s2")], &["g1 for s1", "g2 for s2"]),
-        ("both rows came and neither names the other", &["s1", "g1"], vec![], &all[1..]),
-        ("who named whom is not known, g2's row did not come", &["s1", "g1"], vec![contact("g1", "s1")], all),
+        ("a student's list is emptied, g2 still names the student", &["s1"], vec![], &all[1..]),
+        ("a student's list drops g1", &["s1"], vec![by_student("g2", "s1")], &all[1..]),
+        (
+            "a student's list drops g2, who still names the student",
+            &["s1"],
+            vec![by_student("g1", "s1")],
+            all,
+        ),
+        ("a guardian's list is emptied, s1 still names g2", &["g2"], vec![], &all[..2]),
+        ("a guardian's list drops s2", &["g2"], vec![by_person("g2", "s1")], &all[..2]),
+        ("a guardian's row that never named anybody", &["g1"], vec![], all),
+        ("a student's row that never named anybody", &["s2"], vec![], all),
+        ("both rows come and neither names the other", &["s1", "g2"], vec![], &[]),
+        ("one of both still does", &["s1", "g2"], vec![by_person("g2", "s1")], &all[1..2]),
         (
             "a new contact",
             &["g1"],
-            vec![contact("g1", "s1"), contact("g1", "s2")],
+            vec![by_person("g1", "s2")],
             &["g1 for s1", "g1 for s2", "g2 for s1", "g2 for s2"],
         ),
     ];
     for (case, rows, contacts, expected) in cases {
         let setting = Setting::new().await;
         setting.import(&springfield()).await;
-        let people = rows
-            .iter()
-            .map(|id| person(id, if id.starts_with('s') { Role::Student } else { Role::Guardian }))
-            .collect();
-        let coverage = Coverage { enrolments: Enrolments::Changes, ..DELTA };
-        setting.import(&Directory { people, contacts, ..nothing(coverage) }).await;
+        setting.import(&Directory { contacts, ..rows_of(rows) }).await;
         assert_eq!(setting.contacts().await, expected, "{case}");
     }
+}
+
+#[tokio::test]
+async fn a_contact_that_both_rows_named_is_over_when_the_second_takes_it_back() {
+    for rows in [["s1", "g2"], ["g2", "s1"]] {
+        let setting = Setting::new().await;
+        setting.import(&springfield()).await;
+        let first = setting.import(&rows_of(&rows[..1])).await;
+        assert!(setting.contacts().await.contains(&"g2 for s1".to_owned()), "{rows:?}");
+        assert_eq!((first.contacts.changed, first.contacts.gone), (1, 1), "{rows:?}");
+        assert_eq!(setting.import(&rows_of(&rows[..1])).await.changes(), 0, "{rows:?}");
+        setting.import(&rows_of(&rows[1..])).await;
+        assert!(!setting.contacts().await.contains(&"g2 for s1".to_owned()), "{rows:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_was_not_read_and_an_entry_that_was_not_understood_end_no_contact() {
+    let setting = Setting::new().await;
+    setting.import(&springfield()).await;
+    let before = setting.contacts().await;
+    let mut unread = rows_of(&["s1", "g2"]);
+    unread.people.iter_mut().for_each(|person| person.lists_contacts = false);
+    setting.import(&unread).await;
+    assert_eq!(setting.contacts().await, before);
+    let mentions = vec![mention("s1", "g1"), mention("g2", "s2"), mention("g2", "nobody")];
+    setting.import(&Directory { mentions, ..rows_of(&["s1", "g2"]) }).await;
+    assert_eq!(setting.contacts().await, ["g1 for s1", "g2 for s2"]);
+}
+
+/// As the release before wrote them: of either side it may be said that it names the other.
+#[tokio::test]
+async fn a_contact_of_which_nobody_knows_who_named_it_is_over_when_both_rows_came_without_it() {
+    let setting = Setting::new().await;
+    setting.import(&springfield()).await;
+    setting
+        .client
+        .batch_execute("update contacts set by_student = default, by_person = default")
+        .await
+        .unwrap();
+    setting.import(&rows_of(&["s1"])).await;
+    assert_eq!(setting.contacts().await, ["g1 for s1", "g2 for s1", "g2 for s2"]);
+    setting.import(&rows_of(&["g1"])).await;
+    assert_eq!(setting.contacts().await, ["g2 for s1", "g2 for s2"]);
+    setting.import(&springfield()).await;
+    setting.import(&rows_of(&["s1"])).await;
+    assert_eq!(
+        setting.contacts().await,
+        ["g2 for s1", "g2 for s2"],
+        "a complete delivery tells who named whom"
+    );
 }
 
 #[tokio::test]
@@ -139,7 +192,7 @@ async fn links_to_people_who_are_not_there_are_left_out_and_counted() {
     let changes = Directory {
         people: vec![deleted("g1")],
         students: vec![enrolled("nobody", "n", None), enrolled("s2", "w", None)],
-        contacts: vec![contact("g1", "s2"), contact("nobody", "s2"), contact("t1", "s2")],
+        contacts: vec![by_person("g1", "s2"), by_person("nobody", "s2"), by_person("t1", "s2")],
         ..nothing(Coverage { enrolments: Enrolments::Changes, ..DELTA })
     };
     let report = setting.import(&changes).await;

@@ -2,7 +2,8 @@
 
 use tocsin_roster::{FileMode, OneRosterVersion, Role, Roster};
 use tocsin_store::directory::{
-    ContactRow, Coverage, DeviceRow, Directory, Enrolments, Extent, PersonRow, SchoolRow, StudentRow,
+    ContactRow, Coverage, DeviceRow, Directory, Enrolments, Extent, MentionRow, PersonRow, SchoolRow,
+    StudentRow,
 };
 
 /// Borrows the roster's rows. Whoever is not deleted is an active person, portal account or not: a guardian
@@ -32,6 +33,7 @@ pub fn directory_of(roster: &Roster) -> Directory<'_> {
                 role: person.role.map(stored_role),
                 language: person.language.as_deref(),
                 time_zone: person.time_zone.as_deref(),
+                lists_contacts: person.lists_contacts,
                 deleted: person.deleted,
             })
             .collect(),
@@ -52,6 +54,16 @@ pub fn directory_of(roster: &Roster) -> Directory<'_> {
                 student_source_id: &contact.student_source_id,
                 person_source_id: &contact.person_source_id,
                 relationship: contact.relationship.as_str(),
+                by_student: contact.by_student,
+                by_person: contact.by_person,
+            })
+            .collect(),
+        mentions: roster
+            .mentions
+            .iter()
+            .map(|mention| MentionRow {
+                owner_source_id: &mention.owner_source_id,
+                named_source_id: &mention.named_source_id,
             })
             .collect(),
         devices: roster

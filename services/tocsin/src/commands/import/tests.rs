@@ -104,6 +104,25 @@ async fn a_roster_is_imported_without_its_bad_rows_and_says_so() {
     assert_eq!(setting.count("audit where action = 'directory.import'").await, 1);
 }
 
+/// Custody: whom a student's changed row names no more is not reached on the student's behalf.
+#[tokio::test]
+async fn a_guardian_whom_a_delta_drops_is_a_contact_no_more() {
+    let setting = Setting::new().await;
+    setting.write(USERS);
+    setting.import(&[]).await.unwrap();
+    assert_eq!(setting.count("contacts").await, 1);
+    let header = USERS.lines().next().unwrap();
+    let manifest = "propertyName,value\noneroster.version,1.1\nfile.orgs,delta\nfile.users,delta\n";
+    fs::write(setting.folder.path().join("manifest.csv"), manifest).unwrap();
+    let guardian = "g1,false,n,parent,,Ana,Lee-Orr,ana@example.org,,202-555-0142,,";
+    setting.write(&format!("{header}\n{guardian}\n"));
+    setting.import(&[]).await.unwrap();
+    assert_eq!(setting.count("contacts").await, 1, "it was not the guardian's row that named the student");
+    setting.write(&format!("{header}\ns1,true,n,student,s1,Bo,Lee,,,,,03\n"));
+    setting.import(&[]).await.unwrap();
+    assert_eq!((setting.count("contacts").await, setting.count("people where active").await), (0, 2));
+}
+
 #[tokio::test]
 async fn what_is_refused_or_only_shown_changes_nothing() {
     let setting = Setting::new().await;

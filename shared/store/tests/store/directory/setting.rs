@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::audience::Role;
 use tocsin_domain::{Channel, DistrictId};
 use tocsin_store::directory::{
-    ContactRow, Coverage, DeviceRow, Directory, DirectoryReport, Enrolments, Extent, PersonRow, SchoolRow,
-    StudentRow,
+    ContactRow, Coverage, DeviceRow, Directory, DirectoryReport, Enrolments, Extent, MentionRow, PersonRow,
+    SchoolRow, StudentRow,
 };
 use tocsin_store::districts::District;
 use tocsin_store::{Access, Store};
@@ -118,6 +118,7 @@ pub fn person(source_id: &'static str, role: impl Into<Option<Role>>) -> PersonR
         role: role.into(),
         language: Some("es"),
         time_zone: None,
+        lists_contacts: true,
         deleted: false,
     }
 }
@@ -134,8 +135,27 @@ pub fn enrolled(
     StudentRow { person_source_id, school_source_id, grade: grade.into(), active: true }
 }
 
+/// Named by both rows.
 pub fn contact(person_source_id: &'static str, student_source_id: &'static str) -> ContactRow<'static> {
-    ContactRow { student_source_id, person_source_id, relationship: "parent" }
+    ContactRow {
+        student_source_id,
+        person_source_id,
+        relationship: "parent",
+        by_student: true,
+        by_person: true,
+    }
+}
+
+pub fn by_student(person_source_id: &'static str, student_source_id: &'static str) -> ContactRow<'static> {
+    ContactRow { by_person: false, ..contact(person_source_id, student_source_id) }
+}
+
+pub fn by_person(person_source_id: &'static str, student_source_id: &'static str) -> ContactRow<'static> {
+    ContactRow { by_student: false, ..contact(person_source_id, student_source_id) }
+}
+
+pub fn mention(owner_source_id: &'static str, named_source_id: &'static str) -> MentionRow<'static> {
+    MentionRow { owner_source_id, named_source_id }
 }
 
 pub fn phone(person_source_id: &'static str, address: &'static str) -> DeviceRow<'static> {
@@ -149,11 +169,20 @@ pub fn nothing(coverage: Coverage) -> Directory<'static> {
         people: Vec::new(),
         students: Vec::new(),
         contacts: Vec::new(),
+        mentions: Vec::new(),
         devices: Vec::new(),
     }
 }
 
-/// Two schools; student s1 at both with the parents g1 and g2, s2 at one with g2; teacher t1.
+/// A delta of these people's rows, which say nothing of schools and devices and list nobody.
+pub fn rows_of(people: &[&'static str]) -> Directory<'static> {
+    let role = |id: &str| if id.starts_with('s') { Role::Student } else { Role::Guardian };
+    let people = people.iter().map(|id| person(id, role(id))).collect();
+    Directory { people, ..nothing(Coverage { enrolments: Enrolments::Changes, ..DELTA }) }
+}
+
+/// Two schools; student s1 at both with the parents g1 and g2, s2 at one with g2; teacher t1. The rows of s1
+/// and g2 name their contacts.
 pub fn springfield() -> Directory<'static> {
     Directory {
         coverage: BULK,
@@ -166,7 +195,8 @@ pub fn springfield() -> Directory<'static> {
             person("t1", Role::Staff),
         ],
         students: vec![enrolled("s1", "n", "03"), enrolled("s1", "w", "03"), enrolled("s2", "n", "05")],
-        contacts: vec![contact("g1", "s1"), contact("g2", "s1"), contact("g2", "s2")],
+        contacts: vec![by_student("g1", "s1"), contact("g2", "s1"), by_person("g2", "s2")],
+        mentions: Vec::new(),
         devices: vec![
             phone("g1", "+15550000001"),
             phone("g2", "+15550000002"),
