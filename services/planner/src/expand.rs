@@ -6,7 +6,7 @@ use tocsin_domain::{CampaignId, Lane};
 use tocsin_runtime::Progress;
 use tocsin_store::expand::{Chunk, Expansion};
 
-use crate::{Planner, PlannerError};
+use crate::{Planner, PlannerError, emergency};
 
 /// People a chunk. Some three devices each, and a transaction stays near 50 ms.
 const PEOPLE_MAX: i64 = 1_000;
@@ -23,12 +23,20 @@ pub struct Expander {
 
 impl Expander {
     /// Makes one chunk of each campaign whose expansion is due. While an emergency is among them, of no
-    /// other.
+    /// other, and of none over a channel on which an emergency job is still to be claimed (promise 5).
     pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
         let due = planner.store.expansions_due(planner.clock.now(), CAMPAIGNS_MAX).await?;
         let emergency = due.iter().any(|expansion| expansion.lane == Lane::Emergency);
+        let held =
+            if emergency || due.is_empty() { vec![] } else { emergency::channels_held(planner).await? };
+        let may = |expansion: &&Expansion| match expansion.lane {
+            Lane::Emergency => true,
+            Lane::Priority | Lane::General => {
+                !emergency && expansion.channels.iter().all(|channel| !held.contains(channel))
+            }
+        };
         let mut progress = Progress::Idle;
-        for expansion in due.iter().filter(|expansion| !emergency || expansion.lane == Lane::Emergency) {
+        for expansion in due.iter().filter(may) {
             self.chunk(planner, expansion).await?;
             progress = Progress::More;
         }

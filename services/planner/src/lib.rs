@@ -7,6 +7,7 @@
 
 mod close;
 mod duties;
+mod emergency;
 mod error;
 mod expand;
 mod expire;

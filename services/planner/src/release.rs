@@ -15,12 +15,11 @@ use tocsin_proto::Envelope;
 use tocsin_proto::v1::Job;
 use tocsin_queue::{Destination, Message, Published, Queue};
 use tocsin_runtime::Progress;
-use tocsin_store::accounts::Account;
 use tocsin_store::release::{Draw, Due, OpenCampaign, Position, Release, Released};
 
 use crate::duties::{Duties, Duty};
 use crate::windows::Windows;
-use crate::{Planner, PlannerError};
+use crate::{Planner, PlannerError, emergency};
 
 /// Jobs marked in one statement and published together.
 const BATCH_MAX: usize = 500;
@@ -44,7 +43,7 @@ impl Releaser {
     }
 
     /// Fills the window of every lane, emergencies first. While an emergency job is due, released or
-    /// unclaimed, no other lane is released (promise 5).
+    /// unclaimed, no other lane is released (promise 5), whoever has the duty to release the emergencies.
     pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
         // The store's clock: batches fall due again by it.
         let now = planner.store.now().await?;
@@ -59,13 +58,8 @@ impl Releaser {
         if open.is_empty() {
             return Ok(Progress::Idle);
         }
-        let accounts: Vec<Account> = planner
-            .store
-            .accounts()
-            .await?
-            .into_iter()
-            .filter(|account| account.limits.channel == self.channel && !account.stopped)
-            .collect();
+        let accounts = emergency::serving(&planner.store.accounts().await?, self.channel);
+        let emergency_due = emergency::is_due(planner, self.channel, &open, &accounts, now).await?;
         let queued = planner.store.queued_counts().await?;
         let mut progress = Progress::Idle;
         for lane in Lane::ALL {
@@ -79,7 +73,7 @@ impl Releaser {
             if released > 0 {
                 progress = Progress::More;
             }
-            if lane == Lane::Emergency && (released > 0 || windows.busy()) {
+            if lane == Lane::Emergency && (emergency_due || released > 0 || windows.busy()) {
                 break;
             }
         }

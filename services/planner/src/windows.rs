@@ -75,6 +75,11 @@ impl Windows {
         groups
     }
 
+    /// Is there any account that may send this campaign's jobs?
+    pub fn serve_any(&self, campaign: &OpenCampaign) -> bool {
+        self.serve(&[campaign]).iter().any(|(served, _)| self.serving(*served).next().is_some())
+    }
+
     /// Room for how many more jobs?
     pub fn free(&self, served: Served) -> u32 {
         let free: i64 = self.serving(served).map(|window| window.free).sum();

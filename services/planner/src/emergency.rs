@@ -1,0 +1,61 @@
+//! Emergency first (promise 5): where an emergency job is due, or queued and unclaimed, nothing else is expanded
+//! or released, whichever planner has the duty to release it.
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::{Channel, Lane};
+use tocsin_store::accounts::Account;
+use tocsin_store::release::{Draw, OpenCampaign, Position, QueuedCount};
+
+use crate::windows::Windows;
+use crate::{Planner, PlannerError};
+
+/// The channels on which an emergency job is due or queued.
+pub async fn channels_held(planner: &Planner) -> Result<Vec<Channel>, PlannerError> {
+    let now = planner.store.now().await?;
+    let open = planner.store.open_campaigns(now).await?;
+    if open.iter().all(|campaign| campaign.lane != Lane::Emergency) {
+        return Ok(Vec::new());
+    }
+    let accounts = planner.store.accounts().await?;
+    let mut due = Vec::new();
+    for channel in Channel::ALL {
+        let accounts = serving(&accounts, channel);
+        if is_due(planner, channel, &open, &accounts, now).await? {
+            due.push(channel);
+        }
+    }
+    let queued = planner.store.queued_counts().await?;
+    Ok(Channel::ALL
+        .into_iter()
+        .filter(|channel| due.contains(channel) || is_queued(&queued, *channel))
+        .collect())
+}
+
+/// Is an emergency job of the channel due that one of its `accounts` could send? One that no account may send
+/// gains nothing from others' waiting. Ask this before how many jobs are queued: what is released in between is
+/// then seen by one of the two.
+pub async fn is_due(
+    planner: &Planner,
+    channel: Channel,
+    open: &[OpenCampaign],
+    accounts: &[Account],
+    now: DateTime<Utc>,
+) -> Result<bool, PlannerError> {
+    let windows = Windows::of(accounts, &[], channel, Lane::Emergency);
+    let draws: Vec<Draw> = open
+        .iter()
+        .filter(|campaign| campaign.lane == Lane::Emergency && campaign.channels.contains(&channel))
+        .filter(|campaign| windows.serve_any(campaign))
+        .map(|campaign| Draw { campaign: campaign.id, after: Position::HEAD, jobs_max: 1 })
+        .collect();
+    Ok(!draws.is_empty() && !planner.store.due_jobs(channel, &draws, now).await?.is_empty())
+}
+
+/// The accounts of a channel that may send.
+pub fn serving(accounts: &[Account], channel: Channel) -> Vec<Account> {
+    accounts.iter().filter(|account| account.limits.channel == channel && !account.stopped).cloned().collect()
+}
+
+fn is_queued(queued: &[QueuedCount], channel: Channel) -> bool {
+    Windows::of(&[], queued, channel, Lane::Emergency).busy()
+}

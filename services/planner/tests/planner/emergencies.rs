@@ -1,0 +1,116 @@
+//! Emergency first (promise 5): at expansion and at release.
+
+use tocsin_domain::{Channel, Lane};
+use tocsin_planner::Expander;
+use tocsin_runtime::Progress;
+use tocsin_testkit::fixture::{Fixture, account_name};
+
+use crate::stage::Stage;
+
+/// More emergency jobs than may be queued at once: some are due while others are on the queue.
+#[tokio::test]
+async fn while_an_emergency_job_is_due_or_unclaimed_nothing_else_is_released_on_its_channel() {
+    let stage = Stage::new().await;
+    stage.slow(Channel::Sms).await;
+    stage.fixture.guardians(10, Channel::Sms).await.unwrap();
+    stage.fixture.guardians(3, Channel::Email).await.unwrap();
+    for lane in [Lane::General, Lane::Priority] {
+        stage.fixture.campaign(lane, &[Channel::Sms, Channel::Email]).await.unwrap();
+    }
+    stage.fixture.campaign(Lane::Emergency, &[Channel::Sms]).await.unwrap();
+    stage.fixture.expand_all().await.unwrap();
+    let planning = stage.leading().await;
+
+    let mut unclaimed = 10;
+    while unclaimed > 0 {
+        planning.release(Channel::Sms).await;
+        planning.release(Channel::Email).await;
+        let queued = stage.queued(Channel::Sms, Lane::Emergency).await;
+        assert_eq!(queued, unclaimed.min(4));
+        for lane in [Lane::Priority, Lane::General] {
+            assert_eq!(
+                stage.queued(Channel::Sms, lane).await,
+                0,
+                "{lane}, {unclaimed} emergencies unclaimed"
+            );
+            assert_eq!(stage.queued(Channel::Email, lane).await, 3, "{lane}, another channel");
+        }
+        unclaimed -= i64::try_from(stage.claim(Lane::Emergency, 3).await).unwrap();
+    }
+    planning.release(Channel::Sms).await;
+    for lane in [Lane::Priority, Lane::General] {
+        assert_eq!(stage.queued(Channel::Sms, lane).await, 4, "{lane}");
+    }
+}
+
+#[tokio::test]
+async fn a_planner_without_the_duty_for_emergencies_releases_nothing_else_while_one_is_due() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(5, Channel::Sms).await.unwrap();
+    stage.fixture.campaign(Lane::General, &[Channel::Sms]).await.unwrap();
+    stage.fixture.campaign(Lane::Emergency, &[Channel::Sms]).await.unwrap();
+    stage.fixture.expand_all().await.unwrap();
+    let (first, second) = (stage.planning(), stage.planning());
+    let emergencies = ["release.sms.emergency".to_owned()];
+    stage.fixture.store().hold_duties(first.planner.id, &emergencies).await.unwrap();
+    // Takes all other duties, and so the first has that one only.
+    second.renew().await;
+
+    second.release(Channel::Sms).await;
+    assert_eq!(stage.queued(Channel::Sms, Lane::General).await, 0, "an emergency is due");
+    first.release(Channel::Sms).await;
+    assert_eq!(stage.queued(Channel::Sms, Lane::Emergency).await, 5);
+    second.release(Channel::Sms).await;
+    assert_eq!(stage.queued(Channel::Sms, Lane::General).await, 0, "an emergency is unclaimed");
+    assert_eq!(stage.claim(Lane::Emergency, 100).await, 5);
+    first.release(Channel::Sms).await;
+    assert_eq!(stage.queued(Channel::Sms, Lane::General).await, 0, "not the first's duty");
+    second.release(Channel::Sms).await;
+    assert_eq!(stage.queued(Channel::Sms, Lane::General).await, 5);
+}
+
+#[tokio::test]
+async fn while_an_emergency_job_is_due_or_unclaimed_nothing_else_is_expanded_on_its_channel() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(5, Channel::Sms).await.unwrap();
+    stage.fixture.guardians(5, Channel::Email).await.unwrap();
+    stage.fixture.campaign(Lane::Emergency, &[Channel::Sms]).await.unwrap();
+    stage.fixture.expand_all().await.unwrap();
+    let both = stage.fixture.campaign(Lane::General, &[Channel::Sms, Channel::Email]).await.unwrap();
+    let other = stage.fixture.campaign(Lane::Priority, &[Channel::Email]).await.unwrap();
+    let planning = stage.leading().await;
+    let mut expander = Expander::default();
+    let mut expand = async || while expander.tick(&planning.planner).await.unwrap() == Progress::More {};
+
+    expand().await;
+    assert_eq!((stage.jobs(both).await, stage.jobs(other).await), (0, 5), "an emergency is due");
+    planning.release(Channel::Sms).await;
+    expand().await;
+    assert_eq!(stage.jobs(both).await, 0, "an emergency is unclaimed");
+    assert_eq!(stage.claim(Lane::Emergency, 100).await, 5);
+    expand().await;
+    assert_eq!(stage.jobs(both).await, 10);
+}
+
+#[tokio::test]
+async fn an_emergency_that_no_account_may_send_holds_up_nobody() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(5, Channel::Sms).await.unwrap();
+    stage.fixture.campaign(Lane::Emergency, &[Channel::Sms]).await.unwrap();
+    let other = Fixture::new(&stage.database).await.unwrap();
+    other.guardians(5, Channel::Sms).await.unwrap();
+    other.campaign(Lane::General, &[Channel::Sms]).await.unwrap();
+    stage.fixture.expand_all().await.unwrap();
+    stage.account("its own", Some(other.district()), Channel::Sms, 100.0).await;
+    let shared = stage.fixture.account(Channel::Sms).unwrap();
+    let now = stage.fixture.store().now().await.unwrap();
+    assert!(stage.fixture.store().stop_account(shared, "suspended", now).await.unwrap());
+    let planning = stage.leading().await;
+    planning.release(Channel::Sms).await;
+    assert_eq!(stage.queued(Channel::Sms, Lane::General).await, 5);
+    assert_eq!(stage.queued(Channel::Sms, Lane::Emergency).await, 0);
+
+    assert!(stage.fixture.store().resume_account(&account_name(Channel::Sms), now).await.unwrap());
+    planning.release(Channel::Sms).await;
+    assert_eq!(stage.queued(Channel::Sms, Lane::Emergency).await, 5);
+}
