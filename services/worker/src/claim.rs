@@ -18,7 +18,8 @@ use crate::send::{self, Claimed};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
 
-/// A job with its permit: a token of its account's share, a place there, and a place in the process.
+/// A job with its permit: a token of its account's share, a place there, and a place in the process. In this
+/// order the places are given back, for the second wakes who looks for both.
 #[derive(Debug)]
 pub struct Permitted {
     pub job: Pending,

@@ -14,6 +14,7 @@ use crate::claim::{self, Permitted};
 use crate::pending::{Pending, Waiting, acknowledge};
 use crate::record::Outcomes;
 use crate::shares::NoPermit;
+use crate::slots::Line;
 
 /// Messages taken from a lane at once.
 const INTAKE_MAX: usize = 500;
@@ -41,6 +42,7 @@ pub struct Dispatch {
     worker: Worker,
     channel: Channel,
     waiting: Waiting,
+    places: Line,
     claims: Arc<Semaphore>,
     sends: TaskTracker,
     outcomes: mpsc::Sender<Outcomes>,
@@ -56,7 +58,8 @@ impl Dispatch {
         over: CancellationToken,
     ) -> Self {
         let claims = Arc::new(Semaphore::new(CLAIMS_AT_ONCE));
-        Self { worker, channel, waiting: Waiting::default(), claims, sends, outcomes, over }
+        let places = worker.slots.line();
+        Self { worker, channel, waiting: Waiting::default(), places, claims, sends, outcomes, over }
     }
 
     /// Takes jobs until `over`, or until the session is lost.
@@ -78,7 +81,7 @@ impl Dispatch {
                     self.drop_canceled().await;
                     continue;
                 }
-                () = self.worker.slots.freed(), if busy => continue,
+                () = self.places.freed(), if busy => continue,
                 _ = claims.acquire(), if busy && claims.available_permits() == 0 => continue,
                 () = tokio::time::sleep(pause), if busy => {
                     self.give_back_overdue().await;
@@ -136,8 +139,8 @@ impl Dispatch {
         pause
     }
 
-    /// Takes permits for waiting jobs, lane by lane. A waiting emergency takes the next token of any account
-    /// it can use: no later lane takes one from an account that an earlier lane waits for.
+    /// Takes permits for waiting jobs, lane by lane. A waiting emergency takes the next place of the process, and
+    /// the next token and place of its account: no later lane takes what an earlier one waits for.
     fn permits(&mut self) -> (Vec<Permitted>, Duration) {
         let mut permitted = Vec::new();
         let mut pause = LOOK_AGAIN;
@@ -151,12 +154,12 @@ impl Dispatch {
                     passed_over.push_back(job);
                     continue;
                 }
-                let Some(slot) = self.worker.slots.take() else {
+                let Some(slot) = self.places.take(lane) else {
                     passed_over.push_back(job);
                     break;
                 };
                 match self.worker.shares.permit(job.account) {
-                    Ok((share, place)) => permitted.push(Permitted { job, share, places: [slot, place] }),
+                    Ok((share, place)) => permitted.push(Permitted { job, share, places: [place, slot] }),
                     Err(reason) => {
                         slot.put_back();
                         if let NoPermit::Wait(wait) = reason {
@@ -171,6 +174,7 @@ impl Dispatch {
                 jobs.push_front(job);
             }
         }
+        self.places.looked();
         (permitted, pause.max(Duration::from_millis(1)))
     }
 
@@ -194,3 +198,6 @@ impl Dispatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

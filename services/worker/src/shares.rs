@@ -66,6 +66,13 @@ impl Shares {
         Ok(())
     }
 
+    #[cfg(test)]
+    pub fn grant(&self, lease: Lease) {
+        let share = AccountShare::renewed(None, lease, Stopwatch::start());
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        accounts.insert(share.account, Arc::new(share));
+    }
+
     pub fn get(&self, account: AccountId) -> Option<Arc<AccountShare>> {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(&account).cloned()
     }

@@ -1,9 +1,9 @@
 //! How many requests may be open at once: in the process, and per account by the worker's share.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tocsin_domain::Lane;
+use tokio::sync::watch;
 
 /// A counted limit. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -13,9 +13,16 @@ pub struct Slots {
 
 #[derive(Debug)]
 struct Inner {
-    taken: AtomicUsize,
-    most: AtomicUsize,
-    freed: Notify,
+    state: Mutex<State>,
+    freed: watch::Sender<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    taken: usize,
+    most: usize,
+    /// How many lines wait for a place, by the earliest lane that each waits in.
+    waiting: [usize; Lane::ALL.len()],
 }
 
 /// A place that is free again when this is dropped.
@@ -25,36 +32,128 @@ pub struct Slot {
     used: bool,
 }
 
+/// One of several who take places of one limit for jobs of all lanes. A place that is freed goes to the earliest
+/// lane that waits in any of them: no number of general jobs of another channel holds up an emergency.
+#[derive(Debug)]
+pub struct Line {
+    slots: Slots,
+    freed: watch::Receiver<()>,
+    /// The earliest lane in which it waits for a place, as `State::waiting` counts it.
+    waits: Option<Lane>,
+    /// The same, as far as this look has come.
+    seen: Option<Lane>,
+}
+
 impl Slots {
     pub fn new(most: usize) -> Self {
-        let inner = Inner { taken: AtomicUsize::new(0), most: AtomicUsize::new(most), freed: Notify::new() };
-        Self { inner: Arc::new(inner) }
+        let state = Mutex::new(State { taken: 0, most, waiting: [0; Lane::ALL.len()] });
+        Self { inner: Arc::new(Inner { state, freed: watch::Sender::new(()) }) }
     }
 
     /// Changes the limit. Slots taken beyond a smaller one are not recalled.
     pub fn set_most(&self, most: usize) {
-        self.inner.most.store(most, Ordering::Release);
-        self.inner.freed.notify_waiters();
+        self.inner.state().most = most;
     }
 
     pub fn take(&self) -> Option<Slot> {
-        let most = self.inner.most.load(Ordering::Acquire);
-        self.inner
-            .taken
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| (taken < most).then_some(taken + 1))
-            .ok()
-            .map(|_| Slot { inner: Arc::clone(&self.inner), used: true })
+        let mut state = self.inner.state();
+        state.take().then(|| self.slot())
     }
 
-    /// Resolves when a slot was freed. A free slot that nobody waited for is remembered once.
-    pub async fn freed(&self) {
-        self.inner.freed.notified().await;
+    pub fn line(&self) -> Line {
+        Line { slots: self.clone(), freed: self.inner.freed.subscribe(), waits: None, seen: None }
+    }
+
+    fn slot(&self) -> Slot {
+        Slot { inner: Arc::clone(&self.inner), used: true }
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn take(&mut self) -> bool {
+        let free = self.taken < self.most;
+        self.taken += usize::from(free);
+        free
+    }
+
+    fn waits_before(&self, lane: Lane) -> bool {
+        Lane::ALL.iter().zip(self.waiting).any(|(earlier, lines)| *earlier < lane && lines > 0)
+    }
+
+    fn count(&mut self, waits: Option<Lane>) -> Option<&mut usize> {
+        let position = Lane::ALL.iter().position(|lane| Some(*lane) == waits)?;
+        self.waiting.get_mut(position)
+    }
+}
+
+impl Line {
+    /// Takes a place for a job of `lane`, unless one of an earlier lane waits in this line or another. Without
+    /// one, the line waits in this lane. Within one look the lanes come in order.
+    pub fn take(&mut self, lane: Lane) -> Option<Slot> {
+        let inner = Arc::clone(&self.slots.inner);
+        let mut state = inner.state();
+        // Whoever of this line waited in an earlier lane was served in this look, or is gone.
+        if self.waits < Some(lane) && self.waits != self.seen {
+            self.wait_in(&mut state, self.seen);
+        }
+        if !state.waits_before(lane) && state.take() {
+            return Some(self.slots.slot());
+        }
+        if self.seen.is_none() {
+            self.seen = Some(lane);
+        }
+        if self.waits.is_none_or(|waits| lane < waits) {
+            self.wait_in(&mut state, Some(lane));
+        }
+        None
+    }
+
+    /// Ends a look: the line waits where places were missing in it, and nowhere else.
+    pub fn looked(&mut self) {
+        let inner = Arc::clone(&self.slots.inner);
+        let seen = self.seen.take();
+        if self.waits != seen {
+            self.wait_in(&mut inner.state(), seen);
+        }
+    }
+
+    /// Resolves when a place was freed since it did so last.
+    pub async fn freed(&mut self) {
+        // The sender lives as long as `slots`.
+        let _ = self.freed.changed().await;
+    }
+
+    fn wait_in(&mut self, state: &mut State, lane: Option<Lane>) {
+        if let Some(lines) = state.count(self.waits) {
+            *lines -= 1;
+        }
+        if let Some(lines) = state.count(lane) {
+            *lines += 1;
+        }
+        let before = std::mem::replace(&mut self.waits, lane);
+        if before.is_some() && lane.is_none_or(|lane| Some(lane) > before) {
+            // Others may have been refused for its sake.
+            self.slots.inner.freed.send_replace(());
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.seen = None;
+        self.looked();
     }
 }
 
 impl Slot {
-    /// Gives back a place that was not used. Wakes nobody: whoever waits for a place has just looked, and
-    /// would look again for ever.
+    /// Gives back a place that was not used. Wakes only who was refused a place meanwhile: whoever held it has
+    /// just looked, and would look again for ever.
     pub fn put_back(mut self) {
         self.used = false;
     }
@@ -62,9 +161,13 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.inner.taken.fetch_sub(1, Ordering::AcqRel);
-        if self.used {
-            self.inner.freed.notify_one();
+        let missed = {
+            let mut state = self.inner.state();
+            state.taken -= 1;
+            state.waiting.iter().any(|lines| *lines > 0)
+        };
+        if self.used || missed {
+            self.inner.freed.send_replace(());
         }
     }
 }
@@ -75,14 +178,31 @@ mod tests {
 
     use super::*;
 
+    fn is_woken(line: &mut Line) -> bool {
+        line.freed().now_or_never().is_some()
+    }
+
     #[test]
     fn only_a_place_that_was_used_wakes_who_waits_when_it_is_free_again() {
         let slots = Slots::new(1);
+        let mut line = slots.line();
         slots.take().unwrap().put_back();
-        assert!(slots.freed().now_or_never().is_none());
+        assert!(!is_woken(&mut line));
         drop(slots.take().unwrap());
-        assert!(slots.freed().now_or_never().is_some());
+        assert!(is_woken(&mut line) && !is_woken(&mut line));
         assert!(slots.take().is_some());
+    }
+
+    #[test]
+    fn a_place_that_was_not_used_wakes_who_was_refused_it() {
+        let slots = Slots::new(1);
+        let mut line = slots.line();
+        let held = slots.take().unwrap();
+        assert!(line.take(Lane::General).is_none());
+        line.looked();
+        assert!(!is_woken(&mut line));
+        held.put_back();
+        assert!(is_woken(&mut line));
     }
 
     #[test]
@@ -95,15 +215,6 @@ mod tests {
         assert!(slots.take().is_some());
     }
 
-    #[tokio::test]
-    async fn a_place_that_was_not_used_wakes_nobody() {
-        let slots = Slots::new(1);
-        slots.take().unwrap().put_back();
-        let woken = tokio::time::timeout(std::time::Duration::ZERO, slots.freed()).await;
-        assert!(woken.is_err());
-        assert!(slots.take().is_some());
-    }
-
     #[test]
     fn a_smaller_limit_holds_from_then_on() {
         let slots = Slots::new(3);
@@ -112,6 +223,53 @@ mod tests {
         assert!(slots.take().is_none());
         drop(held);
         assert!(slots.take().is_some());
-        assert_eq!(slots.inner.taken.load(Ordering::Acquire), 0);
+        assert_eq!(slots.inner.state().taken, 0);
+    }
+
+    #[test]
+    fn the_place_that_is_freed_is_the_earliest_lanes_whichever_line_it_waits_in() {
+        let slots = Slots::new(1);
+        let (mut voice, mut sms) = (slots.line(), slots.line());
+        let held = slots.take().unwrap();
+        assert!(voice.take(Lane::General).is_none());
+        assert!(sms.take(Lane::Emergency).is_none());
+        // Freed within the look: what comes later in it does not get the place either.
+        drop(held);
+        assert!(sms.take(Lane::General).is_none());
+        sms.looked();
+        voice.looked();
+        for lane in [Lane::Priority, Lane::General] {
+            assert!(voice.take(lane).is_none(), "{lane}");
+        }
+        voice.looked();
+        let place = sms.take(Lane::Emergency).unwrap();
+        sms.looked();
+        drop(place);
+        assert!(voice.take(Lane::General).is_some());
+    }
+
+    #[test]
+    fn who_is_served_or_gone_holds_up_nobody() {
+        let slots = Slots::new(1);
+        let (mut voice, mut sms) = (slots.line(), slots.line());
+        for gone in ["served", "not there at the next look", "closed"] {
+            let held = slots.take().unwrap();
+            assert!(sms.take(Lane::Emergency).is_none());
+            sms.looked();
+            drop(held);
+            assert!(voice.take(Lane::General).is_none(), "{gone}");
+            voice.looked();
+            while is_woken(&mut voice) {}
+            match gone {
+                "served" => assert!(sms.take(Lane::Emergency).is_some()),
+                "closed" => sms = slots.line(),
+                _ => {}
+            }
+            sms.looked();
+            assert!(is_woken(&mut voice), "{gone}");
+            assert!(voice.take(Lane::General).is_some(), "{gone}");
+            voice.looked();
+        }
+        assert_eq!(slots.inner.state().waiting, [0; 3]);
     }
 }

@@ -1,0 +1,155 @@
+//! Which of the waiting jobs gets the next permit (promise 5).
+
+use tocsin_domain::lease::Share;
+use tocsin_domain::{AccountId, CampaignId, Generation, JobKey, WorkerId};
+use tocsin_providers::{Registry, Secret, TokenKeys};
+use tocsin_queue::{Broker as _, Destination, MemoryBroker, Message, Queue, Tag};
+use tocsin_runtime::{Clock as _, Stopwatch, SystemClock};
+use tocsin_store::leases::Lease;
+use tocsin_store::{Access, Store};
+use uuid::Uuid;
+
+use super::*;
+use crate::WorkerSettings;
+
+const ONE: AccountId = AccountId(1);
+const OTHER: AccountId = AccountId(2);
+
+/// A process that serves voice and texts, with jobs that wait in it. It never speaks with a store.
+struct Process {
+    worker: Worker,
+    /// Of a message that stands for all.
+    acker: Acker,
+    tag: Tag,
+    jobs: i32,
+}
+
+impl Process {
+    async fn new(in_flight_max: usize) -> Self {
+        let store = Store::open("postgres://nobody@127.0.0.1:1/none", 1, Access::Engine).unwrap();
+        let broker = Arc::new(MemoryBroker::new());
+        let session = broker.connect("test").await.unwrap();
+        let queue = Queue::Jobs(Channel::Sms, Lane::General);
+        let (to, body) = (Destination::Queue(queue), "a job".into());
+        session.publish(vec![Message { to, body, headers: vec![], persistent: false }]).await.unwrap();
+        let mut consumer = session.consume(queue, 1).await.unwrap();
+        let tag = consumer.next_batch(1).await.unwrap()[0].tag;
+        let acker = consumer.acker();
+        let settings = WorkerSettings {
+            channels: vec![Channel::Voice, Channel::Sms],
+            prefetch: [10; 3],
+            in_flight_max,
+            public_url: "https://bell.example.org".to_owned(),
+            token_keys: TokenKeys::new(&Secret::new("key"), None),
+        };
+        let registry = Arc::new(Registry::build(vec![]).unwrap());
+        let worker =
+            Worker::new(WorkerId(Uuid::nil()), store, broker, Arc::new(SystemClock), registry, settings);
+        Self { worker, acker, tag, jobs: 0 }
+    }
+
+    fn dispatch(&self, channel: Channel) -> Dispatch {
+        let (outcomes, _) = mpsc::channel(1);
+        Dispatch::new(self.worker.clone(), channel, TaskTracker::new(), outcomes, CancellationToken::new())
+    }
+
+    fn waits(&mut self, dispatch: &mut Dispatch, lane: Lane, account: AccountId) {
+        self.jobs += 1;
+        dispatch.waiting.push(Pending {
+            key: JobKey { campaign: CampaignId(Uuid::nil()), job: self.jobs },
+            generation: Generation(1),
+            lane,
+            account,
+            tag: self.tag,
+            acker: self.acker.clone(),
+            arrived: Stopwatch::start(),
+        });
+    }
+
+    /// A share of `account` from now on: what it had before is spent.
+    fn share(&self, account: AccountId, rate_per_second: Option<f64>, concurrency: Option<u32>) {
+        self.worker.shares.grant(Lease {
+            account,
+            name: format!("account-{}", account.0),
+            share: Share { rate_per_second, burst: None, concurrency },
+            expires_at: SystemClock.now(),
+        });
+    }
+}
+
+fn lanes(permitted: &[Permitted]) -> Vec<(Lane, AccountId)> {
+    permitted.iter().map(|permitted| (permitted.job.lane, permitted.job.account)).collect()
+}
+
+#[tokio::test]
+async fn emergencies_get_their_permits_before_all_others() {
+    let mut process = Process::new(4).await;
+    process.share(ONE, None, None);
+    let mut sms = process.dispatch(Channel::Sms);
+    for lane in [Lane::General, Lane::Priority, Lane::Emergency, Lane::General, Lane::Emergency] {
+        process.waits(&mut sms, lane, ONE);
+    }
+    let (permitted, _) = sms.permits();
+    let expected = [Lane::Emergency, Lane::Emergency, Lane::Priority, Lane::General].map(|lane| (lane, ONE));
+    assert_eq!(lanes(&permitted), expected);
+}
+
+#[tokio::test]
+async fn an_emergency_takes_the_next_token_and_the_next_place_of_its_account() {
+    let no_token = (Some(0.000_1), None);
+    let no_place = (None, Some(0));
+    for (rate, concurrency) in [no_token, no_place] {
+        let mut process = Process::new(10).await;
+        process.share(ONE, rate, concurrency);
+        process.share(OTHER, None, None);
+        let mut sms = process.dispatch(Channel::Sms);
+        process.waits(&mut sms, Lane::General, ONE);
+        process.waits(&mut sms, Lane::Emergency, ONE);
+        process.waits(&mut sms, Lane::General, OTHER);
+        let (permitted, _) = sms.permits();
+        assert_eq!(lanes(&permitted), [(Lane::General, OTHER)], "what no emergency waits for");
+        process.share(ONE, None, Some(1));
+        let (first, _) = sms.permits();
+        assert_eq!(lanes(&first), [(Lane::Emergency, ONE)]);
+        assert_eq!(lanes(&sms.permits().0), [], "the only place is taken");
+        drop(first);
+        assert_eq!(lanes(&sms.permits().0), [(Lane::General, ONE)]);
+    }
+}
+
+#[tokio::test]
+async fn an_emergency_takes_the_next_place_of_the_process() {
+    let mut process = Process::new(1).await;
+    process.share(ONE, None, None);
+    process.share(OTHER, None, None);
+    let (mut voice, mut sms) = (process.dispatch(Channel::Voice), process.dispatch(Channel::Sms));
+    process.waits(&mut voice, Lane::General, OTHER);
+    let (held, _) = voice.permits();
+    assert_eq!(held.len(), 1);
+    for lane in [Lane::General, Lane::Priority] {
+        process.waits(&mut voice, lane, OTHER);
+        process.waits(&mut sms, lane, ONE);
+    }
+    process.waits(&mut sms, Lane::Emergency, ONE);
+    assert_eq!((lanes(&sms.permits().0), lanes(&voice.permits().0)), (vec![], vec![]));
+    drop(held);
+    assert_eq!(lanes(&voice.permits().0), [], "it is an emergency's, although another channel's");
+    let (emergency, _) = sms.permits();
+    assert_eq!(lanes(&emergency), [(Lane::Emergency, ONE)]);
+    drop(emergency);
+    let (next, _) = voice.permits();
+    assert_eq!(lanes(&next), [(Lane::Priority, OTHER)]);
+}
+
+/// An emergency without a token does not keep the process's places from others.
+#[tokio::test]
+async fn what_an_emergency_does_not_wait_for_is_free_to_all() {
+    let mut process = Process::new(1).await;
+    process.share(ONE, Some(0.000_1), None);
+    process.share(OTHER, None, None);
+    let (mut voice, mut sms) = (process.dispatch(Channel::Voice), process.dispatch(Channel::Sms));
+    process.waits(&mut sms, Lane::Emergency, ONE);
+    process.waits(&mut voice, Lane::General, OTHER);
+    assert_eq!(lanes(&sms.permits().0), []);
+    assert_eq!(lanes(&voice.permits().0), [(Lane::General, OTHER)]);
+}
