@@ -116,32 +116,34 @@ impl Worker {
     /// claimed, finishes what it has, records it, and leaves.
     pub fn start(&self, tasks: &Tasks) {
         let (worker, stopping) = (self.clone(), tasks.stopping().clone());
-        tasks.spawn("worker", async move { worker.run(stopping).await });
+        let left = CancellationToken::new();
+        // Tasks of their own: nothing that holds up sending makes a lease run out, and the other way about.
+        let renewing = self.clone().renew(left.clone());
+        tasks.spawn("worker leases", renewing);
+        tasks.spawn("worker", async move { worker.run(stopping, left).await });
     }
 
-    async fn run(self, stopping: CancellationToken) {
+    async fn run(self, stopping: CancellationToken, left: CancellationToken) {
+        // Whatever ends this, the leases end with it.
+        let _left = left.drop_guard();
         let (outcomes, to_record) = mpsc::channel(RECORDS_MAX);
-        let left = CancellationToken::new();
         let recorder = record::run(self.store.clone(), Arc::clone(&self.clock), to_record).boxed();
-        let renewals = self.clone().renew(left.clone()).boxed();
-        // The recorder ends when the last sender of outcomes is gone, the leases when both are done.
-        let working = async {
-            tokio::join!(session::run(self.clone(), stopping, outcomes).boxed(), recorder);
-            left.cancel();
+        // The recorder ends when the last sender of outcomes is gone.
+        tokio::join!(session::run(self, stopping, outcomes).boxed(), recorder);
+    }
+
+    /// Renews the leases until the worker has `left`, and gives them up.
+    async fn renew(self, left: CancellationToken) {
+        let worker = self.clone();
+        let tick = async move || {
+            worker.shares.renew(&worker.store, worker.id, &worker.settings.channels).await?;
+            Ok::<_, WorkerError>(Progress::Idle)
         };
-        tokio::join!(working, renewals);
+        run_ticker("worker.leases", RENEW_EVERY, &Notify::new(), &left, tick).await;
         if let Err(error) = self.store.drop_leases(self.id).await {
             tracing::warn!(%error, "leases run out by themselves");
         }
         tracing::info!(worker.id = %self.id, "worker left");
-    }
-
-    async fn renew(self, left: CancellationToken) {
-        let tick = async move || {
-            self.shares.renew(&self.store, self.id, &self.settings.channels).await?;
-            Ok::<_, WorkerError>(Progress::Idle)
-        };
-        run_ticker("worker.leases", RENEW_EVERY, &Notify::new(), &left, tick).await;
     }
 
     /// The adapter of an account; the inbox is the store itself.

@@ -1,0 +1,6 @@
+//! The worker against a real PostgreSQL.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
+
+mod leases;
+mod stage;

@@ -1,0 +1,90 @@
+//! One worker for the inbox, on a database of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tocsin_domain::{Channel, Lane, WorkerId};
+use tocsin_proto::Envelope;
+use tocsin_proto::v1::Job;
+use tocsin_providers::{Registry, Secret, TokenKeys};
+use tocsin_queue::{Broker, Destination, Message, Published, Queue};
+use tocsin_runtime::{SystemClock, Tasks};
+use tocsin_store::release::Released;
+use tocsin_testkit::fixture::Fixture;
+use tocsin_testkit::{TestDatabase, wait_until};
+use tocsin_worker::{Worker, WorkerSettings};
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+/// Far more than anything here takes.
+pub const BOUND: Duration = Duration::from_secs(30);
+
+pub struct Stage {
+    pub fixture: Fixture,
+    pub client: Client,
+    pub tasks: Tasks,
+    broker: Arc<dyn Broker>,
+    pub database: TestDatabase,
+}
+
+impl Stage {
+    pub async fn new(broker: Arc<dyn Broker>) -> Self {
+        let database = TestDatabase::create().await.unwrap();
+        let fixture = Fixture::new(&database).await.unwrap();
+        let client = connect(&database.url).await;
+        Self { fixture, client, tasks: Tasks::new(), broker, database }
+    }
+
+    pub fn start(&self) {
+        let settings = WorkerSettings {
+            channels: vec![Channel::Inbox],
+            prefetch: [100; 3],
+            in_flight_max: 100,
+            public_url: "https://bell.example.org".to_owned(),
+            token_keys: TokenKeys::new(&Secret::new("key"), None),
+        };
+        let (store, broker) = (self.fixture.store().clone(), Arc::clone(&self.broker));
+        let registry = Arc::new(Registry::build(vec![]).unwrap());
+        let id = WorkerId(Uuid::now_v7());
+        Worker::new(id, store, broker, Arc::new(SystemClock), registry, settings).start(&self.tasks);
+    }
+
+    /// Publishes released jobs of the inbox.
+    pub async fn publish(&self, lane: Lane, released: &[Released]) {
+        let messages = released.iter().map(|job| Message {
+            to: Destination::Queue(Queue::Jobs(Channel::Inbox, lane)),
+            body: Envelope::new(Job {
+                campaign_id: job.key.campaign.0.as_bytes().to_vec().into(),
+                job_id: job.key.job,
+                generation: job.generation.0,
+                channel: i32::from(Channel::Inbox.number()),
+                lane: i32::from(lane.number()),
+                account_id: job.account.0,
+                traceparent: String::new(),
+            })
+            .into_bytes(),
+            headers: vec![],
+            persistent: true,
+        });
+        let session = self.broker.connect("test").await.unwrap();
+        let answers = session.publish(messages.collect()).await.unwrap();
+        assert!(answers.iter().all(|answer| *answer == Published::Confirmed));
+    }
+
+    /// Waits until a query's number is at least so much.
+    pub async fn reaches(&self, query: &str, number: i64) -> Result<(), String> {
+        let query = format!("select coalesce(({query}), 0)::bigint");
+        wait_until(&query, BOUND, async || {
+            self.client.query_one(&query, &[]).await.unwrap().get::<_, i64>(0) >= number
+        })
+        .await
+        .map_err(|error| error.to_string())
+    }
+}
+
+pub async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    #[allow(clippy::disallowed_methods, reason = "ends with the test's client")]
+    tokio::spawn(connection);
+    client
+}
