@@ -70,7 +70,8 @@ impl Store {
         self.access
     }
 
-    /// Is the database there, with the schema that this program needs?
+    /// Is the database there, with the schema that this program needs, or a newer one? Migrations are safe for
+    /// the release before: its processes go on, and start, while the new ones take over.
     pub async fn check(&self) -> Result<(), StoreError> {
         let needed = crate::schema_version();
         let client = self.client().await?;
@@ -80,7 +81,7 @@ impl Store {
             Err(error) if error.code() == Some(&SqlState::UNDEFINED_FUNCTION) => 0,
             Err(error) => return Err(StoreError::statement("check")(error)),
         };
-        if found == needed { Ok(()) } else { Err(StoreError::SchemaVersion { found, needed }) }
+        if found >= needed { Ok(()) } else { Err(StoreError::SchemaVersion { found, needed }) }
     }
 
     pub(crate) async fn client(&self) -> Result<Object, StoreError> {

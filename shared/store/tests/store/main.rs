@@ -16,3 +16,4 @@ mod races;
 mod release;
 mod scene;
 mod security;
+mod version;
