@@ -38,14 +38,19 @@ impl Store {
     }
 }
 
-/// Only rows that this statement deletes are summed, so that two folds at once take different ones.
+/// Only rows that this statement deletes are summed. It passes over those that another fold has locked, so that
+/// two at once take different rows and neither ever waits for the other. The rows are never updated, and so a
+/// locked one stays where its `ctid` says.
 const FOLD_TALLIES: &str = "-- store.fold_tallies
 with crowded as materialized (
   select c.id as campaign_id from campaigns c
   where c.closed_at is null
     and (select count(*) from (select from tallies t where t.campaign_id = c.id limit 17) first_few) > 16
+), free as materialized (
+  select t.ctid from crowded c cross join lateral (
+    select ctid from tallies k where k.campaign_id = c.campaign_id for update skip locked) t
 ), gone as (
-  delete from tallies t using crowded c where t.campaign_id = c.campaign_id returning t.*
+  delete from tallies where ctid = any(array(select ctid from free)) returning *
 ), folded as (
   insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
     attempts, successful, error, canceled, not_dispatched, untried, last_first_attempt_at)
@@ -58,8 +63,10 @@ with crowded as materialized (
 select (select count(*) from gone) - (select count(*) from folded)";
 
 const FOLD_FLOW: &str = "-- store.fold_flow
-with gone as (
-  delete from flow returning *
+with free as materialized (
+  select ctid from flow for update skip locked
+), gone as (
+  delete from flow where ctid = any(array(select ctid from free)) returning *
 ), folded as (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, sum(queued) from gone group by 1, 2, 3 having sum(queued) <> 0

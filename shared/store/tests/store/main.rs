@@ -8,6 +8,7 @@ mod counters;
 mod directory;
 mod expand;
 mod fixture;
+mod fold;
 mod held;
 mod leases;
 mod plans;
