@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::AttemptKey;
 use tocsin_domain::settlement::{Report, ReportKind};
 use tocsin_providers::CallbackReport;
-use tocsin_store::events::Event;
+use tocsin_store::events::{About, Event};
 
 use crate::callback::Callback;
 
@@ -40,7 +40,7 @@ pub fn understand(callback: &Callback, said: Vec<CallbackReport>) -> Understood 
         }
         understood.events.push(Event {
             ordinal,
-            attempt,
+            about: about(attempt),
             reported_at,
             outcome: Some(report.outcome),
             provider_id: provider_id.clone(),
@@ -61,12 +61,14 @@ impl Understood {
     pub fn detach(&mut self, missing: &[AttemptKey]) {
         let missing: HashSet<&AttemptKey> = missing.iter().collect();
         for event in &mut self.events {
-            event.attempt = event.attempt.filter(|attempt| !missing.contains(attempt));
+            if let Some(attempt) = event.about.attempt().filter(|attempt| missing.contains(attempt)) {
+                event.about = About::Missing(attempt);
+            }
         }
     }
 
     pub fn unmatched(&self) -> usize {
-        self.events.iter().filter(|event| event.attempt.is_none()).count()
+        self.events.iter().filter(|event| event.about.attempt().is_none()).count()
     }
 }
 
@@ -85,7 +87,7 @@ fn bare_event(callback: &Callback) -> Event {
     Event {
         id: callback.id,
         ordinal: 0,
-        attempt: callback.attempt,
+        about: about(callback.attempt),
         received_at: callback.received_at,
         reported_at: None,
         outcome: None,
@@ -94,6 +96,10 @@ fn bare_event(callback: &Callback) -> Event {
         provider_code: None,
         raw: Some(callback.raw.body.to_vec()),
     }
+}
+
+fn about(attempt: Option<AttemptKey>) -> About {
+    attempt.map_or(About::Nothing, About::Attempt)
 }
 
 fn is_believed(at: DateTime<Utc>, received_at: DateTime<Utc>) -> bool {
@@ -155,13 +161,13 @@ mod tests {
         let kept: Vec<_> = understood
             .events
             .iter()
-            .map(|event| (event.ordinal, event.attempt, event.outcome, event.raw.is_some()))
+            .map(|event| (event.ordinal, event.about, event.outcome, event.raw.is_some()))
             .collect();
         assert_eq!(
             kept,
             [
-                (0, Some(key(7)), Some(Outcome::Sent), true),
-                (1, Some(key(9)), Some(Outcome::Delivered), false),
+                (0, About::Attempt(key(7)), Some(Outcome::Sent), true),
+                (1, About::Attempt(key(9)), Some(Outcome::Delivered), false),
             ]
         );
     }
@@ -172,8 +178,8 @@ mod tests {
         assert!(understood.reports.is_empty());
         let event = &understood.events[0];
         assert_eq!(
-            (event.attempt, event.outcome, event.raw.as_deref()),
-            (Some(key(7)), None, Some(&b"body"[..]))
+            (event.about, event.outcome, event.raw.as_deref()),
+            (About::Attempt(key(7)), None, Some(&b"body"[..]))
         );
     }
 
@@ -185,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_events_of_missing_attempts_are_detached() {
+    fn only_the_events_of_missing_attempts_are_detached_and_keep_what_their_tokens_name() {
         let mut both: Understood = [key(7), key(8)]
             .map(|attempt| understand(&callback(Some(attempt)), vec![said(Outcome::Sent)]))
             .iter()
             .collect();
         both.detach(&[key(8)]);
-        let attempts: Vec<_> = both.events.iter().map(|event| event.attempt).collect();
-        assert_eq!((attempts, both.unmatched()), (vec![Some(key(7)), None], 1));
+        let about: Vec<_> = both.events.iter().map(|event| event.about).collect();
+        assert_eq!((about, both.unmatched()), (vec![About::Attempt(key(7)), About::Missing(key(8))], 1));
     }
 
     #[test]

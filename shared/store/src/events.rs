@@ -6,6 +6,33 @@ use uuid::Uuid;
 
 use crate::{Store, StoreError};
 
+/// Which attempt a report is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    Attempt(AttemptKey),
+    /// The attempt that its token names does not exist. Kept without one, and with the token's, so that it can
+    /// be matched later.
+    Missing(AttemptKey),
+    /// It names none.
+    Nothing,
+}
+
+impl About {
+    pub fn attempt(self) -> Option<AttemptKey> {
+        match self {
+            Self::Attempt(attempt) => Some(attempt),
+            Self::Missing(_) | Self::Nothing => None,
+        }
+    }
+
+    fn missing(self) -> Option<AttemptKey> {
+        match self {
+            Self::Missing(attempt) => Some(attempt),
+            Self::Attempt(_) | Self::Nothing => None,
+        }
+    }
+}
+
 /// One report inside one callback.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -13,8 +40,7 @@ pub struct Event {
     pub id: Uuid,
     /// Which report of the callback.
     pub ordinal: i16,
-    /// None: matches no attempt; kept, and matched later.
-    pub attempt: Option<AttemptKey>,
+    pub about: About,
     pub received_at: DateTime<Utc>,
     pub reported_at: Option<DateTime<Utc>>,
     pub outcome: Option<Outcome>,
@@ -27,12 +53,9 @@ pub struct Event {
 
 impl Store {
     pub async fn record_events(&self, events: &[Event]) -> Result<u64, StoreError> {
-        let campaigns: Vec<Option<Uuid>> =
-            events.iter().map(|event| event.attempt.map(|key| key.job.campaign.0)).collect();
-        let jobs: Vec<Option<i32>> =
-            events.iter().map(|event| event.attempt.map(|key| key.job.job)).collect();
-        let numbers: Vec<Option<i16>> =
-            events.iter().map(|event| event.attempt.map(|key| key.number)).collect();
+        let (campaigns, jobs, numbers) = columns(events.iter().map(|event| event.about.attempt()));
+        let (token_campaigns, token_jobs, token_numbers) =
+            columns(events.iter().map(|event| event.about.missing()));
         let ids: Vec<Uuid> = events.iter().map(|event| event.id).collect();
         let ordinals: Vec<i16> = events.iter().map(|event| event.ordinal).collect();
         let received: Vec<DateTime<Utc>> = events.iter().map(|event| event.received_at).collect();
@@ -60,21 +83,38 @@ impl Store {
                 &provider_ids,
                 &codes,
                 &raw,
+                &token_campaigns,
+                &token_jobs,
+                &token_numbers,
             ],
         )
         .await
     }
 }
 
+type Keys = (Vec<Option<Uuid>>, Vec<Option<i32>>, Vec<Option<i16>>);
+
+fn columns(keys: impl Iterator<Item = Option<AttemptKey>>) -> Keys {
+    let mut columns = Keys::default();
+    for key in keys {
+        columns.0.push(key.map(|key| key.job.campaign.0));
+        columns.1.push(key.map(|key| key.job.job));
+        columns.2.push(key.map(|key| key.number));
+    }
+    columns
+}
+
 pub(crate) const RECORD_EVENTS: &str = "-- store.record_events
 insert into events (campaign_id, district_id, job_id, number, id, ordinal, received_at, reported_at, outcome,
-  account, provider_id, provider_code, raw)
+  account, provider_id, provider_code, raw, token_campaign_id, token_job_id, token_number)
 select u.campaign_id, c.district_id, u.job_id, u.number, u.id, u.ordinal, u.received_at, u.reported_at,
-  u.outcome, u.account, u.provider_id, u.provider_code, u.raw
+  u.outcome, u.account, u.provider_id, u.provider_code, u.raw, u.token_campaign_id, u.token_job_id,
+  u.token_number
 from unnest($1::uuid[], $2::int[], $3::smallint[], $4::uuid[], $5::smallint[], $6::timestamptz[],
-    $7::timestamptz[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::bytea[])
+    $7::timestamptz[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::bytea[],
+    $13::uuid[], $14::int[], $15::smallint[])
   u(campaign_id, job_id, number, id, ordinal, received_at, reported_at, outcome, account, provider_id,
-    provider_code, raw)
+    provider_code, raw, token_campaign_id, token_job_id, token_number)
 left join lateral (select district_id from campaigns where id = u.campaign_id limit 1) c on true
 order by u.campaign_id, u.id, u.ordinal
 on conflict (campaign_id, id, ordinal) do nothing";

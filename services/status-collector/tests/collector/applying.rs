@@ -86,7 +86,7 @@ async fn a_redelivery_writes_nothing_twice() {
 }
 
 #[tokio::test]
-async fn the_report_of_an_attempt_that_does_not_exist_is_kept_without_one() {
+async fn the_report_of_an_attempt_that_does_not_exist_is_kept_without_one_and_with_what_its_token_names() {
     let (stage, _) = Stage::memory().await;
     let attempt = stage.one_attempt(Lane::General, Channel::Sms).await;
     let sent = [("MessageSid", "SM7"), ("MessageStatus", "sent")];
@@ -95,6 +95,15 @@ async fn the_report_of_an_attempt_that_does_not_exist_is_kept_without_one() {
     for (unmatched, missing) in (1..).zip([no_attempt, no_campaign]) {
         assert_eq!(stage.twilio(Channel::Sms, Lane::General, missing, &sent).await, 200);
         stage.events_become(0, unmatched).await;
+        let named = stage
+            .query(
+                "select job_id, district_id from events
+                 where token_campaign_id = $1 and token_job_id = $2 and token_number = $3",
+                &[&missing.job.campaign.0, &missing.job.job, &missing.number],
+            )
+            .await;
+        let kept: (Option<i32>, Option<Uuid>) = (named.get(0), named.get(1));
+        assert_eq!(kept, (None, None), "it belongs to nobody yet");
     }
     let kept = stage.query("select provider_id, raw is not null from events limit 1", &[]).await;
     assert_eq!((kept.get::<_, &str>(0), kept.get::<_, bool>(1)), ("SM7", true));

@@ -6,6 +6,8 @@ use tocsin_domain::{Channel, Outcome};
 use tocsin_testkit::fixture::Fixture;
 use uuid::Uuid;
 
+use tocsin_store::events::{About, Event};
+
 use crate::fixture::{Setting, attempts, connect};
 
 /// Every table and partition of Tocsin; not the migrator's own.
@@ -33,10 +35,10 @@ async fn filled() -> Setting {
         body: "School closes at noon.".to_owned(),
     };
     setting.store.deliver_to_inbox(&[message], now).await.unwrap();
-    let event = tocsin_store::events::Event {
+    let event = Event {
         id: Uuid::now_v7(),
         ordinal: 0,
-        attempt: Some(tried[0]),
+        about: About::Attempt(tried[0]),
         received_at: now,
         reported_at: None,
         outcome: Some(Outcome::Delivered),
@@ -45,7 +47,7 @@ async fn filled() -> Setting {
         provider_code: None,
         raw: None,
     };
-    let unmatched = tocsin_store::events::Event { id: Uuid::now_v7(), attempt: None, ..event.clone() };
+    let unmatched = Event { id: Uuid::now_v7(), about: About::Missing(tried[0]), ..event.clone() };
     assert_eq!(setting.store.record_events(&[event.clone(), unmatched.clone()]).await.unwrap(), 2);
     assert_eq!(setting.store.record_events(&[event, unmatched]).await.unwrap(), 0, "a redelivery");
     setting.report(&tried[..1], ReportKind::Lost).await;
