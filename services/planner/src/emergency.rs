@@ -17,24 +17,21 @@ pub async fn channels_held(planner: &Planner) -> Result<Vec<Channel>, PlannerErr
         return Ok(Vec::new());
     }
     let accounts = planner.store.accounts().await?;
-    let mut due = Vec::new();
+    let queued = planner.store.queued_counts().await?;
+    let mut held = Vec::new();
     for channel in Channel::ALL {
         let accounts = serving(&accounts, channel);
-        if is_due(planner, channel, &open, &accounts, now).await? {
-            due.push(channel);
+        if is_queued(&queued, channel) || is_left(planner, channel, &open, &accounts, now).await? {
+            held.push(channel);
         }
     }
-    let queued = planner.store.queued_counts().await?;
-    Ok(Channel::ALL
-        .into_iter()
-        .filter(|channel| due.contains(channel) || is_queued(&queued, *channel))
-        .collect())
+    Ok(held)
 }
 
-/// Is an emergency job of the channel due that one of its `accounts` could send? One that no account may send
-/// gains nothing from others' waiting. Ask this before how many jobs are queued: what is released in between is
-/// then seen by one of the two.
-pub async fn is_due(
+/// Is an emergency job of the channel due that one of its `accounts` could send, or queued? One that no account
+/// may send gains nothing from others' waiting. For the caller who has just found none queued: this reads the
+/// head of an index, where what was released leaves dead entries.
+pub async fn is_left(
     planner: &Planner,
     channel: Channel,
     open: &[OpenCampaign],
@@ -48,7 +45,12 @@ pub async fn is_due(
         .filter(|campaign| windows.serve_any(campaign))
         .map(|campaign| Draw { campaign: campaign.id, after: Position::HEAD, jobs_max: 1 })
         .collect();
-    Ok(!draws.is_empty() && !planner.store.due_jobs(channel, &draws, now).await?.is_empty())
+    if draws.is_empty() {
+        return Ok(false);
+    }
+    // Due first, queued second: one that another planner releases in between is seen by one of the two.
+    Ok(!planner.store.due_jobs(channel, &draws, now).await?.is_empty()
+        || is_queued(&planner.store.queued_counts().await?, channel))
 }
 
 /// The accounts of a channel that may send.

@@ -59,7 +59,6 @@ impl Releaser {
             return Ok(Progress::Idle);
         }
         let accounts = emergency::serving(&planner.store.accounts().await?, self.channel);
-        let emergency_due = emergency::is_due(planner, self.channel, &open, &accounts, now).await?;
         let queued = planner.store.queued_counts().await?;
         let mut progress = Progress::Idle;
         for lane in Lane::ALL {
@@ -73,7 +72,11 @@ impl Releaser {
             if released > 0 {
                 progress = Progress::More;
             }
-            if lane == Lane::Emergency && (emergency_due || released > 0 || windows.busy()) {
+            if lane == Lane::Emergency
+                && (released > 0
+                    || windows.busy()
+                    || emergency::is_left(planner, self.channel, &open, &accounts, now).await?)
+            {
                 break;
             }
         }
