@@ -1,10 +1,16 @@
-//! The planned district as the CSV files of either version.
+//! The planned district as the CSV files of either version, row by row.
 
 use std::io;
 
-use super::district::{DISTRICT_ID, District, Planned, SaidBy};
 use super::faults::Fault;
+use super::households::Plan;
+use super::person::Planned;
 use crate::vocabulary::{MANIFEST, ORGS, OneRosterVersion, ROLES, USERS};
+
+const DISTRICT_ID: &str = "org-district";
+
+/// How a manifest says that the delivery is a sample, written by this module.
+const SYSTEM: [&str; 2] = ["source.systemCode", "tocsin-sample"];
 
 /// The files of OneRoster a sample does not have, and its manifest says so.
 const ABSENT: [&str; 5] = ["academicSessions", "classes", "courses", "demographics", "enrollments"];
@@ -16,25 +22,45 @@ pub(crate) fn names(version: OneRosterVersion) -> &'static [&'static str] {
     }
 }
 
-pub(crate) fn write(
-    file: &str,
-    district: &District,
-    version: OneRosterVersion,
-    out: impl io::Write,
-) -> io::Result<()> {
-    // Flexible, as one kind of broken row has a field too many.
-    let mut writer =
-        csv::WriterBuilder::new().flexible(true).terminator(csv::Terminator::CRLF).from_writer(out);
-    match file {
-        MANIFEST => write_manifest(version, &mut writer)?,
-        ORGS => write_orgs(district, &mut writer)?,
-        ROLES => write_roles(district, &mut writer)?,
-        _ => write_users(district, version, &mut writer)?,
-    }
-    writer.flush()
+/// Whether a manifest is one of ours.
+pub(crate) fn is_of_a_sample(manifest: &str) -> bool {
+    let marker = SYSTEM.join(",");
+    manifest.lines().any(|line| line.trim_end() == marker)
 }
 
-type Writer<W> = csv::Writer<W>;
+/// Writes one file and returns its rows, the header not counted.
+pub(crate) fn write(
+    file: &str,
+    plan: &Plan,
+    version: OneRosterVersion,
+    out: impl io::Write,
+) -> io::Result<u64> {
+    // Flexible, as one kind of broken row has a field too many.
+    let inner = csv::WriterBuilder::new().flexible(true).terminator(csv::Terminator::CRLF).from_writer(out);
+    let mut writer = Writer { inner, records: 0 };
+    match file {
+        MANIFEST => write_manifest(version, &mut writer)?,
+        ORGS => write_orgs(plan, &mut writer)?,
+        ROLES => write_roles(plan, &mut writer)?,
+        _ => write_users(plan, version, &mut writer)?,
+    }
+    writer.inner.flush()?;
+    Ok(writer.records.saturating_sub(1))
+}
+
+/// A CSV writer that counts.
+struct Writer<W: io::Write> {
+    inner: csv::Writer<W>,
+    /// The header among them.
+    records: u64,
+}
+
+impl<W: io::Write> Writer<W> {
+    fn write_record<F: AsRef<[u8]>>(&mut self, fields: impl IntoIterator<Item = F>) -> io::Result<()> {
+        self.records += 1;
+        Ok(self.inner.write_record(fields)?)
+    }
+}
 
 fn write_manifest(version: OneRosterVersion, writer: &mut Writer<impl io::Write>) -> io::Result<()> {
     let (number, roles) = match version {
@@ -53,11 +79,10 @@ fn write_manifest(version: OneRosterVersion, writer: &mut Writer<impl io::Write>
     }
     writer.write_record(["file.users", "bulk"])?;
     writer.write_record(["source.systemName", "Tocsin sample"])?;
-    writer.write_record(["source.systemCode", "tocsin-sample"])?;
-    Ok(())
+    writer.write_record(SYSTEM)
 }
 
-fn write_orgs(district: &District, writer: &mut Writer<impl io::Write>) -> io::Result<()> {
+fn write_orgs(plan: &Plan, writer: &mut Writer<impl io::Write>) -> io::Result<()> {
     writer.write_record([
         "sourcedId",
         "status",
@@ -68,14 +93,14 @@ fn write_orgs(district: &District, writer: &mut Writer<impl io::Write>) -> io::R
         "parentSourcedId",
     ])?;
     writer.write_record([DISTRICT_ID, "", "", "Sample Unified School District", "district", "0100", ""])?;
-    for (index, school) in district.schools.iter().enumerate() {
+    for (index, school) in plan.schools.all.iter().enumerate() {
         let identifier = format!("{:04}", 101 + index);
         writer.write_record([&school.id, "", "", &school.name, "school", &identifier, DISTRICT_ID])?;
     }
     Ok(())
 }
 
-fn write_roles(district: &District, writer: &mut Writer<impl io::Write>) -> io::Result<()> {
+fn write_roles(plan: &Plan, writer: &mut Writer<impl io::Write>) -> io::Result<()> {
     writer.write_record([
         "sourcedId",
         "status",
@@ -88,7 +113,7 @@ fn write_roles(district: &District, writer: &mut Writer<impl io::Write>) -> io::
         "orgSourcedId",
         "userProfileSourcedId",
     ])?;
-    for person in &district.people {
+    for person in plan.households().flat_map(|household| household.people) {
         let role = match person.role {
             "administrator" => "siteAdministrator",
             role => role,
@@ -100,7 +125,7 @@ fn write_roles(district: &District, writer: &mut Writer<impl io::Write>) -> io::
 }
 
 fn write_users(
-    district: &District,
+    plan: &Plan,
     version: OneRosterVersion,
     writer: &mut Writer<impl io::Write>,
 ) -> io::Result<()> {
@@ -129,35 +154,17 @@ fn write_users(
     ]);
     writer.write_record(&header)?;
 
-    let agents = agents(district);
-    for (person, agents) in district.people.iter().zip(&agents) {
-        let agents = agents.join(",");
-        let row = user_row(person, &agents, has_role);
-        writer.write_record(&row)?;
-        if person.fault == Some(Fault::RepeatedId) {
+    for household in plan.households() {
+        for (person, agents) in household.people.iter().zip(household.agents()) {
+            let agents = agents.join(",");
+            let row = user_row(person, &agents, has_role);
             writer.write_record(&row)?;
+            if person.fault == Some(Fault::RepeatedId) {
+                writer.write_record(&row)?;
+            }
         }
     }
     Ok(())
-}
-
-/// What each person's row lists under agentSourcedIds.
-fn agents(district: &District) -> Vec<Vec<&str>> {
-    let mut agents = vec![Vec::new(); district.people.len()];
-    for link in &district.links {
-        if matches!(link.said_by, SaidBy::Student | SaidBy::Both) {
-            agents[link.student].push(district.people[link.contact].id.as_str());
-        }
-        if matches!(link.said_by, SaidBy::Contact | SaidBy::Both) {
-            agents[link.contact].push(district.people[link.student].id.as_str());
-        }
-    }
-    for (agents, person) in agents.iter_mut().zip(&district.people) {
-        if person.fault == Some(Fault::DanglingAgent) {
-            agents.push("grd-moved-away");
-        }
-    }
-    agents
 }
 
 fn user_row<'a>(person: &'a Planned, agents: &'a str, has_role: bool) -> Vec<&'a str> {

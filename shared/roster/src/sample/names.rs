@@ -1,8 +1,9 @@
 //! Names and languages as a mixed district has them.
 
 use rand::Rng;
-use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
+
+use super::Random;
 
 /// A language spoken at home, how many families of a hundred speak it, and names they may have.
 pub(crate) struct Community {
@@ -89,7 +90,7 @@ const COMMUNITIES: [Community; 7] = [
 ];
 
 impl Community {
-    pub(crate) fn draw(random: &mut StdRng) -> &'static Self {
+    pub(crate) fn draw(random: &mut Random) -> &'static Self {
         let mut point = random.random_range(0..100);
         for community in &COMMUNITIES {
             if point < community.percent {
@@ -100,11 +101,11 @@ impl Community {
         &COMMUNITIES[0]
     }
 
-    pub(crate) fn given_name(&self, random: &mut StdRng) -> &'static str {
+    pub(crate) fn given_name(&self, random: &mut Random) -> &'static str {
         self.given.choose(random).copied().unwrap_or("Alex")
     }
 
-    pub(crate) fn family_name(&self, random: &mut StdRng) -> &'static str {
+    pub(crate) fn family_name(&self, random: &mut Random) -> &'static str {
         self.family.choose(random).copied().unwrap_or("Smith")
     }
 }

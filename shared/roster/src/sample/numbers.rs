@@ -1,7 +1,8 @@
 //! Phone numbers that are valid and nobody's: exchange 555 of real area codes.
 
 use rand::Rng;
-use rand::rngs::StdRng;
+
+use super::Random;
 
 const AREA_CODES: [u16; 180] = [
     201, 202, 203, 205, 206, 207, 208, 209, 210, 212, 213, 214, 215, 216, 217, 218, 219, 224, 225, 228, 229,
@@ -35,7 +36,7 @@ impl Numbers {
 }
 
 /// The number as one of the many ways people type it.
-pub(crate) fn as_typed(number: &str, random: &mut StdRng) -> String {
+pub(crate) fn as_typed(number: &str, random: &mut Random) -> String {
     let (area, exchange, line) = (&number[..3], &number[3..6], &number[6..]);
     match random.random_range(0..5) {
         0 => number.to_owned(),
