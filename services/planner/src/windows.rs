@@ -128,6 +128,7 @@ mod tests {
                 weight: 1,
             },
             stopped: false,
+            stop_reason: None,
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Account {
     pub limits: AccountLimits,
     /// A stopped account sends nothing.
     pub stopped: bool,
+    /// Why, while it is stopped.
+    pub stop_reason: Option<String>,
 }
 
 impl Store {
@@ -62,7 +64,7 @@ impl Store {
                 NAME,
                 "-- store.accounts
                  select id, name, district_id, channel, rate_per_second, burst, concurrency, weight,
-                   stopped_at is not null as stopped
+                   stopped_at is not null as stopped, stop_reason
                  from provider_accounts order by id",
                 &[],
             )
@@ -81,6 +83,7 @@ impl Store {
                         weight: found.get("weight"),
                     },
                     stopped: found.get("stopped"),
+                    stop_reason: found.get("stop_reason"),
                 })
             })
             .collect()

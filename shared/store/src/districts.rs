@@ -17,6 +17,16 @@ pub struct District {
     pub default_region: String,
 }
 
+/// An API key as an operator sees it: never the key itself, nor its hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    pub id: Uuid,
+    pub district: DistrictId,
+    pub name: String,
+    pub created_at: DateTime<Utc>,
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
 impl District {
     fn read(row: &tokio_postgres::Row) -> Self {
         Self {
@@ -85,6 +95,39 @@ impl Store {
         )
         .await
         .map(drop)
+    }
+
+    /// The keys of all districts, the oldest first.
+    pub async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        let rows = self
+            .rows(
+                "api_keys",
+                "-- store.api_keys
+                 select id, district_id, name, created_at, revoked_at from api_keys order by created_at, id",
+                &[],
+            )
+            .await?;
+        let read = |found: &tokio_postgres::Row| ApiKey {
+            id: found.get("id"),
+            district: DistrictId(found.get("district_id")),
+            name: found.get("name"),
+            created_at: found.get("created_at"),
+            revoked_at: found.get("revoked_at"),
+        };
+        Ok(rows.iter().map(read).collect())
+    }
+
+    /// From its commit on the key opens nothing. False: unknown, or revoked before.
+    pub async fn revoke_api_key(&self, id: Uuid, now: DateTime<Utc>) -> Result<bool, StoreError> {
+        let changed = self
+            .count(
+                "revoke_api_key",
+                "-- store.revoke_api_key
+                 update api_keys set revoked_at = $2 where id = $1 and revoked_at is null",
+                &[&id, &now],
+            )
+            .await?;
+        Ok(changed == 1)
     }
 
     /// Whose key is it? None: unknown or revoked.
