@@ -1,15 +1,17 @@
 //! The command line.
 
+mod help;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
-use crate::commands::{campaign, district, import, migrate};
+use crate::commands::{account, campaign, completions, district, import, keys, migrate, sample_district};
 use crate::{demo, roles};
 
 /// How long a role is given to leave after SIGTERM. Kubernetes' default grace period is 30 s.
@@ -19,35 +21,76 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(25);
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 pub struct Cli {
-    /// Configuration file (TOML). TOCSIN_CONFIG names it too; the environment overrides its keys.
+    /// Configuration file (TOML), also named by TOCSIN_CONFIG; variables override its keys.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
+/// A variant's place in the help is in `help.rs`.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the REST API.
+    #[command(after_long_help = "\
+Examples:
+  tocsin api
+  TOCSIN_API__LISTEN=0.0.0.0:8080 tocsin api")]
     Api,
     /// Expand campaigns, release due jobs, and bring campaigns to their end.
+    #[command(after_long_help = "\
+Examples:
+  tocsin planner --config /etc/tocsin.toml")]
     Planner,
     /// Send jobs over one or more channels.
+    #[command(after_long_help = "\
+Examples:
+  tocsin worker --channel voice
+  tocsin worker --channel sms --channel email --channel inbox")]
     Worker(WorkerArgs),
     /// Take the providers' callbacks and apply them.
+    #[command(after_long_help = "\
+Examples:
+  tocsin status-collector --config /etc/tocsin.toml")]
     StatusCollector,
     /// Bring the database to this program's schema.
-    Migrate,
+    #[command(after_long_help = "\
+Examples:
+  DATABASE_URL=postgres://tocsin@db.example.org/tocsin tocsin migrate")]
+    Migrate(migrate::Args),
     /// Import a directory of schools, people and devices.
     Import(import::Args),
     /// Add and list districts.
     District(district::Args),
-    /// Make API keys.
-    ApiKey(district::KeyArgs),
+    /// Make, list and revoke API keys.
+    ApiKey(keys::Args),
+    /// List, stop and resume provider accounts.
+    Account(account::Args),
     /// Send, list, show, cancel and watch campaigns over the REST API.
     Campaign(campaign::Args),
     /// Run the main job from end to end against simulated providers.
+    #[command(after_long_help = "\
+Examples:
+  tocsin demo
+  tocsin demo --students 5000 --json figures.json")]
     Demo(demo::Args),
+    /// Write a plausible OneRoster delivery of any size, to try things with.
+    #[command(after_long_help = "\
+Schools of all levels, families with shared phones and addresses, seven languages, people without a device, and a few
+rows that are broken on purpose. Nobody in it is real: mail goes to example.org, phone numbers have no subscribers.
+
+Examples:
+  tocsin sample-district --students 2000 --out district
+  tocsin sample-district --students 500000 --seed 7 --out large.zip --json")]
+    SampleDistrict(sample_district::Args),
+    /// Print the completion script of a shell.
+    #[command(after_long_help = "\
+Examples:
+  tocsin completions bash > /etc/bash_completion.d/tocsin
+  tocsin completions zsh > ~/.zfunc/_tocsin
+  tocsin completions fish > ~/.config/fish/completions/tocsin.fish
+  tocsin completions powershell >> $PROFILE")]
+    Completions(completions::Args),
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +101,19 @@ struct WorkerArgs {
 }
 
 impl Cli {
+    /// The program's arguments. On a fault, or when help is asked for, this prints and ends the process.
+    pub fn of_arguments() -> Self {
+        match Self::from_arg_matches(&Self::command().get_matches()) {
+            Ok(cli) => cli,
+            Err(fault) => fault.exit(),
+        }
+    }
+
+    /// The command line with its help by task.
+    pub fn command() -> clap::Command {
+        help::by_task(<Self as clap::CommandFactory>::command())
+    }
+
     pub async fn run(self) -> Result<ExitCode> {
         // Before the first TLS connection. An error means that it is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -77,12 +133,15 @@ impl Cli {
             Command::StatusCollector => {
                 serve(load()?, async |config, tasks| roles::start_collector(config, tasks).await).await
             }
-            Command::Migrate => migrate::run(&load()?).await,
+            Command::Migrate(args) => migrate::run(args, &load()?).await,
             Command::Import(args) => import::run(args, &load()?).await,
             Command::District(args) => district::run(args, &load()?).await,
-            Command::ApiKey(args) => district::run_key(args, &load()?).await,
+            Command::ApiKey(args) => keys::run(args, &load()?).await,
+            Command::Account(args) => account::run(args, &load()?).await,
             Command::Campaign(args) => campaign::run(args).await,
             Command::Demo(args) => demo::run(args).await,
+            Command::SampleDistrict(args) => sample_district::run(args).await,
+            Command::Completions(args) => completions::run(&args, Self::command()),
         }
     }
 }

@@ -3,7 +3,11 @@
 //! This is the only place where the services meet.
 
 pub mod cli;
+pub mod client;
 pub mod commands;
 pub mod demo;
+pub mod exit;
 pub mod roles;
 pub mod system;
+pub mod terminal;
+pub(crate) mod view;

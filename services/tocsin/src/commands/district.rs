@@ -1,29 +1,29 @@
-//! `tocsin district` and `tocsin api-key`.
+//! `tocsin district`.
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use anyhow::Result;
 use chrono_tz::Tz;
 use clap::Subcommand;
-use rand::TryRngCore as _;
-use rand::rngs::OsRng;
-use sha2::{Digest as _, Sha256};
+use serde_json::{Value, json};
 use tocsin_domain::DistrictId;
 use tocsin_runtime::{Clock as _, Config, SystemClock};
+use tocsin_store::Store;
 use tocsin_store::districts::District;
-use tocsin_store::{Access, Store};
 use uuid::Uuid;
 
-/// What every key begins with, so that one that leaked is recognised.
-const KEY_PREFIX: &str = "tocsin_";
-const KEY_BYTES: usize = 32;
+use super::operator::{open_store, which_there_are};
+use crate::exit::{Exit, Failure};
+use crate::terminal::{print, print_json, say, table};
+
 /// Of a district's name and a key's label.
 const NAME_CHARS_MAX: usize = 200;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     action: Action,
 }
@@ -31,6 +31,10 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a district.
+    #[command(after_long_help = "\
+Examples:
+  tocsin district add Springfield --time-zone America/Chicago
+  tocsin district add Calgary --time-zone America/Edmonton --region CA")]
     Add {
         #[arg(value_parser = name)]
         name: String,
@@ -42,62 +46,37 @@ enum Action {
         region: String,
     },
     /// List the districts.
+    #[command(after_long_help = "\
+Examples:
+  tocsin district list
+  tocsin district list --json | jq -r '.districts[].name'")]
     List,
 }
 
-#[derive(Debug, clap::Args)]
-pub struct KeyArgs {
-    #[command(subcommand)]
-    action: KeyAction,
-}
-
-#[derive(Debug, Subcommand)]
-enum KeyAction {
-    /// Make an API key and print it, this once.
-    Add {
-        #[arg(long, value_name = "NAME")]
-        district: String,
-        /// What the key is for.
-        #[arg(long, value_name = "LABEL", value_parser = name)]
-        name: String,
-    },
-}
-
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
-    let store = open(config).await?;
+    let store = open_store(config).await?;
     match args.action {
         Action::Add { name, time_zone, region } => {
             let district = add(&store, name, time_zone, region).await?;
-            println!("{}", line(&district));
+            if args.json {
+                print_json(&as_json(&district))?;
+            } else {
+                print(format_args!("made district {:?}, id {}\n", district.name, district.id))?;
+            }
         }
         Action::List => {
             let districts = store.districts().await?;
-            if districts.is_empty() {
-                eprintln!("no districts: make one with `tocsin district add NAME`");
-            }
-            for district in &districts {
-                println!("{}", line(district));
+            if args.json {
+                let districts: Vec<Value> = districts.iter().map(as_json).collect();
+                print_json(&json!({ "districts": districts }))?;
+            } else if districts.is_empty() {
+                say("no districts: make one with `tocsin district add NAME`");
+            } else {
+                print(listed(&districts))?;
             }
         }
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-pub async fn run_key(args: KeyArgs, config: &Config) -> Result<ExitCode> {
-    let KeyAction::Add { district, name } = args.action;
-    let store = open(config).await?;
-    let district = named(&store, &district).await?;
-    let key = add_key(&store, &district, &name).await?;
-    // The key alone on the output, for `export TOCSIN_API_KEY=$(tocsin api-key add …)`.
-    println!("{key}");
-    eprintln!("keep this key of {:?}: it is not stored and cannot be shown again", district.name);
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn open(config: &Config) -> Result<Store> {
-    let store = Store::open(config.require_database_url()?, 1, Access::Engine)?;
-    store.check().await?;
-    Ok(store)
+    Ok(Exit::Done.into())
 }
 
 /// The district of that name, or an error that says which there are.
@@ -105,10 +84,11 @@ pub async fn named(store: &Store, name: &str) -> Result<District> {
     if let Some(district) = store.district_by_name(name).await? {
         return Ok(district);
     }
-    let known: Vec<String> =
-        store.districts().await?.into_iter().map(|district| format!("{:?}", district.name)).collect();
-    let known = if known.is_empty() { "there is none yet".to_owned() } else { known.join(", ") };
-    bail!("no district {name:?} ({known}): make it with `tocsin district add {name:?}`");
+    let districts = store.districts().await?;
+    let known: Vec<&str> = districts.iter().map(|district| district.name.as_str()).collect();
+    let which = which_there_are(name, &known);
+    let what = format!("no district {name:?} ({which}): make it with `tocsin district add {name:?}`");
+    Err(Failure::refused(what).into())
 }
 
 /// Makes a district; its name must be free.
@@ -120,28 +100,31 @@ pub async fn add(store: &Store, name: String, time_zone: Option<Tz>, region: Str
         default_region: region,
     };
     if !store.add_district(&district, SystemClock.now()).await? {
-        bail!("there is a district {:?} already: choose another name", district.name);
+        let what = format!("there is a district {:?} already: choose another name", district.name);
+        return Err(Failure::refused(what).into());
     }
     Ok(district)
 }
 
-/// Makes an API key of the district and returns it; the store keeps only its SHA-256.
-pub async fn add_key(store: &Store, district: &District, name: &str) -> Result<String> {
-    let mut secret = [0; KEY_BYTES];
-    OsRng.try_fill_bytes(&mut secret).context("the system gives no random bytes")?;
-    let key = format!("{KEY_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(secret));
-    let hash = Sha256::digest(&key);
-    store.add_api_key(district.id, Uuid::new_v4(), name, &hash, SystemClock.now()).await?;
-    Ok(key)
+fn listed(districts: &[District]) -> String {
+    let row = |district: &District| {
+        let zone = district.time_zone.clone().unwrap_or_else(|| "-".to_owned());
+        [district.name.clone(), zone, district.default_region.clone(), district.id.to_string()]
+    };
+    let rows: Vec<[String; 4]> = districts.iter().map(row).collect();
+    table(["Name", "Time zone", "Region", "Id"], &rows)
 }
 
-/// `Springfield<tab>America/Chicago<tab>US<tab>id`
-fn line(district: &District) -> String {
-    let zone = district.time_zone.as_deref().unwrap_or("-");
-    format!("{}\t{zone}\t{}\t{}", district.name, district.default_region, district.id)
+fn as_json(district: &District) -> Value {
+    json!({
+        "id": district.id,
+        "name": district.name,
+        "time_zone": district.time_zone,
+        "region": district.default_region,
+    })
 }
 
-fn name(text: &str) -> Result<String, String> {
+pub(super) fn name(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.chars().any(char::is_control) || text.chars().count() > NAME_CHARS_MAX {
         return Err(format!("write 1 to {NAME_CHARS_MAX} characters in one line"));
@@ -158,9 +141,12 @@ fn region(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use sha2::{Digest as _, Sha256};
+    use tocsin_store::Access;
     use tocsin_testkit::TestDatabase;
 
     use super::*;
+    use crate::commands::keys::add_key;
 
     #[derive(Debug, Parser)]
     struct Command {
@@ -205,7 +191,7 @@ mod tests {
             add(&store, name.to_owned(), None, "US".to_owned()).await.unwrap();
         }
         let unknown = named(&store, "Shelbyville").await.unwrap_err().to_string();
-        assert!(unknown.contains("(\"Ogdenville\", \"Springfield\")"), "{unknown}");
+        assert!(unknown.contains("(there are \"Ogdenville\", \"Springfield\")"), "{unknown}");
         assert!(add(&store, "Springfield".to_owned(), None, "CA".to_owned()).await.is_err());
 
         let district = named(&store, "Springfield").await.unwrap();

@@ -6,7 +6,7 @@ mod rows;
 mod tests;
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,15 +16,15 @@ use chrono_tz::Tz;
 use clap::Subcommand;
 use tocsin_roster::{FileMode, ReadOptions, Roster, write_problems};
 use tocsin_runtime::{Clock, Config, SystemClock};
+use tocsin_store::Store;
 use tocsin_store::districts::District;
-use tocsin_store::{Access, Store};
 
 use super::district::named;
+use super::operator::open_store;
+use crate::exit::Exit;
+use crate::terminal::print;
 pub use output::{Refusal, Verdict};
 pub use rows::directory_of;
-
-/// Exit code of an import that was understood and refused. 1 is a failure.
-const REFUSED: u8 = 2;
 
 /// In the audit's rows.
 const ACTOR: &str = "tocsin import";
@@ -37,8 +37,13 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Source {
-    /// OneRoster 1.1 or 1.2 CSV files. Rows with faults are left out and reported. Exits with 0, with 2 when
-    /// the delivery was refused, with 1 when it could not be read or stored.
+    /// OneRoster 1.1 or 1.2 CSV files. Rows with faults are left out and reported.
+    #[command(after_long_help = "\
+Exits with 3 when the delivery was refused, with 1 when it could not be read or stored.
+
+Examples:
+  tocsin import oneroster roster.zip --district Springfield --dry-run
+  tocsin import oneroster roster.zip --district Springfield --problems problems.csv")]
     Oneroster(OneRosterArgs),
 }
 
@@ -65,14 +70,15 @@ pub struct OneRosterArgs {
 
 pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let Source::Oneroster(args) = args.source;
-    let store = Store::open(config.require_database_url()?, 1, Access::Engine)?;
+    let store = open_store(config).await?;
     let mut printed = Vec::new();
     let verdict = import_oneroster(&args, &store, &SystemClock, &mut printed).await?;
-    io::stdout().write_all(&printed)?;
+    print(String::from_utf8_lossy(&printed))?;
     Ok(match verdict {
-        Verdict::Imported(_) | Verdict::Previewed(_) => ExitCode::SUCCESS,
-        Verdict::Refused(_) => ExitCode::from(REFUSED),
-    })
+        Verdict::Imported(_) | Verdict::Previewed(_) => Exit::Done,
+        Verdict::Refused(_) => Exit::Refused,
+    }
+    .into())
 }
 
 /// Reads, judges, stores and prints.
@@ -82,7 +88,6 @@ async fn import_oneroster(
     clock: &dyn Clock,
     out: &mut (dyn Write + Send),
 ) -> Result<Verdict> {
-    store.check().await?;
     let district = named(store, &args.district).await?;
     let roster = read(&args.path, &district, clock).await?;
     // Before anything is stored: a file that cannot be written is no reason to import without it.

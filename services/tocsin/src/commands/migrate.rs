@@ -3,11 +3,26 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use serde_json::json;
 use tocsin_runtime::Config;
 
+use crate::exit::Exit;
+use crate::terminal::{print, print_json};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Brings the schema up to date, as the user of the configured address, who becomes its owner.
-pub async fn run(config: &Config) -> Result<ExitCode> {
+pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     let version = tocsin_store::migrate(config.require_database_url()?).await?;
-    println!("the database's schema is version {version}");
-    Ok(ExitCode::SUCCESS)
+    if args.json {
+        print_json(&json!({ "schema_version": version }))?;
+    } else {
+        print(format_args!("the database's schema is version {version}\n"))?;
+    }
+    Ok(Exit::Done.into())
 }

@@ -1,6 +1,11 @@
 //! What an operator does from a terminal.
 
+pub mod account;
 pub mod campaign;
+pub mod completions;
 pub mod district;
 pub mod import;
+pub mod keys;
 pub mod migrate;
+pub mod operator;
+pub mod sample_district;

@@ -4,9 +4,6 @@
 //! canceled half-way, and the simulator's own record is held against the store. All that it makes is its own
 //! and goes with it: the database, the broker's vhost, the roster's folder.
 
-mod api;
-mod board;
-mod detail;
 mod messages;
 mod report;
 mod roster;
@@ -21,6 +18,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use tocsin_runtime::{LogFormat, init_telemetry};
 
+use crate::terminal::print;
 use stage::Stage;
 
 /// What is logged where RUST_LOG does not say. The AMQP client reports each closing of a connection as an
@@ -48,7 +46,7 @@ pub async fn run(args: Args) -> Result<ExitCode> {
         .map(|path| File::create(path).with_context(|| format!("--json: cannot write {}", path.display())));
     let json = json.transpose()?;
 
-    println!("Tocsin demo: a roster in, four channels out, every device accounted for\n");
+    print("Tocsin demo: a roster in, four channels out, every device accounted for\n\n")?;
     let stage = Stage::set(args.students).await?;
     let played = tokio::select! {
         played = run::play(&stage) => played,

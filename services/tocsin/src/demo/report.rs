@@ -9,8 +9,8 @@ use tocsin_domain::{Channel, JobState, Outcome};
 use tocsin_store::audit::JobFact;
 use tocsin_testkit::promises::Violations;
 
-use super::api::{Counters, Detail, Receipt};
-use super::detail::Page;
+use crate::client::{Counters, Detail, Receipt};
+use crate::view::page::Page;
 
 /// Of a broken promise, so many cases are printed.
 const VIOLATIONS_SHOWN: usize = 10;

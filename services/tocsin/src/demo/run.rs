@@ -8,12 +8,13 @@ use serde_json::Value;
 use tocsin_domain::CampaignId;
 use tocsin_testkit::{promises, wait_until};
 
-use super::api::Detail;
-use super::board::Board;
-use super::detail::channel_name;
 use super::messages;
 use super::report::{Ended, Report};
 use super::stage::Stage;
+use crate::client::Detail;
+use crate::terminal::print;
+use crate::view::board::Board;
+use crate::view::page::channel_name;
 
 const POLL: Duration = Duration::from_millis(200);
 /// Three times what each step takes on two busy cores.
@@ -31,7 +32,9 @@ pub async fn play(stage: &Stage) -> Result<Report> {
     let first = send(stage, &board, &messages::early_dismissal()).await?;
     let first_round = Until { what: "every device is tried once", within: FIRST_ROUND_WITHIN };
     watch(stage, &mut board, &[first], first_round, every_device_tried).await?;
-    board.say("Every device was tried once; calls that met a busy line or nobody are redialed after 10 s.\n");
+    board.say(
+        "Every device was tried once; calls that met a busy line or nobody are redialed after 10 s.\n",
+    )?;
 
     let second = send(stage, &board, &messages::picture_day()).await?;
     let half = Until { what: "half of the attempts are made", within: HALF_WAY_WITHIN };
@@ -40,7 +43,7 @@ pub async fn play(stage: &Stage) -> Result<Report> {
     board.say(&format!(
         "Canceled the second message half-way: {} devices were never tried. What is on its way is recalled.\n",
         HumanCount(receipt.never_tried)
-    ));
+    ))?;
     let end = Until { what: "every device has its final outcome", within: ENDED_WITHIN };
     watch(stage, &mut board, &[first, second], end, every_outcome_final).await?;
     for campaign in [first, second] {
@@ -51,7 +54,7 @@ pub async fn play(stage: &Stage) -> Result<Report> {
     board.clear()?;
 
     let report = report(stage, first, second).await?;
-    println!("{report}");
+    print(format_args!("{report}\n"))?;
     Ok(report)
 }
 
@@ -60,7 +63,7 @@ async fn send(stage: &Stage, board: &Board, message: &Value) -> Result<CampaignI
     board.say(&format!(
         "Sending #{}, {:?}, to all guardians: voice, text, email and inbox, in their language",
         detail.number, detail.subject
-    ));
+    ))?;
     Ok(detail.id)
 }
 
@@ -99,7 +102,7 @@ async fn look(stage: &Stage, board: &mut Board, campaigns: &[CampaignId]) -> Res
     for campaign in campaigns {
         details.push(stage.api.detail(*campaign).await?);
     }
-    board.show(&details);
+    board.show(&details)?;
     Ok(details)
 }
 

@@ -9,10 +9,11 @@ use tocsin_queue::{Broker as _, RabbitBroker};
 use tocsin_store::districts::District;
 use tocsin_testkit::{TestDatabase, TestVhost};
 
-use super::api::Client;
 use super::{roster, scenario};
-use crate::commands::district;
+use crate::client::Client;
+use crate::commands::{district, keys};
 use crate::system::{System, SystemOptions};
+use crate::terminal::print;
 
 const DATABASE_POOL: usize = 16;
 const WORKERS: usize = 2;
@@ -48,14 +49,17 @@ impl Stage {
         })
         .await
         .context("the roles cannot be started")?;
-        println!(
-            "Started api, planner, status collector and {WORKERS} workers in this process, on a PostgreSQL"
-        );
-        println!("database and a RabbitMQ vhost of their own; the providers are simulated.\n");
+        print(format_args!(
+            "Started api, planner, status collector and {WORKERS} workers in this process, on a PostgreSQL
+\
+             database and a RabbitMQ vhost of their own; the providers are simulated.
+
+"
+        ))?;
         let district =
             district::add(&system.store, DISTRICT.to_owned(), Some(TIME_ZONE), "US".to_owned()).await?;
         import(&system, &district, students).await?;
-        let key = district::add_key(&system.store, &district, "demo").await?;
+        let key = keys::add_key(&system.store, &district, "demo").await?;
         let api = Client::new(system.api_url.clone(), key)?;
         Ok(Self { system, api, _database: database, _vhost: vhost })
     }
@@ -69,6 +73,5 @@ impl Stage {
 async fn import(system: &System, district: &District, students: u32) -> Result<()> {
     let folder = TempDir::new().context("no folder for the sample roster")?;
     let imported = roster::import(&system.store, district, folder.path(), students).await?;
-    println!("{imported}");
-    Ok(())
+    print(format_args!("{imported}\n"))
 }

@@ -9,8 +9,8 @@ use uuid::Uuid;
 /// A district's access.
 pub struct Client {
     http: reqwest::Client,
-    url: String,
-    key: String,
+    pub url: String,
+    pub key: String,
 }
 
 impl Client {

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use chrono_tz::Tz;
 use serde_json::{Value, json};
-use tocsin::commands::district::{add, add_key};
+use tocsin::commands::district::add;
+use tocsin::commands::keys::add_key;
 use tocsin_domain::Channel;
 use tocsin_domain::audience::Role;
 use tocsin_runtime::{Clock as _, SystemClock};

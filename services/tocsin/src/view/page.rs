@@ -5,7 +5,8 @@ use std::fmt;
 use indicatif::HumanCount;
 use tocsin_domain::Channel;
 
-use super::api::{Counters, Detail, Receipt};
+use crate::client::{Counters, Detail, Receipt};
+use crate::terminal::{HEADING, coloured, in_colour_of};
 
 /// How much of the content is quoted.
 const CONTENT_CHARS_MAX: usize = 72;
@@ -30,9 +31,9 @@ pub fn channel_name(channel: Channel) -> &'static str {
 impl fmt::Display for Page<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { detail, receipt } = self;
-        writeln!(f, "Message ID {}: {}", detail.number, detail.subject)?;
+        writeln!(f, "{}", coloured(HEADING, &format!("Message ID {}: {}", detail.number, detail.subject)))?;
         let mut row = |name: &str, value: String| writeln!(f, "  {name:<16}{value}");
-        row("Status", in_words(detail.state.as_str()))?;
+        row("Status", in_colour_of(detail.state, &in_words(detail.state.as_str())))?;
         row("Type", in_words(&detail.message_type))?;
         row("Sender", format!("{}, {}", detail.created_by, detail.created_at.format("%F %T UTC")))?;
         row("Content", content(detail))?;
@@ -60,6 +61,16 @@ impl fmt::Display for Page<'_> {
             write_counters(f, channel_name(*channel), &counted.counters, counted.first_attempt_seconds)?;
         }
         write_counters(f, "Total", &detail.totals, detail.first_attempt_seconds)
+    }
+}
+
+/// What a cancel reached, by itself.
+#[derive(Debug)]
+pub struct Reached<'a>(pub &'a Receipt);
+
+impl fmt::Display for Reached<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_receipt(self.0, &mut |name, value| writeln!(f, "  {name:<16}{value}"))
     }
 }
 
@@ -129,7 +140,7 @@ fn seconds(seconds: f64) -> String {
 }
 
 /// `no_recipients` as users read it.
-fn in_words(name: &str) -> String {
+pub fn in_words(name: &str) -> String {
     let mut words = name.replace('_', " ");
     if let Some(first) = words.get_mut(..1) {
         first.make_ascii_uppercase();
@@ -169,6 +180,7 @@ mod tests {
         let receipt =
             Receipt { canceled: None, contacted: 1000, in_flight_or_unknown: 2, recalled: 3, never_tried: 4 };
         let page = Page { detail: &detail(), receipt: Some(&receipt) }.to_string();
+        let page = anstream::adapter::strip_str(&page).to_string();
         for line in [
             "Message ID 7: Snow day",
             "  Status          No recipients",

@@ -10,8 +10,9 @@ use indicatif::{HumanCount, MultiProgress, ProgressBar, ProgressStyle};
 use tocsin_domain::Channel;
 use tocsin_runtime::Stopwatch;
 
-use super::api::{ChannelDetail, Detail};
-use super::detail::channel_name;
+use super::page::channel_name;
+use crate::client::{ChannelDetail, Detail};
+use crate::terminal::{in_colour_of, print};
 
 /// Between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(3);
@@ -46,14 +47,15 @@ impl Board {
     }
 
     /// A line of the story. It stays above the bars.
-    pub fn say(&self, text: &str) {
+    pub fn say(&self, text: &str) -> Result<()> {
+        let print = || print(format_args!("{text}\n"));
         match &self.face {
-            Face::Bars { all, .. } => all.suspend(|| println!("{text}")),
-            Face::Lines { .. } => println!("{text}"),
+            Face::Bars { all, .. } => all.suspend(print),
+            Face::Lines { .. } => print(),
         }
     }
 
-    pub fn show(&mut self, details: &[Detail]) {
+    pub fn show(&mut self, details: &[Detail]) -> Result<()> {
         let elapsed = self.since.elapsed();
         match &mut self.face {
             Face::Bars { all, style, by_campaign } => {
@@ -74,11 +76,12 @@ impl Board {
                 if last.is_none_or(|last| elapsed >= last + LINE_EVERY) {
                     *last = Some(elapsed);
                     for detail in details {
-                        println!("  {:>3} s  {}", elapsed.as_secs(), line(detail));
+                        print(format_args!("  {:>3} s  {}\n", elapsed.as_secs(), line(detail)))?;
                     }
                 }
             }
         }
+        Ok(())
     }
 
     /// Takes the bars away: what they came to is printed in full afterwards.
@@ -102,7 +105,8 @@ fn done(counted: &ChannelDetail) -> u64 {
 
 /// `#1 sending   Voice 812/1,204  Text 1,010/1,010 …`
 fn line(detail: &Detail) -> String {
-    let mut line = format!("#{} {:<10}", detail.number, detail.state.as_str());
+    let state = in_colour_of(detail.state, &format!("{:<10}", detail.state.as_str()));
+    let mut line = format!("#{} {state}", detail.number);
     for (channel, counted) in &detail.by_channel {
         let (done, devices) = (HumanCount(done(counted)), HumanCount(counted.counters.devices));
         // Writing to a string cannot fail.

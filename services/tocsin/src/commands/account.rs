@@ -1,0 +1,205 @@
+//! `tocsin account`: the provider accounts, as the store knows them.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use serde_json::{Value, json};
+use tocsin_runtime::{Clock, Config, SystemClock};
+use tocsin_store::Store;
+use tocsin_store::accounts::Account;
+use tocsin_store::districts::District;
+
+use super::operator::{open_store, which_there_are};
+use crate::exit::{Exit, Failure};
+use crate::terminal::{print, print_json, say, table};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print JSON.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the accounts with their limits, and which of them are stopped, and why.
+    #[command(after_long_help = "\
+Examples:
+  tocsin account list")]
+    List,
+    /// Stop an account: nothing more is sent with it, its jobs wait or go with another.
+    #[command(after_long_help = "\
+Examples:
+  tocsin account stop main-voice --reason \"new auth token on its way\"")]
+    Stop {
+        name: String,
+        /// Shown by `tocsin account list`.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let a stopped account send again.
+    #[command(after_long_help = "\
+Examples:
+  tocsin account resume main-voice")]
+    Resume { name: String },
+}
+
+/// What a stop or resume came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Made,
+    /// It was so already.
+    Standing,
+}
+
+pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
+    let store = open_store(config).await?;
+    let (name, change, state) = match args.action {
+        Action::List => {
+            list(&store, args.json).await?;
+            return Ok(Exit::Done.into());
+        }
+        Action::Stop { name, reason } => {
+            let change = stop(&store, &name, &reason, &SystemClock).await?;
+            (name, change, "stopped")
+        }
+        Action::Resume { name } => {
+            let change = resume(&store, &name, &SystemClock).await?;
+            (name, change, "resumed")
+        }
+    };
+    if args.json {
+        print_json(&json!({ "account": name, "state": state, "changed": change == Change::Made }))?;
+    } else {
+        let already = if change == Change::Standing { ", as it was before" } else { "" };
+        print(format_args!("account {name:?} is {state}{already}\n"))?;
+    }
+    Ok(Exit::Done.into())
+}
+
+async fn list(store: &Store, as_json: bool) -> Result<()> {
+    let (accounts, districts) = (store.accounts().await?, store.districts().await?);
+    if as_json {
+        let accounts: Vec<Value> =
+            accounts.iter().map(|account| json_of(account, district_of(account, &districts))).collect();
+        return print_json(&json!({ "accounts": accounts }));
+    }
+    if accounts.is_empty() {
+        say("no accounts: configure them under [[accounts]]; a worker stores them when it starts");
+        return Ok(());
+    }
+    let row = |account: &Account| {
+        let limits = &account.limits;
+        let stopped = match (&account.stop_reason, account.stopped) {
+            (_, false) => "-".to_owned(),
+            (None, true) => "stopped".to_owned(),
+            (Some(reason), true) => format!("stopped: {reason}"),
+        };
+        [
+            limits.name.clone(),
+            limits.channel.to_string(),
+            district_of(account, &districts).unwrap_or("all").to_owned(),
+            limits.rate_per_second.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
+            limits.concurrency.map_or_else(|| "-".to_owned(), |concurrency| concurrency.to_string()),
+            stopped,
+        ]
+    };
+    let rows: Vec<[String; 6]> = accounts.iter().map(row).collect();
+    print(table(["Name", "Channel", "District", "Per second", "At once", "Stopped"], &rows))
+}
+
+async fn stop(store: &Store, name: &str, reason: &str, clock: &dyn Clock) -> Result<Change> {
+    let account = known(store, name).await?;
+    Ok(change(store.stop_account(account.id, reason, clock.now()).await?))
+}
+
+async fn resume(store: &Store, name: &str, clock: &dyn Clock) -> Result<Change> {
+    known(store, name).await?;
+    Ok(change(store.resume_account(name, clock.now()).await?))
+}
+
+fn change(made: bool) -> Change {
+    if made { Change::Made } else { Change::Standing }
+}
+
+async fn known(store: &Store, name: &str) -> Result<Account> {
+    let accounts = store.accounts().await?;
+    if let Some(account) = accounts.iter().find(|account| account.limits.name == name) {
+        return Ok(account.clone());
+    }
+    let names: Vec<&str> = accounts.iter().map(|account| account.limits.name.as_str()).collect();
+    let which = which_there_are(name, &names);
+    let what = format!("no account {name:?} ({which}): a worker stores the configured ones when it starts");
+    Err(Failure::refused(what).into())
+}
+
+/// None: it serves every district.
+fn district_of<'a>(account: &Account, districts: &'a [District]) -> Option<&'a str> {
+    let id = account.limits.district?;
+    districts.iter().find(|district| district.id == id).map(|district| district.name.as_str())
+}
+
+fn json_of(account: &Account, district: Option<&str>) -> Value {
+    let limits = &account.limits;
+    json!({
+        "name": limits.name,
+        "channel": limits.channel,
+        "district": district,
+        "rate_per_second": limits.rate_per_second,
+        "burst": limits.burst,
+        "concurrency": limits.concurrency,
+        "weight": limits.weight,
+        "stopped": account.stopped,
+        "stop_reason": account.stop_reason,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use tocsin_domain::Channel;
+    use tocsin_store::Access;
+    use tocsin_store::accounts::AccountLimits;
+    use tocsin_testkit::{ManualClock, TestDatabase};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_account_is_stopped_with_a_reason_and_resumed() {
+        let database = TestDatabase::create().await.unwrap();
+        let store = Store::open(&database.url, 1, Access::Engine).unwrap();
+        let clock = ManualClock::at(DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let limits = AccountLimits {
+            name: "main-voice".to_owned(),
+            district: None,
+            channel: Channel::Voice,
+            rate_per_second: Some(2.5),
+            burst: None,
+            concurrency: None,
+            weight: 1,
+        };
+        store.configure_accounts(&[limits], clock.now()).await.unwrap();
+
+        assert_eq!(stop(&store, "main-voice", "new token", &clock).await.unwrap(), Change::Made);
+        assert_eq!(stop(&store, "main-voice", "again", &clock).await.unwrap(), Change::Standing);
+        let account = known(&store, "main-voice").await.unwrap();
+        assert_eq!((account.stopped, account.stop_reason.as_deref()), (true, Some("new token")));
+        assert_eq!(json_of(&account, None)["stop_reason"], "new token");
+
+        assert_eq!(resume(&store, "main-voice", &clock).await.unwrap(), Change::Made);
+        assert_eq!(resume(&store, "main-voice", &clock).await.unwrap(), Change::Standing);
+        let account = known(&store, "main-voice").await.unwrap();
+        assert_eq!((account.stopped, account.stop_reason), (false, None));
+
+        for unknown in
+            [stop(&store, "main-voise", "x", &clock).await, resume(&store, "main-voise", &clock).await]
+        {
+            let error = unknown.unwrap_err();
+            assert_eq!(Exit::of(&error), Exit::Refused);
+            assert!(error.to_string().contains("did you mean \"main-voice\"?"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `tocsin campaign send`: the request's body from the command line.
+
+use std::fs;
+use std::io::Read as _;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use tocsin_domain::Channel;
+use uuid::Uuid;
+
+use super::ACTOR;
+
+pub(super) const EXAMPLES: &str = "\
+Prints the campaign's id. Merge fields: {{ student_name }}, {{ given_name | family }}.
+
+Examples:
+  tocsin campaign send --subject \"Early dismissal\" --body \"School closes at noon.\" \\
+      --channel voice --channel sms --type emergency --all
+  tocsin campaign send --subject \"Book fair\" --body-file letter.txt --content es=carta.txt \\
+      --channel email --school org-school-001
+  pandoc letter.md -t plain | tocsin campaign send --subject Letter --body-file - --channel email --all";
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("text").required(true).args(["body", "body_file"]))]
+#[command(group = clap::ArgGroup::new("audience").required(true).multiple(true).args(["all", "schools", "grades"]))]
+pub(super) struct Args {
+    #[arg(long)]
+    subject: String,
+    /// The message.
+    #[arg(long)]
+    body: Option<String>,
+    /// A file with the message; `-` reads standard input.
+    #[arg(long, value_name = "FILE")]
+    body_file: Option<String>,
+    /// The message for those who speak a language: its tag and a file, as es=carta.txt. May be given several times.
+    #[arg(long = "content", value_name = "LANG=FILE", value_parser = translation)]
+    contents: Vec<(String, String)>,
+    /// voice, sms, email or inbox. May be given several times.
+    #[arg(long = "channel", required = true)]
+    channels: Vec<Channel>,
+    /// emergency, priority, general, attendance, behavior, …
+    #[arg(long = "type", default_value = "general")]
+    message_type: String,
+    /// Everybody: all guardians of active students.
+    #[arg(long, conflicts_with_all = ["schools", "grades"])]
+    all: bool,
+    /// Source id of a school. May be given several times.
+    #[arg(long = "school")]
+    schools: Vec<String>,
+    /// A grade. May be given several times.
+    #[arg(long = "grade")]
+    grades: Vec<String>,
+    /// When to send, RFC 3339. Default: at once.
+    #[arg(long)]
+    at: Option<String>,
+    /// Posting twice with the same key makes one campaign. Default: a new one.
+    #[arg(long)]
+    key: Option<String>,
+}
+
+impl Args {
+    pub(super) fn key(&self) -> String {
+        self.key.clone().unwrap_or_else(|| Uuid::now_v7().to_string())
+    }
+
+    /// The body of `POST /v1/campaigns`.
+    pub(super) fn body(&self) -> Result<Value> {
+        let text = match (&self.body, &self.body_file) {
+            (Some(body), _) => body.clone(),
+            (None, Some(file)) => read("--body-file", file)?,
+            (None, None) => String::new(),
+        };
+        let mut request = json!({
+            "subject": self.subject, "channels": self.channels, "message_type": self.message_type,
+            "scheduled_at": self.at, "created_by": ACTOR,
+            "audience": {"all": self.all, "schools": self.schools, "grades": self.grades},
+        });
+        if self.contents.is_empty() {
+            request["body"] = json!(text);
+            return Ok(request);
+        }
+        let mut contents = vec![json!({ "body": text })];
+        for (language, file) in &self.contents {
+            contents.push(json!({ "language": language, "body": read("--content", file)? }));
+        }
+        request["contents"] = json!(contents);
+        Ok(request)
+    }
+}
+
+/// Without the line's end that every editor leaves.
+fn read(option: &str, file: &str) -> Result<String> {
+    let text = if file == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(file)
+    };
+    let text = text.with_context(|| format!("{option}: cannot read {file} as UTF-8 text"))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn translation(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((language, file)) if !language.is_empty() && !file.is_empty() => {
+            Ok((language.to_owned(), file.to_owned()))
+        }
+        _ => Err("write a language tag, =, and a file, as es=carta.txt".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(words: &[&str]) -> Result<Args, clap::Error> {
+        let always = ["send", "--subject", "s", "--channel", "email"];
+        Command::try_parse_from([&always, words].concat()).map(|command| command.args)
+    }
+
+    #[test]
+    fn a_text_and_its_translations_come_from_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            fs::write(folder.path().join(name), text).unwrap();
+            folder.path().join(name).display().to_string()
+        };
+        let (letter, carta) = (file("letter.txt", "one\ntwo\n"), file("carta.txt", "uno\r\n"));
+        let one = parse(&["--all", "--body-file", &letter]).unwrap().body().unwrap();
+        assert_eq!((&one["body"], one.get("contents")), (&json!("one\ntwo"), None));
+        let content = format!("es={carta}");
+        let two = parse(&["--all", "--body", "one", "--content", &content]).unwrap().body().unwrap();
+        assert_eq!(two["contents"], json!([{ "body": "one" }, { "language": "es", "body": "uno" }]));
+        assert_eq!(two.get("body"), None, "the API takes one of the two");
+        let missing = parse(&["--all", "--body-file", "/nowhere/x"]).unwrap().body().unwrap_err();
+        assert!(missing.to_string().contains("--body-file: cannot read /nowhere/x"), "{missing}");
+    }
+
+    #[test]
+    fn a_message_needs_a_text_and_an_audience() {
+        let faults: [(&[&str], &str); 4] = [
+            (&["--all"], "--body"),
+            (&["--body", "b"], "--all"),
+            (&["--all", "--body", "b", "--body-file", "f"], "cannot be used with"),
+            (&["--all", "--body", "b", "--content", "es"], "es=carta.txt"),
+        ];
+        for (words, fault) in faults {
+            let error = parse(words).unwrap_err().to_string();
+            assert!(error.contains(fault), "{words:?}: {error}");
+        }
+    }
+}

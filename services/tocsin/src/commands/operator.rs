@@ -1,0 +1,43 @@
+//! What the operator's commands stand on: the store, and names that may be mistyped.
+
+use anyhow::Result;
+use tocsin_runtime::Config;
+use tocsin_store::{Access, Store};
+
+/// How alike a known name must be to be offered, from 0 to 1.
+const ALIKE: f64 = 0.75;
+
+/// The store of the configuration, its schema checked. Every operator's command opens it here.
+pub async fn open_store(config: &Config) -> Result<Store> {
+    let store = Store::open(config.require_database_url()?, 1, Access::Engine)?;
+    store.check().await?;
+    Ok(store)
+}
+
+/// What is said of a name that is not there: the one that was perhaps meant, and which there are.
+pub fn which_there_are(name: &str, known: &[&str]) -> String {
+    if known.is_empty() {
+        return "there is none yet".to_owned();
+    }
+    let alike = |candidate: &&&str| strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase());
+    let nearest = known.iter().max_by(|one, other| alike(one).total_cmp(&alike(other)));
+    let all: Vec<String> = known.iter().map(|name| format!("{name:?}")).collect();
+    match nearest.filter(|nearest| alike(nearest) >= ALIKE) {
+        Some(nearest) => format!("did you mean {nearest:?}? there are {}", all.join(", ")),
+        None => format!("there are {}", all.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistyped_name_is_answered_with_the_nearest_one() {
+        let known = ["Springfield", "Ogdenville"];
+        let said = which_there_are("springfeild", &known);
+        assert_eq!(said, "did you mean \"Springfield\"? there are \"Springfield\", \"Ogdenville\"");
+        assert_eq!(which_there_are("Xyz", &known), "there are \"Springfield\", \"Ogdenville\"");
+        assert_eq!(which_there_are("Xyz", &[]), "there is none yet");
+    }
+}

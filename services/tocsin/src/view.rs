@@ -1,0 +1,5 @@
+//! Campaigns on a terminal, as the demo and `tocsin campaign` show them.
+
+pub mod board;
+pub mod list;
+pub mod page;
