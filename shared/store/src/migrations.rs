@@ -1,6 +1,9 @@
 //! The schema's versions, embedded in the program.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::str::FromStr as _;
+
+use deadpool_postgres::PoolError;
 
 use crate::StoreError;
 
@@ -14,9 +17,12 @@ const MIGRATION_LOCK: i64 = 740_101;
 /// Brings the database at `url` to this program's schema, as the user of that address, who becomes the
 /// owner. Returns the version reached. Safe to call from several processes at once.
 pub async fn migrate(url: &str) -> Result<i32, StoreError> {
-    let (mut client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
-        .await
+    let config = tokio_postgres::Config::from_str(url)
         .map_err(|source| StoreError::Address(crate::pool::redacted(url), source))?;
+    let (mut client, connection) = config
+        .connect(tokio_postgres::NoTls)
+        .await
+        .map_err(|source| StoreError::Connect(PoolError::Backend(source)))?;
     let migrate = async move {
         client
             .execute("select pg_advisory_lock($1)", &[&MIGRATION_LOCK])

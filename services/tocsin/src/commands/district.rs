@@ -191,7 +191,7 @@ mod tests {
             add(&store, name.to_owned(), None, "US".to_owned()).await.unwrap();
         }
         let unknown = named(&store, "Shelbyville").await.unwrap_err().to_string();
-        assert!(unknown.contains("(there are \"Ogdenville\", \"Springfield\")"), "{unknown}");
+        assert!(unknown.contains("(known: \"Ogdenville\", \"Springfield\")"), "{unknown}");
         assert!(add(&store, "Springfield".to_owned(), None, "CA".to_owned()).await.is_err());
 
         let district = named(&store, "Springfield").await.unwrap();

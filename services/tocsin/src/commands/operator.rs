@@ -23,8 +23,8 @@ pub fn which_there_are(name: &str, known: &[&str]) -> String {
     let nearest = known.iter().max_by(|one, other| alike(one).total_cmp(&alike(other)));
     let all: Vec<String> = known.iter().map(|name| format!("{name:?}")).collect();
     match nearest.filter(|nearest| alike(nearest) >= ALIKE) {
-        Some(nearest) => format!("did you mean {nearest:?}? there are {}", all.join(", ")),
-        None => format!("there are {}", all.join(", ")),
+        Some(nearest) => format!("did you mean {nearest:?}? known: {}", all.join(", ")),
+        None => format!("known: {}", all.join(", ")),
     }
 }
 
@@ -36,8 +36,8 @@ mod tests {
     fn a_mistyped_name_is_answered_with_the_nearest_one() {
         let known = ["Springfield", "Ogdenville"];
         let said = which_there_are("springfeild", &known);
-        assert_eq!(said, "did you mean \"Springfield\"? there are \"Springfield\", \"Ogdenville\"");
-        assert_eq!(which_there_are("Xyz", &known), "there are \"Springfield\", \"Ogdenville\"");
+        assert_eq!(said, "did you mean \"Springfield\"? known: \"Springfield\", \"Ogdenville\"");
+        assert_eq!(which_there_are("Xyz", &known), "known: \"Springfield\", \"Ogdenville\"");
         assert_eq!(which_there_are("Xyz", &[]), "there is none yet");
     }
 }

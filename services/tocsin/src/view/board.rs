@@ -61,7 +61,10 @@ impl Board {
             Face::Bars { all, style, by_campaign } => {
                 for detail in details {
                     let bars = by_campaign.entry(detail.number).or_default();
-                    for (channel, counted) in &detail.by_channel {
+                    // A bar of no devices would be drawn as a full one.
+                    for (channel, counted) in
+                        detail.by_channel.iter().filter(|(_, counted)| counted.counters.devices > 0)
+                    {
                         let bar = bars
                             .entry(*channel)
                             .or_insert_with(|| new_bar(all, style, detail.number, *channel));

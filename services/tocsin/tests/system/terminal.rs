@@ -53,6 +53,7 @@ fn a_fault_exits_with_its_kind_and_says_what_to_do() -> Result<()> {
     exits(2, &["district", "list"], &[], "set DATABASE_URL")?;
     exits(4, &send, &nobody, "is `tocsin api` running there?")?;
     exits(4, &["district", "list"], &no_database, "no database connection")?;
+    exits(4, &["migrate"], &no_database, "no database connection")?;
     exits(0, &["help"], &[], "")?;
     exits(0, &["help", "campaign", "send"], &[], "")?;
     exits(0, &["completions", "fish"], &[], "")?;
