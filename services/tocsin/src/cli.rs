@@ -10,7 +10,8 @@ use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{campaign, district, import, migrate};
-use crate::{demo, roles};
+use crate::embedded::DataDirectory;
+use crate::{demo, roles, up};
 
 /// How long a role is given to leave after SIGTERM. Kubernetes' default grace period is 30 s.
 const LEAVE_WITHIN: Duration = Duration::from_secs(25);
@@ -22,12 +23,18 @@ pub struct Cli {
     /// Configuration file (TOML). TOCSIN_CONFIG names it too; the environment overrides its keys.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Data directory of the embedded store, where DATABASE_URL is not set.
+    /// Default: $XDG_DATA_HOME/tocsin, else ~/.local/share/tocsin.
+    #[arg(long, global = true, env = "TOCSIN_HOME", value_name = "DIR")]
+    data: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything in one process. Needs nothing: DATABASE_URL and AMQP_URL switch to real servers.
+    Up(up::Args),
     /// Serve the REST API.
     Api,
     /// Expand campaigns, release due jobs, and bring campaigns to their end.
@@ -63,7 +70,9 @@ impl Cli {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let file = self.config.as_deref();
         let load = || Config::load(file);
+        let data = || self.data.clone().map_or_else(DataDirectory::default_path, Ok);
         match self.command {
+            Command::Up(args) => up::run(args, load()?, &data()?).await,
             Command::Api => serve(load()?, async |config, tasks| roles::start_api(config, tasks).await).await,
             Command::Planner => {
                 serve(load()?, async |config, tasks| roles::start_planner(config, tasks).await).await
@@ -77,11 +86,11 @@ impl Cli {
             Command::StatusCollector => {
                 serve(load()?, async |config, tasks| roles::start_collector(config, tasks).await).await
             }
-            Command::Migrate => migrate::run(&load()?).await,
-            Command::Import(args) => import::run(args, &load()?).await,
-            Command::District(args) => district::run(args, &load()?).await,
-            Command::ApiKey(args) => district::run_key(args, &load()?).await,
-            Command::Campaign(args) => campaign::run(args).await,
+            Command::Migrate => migrate::run(&load()?, data).await,
+            Command::Import(args) => import::run(args, &load()?, data).await,
+            Command::District(args) => district::run(args, &load()?, data).await,
+            Command::ApiKey(args) => district::run_key(args, &load()?, data).await,
+            Command::Campaign(args) => campaign::run(args, data).await,
             Command::Demo(args) => demo::run(args).await,
         }
     }

@@ -5,5 +5,7 @@
 pub mod cli;
 pub mod commands;
 pub mod demo;
+pub mod embedded;
 pub mod roles;
 pub mod system;
+pub mod up;

@@ -26,10 +26,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct SystemOptions {
-    /// A migrated database.
-    pub database_url: String,
-    /// Connections of each role's pool.
-    pub database_pool: usize,
+    pub stores: Stores,
     pub broker: Arc<dyn Broker>,
     pub scenario: Scenario,
     /// Limits of the account of each channel. A channel without an entry has no limit.
@@ -37,6 +34,30 @@ pub struct SystemOptions {
     /// Workers, each serving every channel.
     pub workers: usize,
     pub in_flight_max: usize,
+}
+
+/// The views of one migrated database.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// Of every district.
+    pub engine: Store,
+    /// The api's, which sees one district at a time.
+    pub tenants: Store,
+}
+
+impl Stores {
+    /// Two pools of `connections` each.
+    pub fn open(url: &str, connections: usize) -> Result<Self> {
+        Ok(Self {
+            engine: Store::open(url, connections, Access::Engine)?,
+            tenants: Store::open(url, connections, Access::Tenants)?,
+        })
+    }
+
+    /// One session serves all (the embedded store).
+    pub fn one(store: Store) -> Self {
+        Self { tenants: store.clone(), engine: store }
+    }
 }
 
 /// How fast a channel's account may be used.
@@ -73,7 +94,7 @@ impl System {
         scenario.mailgun_webhook = Some(format!("{public_url}/callbacks/email/{{token}}"));
         let simulator = Simulator::start(SimulatorConfig { listen: None, scenario }).await?;
         let accounts = Channel::ALL.into_iter().filter_map(|channel| simulator.account(channel)).collect();
-        let store = Store::open(&options.database_url, options.database_pool, Access::Engine)?;
+        let store = options.stores.engine.clone();
         store.check().await?;
         let limits: Vec<AccountLimits> =
             Channel::ALL.into_iter().map(|channel| account_limits(channel, &options.limits)).collect();
@@ -89,7 +110,7 @@ impl System {
             registry: Arc::new(Registry::build(accounts)?),
             options,
         };
-        system.start_api(api)?;
+        system.start_api(api);
         system.start_collector(ingress);
         system.start_planner();
         for _ in 0..system.options.workers {
@@ -98,12 +119,11 @@ impl System {
         Ok(system)
     }
 
-    fn start_api(&self, listener: TcpListener) -> Result<()> {
-        let store = Store::open(&self.options.database_url, self.options.database_pool, Access::Tenants)?;
+    fn start_api(&self, listener: TcpListener) {
+        let store = self.options.stores.tenants.clone();
         let publisher = Arc::new(Publisher::new(Arc::clone(&self.options.broker), "api"));
         let api = Api { store, publisher, clock: clock(), tasks: self.tasks.clone() };
         self.tasks.spawn_essential("api", tocsin_api::serve(api, listener));
-        Ok(())
     }
 
     fn start_collector(&self, listener: TcpListener) {
@@ -166,7 +186,7 @@ fn clock() -> SharedClock {
     Arc::new(SystemClock)
 }
 
-fn account_limits(channel: Channel, limits: &[ChannelLimits]) -> AccountLimits {
+pub(crate) fn account_limits(channel: Channel, limits: &[ChannelLimits]) -> AccountLimits {
     let limits = limits.iter().find(|limits| limits.channel == channel);
     AccountLimits {
         name: channel.as_str().to_owned(),

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use tocsin_domain::Channel;
 use uuid::Uuid;
 
+use super::store::DataPath;
+use crate::embedded::ApiKey;
+
 /// How often a watched campaign is asked for.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
@@ -82,10 +85,13 @@ struct SendArgs {
 }
 
 /// Runs one action against the API.
-pub async fn run(args: Args) -> Result<ExitCode> {
-    let Some(key) = args.api_key else {
+pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
+    // `tocsin up` keeps one in its data directory.
+    let kept = || data().ok().and_then(|path| ApiKey::of(&path).read().transpose()).transpose();
+    let Some(key) = args.api_key.map_or_else(kept, |key| Ok(Some(key)))? else {
         bail!(
-            "no API key: set TOCSIN_API_KEY, or make one with `tocsin api-key add --district NAME --name LABEL`"
+            "no API key: set TOCSIN_API_KEY, name the data directory of `tocsin up` with --data, or make a key \
+             with `tocsin api-key add --district NAME --name LABEL`"
         );
     };
     let api = Client { http: tocsin_providers::http_client()?, url: args.url, key };

@@ -12,9 +12,11 @@ use rand::rngs::OsRng;
 use sha2::{Digest as _, Sha256};
 use tocsin_domain::DistrictId;
 use tocsin_runtime::{Clock as _, Config, SystemClock};
+use tocsin_store::Store;
 use tocsin_store::districts::District;
-use tocsin_store::{Access, Store};
 use uuid::Uuid;
+
+use super::store::{DataPath, with_store};
 
 /// What every key begins with, so that one that leaked is recognised.
 const KEY_PREFIX: &str = "tocsin_";
@@ -63,11 +65,14 @@ enum KeyAction {
     },
 }
 
-pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
-    let store = open(config).await?;
+pub async fn run(args: Args, config: &Config, data: impl DataPath) -> Result<ExitCode> {
+    with_store(config, data, async |store| run_on(args, store).await).await
+}
+
+async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
     match args.action {
         Action::Add { name, time_zone, region } => {
-            let district = add(&store, name, time_zone, region).await?;
+            let district = add(store, name, time_zone, region).await?;
             println!("{}", line(&district));
         }
         Action::List => {
@@ -83,21 +88,17 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub async fn run_key(args: KeyArgs, config: &Config) -> Result<ExitCode> {
+pub async fn run_key(args: KeyArgs, config: &Config, data: impl DataPath) -> Result<ExitCode> {
     let KeyAction::Add { district, name } = args.action;
-    let store = open(config).await?;
-    let district = named(&store, &district).await?;
-    let key = add_key(&store, &district, &name).await?;
-    // The key alone on the output, for `export TOCSIN_API_KEY=$(tocsin api-key add …)`.
-    println!("{key}");
-    eprintln!("keep this key of {:?}: it is not stored and cannot be shown again", district.name);
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn open(config: &Config) -> Result<Store> {
-    let store = Store::open(config.require_database_url()?, 1, Access::Engine)?;
-    store.check().await?;
-    Ok(store)
+    with_store(config, data, async |store| {
+        let district = named(store, &district).await?;
+        let key = add_key(store, &district, &name).await?;
+        // The key alone on the output, for `export TOCSIN_API_KEY=$(tocsin api-key add …)`.
+        println!("{key}");
+        eprintln!("keep this key of {:?}: it is not stored and cannot be shown again", district.name);
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
 }
 
 /// The district of that name, or an error that says which there are.
@@ -158,6 +159,7 @@ fn region(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use tocsin_store::Access;
     use tocsin_testkit::TestDatabase;
 
     use super::*;

@@ -16,10 +16,11 @@ use chrono_tz::Tz;
 use clap::Subcommand;
 use tocsin_roster::{FileMode, ReadOptions, Roster, write_problems};
 use tocsin_runtime::{Clock, Config, SystemClock};
+use tocsin_store::Store;
 use tocsin_store::districts::District;
-use tocsin_store::{Access, Store};
 
 use super::district::named;
+use super::store::{DataPath, with_store};
 pub use output::{Refusal, Verdict};
 pub use rows::directory_of;
 
@@ -63,11 +64,11 @@ pub struct OneRosterArgs {
     json: bool,
 }
 
-pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
+pub async fn run(args: Args, config: &Config, data: impl DataPath) -> Result<ExitCode> {
     let Source::Oneroster(args) = args.source;
-    let store = Store::open(config.require_database_url()?, 1, Access::Engine)?;
     let mut printed = Vec::new();
-    let verdict = import_oneroster(&args, &store, &SystemClock, &mut printed).await?;
+    let import = async |store: &Store| import_oneroster(&args, store, &SystemClock, &mut printed).await;
+    let verdict = with_store(config, data, import).await?;
     io::stdout().write_all(&printed)?;
     Ok(match verdict {
         Verdict::Imported(_) | Verdict::Previewed(_) => ExitCode::SUCCESS,
@@ -82,7 +83,6 @@ async fn import_oneroster(
     clock: &dyn Clock,
     out: &mut (dyn Write + Send),
 ) -> Result<Verdict> {
-    store.check().await?;
     let district = named(store, &args.district).await?;
     let roster = read(&args.path, &district, clock).await?;
     // Before anything is stored: a file that cannot be written is no reason to import without it.

@@ -4,3 +4,4 @@ pub mod campaign;
 pub mod district;
 pub mod import;
 pub mod migrate;
+mod store;

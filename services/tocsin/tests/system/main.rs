@@ -13,3 +13,4 @@ mod held;
 mod journeys;
 mod kills;
 mod process;
+mod up;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tocsin_roster::OneRosterVersion;
 use tocsin_roster::sample::{SampleOptions, generate};
+use tocsin_store::Access;
 use tocsin_testkit::{ManualClock, TestDatabase};
 use tokio_postgres::{Client, NoTls};
 

@@ -1,0 +1,6 @@
+//! `tocsin up`: one process on an embedded store, killed, refused, started again.
+
+mod kill;
+mod refusals;
+mod sample;
+mod stage;
