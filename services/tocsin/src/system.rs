@@ -20,6 +20,8 @@ use tocsin_worker::{Worker, WorkerSettings};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use crate::embedded;
+
 /// How long the roles are given to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -43,6 +45,8 @@ pub struct Stores {
     pub engine: Store,
     /// The api's, which sees one district at a time.
     pub tenants: Store,
+    /// People of one transaction of an expansion.
+    pub people_per_chunk: i64,
 }
 
 impl Stores {
@@ -51,12 +55,19 @@ impl Stores {
         Ok(Self {
             engine: Store::open(url, connections, Access::Engine)?,
             tenants: Store::open(url, connections, Access::Tenants)?,
+            people_per_chunk: tocsin_planner::PEOPLE_PER_CHUNK,
         })
+    }
+
+    /// Ends every connection. Whoever asks for one from now on gets an error.
+    pub fn close(self) {
+        self.engine.close();
+        self.tenants.close();
     }
 
     /// One session serves all (the embedded store).
     pub fn one(store: Store) -> Self {
-        Self { tenants: store.clone(), engine: store }
+        Self { tenants: store.clone(), engine: store, people_per_chunk: embedded::PEOPLE_PER_CHUNK }
     }
 }
 
@@ -144,7 +155,9 @@ impl System {
     pub fn start_planner(&self) -> Tasks {
         let tasks = self.tasks.child();
         let broker = Arc::clone(&self.options.broker);
-        Planner::new(self.store.clone(), broker, clock(), Uuid::now_v7()).start(&tasks);
+        let mut planner = Planner::new(self.store.clone(), broker, clock(), Uuid::now_v7());
+        planner.people_per_chunk = self.options.stores.people_per_chunk;
+        planner.start(&tasks);
         tasks
     }
 

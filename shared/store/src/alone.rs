@@ -9,26 +9,20 @@ use crate::{Store, StoreError};
 const DEAD_ROWS_MIN: i64 = 2_000;
 
 impl Store {
-    /// Takes over from the process that had this store, and its broker in memory, before: that one is gone,
-    /// which the caller knows by a lock. What it had queued is due again at once, for the messages went with
-    /// it; its duties and its shares of accounts are free. What it had asked stays open until its time, for
-    /// the providers may still report it. Returns how many releases were lost with the broker.
-    pub async fn begin_alone(&self, now: DateTime<Utc>) -> Result<u64, StoreError> {
+    /// Takes over from the process that had this store before: that one is gone, which the caller knows by a
+    /// lock. Its duties and its shares of accounts are free at once. What it had asked stays open until its
+    /// time, for the providers may still report it.
+    pub async fn begin_alone(&self) -> Result<(), StoreError> {
+        const NAME: &str = "begin_alone";
+        self.count(NAME, "-- store.begin_alone shares\ndelete from leases", &[]).await?;
         self.count(
-            "begin_alone",
-            "-- store.begin_alone shares
-             delete from leases",
-            &[],
-        )
-        .await?;
-        self.count(
-            "begin_alone",
+            NAME,
             "-- store.begin_alone duties
              update planner_leases set expires_at = tocsin_now() where expires_at > tocsin_now()",
             &[],
         )
         .await?;
-        self.forget_messages(now).await
+        Ok(())
     }
 
     /// The broker has just begun and is empty: every job that is queued is due again at once. Returns how

@@ -24,15 +24,16 @@ pub struct Ground {
 
 #[derive(Debug)]
 enum Database {
-    /// The directory goes before the folder that it is in.
-    Embedded {
-        embedded: Embedded,
-        directory: DataDirectory,
-        _folder: TempDir,
-    },
-    Server {
-        _database: TestDatabase,
-    },
+    Embedded(Box<OnDisk>),
+    Server { _database: TestDatabase },
+}
+
+/// The directory goes before the folder that it is in.
+#[derive(Debug)]
+struct OnDisk {
+    embedded: Embedded,
+    _directory: DataDirectory,
+    _folder: TempDir,
 }
 
 impl Ground {
@@ -46,13 +47,11 @@ impl Ground {
 
     /// After the roles have left.
     pub async fn clear(self) {
-        self.stores.engine.close();
-        self.stores.tenants.close();
-        drop(self.stores);
+        self.stores.close();
         match self.database {
-            Database::Embedded { embedded, directory, _folder } => {
+            Database::Embedded(on_disk) => {
+                let OnDisk { embedded, _directory, _folder } = *on_disk;
                 embedded.stop().await;
-                drop(directory);
             }
             Database::Server { .. } => {}
         }
@@ -61,7 +60,7 @@ impl Ground {
     /// `PostgreSQL inside this process and a broker in memory`
     pub fn describe(&self) -> String {
         let store = match self.database {
-            Database::Embedded { .. } => "PostgreSQL inside this process",
+            Database::Embedded(_) => "PostgreSQL inside this process",
             Database::Server { .. } => "a PostgreSQL database of its own",
         };
         let broker = if self.vhost.is_some() { "a RabbitMQ vhost of its own" } else { "a broker in memory" };
@@ -94,5 +93,6 @@ async fn embedded() -> Result<(Database, Stores)> {
     let mut directory = DataDirectory::open(folder.path())?;
     let embedded = Embedded::start(&mut directory).await?;
     let stores = Stores::one(embedded.store.clone());
-    Ok((Database::Embedded { embedded, directory, _folder: folder }, stores))
+    let on_disk = OnDisk { embedded, _directory: directory, _folder: folder };
+    Ok((Database::Embedded(Box::new(on_disk)), stores))
 }

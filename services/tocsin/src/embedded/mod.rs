@@ -29,7 +29,6 @@ mod server;
 mod server;
 
 use anyhow::{Context as _, Result};
-use tocsin_runtime::{Clock as _, SystemClock};
 use tocsin_store::{Access, Store};
 
 pub use directory::DataDirectory;
@@ -40,6 +39,9 @@ use server::Server;
 
 /// One session serves all.
 const CONNECTIONS: usize = 1;
+/// People of one transaction of an expansion, a quarter of what a server is given: all else waits for it, some
+/// 20 ms.
+pub const PEOPLE_PER_CHUNK: i64 = 250;
 
 /// An embedded PostgreSQL that is running.
 #[derive(Debug)]
@@ -88,6 +90,6 @@ async fn open(url: &str, directory: &mut DataDirectory) -> Result<Store> {
     }
     let store = Store::open(url, CONNECTIONS, Access::Engine)?;
     store.check().await.context(WHAT)?;
-    store.begin_alone(SystemClock.now()).await.context(WHAT)?;
+    store.begin_alone().await.context(WHAT)?;
     Ok(store)
 }

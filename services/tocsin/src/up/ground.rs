@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
 use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
 use tocsin_runtime::{Clock as _, Config, SystemClock};
-use tocsin_store::{Access, Store};
 
 use crate::embedded::{DataDirectory, Embedded};
+use crate::system::Stores;
 
 pub fn now() -> DateTime<Utc> {
     SystemClock.now()
@@ -17,7 +17,7 @@ pub fn now() -> DateTime<Utc> {
 /// The servers that the configuration names, reached.
 #[derive(Debug)]
 pub struct Servers {
-    store: Option<Store>,
+    stores: Option<Stores>,
     broker: Option<Arc<dyn Broker>>,
 }
 
@@ -25,29 +25,29 @@ impl Servers {
     /// Fails when one of them cannot be used: there is no falling back to the embedded half, for what was
     /// sent would then be in two places.
     pub async fn reach(config: &Config) -> Result<Self> {
-        let store = match &config.database_url {
+        let stores = match &config.database_url {
             None => None,
-            Some(_) => Some(reach_store(config).await?),
+            Some(_) => Some(reach_stores(config).await?),
         };
         let broker = match &config.amqp_url {
             None => None,
             Some(_) => Some(reach_broker(config).await?),
         };
-        Ok(Self { store, broker })
+        Ok(Self { stores, broker })
     }
 }
 
-async fn reach_store(config: &Config) -> Result<Store> {
+async fn reach_stores(config: &Config) -> Result<Stores> {
     let url = config.require_database_url()?;
-    let store = Store::open(url, config.database_pool, Access::Engine)?;
-    store.check().await.with_context(|| {
+    let stores = Stores::open(url, config.database_pool)?;
+    stores.engine.check().await.with_context(|| {
         format!(
             "DATABASE_URL {} cannot be used: start that server, mend the address, or unset DATABASE_URL for the \
              embedded store",
             tocsin_store::redacted(url)
         )
     })?;
-    Ok(store)
+    Ok(stores)
 }
 
 async fn reach_broker(config: &Config) -> Result<Arc<dyn Broker>> {
@@ -67,35 +67,27 @@ async fn reach_broker(config: &Config) -> Result<Arc<dyn Broker>> {
 /// A store and a broker, ready.
 #[derive(Debug)]
 pub struct Ground {
-    /// Of every district.
-    pub store: Store,
-    /// What the api works on: the same session where there is one alone.
-    pub tenants: Store,
+    pub stores: Stores,
     pub broker: Arc<dyn Broker>,
     pub broker_is_memory: bool,
     pub embedded: Option<Embedded>,
 }
 
 impl Ground {
-    pub async fn open(config: &Config, servers: Servers, directory: &mut DataDirectory) -> Result<Self> {
+    pub async fn open(servers: Servers, directory: &mut DataDirectory) -> Result<Self> {
         let broker_is_memory = servers.broker.is_none();
         let broker = servers.broker.unwrap_or_else(|| Arc::new(MemoryBroker::new()));
-        let Some(store) = servers.store else {
-            let embedded = Embedded::start(directory).await?;
-            let store = embedded.store.clone();
-            return Ok(Self {
-                tenants: store.clone(),
-                store,
-                broker,
-                broker_is_memory,
-                embedded: Some(embedded),
-            });
+        let (stores, embedded) = match servers.stores {
+            Some(stores) => (stores, None),
+            None => {
+                let embedded = Embedded::start(directory).await?;
+                (Stores::one(embedded.store.clone()), Some(embedded))
+            }
         };
         if broker_is_memory {
-            store.forget_messages(now()).await?;
+            stores.engine.forget_messages(now()).await?;
         }
-        let tenants = Store::open(config.require_database_url()?, config.database_pool, Access::Tenants)?;
-        Ok(Self { store, tenants, broker, broker_is_memory, embedded: None })
+        Ok(Self { stores, broker, broker_is_memory, embedded })
     }
 
     /// The broker, when it is the one in memory.
@@ -104,10 +96,8 @@ impl Ground {
     }
 
     pub async fn close(self) {
-        let Self { store, tenants, embedded, .. } = self;
-        tenants.close();
-        store.close();
-        drop((store, tenants));
+        let Self { stores, embedded, .. } = self;
+        stores.close();
         if let Some(embedded) = embedded {
             embedded.stop().await;
         }

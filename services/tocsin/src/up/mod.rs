@@ -52,7 +52,7 @@ pub async fn run(args: Args, config: Config, data: &Path) -> Result<ExitCode> {
     let servers = Servers::reach(&config).await?;
     let mut directory = DataDirectory::open(data)?;
     let providers = Providers::choose(&plan, &config, &directory)?;
-    let ground = Ground::open(&config, servers, &mut directory).await?;
+    let ground = Ground::open(servers, &mut directory).await?;
     let started = start(&plan, &config, &ground, &mut directory, providers, listener).await;
     let system = match started {
         Ok(system) => system,
@@ -84,6 +84,7 @@ async fn start(
     providers: Providers,
     listener: TcpListener,
 ) -> Result<Running> {
+    let store = &ground.stores.engine;
     let (tasks, applying) = (Tasks::new(), Tasks::new());
     stop_on_signal(&tasks)?;
     let address = listener.local_addr().context("the address listened on")?;
@@ -91,7 +92,7 @@ async fn start(
     let public_url = config.public_url.clone().unwrap_or_else(|| url.clone());
     let simulator = match providers {
         Providers::Simulated { students } => {
-            sample::prepare(&ground.store, directory, students).await?;
+            sample::prepare(store, directory, students).await?;
             Some(sample::simulator(&public_url).await?)
         }
         Providers::Configured | Providers::InboxOnly => None,
@@ -104,8 +105,8 @@ async fn start(
         public_url,
         access: plan.access,
     };
-    ground.store.configure_accounts(&providers.limits(config, &ground.store).await?, ground::now()).await?;
-    let key = keys::api_key(&ground.store, directory.path()).await?;
+    store.configure_accounts(&providers.limits(config, store).await?, ground::now()).await?;
+    let key = keys::api_key(store, directory.path()).await?;
     roles.start(listener, &tasks, &applying);
     upkeep::start(ground, &tasks);
     let banner = banner::banner(&banner::Facts {

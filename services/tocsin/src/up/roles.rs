@@ -18,9 +18,6 @@ use uuid::Uuid;
 use super::ground::Ground;
 use super::plan::PageAccess;
 
-/// People a chunk of an expansion where one session serves all: nothing waits for it longer than some 50 ms.
-const PEOPLE_PER_CHUNK: i64 = 250;
-
 pub struct Roles<'a> {
     pub config: &'a Config,
     pub ground: &'a Ground,
@@ -36,11 +33,13 @@ impl Roles<'_> {
         let router = tocsin_api::router(self.api(tasks)).merge(collector.ingress(tasks));
         serve(router, listener, tasks);
         collector.start_apply(applying);
-        let mut planner =
-            Planner::new(self.ground.store.clone(), self.ground.broker.clone(), clock(), Uuid::now_v7());
-        if self.ground.embedded.is_some() {
-            planner.people_per_chunk = PEOPLE_PER_CHUNK;
-        }
+        let mut planner = Planner::new(
+            self.ground.stores.engine.clone(),
+            self.ground.broker.clone(),
+            clock(),
+            Uuid::now_v7(),
+        );
+        planner.people_per_chunk = self.ground.stores.people_per_chunk;
         planner.start(tasks);
         self.worker().start(tasks);
     }
@@ -49,7 +48,7 @@ impl Roles<'_> {
         // PAGE ACCESS: the one place where the page is told who may use it (Open or SignIn).
         let _page = self.access;
         Api {
-            store: self.ground.tenants.clone(),
+            store: self.ground.stores.tenants.clone(),
             publisher: Arc::new(Publisher::new(self.ground.broker.clone(), "api")),
             clock: clock(),
             tasks: tasks.clone(),
@@ -58,7 +57,7 @@ impl Roles<'_> {
 
     fn collector(&self) -> Collector {
         Collector {
-            store: self.ground.store.clone(),
+            store: self.ground.stores.engine.clone(),
             broker: self.ground.broker.clone(),
             clock: clock(),
             registry: self.registry.clone(),
@@ -80,7 +79,7 @@ impl Roles<'_> {
         };
         Worker::new(
             WorkerId(Uuid::now_v7()),
-            self.ground.store.clone(),
+            self.ground.stores.engine.clone(),
             self.ground.broker.clone(),
             clock(),
             self.registry.clone(),

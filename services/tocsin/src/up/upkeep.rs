@@ -18,7 +18,7 @@ pub fn start(ground: &Ground, tasks: &Tasks) {
     if ground.embedded.is_none() {
         return;
     }
-    let (store, stopping) = (ground.store.clone(), tasks.stopping().clone());
+    let (store, stopping) = (ground.stores.engine.clone(), tasks.stopping().clone());
     tasks.spawn("vacuum", async move {
         let tick = async move || {
             if let Some(table) = store.vacuum_next().await? {
@@ -28,7 +28,7 @@ pub fn start(ground: &Ground, tasks: &Tasks) {
         };
         run_ticker("up.vacuum", VACUUM_EVERY, &Notify::new(), &stopping, tick).await;
     });
-    let (store, stopping) = (ground.store.clone(), tasks.stopping().clone());
+    let (store, stopping) = (ground.stores.engine.clone(), tasks.stopping().clone());
     tasks.spawn_essential("embedded store", async move { watch(store, stopping).await });
 }
 

@@ -3,4 +3,5 @@
 mod kill;
 mod refusals;
 mod sample;
+mod session;
 mod stage;

@@ -91,7 +91,8 @@ async fn whoever_takes_over_alone_finds_what_was_queued_due_at_once() {
     setting.release(campaign, Channel::Sms).await;
     let now = setting.now().await;
     assert_eq!(setting.store.requeue_overdue(now, 10).await.unwrap(), 0, "not due before its time");
-    assert_eq!(setting.store.begin_alone(now).await.unwrap(), 1);
+    setting.store.begin_alone().await.unwrap();
+    assert_eq!(setting.store.forget_messages(now).await.unwrap(), 1);
     assert_eq!(setting.store.requeue_overdue(now, 10).await.unwrap(), 5);
     assert_eq!(setting.due(campaign, Channel::Sms).await.len(), 5);
     let leases = format!("select count(*) from leases where worker_id = '{}'", worker.0);
