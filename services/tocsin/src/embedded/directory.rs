@@ -216,3 +216,79 @@ fn remove_directories(directories: &[PathBuf]) {
         let _ = fs::remove_dir(directory);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(path: &Path) -> Vec<String> {
+        let entries = fs::read_dir(path).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_start_that_fails_takes_away_what_it_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("share").join("tocsin");
+        let directory = DataDirectory::open(&path).unwrap();
+        assert!(directory.is_new());
+        fs::create_dir_all(directory.postgres().join("base")).unwrap();
+        drop(directory);
+        assert!(names(folder.path()).is_empty());
+        // One that was there stays, empty as it was.
+        drop(DataDirectory::open(folder.path()).unwrap());
+        assert!(folder.path().is_dir() && names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn data_stays_when_a_later_start_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut first = DataDirectory::open(folder.path()).unwrap();
+        first.migrated(1).unwrap();
+        first.keep();
+        drop(first);
+        let second = DataDirectory::open(folder.path()).unwrap();
+        assert!(!second.is_new() && second.schema() == 1);
+        drop(second);
+        assert_eq!(names(folder.path()), ["lock", "tocsin.json"]);
+    }
+
+    #[test]
+    fn a_start_that_was_killed_at_any_step_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        for left in [&[LOCK][..], &[LOCK, marker::UNFINISHED]] {
+            for name in left {
+                fs::write(folder.path().join(name), "").unwrap();
+            }
+            assert!(DataDirectory::open(folder.path()).unwrap().is_new(), "{left:?}");
+        }
+        fs::create_dir(folder.path().join("postgres")).unwrap();
+        Marker::new().write(folder.path()).unwrap();
+        let next = DataDirectory::open(folder.path()).unwrap();
+        assert_eq!(next.schema(), 0, "the schema is still to be made");
+    }
+
+    #[test]
+    fn a_directory_is_held_by_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = DataDirectory::open(folder.path()).unwrap();
+        let refused = DataDirectory::open(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+        drop(held);
+        DataDirectory::open(folder.path()).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_directory_of_ours_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(DataDirectory::open(&file).unwrap_err().to_string().contains("is a file"));
+        assert!(DataDirectory::open(folder.path()).unwrap_err().to_string().contains("not a data directory"));
+        fs::rename(&file, folder.path().join(marker::FILE)).unwrap();
+        assert!(DataDirectory::open(folder.path()).unwrap_err().to_string().contains("cannot be understood"));
+    }
+}

@@ -30,6 +30,7 @@ pub fn available() -> Result<()> {
 impl Server {
     /// Starts PostgreSQL on the cluster in `root`, which is made when it is not there.
     pub async fn start(root: PathBuf, socket: PathBuf) -> Result<Self> {
+        small_pages();
         let listens = socket.clone();
         let starting = tokio::task::spawn_blocking(move || {
             PgliteServer::builder()
@@ -71,6 +72,14 @@ impl Server {
             });
         }
         stopping
+    }
+}
+
+/// The allocator asks for pages of 2 MB, of which PostgreSQL's start would leave some 60 MB half used.
+fn small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay allowed");
     }
 }
 
