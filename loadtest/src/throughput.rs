@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use tocsin::system::{System, SystemOptions};
+use tocsin::system::{Stores, System, SystemOptions};
 use tocsin_domain::{CampaignId, Channel};
 use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
 use tocsin_store::Tenant;
@@ -63,8 +63,7 @@ pub async fn run(args: Args) -> Result<()> {
         false => Arc::new(RabbitBroker::new(&vhost.amqp_url)?),
     };
     let system = System::start(SystemOptions {
-        database_url: database.url.clone(),
-        database_pool: 16,
+        stores: Stores::open(&database.url, 16)?,
         broker,
         scenario: scenario(args.latency_ms),
         limits: Vec::new(),

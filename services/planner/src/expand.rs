@@ -9,7 +9,7 @@ use tocsin_store::expand::{Chunk, Expansion};
 use crate::{Planner, PlannerError, emergency};
 
 /// People a chunk. Some three devices each, and a transaction stays near 50 ms.
-const PEOPLE_MAX: i64 = 1_000;
+pub const PEOPLE_PER_CHUNK: i64 = 1_000;
 /// Campaigns that are expanded in turns.
 const CAMPAIGNS_MAX: i64 = 16;
 /// A chunk that fails this often for another reason than an outage fails its campaign.
@@ -45,7 +45,7 @@ impl Expander {
 
     async fn chunk(&mut self, planner: &Planner, expansion: &Expansion) -> Result<(), PlannerError> {
         let campaign = expansion.campaign;
-        match planner.store.expand(expansion, PEOPLE_MAX, planner.clock.now()).await {
+        match planner.store.expand(expansion, planner.people_per_chunk, planner.clock.now()).await {
             Ok(Chunk::Moved) => {}
             Ok(Chunk::Made { jobs, .. }) => {
                 self.failures.remove(&campaign);

@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 pub use duties::Duties;
 pub use error::PlannerError;
-pub use expand::Expander;
+pub use expand::{Expander, PEOPLE_PER_CHUNK};
 pub use release::Releaser;
 pub use sweep::Sweeper;
 
@@ -50,6 +50,8 @@ pub struct Planner {
     /// This process, as holder of duties.
     pub id: Uuid,
     pub wakes: Wakes,
+    /// People of one transaction of an expansion.
+    pub people_per_chunk: i64,
 }
 
 /// Signals between ticks, and from the control exchange.
@@ -81,7 +83,7 @@ impl Wakes {
 impl Planner {
     pub fn new(store: Store, broker: Arc<dyn Broker>, clock: SharedClock, id: Uuid) -> Self {
         let publisher = Arc::new(Publisher::new(Arc::clone(&broker), "planner"));
-        Self { store, broker, publisher, clock, id, wakes: Wakes::new() }
+        Self { store, broker, publisher, clock, id, wakes: Wakes::new(), people_per_chunk: PEOPLE_PER_CHUNK }
     }
 
     /// Starts every loop below `tasks`.

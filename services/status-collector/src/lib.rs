@@ -16,6 +16,7 @@ mod reports;
 
 use std::sync::Arc;
 
+use axum::Router;
 use tocsin_domain::Lane;
 use tocsin_providers::{Registry, TokenKeys};
 use tocsin_queue::Broker;
@@ -57,6 +58,14 @@ impl Collector {
             let stopped = async move { stopping.cancelled().await };
             axum::serve(listener, router).with_graceful_shutdown(stopped).await
         });
+    }
+
+    /// What [`Collector::start_ingress`] serves, for a process that has a listener already: without health,
+    /// which is that process's own.
+    pub fn ingress(&self, tasks: &Tasks) -> Router {
+        let (ingress, publishing) = Ingress::new(self);
+        tasks.spawn("collector publish", publishing);
+        ingress.routes()
     }
 
     /// Applies what waits on the status queues, each lane by itself so that no number of general callbacks

@@ -12,7 +12,8 @@ use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{account, campaign, completions, district, import, keys, migrate, sample_district};
-use crate::{demo, roles};
+use crate::embedded::DataDirectory;
+use crate::{demo, roles, up};
 
 /// How long a role is given to leave after SIGTERM. Kubernetes' default grace period is 30 s.
 const LEAVE_WITHIN: Duration = Duration::from_secs(25);
@@ -24,6 +25,10 @@ pub struct Cli {
     /// Configuration file (TOML), also named by TOCSIN_CONFIG; variables override its keys.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Data directory of the embedded store, where DATABASE_URL is not set.
+    /// Default: $XDG_DATA_HOME/tocsin, else ~/.local/share/tocsin.
+    #[arg(long, global = true, env = "TOCSIN_HOME", value_name = "DIR")]
+    data: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -31,6 +36,13 @@ pub struct Cli {
 /// A variant's place in the help is in `help.rs`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything in one process. Needs nothing: DATABASE_URL and AMQP_URL switch to real servers.
+    #[command(after_long_help = "\
+Examples:
+  tocsin up --sample 500
+  tocsin up --config tocsin.toml --data /var/lib/tocsin
+  tocsin up --listen 0.0.0.0:8080 --sign-in")]
+    Up(up::Args),
     /// Serve the REST API.
     #[command(after_long_help = "\
 Examples:
@@ -119,7 +131,9 @@ impl Cli {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let file = self.config.as_deref();
         let load = || Config::load(file);
+        let data = || self.data.clone().map_or_else(DataDirectory::default_path, Ok);
         match self.command {
+            Command::Up(args) => up::run(args, load()?, &data()?).await,
             Command::Api => serve(load()?, async |config, tasks| roles::start_api(config, tasks).await).await,
             Command::Planner => {
                 serve(load()?, async |config, tasks| roles::start_planner(config, tasks).await).await
@@ -133,12 +147,12 @@ impl Cli {
             Command::StatusCollector => {
                 serve(load()?, async |config, tasks| roles::start_collector(config, tasks).await).await
             }
-            Command::Migrate(args) => migrate::run(args, &load()?).await,
-            Command::Import(args) => import::run(args, &load()?).await,
-            Command::District(args) => district::run(args, &load()?).await,
-            Command::ApiKey(args) => keys::run(args, &load()?).await,
-            Command::Account(args) => account::run(args, &load()?).await,
-            Command::Campaign(args) => campaign::run(args).await,
+            Command::Migrate(args) => migrate::run(args, &load()?, data).await,
+            Command::Import(args) => import::run(args, &load()?, data).await,
+            Command::District(args) => district::run(args, &load()?, data).await,
+            Command::ApiKey(args) => keys::run(args, &load()?, data).await,
+            Command::Account(args) => account::run(args, &load()?, data).await,
+            Command::Campaign(args) => campaign::run(args, data).await,
             Command::Demo(args) => demo::run(args).await,
             Command::SampleDistrict(args) => sample_district::run(args).await,
             Command::Completions(args) => completions::run(&args, Self::command()),

@@ -78,12 +78,16 @@ pub async fn store(config: &Config, access: Access) -> Result<Store> {
 
 /// Brings the accounts' limits in the store in line with the configuration.
 pub async fn configure_accounts(config: &Config, store: &Store) -> Result<()> {
+    store.configure_accounts(&configured_limits(config, store).await?, clock().now()).await?;
+    Ok(())
+}
+
+pub(crate) async fn configured_limits(config: &Config, store: &Store) -> Result<Vec<AccountLimits>> {
     let mut limits = Vec::with_capacity(config.accounts.len());
     for account in &config.accounts {
         limits.push(account_limits(account, store).await?);
     }
-    store.configure_accounts(&limits, clock().now()).await?;
-    Ok(())
+    Ok(limits)
 }
 
 async fn account_limits(account: &AccountConfig, store: &Store) -> Result<AccountLimits> {
@@ -124,7 +128,7 @@ fn worker_settings(config: &Config, channels: Vec<Channel>) -> Result<WorkerSett
     })
 }
 
-fn token_keys(config: &Config) -> Result<TokenKeys> {
+pub(crate) fn token_keys(config: &Config) -> Result<TokenKeys> {
     let secrets = config.require_callback()?;
     let current = Secret::new(secrets.current.expose());
     let previous = secrets.previous.as_ref().map(|secret| Secret::new(secret.expose()));
@@ -132,7 +136,7 @@ fn token_keys(config: &Config) -> Result<TokenKeys> {
 }
 
 /// The adapters of the configured accounts. The inbox has none: it is the store.
-fn registry(config: &Config) -> Result<Registry> {
+pub(crate) fn registry(config: &Config) -> Result<Registry> {
     let accounts = config
         .accounts
         .iter()

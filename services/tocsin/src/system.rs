@@ -20,16 +20,15 @@ use tocsin_worker::{Worker, WorkerSettings};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use crate::embedded;
+
 /// How long the roles are given to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 
 /// What to start.
 #[derive(Debug, Clone)]
 pub struct SystemOptions {
-    /// A migrated database.
-    pub database_url: String,
-    /// Connections of each role's pool.
-    pub database_pool: usize,
+    pub stores: Stores,
     pub broker: Arc<dyn Broker>,
     pub scenario: Scenario,
     /// Limits of the account of each channel. A channel without an entry has no limit.
@@ -37,6 +36,39 @@ pub struct SystemOptions {
     /// Workers, each serving every channel.
     pub workers: usize,
     pub in_flight_max: usize,
+}
+
+/// The views of one migrated database.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// Of every district.
+    pub engine: Store,
+    /// The api's, which sees one district at a time.
+    pub tenants: Store,
+    /// People of one transaction of an expansion.
+    pub people_per_chunk: i64,
+}
+
+impl Stores {
+    /// Two pools of `connections` each.
+    pub fn open(url: &str, connections: usize) -> Result<Self> {
+        Ok(Self {
+            engine: Store::open(url, connections, Access::Engine)?,
+            tenants: Store::open(url, connections, Access::Tenants)?,
+            people_per_chunk: tocsin_planner::PEOPLE_PER_CHUNK,
+        })
+    }
+
+    /// Ends every connection. Whoever asks for one from now on gets an error.
+    pub fn close(self) {
+        self.engine.close();
+        self.tenants.close();
+    }
+
+    /// One session serves all (the embedded store).
+    pub fn one(store: Store) -> Self {
+        Self { tenants: store.clone(), engine: store, people_per_chunk: embedded::PEOPLE_PER_CHUNK }
+    }
 }
 
 /// How fast a channel's account may be used.
@@ -73,7 +105,7 @@ impl System {
         scenario.mailgun_webhook = Some(format!("{public_url}/callbacks/email/{{token}}"));
         let simulator = Simulator::start(SimulatorConfig { listen: None, scenario }).await?;
         let accounts = Channel::ALL.into_iter().filter_map(|channel| simulator.account(channel)).collect();
-        let store = Store::open(&options.database_url, options.database_pool, Access::Engine)?;
+        let store = options.stores.engine.clone();
         store.check().await?;
         let limits: Vec<AccountLimits> =
             Channel::ALL.into_iter().map(|channel| account_limits(channel, &options.limits)).collect();
@@ -89,7 +121,7 @@ impl System {
             registry: Arc::new(Registry::build(accounts)?),
             options,
         };
-        system.start_api(api)?;
+        system.start_api(api);
         system.start_collector(ingress);
         system.start_planner();
         for _ in 0..system.options.workers {
@@ -98,12 +130,11 @@ impl System {
         Ok(system)
     }
 
-    fn start_api(&self, listener: TcpListener) -> Result<()> {
-        let store = Store::open(&self.options.database_url, self.options.database_pool, Access::Tenants)?;
+    fn start_api(&self, listener: TcpListener) {
+        let store = self.options.stores.tenants.clone();
         let publisher = Arc::new(Publisher::new(Arc::clone(&self.options.broker), "api"));
         let api = Api { store, publisher, clock: clock(), tasks: self.tasks.clone() };
         self.tasks.spawn_essential("api", tocsin_api::serve(api, listener));
-        Ok(())
     }
 
     fn start_collector(&self, listener: TcpListener) {
@@ -124,7 +155,9 @@ impl System {
     pub fn start_planner(&self) -> Tasks {
         let tasks = self.tasks.child();
         let broker = Arc::clone(&self.options.broker);
-        Planner::new(self.store.clone(), broker, clock(), Uuid::now_v7()).start(&tasks);
+        let mut planner = Planner::new(self.store.clone(), broker, clock(), Uuid::now_v7());
+        planner.people_per_chunk = self.options.stores.people_per_chunk;
+        planner.start(&tasks);
         tasks
     }
 
@@ -166,7 +199,7 @@ fn clock() -> SharedClock {
     Arc::new(SystemClock)
 }
 
-fn account_limits(channel: Channel, limits: &[ChannelLimits]) -> AccountLimits {
+pub(crate) fn account_limits(channel: Channel, limits: &[ChannelLimits]) -> AccountLimits {
     let limits = limits.iter().find(|limits| limits.channel == channel);
     AccountLimits {
         name: channel.as_str().to_owned(),

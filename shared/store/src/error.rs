@@ -1,5 +1,7 @@
 //! Why a store method could not answer.
 
+use tokio_postgres::error::SqlState;
+
 /// The operation that failed, with its cause.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -44,6 +46,11 @@ impl StoreError {
     /// For `map_err` on a statement, named as in its first line.
     pub(crate) fn statement(statement: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |source| Self::Statement { statement, source }
+    }
+
+    /// Is it that the database's disk has no room left?
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::DISK_FULL))
     }
 
     /// Is the database out of reach, so that the same call may succeed later?

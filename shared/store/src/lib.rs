@@ -5,6 +5,7 @@
 //! is on [`Tenant`], which sees one.
 
 pub mod accounts;
+mod alone;
 pub mod audit;
 pub mod campaigns;
 pub mod claim;
@@ -30,6 +31,6 @@ pub mod tallies;
 pub mod tenant;
 
 pub use error::StoreError;
-pub use migrations::{fingerprint as migrations_fingerprint, migrate, schema_version};
-pub use pool::{Access, Store};
+pub use migrations::{fingerprint as migrations_fingerprint, migrate, migrate_embedded, schema_version};
+pub use pool::{Access, Store, redacted};
 pub use tenant::Tenant;

@@ -17,6 +17,15 @@ const MIGRATION_LOCK: i64 = 740_101;
 /// Brings the database at `url` to this program's schema, as the user of that address, who becomes the
 /// owner. Returns the version reached. Safe to call from several processes at once.
 pub async fn migrate(url: &str) -> Result<i32, StoreError> {
+    migrate_then(url, "").await
+}
+
+/// As [`migrate`], for an embedded store (PostgreSQL 17): its engine vacuums by itself.
+pub async fn migrate_embedded(url: &str) -> Result<i32, StoreError> {
+    migrate_then(url, "grant pg_maintain to tocsin_engine").await
+}
+
+async fn migrate_then(url: &str, last: &str) -> Result<i32, StoreError> {
     let config = tokio_postgres::Config::from_str(url)
         .map_err(|source| StoreError::Address(crate::pool::redacted(url), source))?;
     let (mut client, connection) = config
@@ -29,6 +38,7 @@ pub async fn migrate(url: &str) -> Result<i32, StoreError> {
             .await
             .map_err(StoreError::statement("migrate"))?;
         embedded::migrations::runner().run_async(&mut client).await.map_err(StoreError::Migrate)?;
+        client.batch_execute(last).await.map_err(StoreError::statement("migrate"))?;
         Ok(needed_version())
     };
     // The lock goes with the session: dropping the client ends the connection.

@@ -13,6 +13,9 @@ use crate::StoreError;
 
 /// How long a caller waits for a free connection, or for a new one.
 const CONNECTION_WAIT: Duration = Duration::from_secs(5);
+/// The same where one connection serves every role: a long transaction (the import of a roster) makes all
+/// others wait, and that is no outage.
+const SOLE_CONNECTION_WAIT: Duration = Duration::from_secs(60);
 
 /// Keyed statements only: a session of the engine never plans a scan because a table has no statistics
 /// yet, and plans each statement once (docs/adr/0004-plans.md).
@@ -53,10 +56,11 @@ impl Store {
         let session: Arc<str> = format!("{session}; {IDLE_TRANSACTION}").into();
         let manager =
             Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let wait = if connections > 1 { CONNECTION_WAIT } else { SOLE_CONNECTION_WAIT };
         let pool = Pool::builder(manager)
             .max_size(connections.max(1))
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(CONNECTION_WAIT))
+            .wait_timeout(Some(wait))
             .create_timeout(Some(CONNECTION_WAIT))
             .post_create(Hook::async_fn(move |client, _| {
                 let session = Arc::clone(&session);
@@ -68,6 +72,12 @@ impl Store {
 
     pub fn access(&self) -> Access {
         self.access
+    }
+
+    /// Ends every connection: those in use when they are given back. Whoever asks for one from now on gets an
+    /// error.
+    pub fn close(&self) {
+        self.pool.close();
     }
 
     /// Is the database there, with the schema that this program needs, or a newer one? Migrations are safe for
@@ -114,7 +124,7 @@ impl Store {
 }
 
 /// An address without its password, for messages.
-pub(crate) fn redacted(url: &str) -> String {
+pub fn redacted(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "(not a URL)".to_owned() };
     match rest.rsplit_once('@') {
         Some((user, host)) => {

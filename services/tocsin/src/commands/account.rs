@@ -10,7 +10,7 @@ use tocsin_store::Store;
 use tocsin_store::accounts::Account;
 use tocsin_store::districts::District;
 
-use super::operator::{open_store, which_there_are};
+use super::operator::{DataPath, which_there_are, with_store};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{print, print_json, say, table};
 
@@ -55,19 +55,22 @@ enum Change {
     Standing,
 }
 
-pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
-    let store = open_store(config).await?;
+pub async fn run(args: Args, config: &Config, data: impl DataPath) -> Result<ExitCode> {
+    with_store(config, data, async |store| run_on(args, store).await).await
+}
+
+async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
     let (name, change, state) = match args.action {
         Action::List => {
-            list(&store, args.json).await?;
+            list(store, args.json).await?;
             return Ok(Exit::Done.into());
         }
         Action::Stop { name, reason } => {
-            let change = stop(&store, &name, &reason, &SystemClock).await?;
+            let change = stop(store, &name, &reason, &SystemClock).await?;
             (name, change, "stopped")
         }
         Action::Resume { name } => {
-            let change = resume(&store, &name, &SystemClock).await?;
+            let change = resume(store, &name, &SystemClock).await?;
             (name, change, "resumed")
         }
     };

@@ -11,7 +11,9 @@ use serde_json::Value;
 use tocsin_domain::CampaignId;
 use uuid::Uuid;
 
+use super::operator::DataPath;
 use crate::client::{Client, Detail, Receipt, read};
+use crate::embedded::ApiKey;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{print, print_json, say};
 use crate::view::list::{Campaigns, campaigns};
@@ -83,10 +85,12 @@ Examples:
 }
 
 /// Runs one action against the API.
-pub async fn run(args: Args) -> Result<ExitCode> {
-    let Some(key) = args.api_key else {
-        let what = "no API key: set TOCSIN_API_KEY, or make one with `tocsin api-key add --district NAME --name \
-                    LABEL`";
+pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
+    // `tocsin up` keeps one in its data directory.
+    let kept = || data().ok().and_then(|path| ApiKey::of(&path).read().transpose()).transpose();
+    let Some(key) = args.api_key.map_or_else(kept, |key| Ok(Some(key)))? else {
+        let what = "no API key: set TOCSIN_API_KEY, name the data directory of `tocsin up` with --data, or make \
+                    a key with `tocsin api-key add --district NAME --name LABEL`";
         return Err(Failure::usage(what).into());
     };
     let api = Client::new(args.url.trim_end_matches('/').to_owned(), key)?;

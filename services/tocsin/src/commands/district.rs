@@ -12,7 +12,7 @@ use tocsin_store::Store;
 use tocsin_store::districts::District;
 use uuid::Uuid;
 
-use super::operator::{open_store, which_there_are};
+use super::operator::{DataPath, which_there_are, with_store};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{print, print_json, say, table};
 
@@ -53,11 +53,14 @@ Examples:
     List,
 }
 
-pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
-    let store = open_store(config).await?;
+pub async fn run(args: Args, config: &Config, data: impl DataPath) -> Result<ExitCode> {
+    with_store(config, data, async |store| run_on(args, store).await).await
+}
+
+async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
     match args.action {
         Action::Add { name, time_zone, region } => {
-            let district = add(&store, name, time_zone, region).await?;
+            let district = add(store, name, time_zone, region).await?;
             if args.json {
                 print_json(&as_json(&district))?;
             } else {

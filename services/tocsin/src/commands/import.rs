@@ -20,7 +20,7 @@ use tocsin_store::Store;
 use tocsin_store::districts::District;
 
 use super::district::named;
-use super::operator::open_store;
+use super::operator::{DataPath, with_store};
 use crate::exit::Exit;
 use crate::terminal::print;
 pub use output::{Refusal, Verdict};
@@ -68,11 +68,11 @@ pub struct OneRosterArgs {
     json: bool,
 }
 
-pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
+pub async fn run(args: Args, config: &Config, data: impl DataPath) -> Result<ExitCode> {
     let Source::Oneroster(args) = args.source;
-    let store = open_store(config).await?;
     let mut printed = Vec::new();
-    let verdict = import_oneroster(&args, &store, &SystemClock, &mut printed).await?;
+    let import = async |store: &Store| import_oneroster(&args, store, &SystemClock, &mut printed).await;
+    let verdict = with_store(config, data, import).await?;
     print(String::from_utf8_lossy(&printed))?;
     Ok(match verdict {
         Verdict::Imported(_) | Verdict::Previewed(_) => Exit::Done,

@@ -16,7 +16,7 @@ use tocsin_store::districts::{ApiKey, District};
 use uuid::Uuid;
 
 use super::district::{name, named};
-use super::operator::open_store;
+use super::operator::{DataPath, with_store};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{print, print_json, say, table};
 
@@ -67,12 +67,15 @@ Examples:
     },
 }
 
-pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
-    let store = open_store(config).await?;
+pub async fn run(args: Args, config: &Config, data: impl DataPath) -> Result<ExitCode> {
+    with_store(config, data, async |store| run_on(args, store).await).await
+}
+
+async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
     match args.action {
         Action::Add { district, name } => {
-            let district = named(&store, &district).await?;
-            let key = add_key(&store, &district, &name).await?;
+            let district = named(store, &district).await?;
+            let key = add_key(store, &district, &name).await?;
             if args.json {
                 print_json(&json!({ "district": district.name, "name": name, "key": key }))?;
             } else {
@@ -85,7 +88,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
             ));
         }
         Action::List { district } => {
-            let keys = listed(&store, district.as_deref()).await?;
+            let keys = listed(store, district.as_deref()).await?;
             if args.json {
                 let keys: Vec<Value> = keys.iter().map(|(district, key)| as_json(district, key)).collect();
                 print_json(&json!({ "api_keys": keys }))?;
@@ -96,7 +99,7 @@ pub async fn run(args: Args, config: &Config) -> Result<ExitCode> {
             }
         }
         Action::Revoke { id } => {
-            let revoked = revoke(&store, id).await?;
+            let revoked = revoke(store, id).await?;
             if args.json {
                 print_json(&json!({ "id": id, "revoked": true, "was_revoked_before": !revoked }))?;
             } else if revoked {

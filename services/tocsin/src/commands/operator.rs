@@ -1,17 +1,42 @@
 //! What the operator's commands stand on: the store, and names that may be mistyped.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use tocsin_runtime::Config;
 use tocsin_store::{Access, Store};
 
+use crate::embedded::{DataDirectory, Embedded};
+use crate::terminal::say;
+
 /// How alike a known name must be to be offered, from 0 to 1.
 const ALIKE: f64 = 0.75;
 
-/// The store of the configuration, its schema checked. Every operator's command opens it here.
-pub async fn open_store(config: &Config) -> Result<Store> {
-    let store = Store::open(config.require_database_url()?, 1, Access::Engine)?;
-    store.check().await?;
-    Ok(store)
+/// Where the data directory is. Asked for only when one is needed.
+pub trait DataPath: FnOnce() -> Result<PathBuf> {}
+impl<F: FnOnce() -> Result<PathBuf>> DataPath for F {}
+
+/// Does `work` on the store: the server of DATABASE_URL, else the embedded one, which is open for that long
+/// alone, and refuses while `tocsin up` runs on it.
+pub async fn with_store<T>(
+    config: &Config,
+    data: impl DataPath,
+    work: impl AsyncFnOnce(&Store) -> Result<T>,
+) -> Result<T> {
+    if config.database_url.is_some() {
+        let store = Store::open(config.require_database_url()?, 1, Access::Engine)?;
+        store.check().await?;
+        return work(&store).await;
+    }
+    let mut directory = DataDirectory::open(&data()?)?;
+    say(format_args!("on the embedded store in {} (DATABASE_URL is not set)", directory.path().display()));
+    let embedded = Embedded::start(&mut directory).await?;
+    let done = work(&embedded.store).await;
+    embedded.stop().await;
+    if done.is_ok() {
+        directory.keep();
+    }
+    done
 }
 
 /// What is said of a name that is not there: the one that was perhaps meant, and which there are.

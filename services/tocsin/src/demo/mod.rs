@@ -2,13 +2,14 @@
 //!
 //! A roster comes in, two campaigns go out over all four channels to simulated providers, one of them is
 //! canceled half-way, and the simulator's own record is held against the store. All that it makes is its own
-//! and goes with it: the database, the broker's vhost, the roster's folder.
+//! and goes with it: the store, the broker, the roster's folder.
 
+mod ground;
 mod messages;
 mod report;
-mod roster;
+pub(crate) mod roster;
 mod run;
-mod scenario;
+pub(crate) mod scenario;
 mod stage;
 
 use std::fs::File;
@@ -33,6 +34,9 @@ pub struct Args {
     /// Write both campaigns' counters and the checks there, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Keep everything open at the end, to look at both campaigns, until Ctrl-C.
+    #[arg(long)]
+    serve: bool,
 }
 
 /// Plays the demo. The exit code is 0 when every check holds, else 1.
@@ -65,9 +69,16 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             return Err(error);
         }
     };
-    stage.strike().await?;
     if let Some(file) = json {
         serde_json::to_writer_pretty(file, &report.json()).context("--json: cannot be written")?;
     }
+    if args.serve {
+        print(format_args!(
+            "\nEverything stays open: {}/ (Ctrl-C ends it, and nothing is left behind)\n",
+            stage.system.api_url
+        ))?;
+        tokio::signal::ctrl_c().await.context("cannot listen for the interrupt")?;
+    }
+    stage.strike().await?;
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

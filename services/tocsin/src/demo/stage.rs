@@ -1,21 +1,17 @@
 //! What the demo plays on: servers' corners of its own, every role, and the simulated providers.
 
-use std::sync::Arc;
-
 use anyhow::{Context as _, Result};
 use chrono_tz::Tz;
 use tempfile::TempDir;
-use tocsin_queue::{Broker as _, RabbitBroker};
 use tocsin_store::districts::District;
-use tocsin_testkit::{TestDatabase, TestVhost};
 
+use super::ground::Ground;
 use super::{roster, scenario};
 use crate::client::Client;
 use crate::commands::{district, keys};
 use crate::system::{System, SystemOptions};
 use crate::terminal::print;
 
-const DATABASE_POOL: usize = 16;
 const WORKERS: usize = 2;
 const IN_FLIGHT_MAX: usize = 256;
 const DISTRICT: &str = "Sample District";
@@ -25,23 +21,16 @@ const TIME_ZONE: Tz = Tz::America__Chicago;
 pub struct Stage {
     pub system: System,
     pub api: Client,
-    // Dropped last, in this order: whoever is still connected is thrown out.
-    _database: TestDatabase,
-    _vhost: TestVhost,
+    ground: Ground,
 }
 
 impl Stage {
     /// Starts everything and imports a sample roster of so many students.
     pub async fn set(students: u32) -> Result<Self> {
-        let (database, vhost) = tokio::try_join!(TestDatabase::create(), TestVhost::create())?;
-        let broker = Arc::new(RabbitBroker::new(&vhost.amqp_url)?);
-        // Declares the topology. On an empty vhost the roles would all declare it at once, and one that is
-        // told of a queue just before it has started meets an error of the broker.
-        broker.connect("demo").await.context("RabbitMQ cannot be used")?.close().await;
+        let ground = Ground::prepare().await?;
         let system = System::start(SystemOptions {
-            database_url: database.url.clone(),
-            database_pool: DATABASE_POOL,
-            broker,
+            stores: ground.stores.clone(),
+            broker: ground.broker.clone(),
             scenario: scenario::scenario(),
             limits: scenario::limits(),
             workers: WORKERS,
@@ -50,23 +39,23 @@ impl Stage {
         .await
         .context("the roles cannot be started")?;
         print(format_args!(
-            "Started api, planner, status collector and {WORKERS} workers in this process, on a PostgreSQL
-\
-             database and a RabbitMQ vhost of their own; the providers are simulated.
-
-"
+            "Started api, planner, status collector and {WORKERS} workers in this process, on\n{}; the \
+             providers are simulated.\n\n",
+            ground.describe()
         ))?;
         let district =
             district::add(&system.store, DISTRICT.to_owned(), Some(TIME_ZONE), "US".to_owned()).await?;
         import(&system, &district, students).await?;
         let key = keys::add_key(&system.store, &district, "demo").await?;
         let api = Client::new(system.api_url.clone(), key)?;
-        Ok(Self { system, api, _database: database, _vhost: vhost })
+        Ok(Self { system, api, ground })
     }
 
-    /// Stops every role in order. What they stood on goes with the value.
+    /// Stops every role in order, then takes away what they stood on.
     pub async fn strike(self) -> Result<()> {
-        self.system.stop().await
+        let stopped = self.system.stop().await;
+        self.ground.clear().await;
+        stopped
     }
 }
 

@@ -9,20 +9,20 @@ use tocsin_testkit::TestDatabase;
 use tokio_postgres::NoTls;
 
 /// Names what is there and answers nothing: port 1 of this machine.
-const NOBODY_DATABASE: &str = "postgres://nobody@127.0.0.1:1/nothing";
-const NOBODY_AMQP: &str = "amqp://127.0.0.1:1/%2f";
+pub const NOBODY_DATABASE: &str = "postgres://nobody@127.0.0.1:1/nothing";
+pub const NOBODY_AMQP: &str = "amqp://127.0.0.1:1/%2f";
 
 /// Names and values of variables.
-type Environment<'a> = &'a [(&'a str, &'a str)];
+pub type Environment<'a> = &'a [(&'a str, &'a str)];
 
-fn run(arguments: &[&str], environment: Environment<'_>) -> Result<Output> {
+pub fn run(arguments: &[&str], environment: Environment<'_>) -> Result<Output> {
     let environment: BTreeMap<&str, &str> = environment.iter().copied().collect();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tocsin"));
     Ok(command.args(arguments).env_clear().envs(environment).stdin(Stdio::null()).output()?)
 }
 
 /// Runs and fails, saying each of `words` on standard error and nothing on standard output.
-fn refused(arguments: &[&str], environment: Environment<'_>, words: &[&str]) -> Result<()> {
+pub fn refused(arguments: &[&str], environment: Environment<'_>, words: &[&str]) -> Result<()> {
     let output = run(arguments, environment)?;
     let said = String::from_utf8_lossy(&output.stderr);
     let called = format!("tocsin {} with {environment:?}", arguments.join(" "));

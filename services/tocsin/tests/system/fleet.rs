@@ -197,7 +197,7 @@ pub struct Worker {
 }
 
 /// Ports that are free now. All are held until the last is known, so that they differ.
-fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
+pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
     let mut held = Vec::with_capacity(COUNT);
     let mut ports = [0; COUNT];
     for port in &mut ports {
@@ -208,7 +208,7 @@ fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
     Ok(ports)
 }
 
-fn credentials() -> Credentials {
+pub fn credentials() -> Credentials {
     Credentials {
         twilio_account: TWILIO_ACCOUNT.to_owned(),
         twilio_token: Secret::new(TWILIO_TOKEN),
@@ -218,7 +218,7 @@ fn credentials() -> Credentials {
 }
 
 /// One account for each channel, named after it, on the simulator.
-fn accounts_toml(simulator: &str, rate_per_second: Option<f64>) -> String {
+pub fn accounts_toml(simulator: &str, rate_per_second: Option<f64>) -> String {
     let limits =
         rate_per_second.map_or_else(String::new, |rate| format!("rate_per_second = {rate:?}\nburst = 1"));
     Channel::ALL.map(|channel| account_toml(channel, simulator, &limits)).concat()

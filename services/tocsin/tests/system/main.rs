@@ -14,3 +14,4 @@ mod journeys;
 mod kills;
 mod process;
 mod terminal;
+mod up;

@@ -13,9 +13,16 @@ use super::file::{DEFAULTS, RawConfig};
 const PREFIX: &str = "TOCSIN_";
 
 /// Variables with our prefix that are not keys: the file's own name, what the repository's scripts and the
-/// accounts' secrets use, and what `tocsin campaign` reads.
-const NOT_KEYS: [&str; 6] =
-    ["TOCSIN_CONFIG", "TOCSIN_SERVICES", "TOCSIN_SECRET_", "TOCSIN_TEST_", "TOCSIN_URL", "TOCSIN_API_KEY"];
+/// accounts' secrets use, the data directory, and what `tocsin campaign` reads.
+const NOT_KEYS: [&str; 7] = [
+    "TOCSIN_CONFIG",
+    "TOCSIN_HOME",
+    "TOCSIN_SERVICES",
+    "TOCSIN_SECRET_",
+    "TOCSIN_TEST_",
+    "TOCSIN_URL",
+    "TOCSIN_API_KEY",
+];
 
 pub(super) fn read(
     file: Option<&Path>,

@@ -29,8 +29,11 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// On a pool of eight connections, or of as many as `TOCSIN_TEST_POOL` says: `make test` runs all of this on
+    /// one as well, for the embedded store has one session.
     pub async fn new() -> Self {
-        Self::with_connections(8).await
+        let connections = std::env::var("TOCSIN_TEST_POOL").ok().map_or(8, |number| number.parse().unwrap());
+        Self::with_connections(connections).await
     }
 
     pub async fn with_connections(connections: usize) -> Self {

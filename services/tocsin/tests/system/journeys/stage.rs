@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use tocsin::system::{ChannelLimits, System, SystemOptions};
+use tocsin::system::{ChannelLimits, Stores, System, SystemOptions};
 use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
 use tocsin_testkit::simulator::Scenario;
 use tocsin_testkit::{TestDatabase, TestVhost};
@@ -41,8 +41,7 @@ impl Stage {
             Some(vhost) => Arc::new(RabbitBroker::new(&vhost.amqp_url)?),
         };
         let system = System::start(SystemOptions {
-            database_url: database.url.clone(),
-            database_pool: DATABASE_POOL,
+            stores: Stores::open(&database.url, DATABASE_POOL)?,
             broker,
             scenario,
             limits,

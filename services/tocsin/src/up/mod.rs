@@ -1,0 +1,121 @@
+//! `tocsin up`: every role in one process, on a machine with nothing else.
+//!
+//! Without configuration the store is embedded and the broker in memory; DATABASE_URL and AMQP_URL switch
+//! either half to a real server. Whatever can be refused is refused before anything is made.
+
+mod banner;
+mod ground;
+mod keys;
+mod leave;
+mod plan;
+mod roles;
+mod sample;
+mod upkeep;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use tocsin_runtime::{Config, Stopwatch, Tasks, init_telemetry, stop_on_signal};
+use tokio::net::TcpListener;
+
+use crate::embedded::DataDirectory;
+
+use ground::{Ground, Servers};
+use leave::Running;
+use plan::{Plan, Providers};
+use roles::Roles;
+
+/// Quieter than a role's: a line for every request would bury what is said to the person at the terminal.
+const QUIETER: &str = "tocsin_api=warn,pglite_oxide=warn,wasmer=warn,wasmer_wasix=warn,virtual_fs=warn";
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the page, the REST API and the providers' callbacks are served. Default: api.listen.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Begin with a sample district of so many students and simulated providers: nobody is contacted.
+    #[arg(long, value_name = "STUDENTS", value_parser = clap::value_parser!(u32).range(50..=20_000))]
+    sample: Option<u32>,
+    /// Ask for an API key on the page. Needed to listen on an address that others reach.
+    #[arg(long)]
+    sign_in: bool,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(args: Args, config: Config, data: &Path) -> Result<ExitCode> {
+    let since = Stopwatch::start();
+    init_telemetry(config.log.format, &format!("{QUIETER},{}", config.log.filter))?;
+    let plan = Plan::new(&args, &config)?;
+    let listener = listen(plan.listen).await?;
+    let servers = Servers::reach(&config).await?;
+    let mut directory = DataDirectory::open(data)?;
+    let providers = Providers::choose(&plan, &config, &directory)?;
+    let ground = Ground::open(servers, &mut directory).await?;
+    let started = start(&plan, &config, &ground, &mut directory, providers, listener).await;
+    let system = match started {
+        Ok(system) => system,
+        Err(error) => {
+            ground.close().await;
+            return Err(error);
+        }
+    };
+    directory.keep();
+    print!("{}", system.banner);
+    tracing::info!(elapsed_ms = since.elapsed().as_millis() as u64, "up");
+    let left = system.run().await;
+    // Last, when nobody uses it any more.
+    ground.close().await;
+    left
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: stop what uses it, or choose another with --listen, as 127.0.0.1:8090")
+    })
+}
+
+async fn start(
+    plan: &Plan,
+    config: &Config,
+    ground: &Ground,
+    directory: &mut DataDirectory,
+    providers: Providers,
+    listener: TcpListener,
+) -> Result<Running> {
+    let store = &ground.stores.engine;
+    let (tasks, applying) = (Tasks::new(), Tasks::new());
+    stop_on_signal(&tasks)?;
+    let address = listener.local_addr().context("the address listened on")?;
+    let url = plan::local_url(address);
+    let public_url = config.public_url.clone().unwrap_or_else(|| url.clone());
+    let simulator = match providers {
+        Providers::Simulated { students } => {
+            sample::prepare(store, directory, students).await?;
+            Some(sample::simulator(&public_url).await?)
+        }
+        Providers::Configured | Providers::InboxOnly => None,
+    };
+    let roles = Roles {
+        config,
+        ground,
+        registry: providers.registry(config, simulator.as_ref())?,
+        token_keys: keys::token_keys(config, directory.path())?,
+        public_url,
+        access: plan.access,
+    };
+    store.configure_accounts(&providers.limits(config, store).await?, ground::now()).await?;
+    let key = keys::api_key(store, directory.path()).await?;
+    roles.start(listener, &tasks, &applying);
+    upkeep::start(ground, &tasks);
+    let banner = banner::banner(&banner::Facts {
+        url: &url,
+        ground,
+        directory: directory.path(),
+        providers,
+        access: plan.access,
+        key: &key,
+    });
+    Ok(Running { tasks, applying, simulator, memory: ground.memory_broker(), banner })
+}

@@ -1,0 +1,102 @@
+//! Starting the roles: one listener, one planner, one worker for every channel, one collector.
+
+use std::sync::Arc;
+
+use axum::Router;
+use tocsin_api::Api;
+use tocsin_domain::{Channel, WorkerId};
+use tocsin_planner::Planner;
+use tocsin_providers::{Registry, TokenKeys};
+use tocsin_queue::Publisher;
+use tocsin_runtime::config::WorkerConfig;
+use tocsin_runtime::{Config, SharedClock, SystemClock, Tasks};
+use tocsin_status_collector::{Collector, Counts};
+use tocsin_worker::{Worker, WorkerSettings};
+use tokio::net::TcpListener;
+use uuid::Uuid;
+
+use super::ground::Ground;
+use super::plan::PageAccess;
+
+pub struct Roles<'a> {
+    pub config: &'a Config,
+    pub ground: &'a Ground,
+    pub registry: Arc<Registry>,
+    pub token_keys: TokenKeys,
+    pub public_url: String,
+    pub access: PageAccess,
+}
+
+impl Roles<'_> {
+    pub fn start(&self, listener: TcpListener, tasks: &Tasks, applying: &Tasks) {
+        let collector = self.collector();
+        let router = tocsin_api::router(self.api(tasks)).merge(collector.ingress(tasks));
+        serve(router, listener, tasks);
+        collector.start_apply(applying);
+        let mut planner = Planner::new(
+            self.ground.stores.engine.clone(),
+            self.ground.broker.clone(),
+            clock(),
+            Uuid::now_v7(),
+        );
+        planner.people_per_chunk = self.ground.stores.people_per_chunk;
+        planner.start(tasks);
+        self.worker().start(tasks);
+    }
+
+    fn api(&self, tasks: &Tasks) -> Api {
+        // PAGE ACCESS: the one place where the page is told who may use it (Open or SignIn).
+        let _page = self.access;
+        Api {
+            store: self.ground.stores.tenants.clone(),
+            publisher: Arc::new(Publisher::new(self.ground.broker.clone(), "api")),
+            clock: clock(),
+            tasks: tasks.clone(),
+        }
+    }
+
+    fn collector(&self) -> Collector {
+        Collector {
+            store: self.ground.stores.engine.clone(),
+            broker: self.ground.broker.clone(),
+            clock: clock(),
+            registry: self.registry.clone(),
+            token_keys: self.token_keys.clone(),
+            public_url: self.public_url.clone(),
+            counts: Arc::new(Counts::default()),
+        }
+    }
+
+    fn worker(&self) -> Worker {
+        let WorkerConfig { prefetch_emergency, prefetch_priority, prefetch_general, in_flight_max } =
+            self.config.worker;
+        let settings = WorkerSettings {
+            channels: Channel::ALL.to_vec(),
+            prefetch: [prefetch_emergency, prefetch_priority, prefetch_general],
+            in_flight_max,
+            public_url: self.public_url.clone(),
+            token_keys: self.token_keys.clone(),
+        };
+        Worker::new(
+            WorkerId(Uuid::now_v7()),
+            self.ground.stores.engine.clone(),
+            self.ground.broker.clone(),
+            clock(),
+            self.registry.clone(),
+            settings,
+        )
+    }
+}
+
+/// Serves until the tasks are asked to stop, then finishes the requests that have begun.
+fn serve(router: Router, listener: TcpListener, tasks: &Tasks) {
+    let stopping = tasks.stopping().clone();
+    tasks.spawn_essential("page, api and callbacks", async move {
+        let stopped = async move { stopping.cancelled().await };
+        axum::serve(listener, router).with_graceful_shutdown(stopped).await
+    });
+}
+
+fn clock() -> SharedClock {
+    Arc::new(SystemClock)
+}

@@ -1,0 +1,7 @@
+//! `tocsin up`: one process on an embedded store, killed, refused, started again.
+
+mod kill;
+mod refusals;
+mod sample;
+mod session;
+mod stage;
