@@ -27,8 +27,15 @@ struct CampaignPage {
 struct Text {
     language: String,
     channel: &'static str,
+    /// Where it is another than the campaign's.
     subject: Option<String>,
-    body: String,
+    body: Vec<Piece>,
+}
+
+/// Text, or a field that is filled in for each recipient.
+enum Piece {
+    Plain(String),
+    Field(String),
 }
 
 /// `GET /campaigns/{id}`.
@@ -38,7 +45,10 @@ pub(crate) async fn show(
     Path(id): Path<String>,
 ) -> Result<Response, Refused> {
     let (live, id) = existing(&visitor, &api, &id).await?;
-    let texts = visitor.tenant.contents(id).await?.into_iter().map(Text::of).collect();
+    let contents = visitor.tenant.contents(id).await?;
+    let one_for_all = contents.iter().all(|content| content.channel.is_none());
+    let rest = if one_for_all { "All channels" } else { "All other channels" };
+    let texts = contents.into_iter().map(|content| Text::of(content, rest, &live.subject)).collect();
     let shell = Shell::new(&live.subject, &visitor.who, "");
     let page = CampaignPage { shell, live, texts, reason_chars_max: REASON_CHARS_MAX };
     Ok(answer(StatusCode::OK, &page))
@@ -52,12 +62,25 @@ pub(crate) async fn existing(visitor: &Visitor, api: &Api, id: &str) -> Result<(
 }
 
 impl Text {
-    fn of(content: Content) -> Self {
+    fn of(content: Content, rest: &'static str, campaign_subject: &str) -> Self {
         Self {
             language: content.language.as_deref().map_or("Default language", words::language).to_owned(),
-            channel: content.channel.map_or("All other channels", words::channel),
-            subject: content.subject,
-            body: content.body,
+            channel: content.channel.map_or(rest, words::channel),
+            subject: content.subject.filter(|subject| subject != campaign_subject),
+            body: pieces(&content.body),
         }
     }
+}
+
+fn pieces(body: &str) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut rest = body;
+    while let Some((before, (field, after))) =
+        rest.split_once("{{").and_then(|(before, after)| Some((before, after.split_once("}}")?)))
+    {
+        pieces.extend([Piece::Plain(before.to_owned()), Piece::Field(field.trim().to_owned())]);
+        rest = after;
+    }
+    pieces.push(Piece::Plain(rest.to_owned()));
+    pieces
 }

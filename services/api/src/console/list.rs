@@ -12,6 +12,7 @@ use tocsin_store::tenant::campaigns::{CampaignSummary, ListQuery};
 use tocsin_store::tenant::progress::Progress;
 
 use super::access::Visitor;
+use super::bar::{Part, Results, parts, percent};
 use super::page::{Count, Refused, Shell, answer};
 use super::when::{Stamp, Zone};
 use super::words::{self, Tone};
@@ -58,6 +59,7 @@ struct Row {
     recipients: Option<Count>,
     devices: Option<Count>,
     percent: Option<i64>,
+    parts: Vec<Part>,
 }
 
 impl View {
@@ -161,12 +163,18 @@ impl Row {
             recipients: progress.map(|progress| Count(progress.recipients)),
             devices: progress.map(|progress| Count(progress.devices)),
             percent: progress.filter(|it| it.devices > 0).map(|it| percent(it.devices - it.open, it.devices)),
+            parts: progress.map(|progress| parts(results(progress))).unwrap_or_default(),
             subject: campaign.subject,
         }
     }
 }
 
-/// Rounded down: 100 means all of them.
-pub(crate) fn percent(part: i64, whole: i64) -> i64 {
-    if whole <= 0 { 0 } else { (part.clamp(0, whole) * 100) / whole }
+fn results(progress: &Progress) -> Results {
+    Results {
+        successful: progress.successful,
+        error: progress.error,
+        canceled: progress.canceled,
+        not_sent: progress.not_dispatched,
+        open: progress.open,
+    }
 }

@@ -9,7 +9,7 @@ use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
 use tocsin_store::tenant::cancel::Receipt;
 
-use super::list::percent;
+use super::bar::{Part, Results, parts, percent};
 use super::page::Count;
 use super::when::{Length, Stamp, Zone};
 use super::words::{self, Tone};
@@ -46,7 +46,6 @@ pub(crate) struct Live {
     pub first_attempt: Option<Length>,
     pub totals: Line,
     pub channels: Vec<Line>,
-    pub parts: Vec<Part>,
     pub receipt: Option<ReceiptCard>,
 }
 
@@ -65,16 +64,7 @@ pub(crate) struct Line {
     pub open: Count,
     pub duplicates: Count,
     pub first_attempt: Option<Length>,
-}
-
-/// A part of the bar of results, in thousandths of its length.
-#[derive(Debug, Clone)]
-pub(crate) struct Part {
-    pub name: &'static str,
-    pub class: &'static str,
-    pub count: Count,
-    pub from: i64,
-    pub width: i64,
+    pub parts: Vec<Part>,
 }
 
 #[derive(Debug, Clone)]
@@ -165,7 +155,6 @@ impl Live {
             first_attempt: detail.first_attempt_seconds.map(Length),
             totals: Line::of("All channels", detail.totals),
             channels: channels.collect(),
-            parts: parts(detail.totals),
             receipt,
             subject: campaign.subject,
         }
@@ -202,31 +191,15 @@ impl Line {
             open: Count(totals.open),
             duplicates: Count(totals.duplicates),
             first_attempt: None,
+            parts: parts(Results {
+                successful: totals.successful,
+                error: totals.error,
+                canceled: totals.canceled,
+                not_sent: totals.not_dispatched,
+                open: totals.open,
+            }),
         }
     }
-}
-
-/// The results so far and what is open, end to end. Widths are differences of rounded ends, so that they
-/// add up to the whole.
-fn parts(totals: Totals) -> Vec<Part> {
-    let counts = [
-        ("Successful", "good", totals.successful),
-        ("Error", "bad", totals.error),
-        ("Canceled", "stopped", totals.canceled),
-        ("Not sent", "quiet", totals.not_dispatched),
-        ("Open", "open", totals.open),
-    ];
-    let whole: i64 = counts.iter().map(|(.., count)| count).sum();
-    let mut before = 0;
-    let place = |count: i64| if whole == 0 { 0 } else { count * 1000 / whole };
-    counts
-        .into_iter()
-        .map(|(name, class, count)| {
-            let from = place(before);
-            before += count;
-            Part { name, class, count: Count(count), from, width: place(before) - from }
-        })
-        .collect()
 }
 
 impl ReceiptCard {
@@ -241,21 +214,5 @@ impl ReceiptCard {
             recalled: Count(receipt.recalled),
             never_tried: Count(receipt.never_tried),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bar_of_results_is_whole_whatever_the_counts() {
-        for (successful, error, open) in [(1, 1, 1), (0, 0, 7), (333, 1, 0), (999_999, 1, 12)] {
-            let totals = Totals { successful, error, open, ..Totals::default() };
-            let parts = parts(totals);
-            assert_eq!(parts.iter().map(|part| part.width).sum::<i64>(), 1000);
-            assert!(parts.windows(2).all(|pair| pair[0].from + pair[0].width == pair[1].from));
-        }
-        assert!(parts(Totals::default()).iter().all(|part| part.width == 0));
     }
 }

@@ -5,6 +5,7 @@
 
 mod access;
 mod assets;
+mod bar;
 mod cancel;
 mod detail;
 mod guard;

@@ -43,7 +43,7 @@ impl Zone {
     fn write(self, at: DateTime<Utc>, now: DateTime<Utc>, clock: &str) -> Stamp {
         let (local, today) = (at.with_timezone(&self.0), now.with_timezone(&self.0));
         let day = if local.date_naive() == today.date_naive() {
-            "Today,"
+            "today,"
         } else if local.year() == today.year() {
             "%b %-d,"
         } else {
@@ -90,14 +90,14 @@ mod tests {
         let zone = Zone::of(Some("America/Chicago"));
         let now = at("2026-11-26T03:00:00Z");
         for (instant, text) in [
-            ("2026-11-25T14:05:09Z", "Today, 8:05 AM"),
+            ("2026-11-25T14:05:09Z", "today, 8:05 AM"),
             ("2026-11-25T05:59:00Z", "Nov 24, 11:59 PM"),
             ("2025-06-01T17:00:00Z", "Jun 1, 2025, 12:00 PM"),
         ] {
             assert_eq!(zone.stamp(at(instant), now).text, text);
         }
         let stamp = zone.exact(at("2026-11-25T14:05:09Z"), now);
-        assert_eq!(stamp.text, "Today, 8:05:09 AM");
+        assert_eq!(stamp.text, "today, 8:05:09 AM");
         assert_eq!(stamp.full, "Wednesday, November 25, 2026, 8:05:09 AM CST");
         assert_eq!(stamp.iso, "2026-11-25T14:05:09Z");
     }

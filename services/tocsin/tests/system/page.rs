@@ -2,6 +2,7 @@
 //! browser has nothing to complain about.
 
 mod browser;
+mod gallery;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -14,6 +15,7 @@ use crate::district::message;
 use crate::facts::{WITHIN, closed};
 use crate::journeys::stage::{BrokerKind, Stage};
 use browser::{Browser, Scheme};
+use gallery::Gallery;
 
 const TAB: &str = "\u{E004}";
 const ENTER: &str = "\u{E007}";
@@ -139,18 +141,18 @@ async fn focused(browser: &Browser, property: &str) -> Result<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_fit_a_phone_and_have_contrast_by_day_and_night() -> Result<()> {
-    let stage = stage().await?;
-    let campaign = stage.client.send(&message("general", &Channel::ALL)).await?;
-    stage.client.cancel(campaign).await?;
-    let running = stage.client.send(&message("emergency", &Channel::ALL)).await?;
+    let gallery = Gallery::hang().await?;
+    let Gallery { sent, canceled, running, .. } = gallery;
     let browser = Browser::start().await?;
-    let url = &stage.system.api_url;
+    let url = &gallery.system.api_url;
     for (name, path) in [
         ("list", "/campaigns".to_owned()),
         ("campaign", format!("/campaigns/{running}")),
-        ("receipt", format!("/campaigns/{campaign}")),
+        ("sent", format!("/campaigns/{sent}")),
+        ("receipt", format!("/campaigns/{canceled}")),
         ("cancel-page", format!("/campaigns/{running}/cancel")),
         ("recipients", format!("/campaigns/{running}/recipients")),
+        ("filtered", format!("/campaigns/{canceled}/recipients?channel=voice&status=not_reached")),
         ("empty", "/campaigns?view=scheduled".to_owned()),
         ("nothing", "/campaigns/none".to_owned()),
     ] {
@@ -176,7 +178,7 @@ async fn pages_fit_a_phone_and_have_contrast_by_day_and_night() -> Result<()> {
         "{complaints:?}"
     );
     browser.close().await?;
-    stage.strike().await
+    gallery.system.stop().await
 }
 
 /// What makes the page wider than the window.

@@ -15,6 +15,10 @@ pub struct Progress {
     /// Duplicates are not among them.
     pub devices: i64,
     pub open: i64,
+    pub successful: i64,
+    pub error: i64,
+    pub canceled: i64,
+    pub not_dispatched: i64,
 }
 
 impl Tenant {
@@ -28,7 +32,9 @@ impl Tenant {
             .rows(
                 "progress",
                 "-- store.progress
-                 select campaign_id, sum(recipients) as recipients, sum(devices) as devices, sum(open) as open
+                 select campaign_id, sum(recipients) as recipients, sum(devices) as devices, sum(open) as open,
+                   sum(successful) as successful, sum(error) as error, sum(canceled) as canceled,
+                   sum(not_dispatched) as not_dispatched
                  from tallies where campaign_id = any($1) group by campaign_id",
                 &[&ids],
             )
@@ -38,6 +44,10 @@ impl Tenant {
                 recipients: found.get("recipients"),
                 devices: found.get("devices"),
                 open: found.get("open"),
+                successful: found.get("successful"),
+                error: found.get("error"),
+                canceled: found.get("canceled"),
+                not_dispatched: found.get("not_dispatched"),
             };
             (CampaignId(found.get("campaign_id")), progress)
         };

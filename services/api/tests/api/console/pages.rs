@@ -40,13 +40,16 @@ async fn every_answer_forbids_what_is_not_ours_and_no_page_needs_it() {
         assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
         assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
         let page = text_of(&answer);
-        assert!(
-            !page.contains(" style=") && !page.contains("<style") && !page.contains(" on"),
-            "{path}: {page}"
-        );
+        assert!(!page.contains(" style=") && !page.contains("<style"), "{path}: {page}");
+        assert!(!page.split(" on").skip(1).any(names_an_attribute), "{path}: {page}");
         assert_eq!(page.matches("<script").count(), 1, "{path}: {page}");
         assert!(!page.contains("http://") && !page.contains("https://"), "{path}: {page}");
     }
+}
+
+/// Is this the rest of `onclick="…"`?
+fn names_an_attribute(rest: &str) -> bool {
+    rest.split_once('=').is_some_and(|(name, _)| name.chars().all(|letter| letter.is_ascii_lowercase()))
 }
 
 #[tokio::test]
