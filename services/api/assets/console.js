@@ -30,26 +30,36 @@ function alignChildren(now, next) {
 const parsed = (html) => new DOMParser().parseFromString(html, "text/html");
 const asking = () => document.querySelector("dialog[open]") !== null;
 
-// The address without its fragment: with one, reload() is what loads it anew anyway.
+// For when the server no longer talks to this page: what it says to a new one tells why.
 function reloadLater() {
   setTimeout(() => (asking() || document.hidden ? reloadLater() : location.reload()), 10000);
 }
 
-// One campaign: the server sends its live part whenever it has changed.
+// One campaign: the server sends its live part whenever it has changed. Only while somebody looks, for a browser has few
+// connections to one server, and other tabs need theirs.
 function follow(live) {
-  const source = new EventSource(live.dataset.events);
-  source.addEventListener("progress", (event) => {
-    alignChildren(live, parsed(event.data).body);
-    if (!live.querySelector("[data-opens]")) document.querySelector("dialog[open]")?.close();
-  });
-  source.addEventListener("end", () => source.close());
-  source.addEventListener("error", () => {
-    // Otherwise the browser is connecting again by itself.
-    if (source.readyState === EventSource.CLOSED) reloadLater();
-  });
-  // A page kept for "back" must not hold a stream open.
-  addEventListener("pagehide", () => source.close());
-  addEventListener("pageshow", (event) => event.persisted && location.reload());
+  let source = null;
+  const stop = () => (source = source?.close() ?? null);
+  function start() {
+    if (source || !live.dataset.events || document.hidden) return;
+    source = new EventSource(live.dataset.events);
+    source.addEventListener("progress", (event) => {
+      alignChildren(live, parsed(event.data).body);
+      if (!live.querySelector("[data-opens]")) document.querySelector("dialog[open]")?.close();
+    });
+    source.addEventListener("end", () => {
+      delete live.dataset.events;
+      stop();
+    });
+    source.addEventListener("error", () => {
+      // Otherwise the browser is connecting again by itself.
+      if (source?.readyState === EventSource.CLOSED) reloadLater();
+    });
+  }
+  document.addEventListener("visibilitychange", () => (document.hidden ? stop() : start()));
+  addEventListener("pagehide", stop);
+  addEventListener("pageshow", start);
+  start();
 }
 
 // The list: asked for again while something on it runs and somebody looks.

@@ -98,8 +98,10 @@ impl From<Problem> for Refused {
     fn from(problem: Problem) -> Self {
         let faults = problem.errors();
         let detail = match faults.len() {
-            0 | 1 => problem.detail().to_owned(),
-            _ => faults.iter().map(|Fault { field, reason }| format!("{field} {reason}. ")).collect(),
+            0 | 1 => sentence(problem.detail()),
+            _ => {
+                faults.iter().map(|Fault { field, reason }| sentence(&format!("{field} {reason}"))).collect()
+            }
         };
         Self { status: problem.status(), title: problem.title(), detail }
     }
@@ -121,6 +123,13 @@ impl IntoResponse for Refused {
         }
         response
     }
+}
+
+/// The API's details are no sentences, because clients set them into their own.
+fn sentence(detail: &str) -> String {
+    let mut letters = detail.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}. ", letters.as_str().trim_end_matches('.'))
 }
 
 /// A page as an answer.

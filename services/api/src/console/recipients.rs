@@ -62,12 +62,14 @@ struct Row {
     recipient: String,
     student: Option<String>,
     channel: &'static str,
-    address: Option<String>,
+    address: Option<Address>,
     status: &'static str,
     tone: Tone,
     result: &'static str,
-    /// The 1.0 call code, else the stable name.
-    code: String,
+    /// The 1.0 call code, where the status has one.
+    code: Option<i16>,
+    /// The name of the status in the API and in exports.
+    name: &'static str,
     provider_code: Option<String>,
     /// None: not known yet.
     reached: Option<bool>,
@@ -75,6 +77,13 @@ struct Row {
     time: Option<Stamp>,
     reason: String,
     duplicate: bool,
+}
+
+/// In two parts, between which a line may break.
+struct Address {
+    name: String,
+    /// From the @ on, of email addresses.
+    host: String,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -246,6 +255,13 @@ fn read_query(query: Option<&str>) -> Result<Wanted, Vec<Fault>> {
     faults.or(Some(Wanted { channel: channel.flatten(), status: status.flatten(), after }))
 }
 
+impl Address {
+    fn of(address: &str) -> Self {
+        let (name, host) = address.split_at(address.rfind('@').unwrap_or(address.len()));
+        Self { name: name.to_owned(), host: host.to_owned() }
+    }
+}
+
 impl Row {
     fn of(row: RecipientRow, zone: Zone, now: DateTime<Utc>) -> Self {
         let outcome = match &row.device {
@@ -261,7 +277,8 @@ impl Row {
             status: outcome.label(),
             tone,
             result,
-            code: outcome.call_code().map_or_else(|| outcome.code().to_owned(), |code| code.to_string()),
+            code: outcome.call_code(),
+            name: outcome.code(),
             provider_code: None,
             reached: Some(false),
             attempts: 0,
@@ -279,18 +296,24 @@ impl Row {
         let ended = device.state == JobState::Ended;
         Self {
             channel: words::channel(device.channel),
-            time: device.ended_at.or(device.tried_at).map(|at| zone.exact(at, now)),
+            time: device.ended_at.or(device.tried_at).map(|at| zone.brief(at, now)),
             reached: if ended || outcome.contacted() { Some(outcome.contacted()) } else { None },
-            reason: waiting(&device, zone, now).unwrap_or(self.reason),
+            reason: stopped(&device, outcome).or_else(|| waiting(&device, zone, now)).unwrap_or(self.reason),
             attempts: device.attempts,
             duplicate: device.duplicate,
             provider_code: device.provider_code,
-            address: Some(device.address),
+            address: Some(Address::of(&device.address)),
             tone: if ended { self.tone } else { Tone::Active },
             result: if ended { self.result } else { "under way" },
             ..self
         }
     }
+}
+
+/// A device that was taken up when the cancel came, and recalled or held back.
+fn stopped(device: &DeviceRow, outcome: Outcome) -> Option<String> {
+    let taken_up = device.attempts > 0 && outcome == Outcome::Canceled;
+    taken_up.then(|| "Stopped on its way: the message was canceled.".to_owned())
 }
 
 /// Why a device is not tried yet, and until when (promise 9).

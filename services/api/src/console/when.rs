@@ -32,25 +32,30 @@ impl Zone {
 
     /// To the minute.
     pub fn stamp(self, at: DateTime<Utc>, now: DateTime<Utc>) -> Stamp {
-        self.write(at, now, "%-I:%M %p")
+        self.write(at, now, "today, ", "%-I:%M %p")
     }
 
     /// To the second.
     pub fn exact(self, at: DateTime<Utc>, now: DateTime<Utc>) -> Stamp {
-        self.write(at, now, "%-I:%M:%S %p")
+        self.write(at, now, "today, ", "%-I:%M:%S %p")
     }
 
-    fn write(self, at: DateTime<Utc>, now: DateTime<Utc>, clock: &str) -> Stamp {
+    /// To the second, for a column: of today the time alone.
+    pub fn brief(self, at: DateTime<Utc>, now: DateTime<Utc>) -> Stamp {
+        self.write(at, now, "", "%-I:%M:%S %p")
+    }
+
+    fn write(self, at: DateTime<Utc>, now: DateTime<Utc>, same_day: &str, clock: &str) -> Stamp {
         let (local, today) = (at.with_timezone(&self.0), now.with_timezone(&self.0));
         let day = if local.date_naive() == today.date_naive() {
-            "today,"
+            same_day
         } else if local.year() == today.year() {
-            "%b %-d,"
+            "%b %-d, "
         } else {
-            "%b %-d, %Y,"
+            "%b %-d, %Y, "
         };
         Stamp {
-            text: local.format(&format!("{day} {clock}")).to_string(),
+            text: local.format(&format!("{day}{clock}")).to_string(),
             full: local.format("%A, %B %-d, %Y, %-I:%M:%S %p %Z").to_string(),
             iso: at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true),
         }
@@ -98,6 +103,7 @@ mod tests {
         }
         let stamp = zone.exact(at("2026-11-25T14:05:09Z"), now);
         assert_eq!(stamp.text, "today, 8:05:09 AM");
+        assert_eq!(zone.brief(at("2026-11-25T14:05:09Z"), now).text, "8:05:09 AM");
         assert_eq!(stamp.full, "Wednesday, November 25, 2026, 8:05:09 AM CST");
         assert_eq!(stamp.iso, "2026-11-25T14:05:09Z");
     }
