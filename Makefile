@@ -4,14 +4,15 @@
 export RUST_TEST_THREADS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); if [ $$n -lt 2 ]; then echo 2; elif [ $$n -gt 8 ]; then echo 8; else echo $$n; fi)
 
 .DEFAULT_GOAL := help
-.PHONY: help check format test demo loadtest
+.PHONY: help check format test screenshots demo loadtest
 
 help:
-	@echo 'make check      formatting, lints, dependencies (licences, sources, advisories)'
-	@echo 'make test       all tests, on real PostgreSQL and RabbitMQ; finds or starts both (scripts/services)'
 	@echo 'make demo       imports a roster, sends two campaigns over all channels, cancels one; needs no server;'
-	@echo '                ARGS="--json FILE", ARGS="--serve" to keep it open'
+	@echo '                ARGS="--json FILE" writes the figures, ARGS="--serve" keeps the page open'
+	@echo 'make test       all tests, on real PostgreSQL, RabbitMQ and Chromium; finds or starts them (scripts/services)'
+	@echo 'make check      formatting, lints, dependencies (licences, sources, advisories)'
 	@echo 'make loadtest   the load test; ARGS="…" are its arguments'
+	@echo 'make screenshots   pictures of the pages, desktop and phone, light and dark, in target/screenshots'
 	@echo 'make format     formats the code'
 
 check:
@@ -25,17 +26,18 @@ format:
 # The embedded store has one session, so the store's tests run on a pool of one too, but for those that open
 # sessions of their own.
 test:
-	scripts/services run -- cargo test --locked --workspace --no-fail-fast
+	scripts/services run --browser -- cargo test --locked --workspace --no-fail-fast
 	TOCSIN_TEST_POOL=1 scripts/services run -- cargo test --locked --workspace --test store -- \
 	    --skip leases:: --skip plans:: --skip races:: --skip security::
+
+screenshots:
+	TOCSIN_TEST_SCREENSHOTS=$(CURDIR)/target/screenshots scripts/services run --browser -- cargo test --locked -p tocsin --test system -- page::
 
 demo:
 	@echo 'The first build takes 8 to 15 minutes on two cores (some 550 crates, a whole PostgreSQL among them);'
 	@echo 'cargo shows how far it is. Later ones take seconds.'
 	cargo run --locked --profile demo -p tocsin -- demo $(ARGS)
 
-load# The embedded store has one session, so the store's tests run on a pool of one too, but for those that open
-# sessions of their own.
-test:
+loadtest:
 	@echo 'The first build takes 5 to 10 minutes on two cores; later ones take seconds.'
 	scripts/services run -- cargo run --locked --quiet --profile demo -p loadtest -- $(ARGS)

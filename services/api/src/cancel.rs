@@ -10,7 +10,7 @@ use serde_json::Value;
 use tocsin_domain::{CampaignId, CampaignState};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
-use tocsin_store::tenant::cancel::Canceled;
+use tocsin_store::tenant::cancel::{Cancel, Canceled};
 
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, existing};
@@ -20,7 +20,7 @@ use crate::server::Api;
 use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
 use crate::{announce, json};
 
-const REASON_CHARS_MAX: usize = 1000;
+pub(crate) const REASON_CHARS_MAX: usize = 1000;
 
 /// Whom a cancel reached. The four counts partition the campaign's devices by what is known now; who,
 /// when and what was never tried do not change any more.
@@ -44,9 +44,10 @@ struct CanceledView {
     epoch: i64,
 }
 
-struct Order {
-    by: String,
-    reason: Option<String>,
+/// Who cancels, and why.
+pub(crate) struct Order {
+    pub by: String,
+    pub reason: Option<String>,
 }
 
 /// `POST /v1/campaigns/{id}/cancel`: 202 while the cancel is under way, 200 when there is nothing left to
@@ -63,17 +64,28 @@ pub(crate) async fn cancel(
         None => Order { by: DEFAULT_ACTOR.to_owned(), reason: None },
         Some(value) => read_order(value).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?,
     };
+    let answer = carry_out(&api, &tenant, id, &order).await?;
+    let status = if answer.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let canceled = answer.canceled.map(CanceledView::of);
+    Ok((status, Json(counted(&tenant, id, answer.state, canceled).await?)))
+}
+
+/// The one command behind every place where cancel is offered (decision D5).
+pub(crate) async fn carry_out(
+    api: &Api,
+    tenant: &Tenant,
+    id: CampaignId,
+    order: &Order,
+) -> Result<Cancel, Problem> {
     let answer = tenant.cancel(id, &order.by, order.reason.as_deref()).await?;
     let answer = answer.ok_or_else(Problem::unknown_campaign)?;
     if let (CampaignState::Canceling, Some(canceled)) = (answer.state, &answer.canceled) {
-        announce::cancel(&api, id, canceled.epoch);
+        announce::cancel(api, id, canceled.epoch);
     }
     if answer.fresh {
         tracing::info!(campaign.id = %id, "campaign cancel committed");
     }
-    let status = if answer.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let canceled = answer.canceled.map(CanceledView::of);
-    Ok((status, Json(counted(&tenant, id, answer.state, canceled).await?)))
+    Ok(answer)
 }
 
 /// `GET /v1/campaigns/{id}/receipt`.

@@ -1,13 +1,14 @@
-//! The REST API: districts make campaigns, watch them, cancel them and read what became of each device.
+//! The REST API and the console: districts make campaigns, watch them, cancel them and read what became of each device.
 //!
 //! It reads and writes through [`tocsin_store::Tenant`] only, so that no request can see another district,
 //! and it decides nothing about sending: it stores what it was given and tells the planners to look.
-//! Every error is problem details (RFC 9457).
+//! Every error of the REST API is problem details (RFC 9457); every error of the console is a page.
 
 mod announce;
 mod auth;
 mod campaigns;
 mod cancel;
+mod console;
 mod fields;
 mod json;
 mod message_type;
@@ -18,5 +19,6 @@ mod server;
 mod submission;
 mod view;
 
+pub use console::{PageAccess, SessionKeys};
 pub use message_type::MessageType;
 pub use server::{Api, ApiError, BODY_BYTES_MAX, REQUEST_DEADLINE, router, serve};

@@ -103,6 +103,22 @@ impl Problem {
         )
     }
 
+    pub fn status(&self) -> StatusCode {
+        self.kind.facts().0
+    }
+
+    pub fn title(&self) -> &'static str {
+        self.kind.facts().2
+    }
+
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub fn errors(&self) -> &[Fault] {
+        &self.errors
+    }
+
     /// Of another district's campaigns nothing is told, not even that they are there.
     pub fn unknown_campaign() -> Self {
         Self::new(Kind::UnknownCampaign, "this district has no campaign of that id")

@@ -87,17 +87,17 @@ fn read_query(query: Option<&str>) -> Result<(After, u32), Vec<Fault>> {
     faults.or(limit.map(|limit| (after, limit)))
 }
 
-fn parse_cursor(text: &str) -> Option<After> {
+pub(crate) fn parse_cursor(text: &str) -> Option<After> {
     let (recipient, job) = text.split_once('/')?;
     Some(After { recipient: recipient.parse().ok()?, job: job.parse().ok()? })
 }
 
-fn write_cursor(After { recipient, job }: After) -> String {
+pub(crate) fn write_cursor(After { recipient, job }: After) -> String {
     encode(&format!("{recipient}/{job}"))
 }
 
 /// A page that ends with a recipient without device ends after the job before it.
-fn last_of(after: After, rows: &[RecipientRow]) -> After {
+pub(crate) fn last_of(after: After, rows: &[RecipientRow]) -> After {
     let jobs = rows.iter().filter_map(|row| row.device.as_ref().map(|device| device.job));
     After {
         recipient: rows.last().map_or(after.recipient, |row| row.recipient),
@@ -162,7 +162,7 @@ impl WaitView {
     }
 }
 
-fn in_words(reason: WaitReason) -> &'static str {
+pub(crate) fn in_words(reason: WaitReason) -> &'static str {
     match reason {
         WaitReason::Turn => "not tried yet",
         WaitReason::Redial => "the last attempt is to be repeated",

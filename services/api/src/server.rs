@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,7 +18,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
-use crate::{campaigns, cancel, recipients};
+use crate::{PageAccess, campaigns, cancel, console, recipients};
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -34,6 +35,8 @@ pub struct Api {
     pub clock: SharedClock,
     /// Tracks the control messages under way; its shutdown ends [`serve`] and readiness.
     pub tasks: Tasks,
+    /// Who sees the console's pages.
+    pub page: PageAccess,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +45,7 @@ pub enum ApiError {
     Serve(#[source] std::io::Error),
 }
 
-/// `/v1`, `/livez` and `/readyz`. Ready means that the store answers with the schema we need; the broker
+/// `/v1`, the console's pages, `/livez` and `/readyz`. Ready means that the store answers with the schema we need; the broker
 /// is not asked, because no request depends on it.
 pub fn router(api: Api) -> Router {
     let store = api.store.clone();
@@ -56,6 +59,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/cancel", post(cancel::cancel))
         .route("/v1/campaigns/{id}/receipt", get(cancel::receipt))
         .route("/v1/campaigns/{id}/recipients", get(recipients::list))
+        .merge(console::routes(&api))
         .with_state(api)
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_route)
@@ -90,8 +94,11 @@ async fn answered(request: Request, next: Next) -> Response {
     .await
 }
 
-async fn unknown_route() -> Problem {
-    Problem::new(Kind::UnknownRoute, "nothing is served under this path: the API begins with /v1/campaigns")
+async fn unknown_route(headers: HeaderMap) -> Response {
+    console::unknown_page(&headers).unwrap_or_else(|| {
+        let remedy = "nothing is served under this path: the API begins with /v1/campaigns";
+        Problem::new(Kind::UnknownRoute, remedy).into_response()
+    })
 }
 
 /// The answer's `Allow` header names the methods that there are.

@@ -12,67 +12,67 @@ use tocsin_store::tenant::campaigns::{CampaignSummary, ChannelCounts, Counts};
 /// A campaign in a list.
 #[derive(Debug, Serialize)]
 pub(crate) struct CampaignView {
-    id: CampaignId,
+    pub id: CampaignId,
     /// The Message ID that users quote.
-    number: i64,
-    state: CampaignState,
-    subject: String,
-    message_type: String,
-    lane: Lane,
-    channels: Vec<Channel>,
-    created_by: String,
-    created_at: DateTime<Utc>,
-    scheduled_at: DateTime<Utc>,
-    started_at: Option<DateTime<Utc>>,
-    ended_at: Option<DateTime<Utc>>,
-    expires_at: DateTime<Utc>,
-    failure_reason: Option<String>,
+    pub number: i64,
+    pub state: CampaignState,
+    pub subject: String,
+    pub message_type: String,
+    pub lane: Lane,
+    pub channels: Vec<Channel>,
+    pub created_by: String,
+    pub created_at: DateTime<Utc>,
+    pub scheduled_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub expires_at: DateTime<Utc>,
+    pub failure_reason: Option<String>,
     /// Requirement 192: null unless it was canceled.
-    cancel: Option<CancelView>,
+    pub cancel: Option<CancelView>,
 }
 
 #[derive(Debug, Serialize)]
-struct CancelView {
-    at: DateTime<Utc>,
-    by: Option<String>,
-    reason: Option<String>,
+pub(crate) struct CancelView {
+    pub at: DateTime<Utc>,
+    pub by: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// A campaign with its delivery information and content.
 #[derive(Debug, Serialize)]
 pub(crate) struct DetailView {
     #[serde(flatten)]
-    campaign: CampaignView,
-    recipients: i64,
-    no_device: i64,
-    totals: Totals,
-    by_channel: BTreeMap<Channel, ChannelView>,
+    pub campaign: CampaignView,
+    pub recipients: i64,
+    pub no_device: i64,
+    pub totals: Totals,
+    pub by_channel: BTreeMap<Channel, ChannelView>,
     /// Requirement 53: from the start of dispatch to the end, or until now; null before it starts.
-    seconds: Option<f64>,
+    pub seconds: Option<f64>,
     /// Requirement 52 for the slowest channel; null while a device still waits for its first attempt.
-    first_attempt_seconds: Option<f64>,
-    contents: Vec<Content>,
+    pub first_attempt_seconds: Option<f64>,
+    pub contents: Vec<Content>,
 }
 
 /// Requirement 51, with what became of the rest: duplicates are in none of the other numbers.
 #[derive(Debug, Default, Clone, Copy, Serialize)]
-struct Totals {
-    devices: i64,
-    attempts: i64,
-    successful: i64,
-    error: i64,
-    canceled: i64,
-    not_dispatched: i64,
-    open: i64,
-    duplicates: i64,
+pub(crate) struct Totals {
+    pub devices: i64,
+    pub attempts: i64,
+    pub successful: i64,
+    pub error: i64,
+    pub canceled: i64,
+    pub not_dispatched: i64,
+    pub open: i64,
+    pub duplicates: i64,
 }
 
 #[derive(Debug, Serialize)]
-struct ChannelView {
+pub(crate) struct ChannelView {
     #[serde(flatten)]
-    totals: Totals,
+    pub totals: Totals,
     /// Requirement 52: null while a device still waits for its first attempt, or if none had any.
-    first_attempt_seconds: Option<f64>,
+    pub first_attempt_seconds: Option<f64>,
 }
 
 impl CampaignView {

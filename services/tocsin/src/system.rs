@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tocsin_api::Api;
+use tocsin_api::{Api, PageAccess};
 use tocsin_domain::{Channel, WorkerId};
 use tocsin_planner::Planner;
 use tocsin_providers::{Registry, Secret, TokenKeys};
@@ -133,7 +133,8 @@ impl System {
     fn start_api(&self, listener: TcpListener) {
         let store = self.options.stores.tenants.clone();
         let publisher = Arc::new(Publisher::new(Arc::clone(&self.options.broker), "api"));
-        let api = Api { store, publisher, clock: clock(), tasks: self.tasks.clone() };
+        let page = PageAccess::Open(self.store.clone());
+        let api = Api { store, publisher, clock: clock(), tasks: self.tasks.clone(), page };
         self.tasks.spawn_essential("api", tocsin_api::serve(api, listener));
     }
 

@@ -28,7 +28,7 @@ pub struct ApiKey {
 }
 
 impl District {
-    fn read(row: &tokio_postgres::Row) -> Self {
+    pub(crate) fn read(row: &tokio_postgres::Row) -> Self {
         Self {
             id: DistrictId(row.get("id")),
             name: row.get("name"),

@@ -2,7 +2,10 @@
 
 pub mod campaigns;
 pub mod cancel;
+pub mod matching;
+pub mod progress;
 pub mod recipients;
+pub mod visitor;
 
 use tocsin_domain::DistrictId;
 use tokio_postgres::types::ToSql;

@@ -7,7 +7,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tocsin_api::Api;
+use tocsin_api::{Api, PageAccess, SessionKeys};
 use tocsin_domain::DistrictId;
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Control;
@@ -23,7 +23,7 @@ use uuid::Uuid;
 pub const KEY: &str = "tocsin_key_of_north";
 pub const OTHER_KEY: &str = "tocsin_key_of_south";
 /// Bounds a wait that is expected to end at once.
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
 pub struct Stage {
     pub broker: MemoryBroker,
@@ -34,8 +34,9 @@ pub struct Stage {
     pub north: DistrictId,
     /// As the database's owner, for what only other processes would do.
     pub sql: tokio_postgres::Client,
-    address: String,
-    client: Client,
+    pub address: String,
+    pub client: Client,
+    pub database_url: String,
     _database: TestDatabase,
 }
 
@@ -72,6 +73,7 @@ impl Stage {
             sql,
             address,
             client: tocsin_providers::http_client().unwrap(),
+            database_url: database.url.clone(),
             _database: database,
         }
     }
@@ -202,8 +204,20 @@ pub fn campaign() -> Value {
 
 /// Serves an API and returns its address.
 pub async fn serve(store: Store, broker: &MemoryBroker, clock: &ManualClock, tasks: &Tasks) -> String {
+    let page = PageAccess::SignIn(SessionKeys::of_secret(b"of the stage"));
+    serve_pages(store, broker, clock, tasks, page).await
+}
+
+/// As [`serve`], with this access to the pages.
+pub async fn serve_pages(
+    store: Store,
+    broker: &MemoryBroker,
+    clock: &ManualClock,
+    tasks: &Tasks,
+    page: PageAccess,
+) -> String {
     let publisher = Arc::new(Publisher::new(Arc::new(broker.clone()), "api"));
-    let api = Api { store, publisher, clock: clock.shared(), tasks: tasks.clone() };
+    let api = Api { store, publisher, clock: clock.shared(), tasks: tasks.clone(), page };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tasks.spawn_essential("api", tocsin_api::serve(api, listener));

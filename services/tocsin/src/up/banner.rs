@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 
 use super::ground::Ground;
 use super::keys::KeptKey;
-use super::plan::{PageAccess, Providers};
+use super::plan::{Entry, Providers};
 use super::sample;
 use crate::embedded::DataDirectory;
 
@@ -18,7 +18,7 @@ pub struct Facts<'a> {
     pub ground: &'a Ground,
     pub directory: &'a Path,
     pub providers: Providers,
-    pub access: PageAccess,
+    pub access: Entry,
     pub key: &'a KeptKey,
 }
 
@@ -32,8 +32,8 @@ pub fn banner(facts: &Facts<'_>) -> String {
         false => "the RabbitMQ server of AMQP_URL",
     };
     let access = match facts.access {
-        PageAccess::Open => "open to whoever uses this machine (--sign-in asks for an API key)",
-        PageAccess::SignIn => "with an API key",
+        Entry::Open => "open to whoever uses this machine (--sign-in asks for an API key)",
+        Entry::SignIn => "with an API key",
     };
     let mut said = format!("Tocsin is up: {}/\n\n", facts.url);
     for (name, value) in [

@@ -17,6 +17,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
+use tocsin_api::PageAccess;
 use tocsin_runtime::{Config, Stopwatch, Tasks, init_telemetry, stop_on_signal};
 use tokio::net::TcpListener;
 
@@ -24,7 +25,7 @@ use crate::embedded::DataDirectory;
 
 use ground::{Ground, Servers};
 use leave::Running;
-use plan::{Plan, Providers};
+use plan::{Entry, Plan, Providers};
 use roles::Roles;
 
 /// Quieter than a role's: a line for every request would bury what is said to the person at the terminal.
@@ -97,13 +98,17 @@ async fn start(
         }
         Providers::Configured | Providers::InboxOnly => None,
     };
+    let page = match plan.access {
+        Entry::Open => PageAccess::Open(store.clone()),
+        Entry::SignIn => PageAccess::SignIn(keys::session_keys(config, directory.path())?),
+    };
     let roles = Roles {
         config,
         ground,
         registry: providers.registry(config, simulator.as_ref())?,
         token_keys: keys::token_keys(config, directory.path())?,
         public_url,
-        access: plan.access,
+        page,
     };
     store.configure_accounts(&providers.limits(config, store).await?, ground::now()).await?;
     let key = keys::api_key(store, directory.path()).await?;

@@ -18,13 +18,13 @@ use crate::{roles, system};
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     pub listen: SocketAddr,
-    pub access: PageAccess,
+    pub access: Entry,
     sample: Option<u32>,
 }
 
 /// Who may use the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageAccess {
+pub enum Entry {
     /// Whoever uses this machine.
     Open,
     /// Whoever has an API key.
@@ -46,7 +46,7 @@ impl Plan {
                  --sample, or the accounts (--config, TOCSIN_CONFIG)"
             );
         }
-        let access = if args.sign_in { PageAccess::SignIn } else { PageAccess::Open };
+        let access = if args.sign_in { Entry::SignIn } else { Entry::Open };
         Ok(Self { listen, access, sample: args.sample })
     }
 }

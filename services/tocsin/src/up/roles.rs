@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use tocsin_api::Api;
+use tocsin_api::{Api, PageAccess};
 use tocsin_domain::{Channel, WorkerId};
 use tocsin_planner::Planner;
 use tocsin_providers::{Registry, TokenKeys};
@@ -16,7 +16,6 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::ground::Ground;
-use super::plan::PageAccess;
 
 pub struct Roles<'a> {
     pub config: &'a Config,
@@ -24,7 +23,7 @@ pub struct Roles<'a> {
     pub registry: Arc<Registry>,
     pub token_keys: TokenKeys,
     pub public_url: String,
-    pub access: PageAccess,
+    pub page: PageAccess,
 }
 
 impl Roles<'_> {
@@ -45,13 +44,12 @@ impl Roles<'_> {
     }
 
     fn api(&self, tasks: &Tasks) -> Api {
-        // PAGE ACCESS: the one place where the page is told who may use it (Open or SignIn).
-        let _page = self.access;
         Api {
             store: self.ground.stores.tenants.clone(),
             publisher: Arc::new(Publisher::new(self.ground.broker.clone(), "api")),
             clock: clock(),
             tasks: tasks.clone(),
+            page: self.page.clone(),
         }
     }
 

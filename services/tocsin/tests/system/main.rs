@@ -12,6 +12,7 @@ mod freeze;
 mod held;
 mod journeys;
 mod kills;
+mod page;
 mod process;
 mod terminal;
 mod up;

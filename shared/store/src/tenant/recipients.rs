@@ -62,7 +62,7 @@ impl Tenant {
     }
 }
 
-fn read_recipient(found: &tokio_postgres::Row) -> Result<RecipientRow, StoreError> {
+pub(super) fn read_recipient(found: &tokio_postgres::Row) -> Result<RecipientRow, StoreError> {
     const NAME: &str = "recipients";
     let device = match found.get::<_, Option<i32>>("job_id") {
         None => None,

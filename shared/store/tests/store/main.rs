@@ -11,6 +11,7 @@ mod fixture;
 mod fold;
 mod held;
 mod leases;
+mod matching;
 mod plans;
 mod pool_of_one;
 mod races;

@@ -1,0 +1,218 @@
+//! What moves while a campaign runs: its state, its numbers by channel and its receipt (requirements 47-55).
+//!
+//! The page shows this part, and the event stream sends it again whenever it has changed.
+
+use askama::Template;
+use chrono::{DateTime, Utc};
+use tocsin_domain::{CampaignId, CampaignState};
+use tocsin_store::Tenant;
+use tocsin_store::tenant::campaigns::CampaignSummary;
+use tocsin_store::tenant::cancel::Receipt;
+
+use super::bar::{Part, Results, parts, percent};
+use super::page::Count;
+use super::when::{Length, Stamp, Zone};
+use super::words::{self, Tone};
+use crate::problem::Problem;
+use crate::view::{DetailView, Totals};
+
+#[derive(Debug, Clone, Template)]
+#[template(path = "live.html")]
+pub(crate) struct LivePart {
+    pub live: Live,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Live {
+    pub id: CampaignId,
+    pub number: i64,
+    pub subject: String,
+    pub kind: String,
+    pub urgent: bool,
+    pub by: String,
+    pub state: (&'static str, Tone),
+    pub verb: &'static str,
+    pub at: Stamp,
+    pub ended: Option<Stamp>,
+    /// No job of it is open any more: nothing here changes again.
+    pub over: bool,
+    pub cancelable: bool,
+    pub discarded: bool,
+    pub failure: Option<String>,
+    pub recipients: Count,
+    pub no_device: Count,
+    pub expanded: bool,
+    pub duration: Option<Length>,
+    pub first_attempt: Option<Length>,
+    pub totals: Line,
+    pub channels: Vec<Line>,
+    pub receipt: Option<ReceiptCard>,
+}
+
+/// The counters of a channel, or of all.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub name: &'static str,
+    pub done: Count,
+    pub percent: i64,
+    pub devices: Count,
+    pub attempts: Count,
+    pub successful: Count,
+    pub error: Count,
+    pub canceled: Count,
+    pub not_sent: Count,
+    pub open: Count,
+    pub duplicates: Count,
+    pub first_attempt: Option<Length>,
+    pub parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct ReceiptCard {
+    pub at: Stamp,
+    pub by: String,
+    pub reason: Option<String>,
+    pub settled: bool,
+    pub contacted: Count,
+    pub in_flight_or_unknown: Count,
+    pub recalled: Count,
+    pub never_tried: Count,
+}
+
+/// Which receipt goes with the numbers. Counting one walks the whole campaign.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum ReceiptFrom {
+    Store,
+    /// The one counted last.
+    Kept(Receipt),
+}
+
+/// A campaign as it stands, and the receipt that was counted for it.
+pub(crate) struct Seen {
+    pub live: Live,
+    pub receipt: Option<Receipt>,
+    pub state: CampaignState,
+}
+
+/// Reads what moves; None if there is no such campaign.
+pub(crate) async fn read(
+    tenant: &Tenant,
+    id: CampaignId,
+    receipt: ReceiptFrom,
+    zone: Zone,
+    now: DateTime<Utc>,
+) -> Result<Option<Seen>, Problem> {
+    let Some(campaign) = tenant.campaign(id).await? else { return Ok(None) };
+    let counts = tenant.counts(id).await?;
+    let receipt = match (campaign.cancel_epoch, receipt) {
+        (None, _) => None,
+        (Some(_), ReceiptFrom::Kept(receipt)) => Some(receipt),
+        (Some(_), ReceiptFrom::Store) => Some(tenant.receipt(id).await?),
+    };
+    let state = campaign.state;
+    let card = receipt.and_then(|receipt| ReceiptCard::of(&campaign, receipt, zone, now));
+    let closed = campaign.closed_at.is_some();
+    let detail = DetailView::of(campaign, &counts, Vec::new(), now);
+    Ok(Some(Seen { live: Live::of(detail, closed, card, zone, now), receipt, state }))
+}
+
+impl Live {
+    fn of(
+        detail: DetailView,
+        closed: bool,
+        receipt: Option<ReceiptCard>,
+        zone: Zone,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let campaign = detail.campaign;
+        let (verb, at) = match (campaign.state, campaign.started_at) {
+            (CampaignState::Scheduled, _) => ("scheduled for", campaign.scheduled_at),
+            (_, Some(started_at)) => ("started", started_at),
+            (_, None) => ("created", campaign.created_at),
+        };
+        let channels = detail.by_channel.iter().map(|(channel, counts)| Line {
+            first_attempt: counts.first_attempt_seconds.map(Length),
+            ..Line::of(words::channel(*channel), counts.totals)
+        });
+        Self {
+            id: campaign.id,
+            number: campaign.number,
+            kind: words::message_type(&campaign.message_type),
+            urgent: campaign.lane == tocsin_domain::Lane::Emergency,
+            by: campaign.created_by,
+            state: words::state(campaign.state),
+            verb,
+            at: zone.stamp(at, now),
+            ended: campaign.ended_at.map(|at| zone.stamp(at, now)),
+            over: closed,
+            cancelable: may_be_canceled(campaign.state),
+            discarded: campaign.state == CampaignState::Discarded,
+            failure: campaign.failure_reason,
+            recipients: Count(detail.recipients),
+            no_device: Count(detail.no_device),
+            expanded: detail.totals.devices > 0 || campaign.started_at.is_some(),
+            duration: detail.seconds.map(Length),
+            first_attempt: detail.first_attempt_seconds.map(Length),
+            totals: Line::of("All channels", detail.totals),
+            channels: channels.collect(),
+            receipt,
+            subject: campaign.subject,
+        }
+    }
+}
+
+/// Decision D5: from Scheduled and from In Progress.
+pub(crate) fn may_be_canceled(state: CampaignState) -> bool {
+    match state {
+        CampaignState::Scheduled | CampaignState::Processing | CampaignState::Sending => true,
+        CampaignState::Canceling
+        | CampaignState::Sent
+        | CampaignState::Errored
+        | CampaignState::Canceled
+        | CampaignState::NoRecipients
+        | CampaignState::Failed
+        | CampaignState::Discarded => false,
+    }
+}
+
+impl Line {
+    fn of(name: &'static str, totals: Totals) -> Self {
+        let done = totals.devices - totals.open;
+        Self {
+            name,
+            done: Count(done),
+            percent: percent(done, totals.devices),
+            devices: Count(totals.devices),
+            attempts: Count(totals.attempts),
+            successful: Count(totals.successful),
+            error: Count(totals.error),
+            canceled: Count(totals.canceled),
+            not_sent: Count(totals.not_dispatched),
+            open: Count(totals.open),
+            duplicates: Count(totals.duplicates),
+            first_attempt: None,
+            parts: parts(Results {
+                successful: totals.successful,
+                error: totals.error,
+                canceled: totals.canceled,
+                not_sent: totals.not_dispatched,
+                open: totals.open,
+            }),
+        }
+    }
+}
+
+impl ReceiptCard {
+    fn of(campaign: &CampaignSummary, receipt: Receipt, zone: Zone, now: DateTime<Utc>) -> Option<Self> {
+        Some(Self {
+            at: zone.exact(campaign.canceled_at?, now),
+            by: campaign.canceled_by.clone()?,
+            reason: campaign.cancel_reason.clone(),
+            settled: campaign.state.is_final(),
+            contacted: Count(receipt.contacted),
+            in_flight_or_unknown: Count(receipt.in_flight_or_unknown),
+            recalled: Count(receipt.recalled),
+            never_tried: Count(receipt.never_tried),
+        })
+    }
+}

@@ -1,0 +1,164 @@
+//! What users read in place of our names (requirements 9, 63, 76, 188; decision D1).
+
+use tocsin_domain::{AttemptResult, CampaignState, Channel, Outcome};
+
+/// How something is coloured. The class of the same name is in the style sheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Quiet,
+    Active,
+    Good,
+    Bad,
+    Stopped,
+}
+
+impl Tone {
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Active => "active",
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+pub(crate) fn channel(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Voice => "Voice",
+        Channel::Sms => "Text",
+        Channel::Email => "Email",
+        Channel::Inbox => "Inbox",
+    }
+}
+
+/// `special_ed` as Special Ed: types are stored by name, and new ones read well without an entry here.
+pub(crate) fn message_type(name: &str) -> String {
+    let words: Vec<String> = name
+        .split('_')
+        .map(|word| {
+            let mut letters = word.chars();
+            letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+        })
+        .collect();
+    words.join(" ")
+}
+
+pub(crate) fn state(state: CampaignState) -> (&'static str, Tone) {
+    match state {
+        CampaignState::Scheduled => ("Scheduled", Tone::Quiet),
+        CampaignState::Processing => ("Processing", Tone::Active),
+        CampaignState::Sending => ("Sending", Tone::Active),
+        CampaignState::Canceling => ("Canceling", Tone::Stopped),
+        CampaignState::Sent => ("Sent", Tone::Good),
+        CampaignState::Errored => ("Errored", Tone::Bad),
+        CampaignState::Canceled => ("Canceled", Tone::Stopped),
+        CampaignState::NoRecipients => ("No recipients", Tone::Quiet),
+        CampaignState::Failed => ("Failed", Tone::Bad),
+        CampaignState::Discarded => ("Canceled before sending", Tone::Stopped),
+    }
+}
+
+/// The first axis of decision D1.
+pub(crate) fn result(result: AttemptResult) -> (&'static str, Tone) {
+    match result {
+        AttemptResult::Open => ("under way", Tone::Active),
+        AttemptResult::Successful => ("successful", Tone::Good),
+        AttemptResult::Error => ("error", Tone::Bad),
+        AttemptResult::Canceled => ("canceled", Tone::Stopped),
+        AttemptResult::NotDispatched => ("not sent", Tone::Quiet),
+    }
+}
+
+/// Why a device has this status, as one sentence for people who never saw a code.
+pub(crate) fn reason(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Unknown => "The provider used a word that is not known here; it stands beside the status.",
+        Outcome::NoCallStatus => "The provider took it and never said what became of it.",
+        Outcome::NoStatus => "Handed over; nothing was ever heard of it.",
+        Outcome::ProgressUnknown | Outcome::DialerNoResponse => "May have been dialed; nobody can say.",
+        Outcome::UnknownError => "The provider reported an error without saying which.",
+        Outcome::NotAsked => "The provider was not asked: the attempt came too late.",
+        Outcome::Throttled => "The provider asked to slow down.",
+        Outcome::ProviderUnavailable => "The provider could not be reached.",
+        Outcome::InProgress => "Not finished yet.",
+        Outcome::SmsQueued | Outcome::Sending => "With the provider, on its way.",
+        Outcome::Sent => "The carrier accepted the text. That is no guarantee that it was read.",
+        Outcome::EmailSent => "Handed to the mail relay.",
+        Outcome::SoftBounce => "The mailbox could not take it for now.",
+        Outcome::NoDevice => "No device on file for the channels of this message.",
+        Outcome::OptOut => "Replied STOP: no texts are sent to this number.",
+        Outcome::Suppressed => "On the list of addresses that are not to be contacted.",
+        Outcome::Duplicate => "The same device is already in this message; it was contacted once.",
+        Outcome::DoNotCall => "On a do-not-call list.",
+        Outcome::Expired => "The message expired before its turn came.",
+        Outcome::Canceled => "The message was canceled before this device was contacted.",
+        Outcome::LocalTimeRestricted => "Outside the hours in which this recipient may be contacted.",
+        Outcome::StateRestricted
+        | Outcome::OriginationTollFree
+        | Outcome::DestinationTollFree
+        | Outcome::OriginationInternational
+        | Outcome::UsRestricted
+        | Outcome::CanadaRestricted
+        | Outcome::MaxMinuteCharge => "Calls to this number are not allowed on this route.",
+        Outcome::Wireless => "A wireless number, and wireless numbers were left out.",
+        Outcome::QuotaExceeded => "This number has had its number of calls.",
+        Outcome::ScriptEnded => "The sending ended before this number was dialed.",
+        Outcome::Ineligible => "Not opted in, blocked, or no number that takes texts.",
+        Outcome::Dropped => "Not sent, because of an earlier bounce of this address.",
+        Outcome::Busy => "The line was busy.",
+        Outcome::NoAnswer => "Nobody answered.",
+        Outcome::FastBusy => "All circuits were busy.",
+        Outcome::Operator => "The network answered in the recipient's place.",
+        Outcome::OperatorIntercept | Outcome::NotInService | Outcome::LocalOperator => {
+            "The number is not in service."
+        }
+        Outcome::NoRingBack | Outcome::LocalNoAnswer => "The call did not connect.",
+        Outcome::Fax | Outcome::LocalFax => "A fax machine answered.",
+        Outcome::TemporarilyUnavailable => "The number cannot be reached for now.",
+        Outcome::InvalidNumber => "This is no phone number.",
+        Outcome::NoChannel | Outcome::LowResources => "The provider had no line free.",
+        Outcome::RouteUnavailable | Outcome::AllRoutesUnavailable => "No route to this number.",
+        Outcome::SubsystemError | Outcome::CallError => "The provider failed while calling.",
+        Outcome::Failed => "The call never connected.",
+        Outcome::TextFailed | Outcome::FailedToSend => "The text could not be sent.",
+        Outcome::Undelivered => "Sent, and refused by the carrier; landlines do not take texts.",
+        Outcome::CallNotInitiated | Outcome::TextNotInitiated | Outcome::ProviderRejected => {
+            "The provider refused the request."
+        }
+        Outcome::InvalidAddress => "This is no email address.",
+        Outcome::PreconnectDone | Outcome::Pbx => "Connected; the extension was dialed.",
+        Outcome::WebStream => "Connected to a web stream.",
+        Outcome::Completed => "Connected, heard and ended.",
+        Outcome::AnsweringMachine => "Left on an answering machine.",
+        Outcome::LivePerson => "A person answered.",
+        Outcome::Confirmed => "A person answered and confirmed.",
+        Outcome::Delivered => "Arrived at the device.",
+        Outcome::InboxDelivered => "In the portal inbox.",
+        Outcome::Opened => "Arrived and was opened.",
+        Outcome::Clicked => "Arrived, and a link in it was followed.",
+        Outcome::OptIn => "Texted START to opt in.",
+        Outcome::HardBounce => "The address does not exist or refuses mail.",
+        Outcome::Complained => "Arrived, and was marked as spam.",
+    }
+}
+
+/// A BCP 47 tag as a name; tags without one here are shown as they are.
+pub(crate) fn language(tag: &str) -> &str {
+    match tag {
+        "ar" => "Arabic",
+        "en" => "English",
+        "es" => "Spanish",
+        "fr" => "French",
+        "ko" => "Korean",
+        "pt" => "Portuguese",
+        "ru" => "Russian",
+        "so" => "Somali",
+        "tl" => "Tagalog",
+        "uk" => "Ukrainian",
+        "vi" => "Vietnamese",
+        "zh" => "Chinese",
+        other => other,
+    }
+}

@@ -1,0 +1,65 @@
+//! The console's pages over HTTP, as a browser asks for them.
+
+mod access;
+mod events;
+mod pages;
+mod recipients;
+
+use reqwest::Method;
+
+use crate::stage::{Answer, KEY, Stage};
+
+/// A browser that has signed in.
+pub struct Visitor<'a> {
+    stage: &'a Stage,
+    cookie: String,
+}
+
+impl<'a> Visitor<'a> {
+    pub async fn sign_in(stage: &'a Stage) -> Self {
+        let answer = post(stage, "/sign-in", "", &format!("key={KEY}&next=/campaigns")).await;
+        assert_eq!(answer.status, 303, "{answer:?}");
+        Self { stage, cookie: cookie_of(&answer) }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        get(self.stage, path, &self.cookie).await
+    }
+
+    /// The page's text; anything but a page fails the test.
+    pub async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+        answer.body.as_str().unwrap().to_owned()
+    }
+
+    pub async fn post(&self, path: &str, form: &str) -> Answer {
+        post(self.stage, path, &self.cookie, form).await
+    }
+}
+
+pub async fn get(stage: &Stage, path: &str, cookie: &str) -> Answer {
+    stage.ask(Method::GET, path, &[("cookie", cookie), ("accept", "text/html")], "").await
+}
+
+/// Posts a form from a page of ours.
+pub async fn post(stage: &Stage, path: &str, cookie: &str, form: &str) -> Answer {
+    let origin = stage.address.clone();
+    post_from(stage, path, &[("origin", &origin), ("cookie", cookie)], form).await
+}
+
+pub async fn post_from(stage: &Stage, path: &str, headers: &[(&str, &str)], form: &str) -> Answer {
+    let kind = ("content-type", "application/x-www-form-urlencoded");
+    let headers: Vec<_> = headers.iter().copied().chain([kind]).collect();
+    stage.ask(Method::POST, path, &headers, form).await
+}
+
+/// What a browser sends back of the cookie that it was given.
+pub fn cookie_of(answer: &Answer) -> String {
+    let line = answer.headers["set-cookie"].to_str().unwrap();
+    line.split(';').next().unwrap().to_owned()
+}
+
+pub fn text_of(answer: &Answer) -> &str {
+    answer.body.as_str().unwrap()
+}

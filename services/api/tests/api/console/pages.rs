@@ -1,0 +1,134 @@
+//! What pages show, and what they forbid.
+
+use serde_json::json;
+use tocsin_proto::v1::control::Command;
+
+use super::{Visitor, get, text_of};
+use crate::stage::{Stage, campaign};
+
+const HOSTILE: &str = r#"<script>alert(1)</script>"'><img src=x onerror=alert(2)>"#;
+
+#[tokio::test]
+async fn hostile_text_is_shown_as_text() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    stage.staff(HOSTILE, &[(4, HOSTILE)]).await;
+    let mut body = campaign();
+    for field in ["subject", "created_by", "body"] {
+        body[field] = json!(HOSTILE);
+    }
+    let id = stage.submit("hostile", &body).await.id();
+    stage.expand_all().await;
+    visitor.post(&format!("/campaigns/{id}/cancel"), &format!("reason={HOSTILE}")).await;
+    for path in ["/campaigns", &format!("/campaigns/{id}"), &format!("/campaigns/{id}/recipients")] {
+        let page = visitor.page(path).await;
+        assert!(!page.contains("<script>") && !page.contains("<img"), "{path}: {page}");
+        assert!(page.contains("&#60;script&#62;alert(1)"), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn every_answer_forbids_what_is_not_ours_and_no_page_needs_it() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    let id = stage.campaign("strict").await;
+    let cancel = format!("/campaigns/{id}/cancel");
+    for path in ["/campaigns", &format!("/campaigns/{id}"), &cancel, "/sign-in", "/campaigns/none", "/none"] {
+        let answer = visitor.get(path).await;
+        let policy = answer.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{path}: {policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert_eq!(answer.headers["x-content-type-options"], "nosniff", "{path}");
+        let page = text_of(&answer);
+        assert!(!page.contains(" style=") && !page.contains("<style"), "{path}: {page}");
+        assert!(!page.split(" on").skip(1).any(names_an_attribute), "{path}: {page}");
+        assert_eq!(page.matches("<script").count(), 1, "{path}: {page}");
+        assert!(!page.contains("http://") && !page.contains("https://"), "{path}: {page}");
+    }
+}
+
+/// Is this the rest of `onclick="…"`?
+fn names_an_attribute(rest: &str) -> bool {
+    rest.split_once('=').is_some_and(|(name, _)| name.chars().all(|letter| letter.is_ascii_lowercase()))
+}
+
+#[tokio::test]
+async fn assets_are_kept_for_good_under_the_name_of_what_they_hold() {
+    let stage = Stage::start().await;
+    let page = get(&stage, "/sign-in", "").await;
+    let (_, after) = text_of(&page).split_once(r#"rel="stylesheet" href=""#).unwrap();
+    let style = after.split('"').next().unwrap();
+    let answer = get(&stage, style, "").await;
+    assert_eq!(
+        (answer.status, &answer.headers["content-type"]),
+        (200, &"text/css; charset=utf-8".parse().unwrap())
+    );
+    assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable");
+    let tag = answer.headers["etag"].to_str().unwrap();
+    let again = stage.ask(reqwest::Method::GET, style, &[("if-none-match", tag)], "").await;
+    assert_eq!(again.status, 304);
+    assert_eq!(get(&stage, "/assets/console.0000000000000000.css", "").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_form_cancels_and_the_page_shows_one_receipt_however_often_it_is_pressed() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    stage.staff("ana", &[(2, "+15551230001"), (4, "ana")]).await;
+    let id = stage.campaign("stop").await;
+    stage.expand_all().await;
+    stage.change("update campaigns set state = 3, started_at = now() where id = $1", &id).await;
+    let mut control = stage.control().await;
+    let path = format!("/campaigns/{id}/cancel");
+    assert!(visitor.page(&format!("/campaigns/{id}")).await.contains("Cancel message…"));
+
+    let long = "x".repeat(1001);
+    let refused = visitor.post(&path, &format!("reason={long}")).await;
+    assert!(refused.status == 422 && text_of(&refused).contains(&long), "{refused:?}");
+    assert!(text_of(&refused).contains("at most 1000 are taken"), "{refused:?}");
+
+    for reason in ["the+wrong+day", "again"] {
+        let pressed = visitor.post(&path, &format!("reason={reason}")).await;
+        assert_eq!(pressed.status, 303, "{pressed:?}");
+        assert_eq!(pressed.headers["location"], format!("/campaigns/{id}#receipt"));
+        let Command::Cancel(_) = control.next().await else { panic!("no cancel") };
+    }
+    let page = visitor.page(&format!("/campaigns/{id}")).await;
+    assert!(page.contains("By <strong>test</strong>") && page.contains("the wrong day"), "{page}");
+    assert!(page.contains("<dt>Never tried</dt><dd>2</dd>"), "{page}");
+    assert!(!page.contains("again") && !page.contains("Cancel message…"), "{page}");
+}
+
+#[tokio::test]
+async fn a_message_canceled_while_processing_leaves_the_lists() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    let id = stage.campaign("discarded").await;
+    visitor.post(&format!("/campaigns/{id}/cancel"), "reason=").await;
+    stage
+        .change("update campaigns set state = 10, ended_at = now(), closed_at = now() where id = $1", &id)
+        .await;
+    assert!(!visitor.page("/campaigns").await.contains(&id));
+    assert!(visitor.page(&format!("/campaigns/{id}")).await.contains("nobody was contacted"));
+}
+
+#[tokio::test]
+async fn the_list_says_what_to_do_when_it_is_empty_and_pages_when_it_is_long() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    assert!(visitor.page("/campaigns").await.contains("tocsin campaign send"));
+    let mut ids = Vec::new();
+    for number in 0..30 {
+        ids.push(stage.campaign(&format!("number {number}")).await);
+    }
+    let first = visitor.page("/campaigns").await;
+    let (_, after) = first.split_once(r#"rel="next" href=""#).unwrap();
+    let next = after.split('"').next().unwrap().replace("&amp;", "&");
+    let second = visitor.page(&next).await;
+    for id in &ids {
+        assert!(first.contains(id) != second.contains(id), "{id} is on both pages or on none");
+    }
+    assert!(!second.contains("rel=\"next\""));
+    let faulty = visitor.get("/campaigns?view=everything").await;
+    assert!(faulty.status == 400 && text_of(&faulty).contains("in-progress"), "{faulty:?}");
+}
