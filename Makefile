@@ -34,8 +34,6 @@ demo:
 	@echo 'cargo shows how far it is. Later ones take seconds.'
 	cargo run --locked --profile demo -p tocsin -- demo $(ARGS)
 
-load# The embedded store has one session, so the store's tests run on a pool of one too, but for those that open
-# sessions of their own.
-test:
+loadtest:
 	@echo 'The first build takes 5 to 10 minutes on two cores; later ones take seconds.'
 	scripts/services run -- cargo run --locked --quiet --profile demo -p loadtest -- $(ARGS)
