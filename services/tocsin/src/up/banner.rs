@@ -24,11 +24,11 @@ pub struct Facts<'a> {
 
 pub fn banner(facts: &Facts<'_>) -> String {
     let store = match facts.ground.embedded {
-        Some(_) => "PostgreSQL inside this process (unset: DATABASE_URL)",
+        Some(_) => "PostgreSQL inside this process (DATABASE_URL is not set)",
         None => "the PostgreSQL server of DATABASE_URL",
     };
     let broker = match facts.ground.broker_is_memory {
-        true => "in memory (unset: AMQP_URL)",
+        true => "in memory (AMQP_URL is not set)",
         false => "the RabbitMQ server of AMQP_URL",
     };
     let access = match facts.access {
