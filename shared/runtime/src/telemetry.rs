@@ -1,6 +1,6 @@
 //! Logs. Traces and metrics are added here and nowhere else.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
@@ -28,7 +28,11 @@ pub enum TelemetryError {
 pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
     let directives = parse_filter(filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(directives).with_writer(io::stderr);
+    // Colours where somebody sees them, and does not forbid them (https://no-color.org).
+    let colours =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(directives).with_ansi(colours).with_writer(io::stderr);
     let started: Result<(), TryInitError> = match format {
         LogFormat::Text => builder.finish().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),

@@ -29,7 +29,8 @@ use plan::{Entry, Plan, Providers};
 use roles::Roles;
 
 /// Quieter than a role's: a line for every request would bury what is said to the person at the terminal.
-const QUIETER: &str = "tocsin_api=warn,pglite_oxide=warn,wasmer=warn,wasmer_wasix=warn,virtual_fs=warn";
+const QUIETER: &str = "tocsin_api=warn,tocsin_worker=warn,tocsin_status_collector=warn,refinery_core=warn,\
+                       pglite_oxide=warn,wasmer=warn,wasmer_wasix=warn,virtual_fs=warn";
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

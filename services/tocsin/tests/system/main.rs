@@ -14,5 +14,6 @@ mod journeys;
 mod kills;
 mod page;
 mod process;
+mod readme;
 mod terminal;
 mod up;
