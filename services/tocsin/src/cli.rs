@@ -25,8 +25,9 @@ pub struct Cli {
     /// Configuration file (TOML), also named by TOCSIN_CONFIG; variables override its keys.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Data directory of the embedded store, where DATABASE_URL is not set.
-    /// Default: $XDG_DATA_HOME/tocsin, else ~/.local/share/tocsin.
+    /// Data directory of the embedded store [default: ~/.local/share/tocsin]
+    ///
+    /// Where DATABASE_URL is not set. The default is $XDG_DATA_HOME/tocsin where that variable is set.
     #[arg(long, global = true, env = "TOCSIN_HOME", value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(subcommand)]

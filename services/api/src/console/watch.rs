@@ -105,6 +105,13 @@ impl Watches {
         let key = (visitor.district(), id);
         let mut watched = self.watched();
         if let Some(sender) = watched.get(&key) {
+            // The last look may be older than the page that asks: what it shows waits for the next one.
+            sender.send_if_modified(|look| {
+                if matches!(look, Look::Live(_)) {
+                    *look = Look::None;
+                }
+                false
+            });
             return sender.subscribe();
         }
         let (sender, receiver) = watch::channel(Look::None);
@@ -245,7 +252,7 @@ impl Viewer {
             }
             Stage::First => {
                 self.stage = Stage::Going;
-                // Whoever joins late sees the last look at once.
+                // Whoever joins at the end sees the last look all the same.
                 self.looks.mark_changed();
                 return Some((Ok(Event::default().retry(RETRY).comment("tocsin")), self));
             }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 
 use super::marker::{self, Marker, Sample};
+use crate::exit::Failure;
 
 /// Locked by the process that has the directory; holds its process id. The kernel unlocks it however the
 /// process ends.
@@ -36,7 +37,11 @@ impl DataDirectory {
         named("XDG_DATA_HOME")
             .or_else(|| named("HOME").map(|home| home.join(".local/share")))
             .map(|data| data.join("tocsin"))
-            .context("no data directory: neither XDG_DATA_HOME nor HOME is set; give one with --data")
+            .ok_or_else(|| {
+                let what = "no data directory: neither XDG_DATA_HOME nor HOME is set: give one with --data, or set \
+                            DATABASE_URL";
+                Failure::usage(what).into()
+            })
     }
 
     /// Takes the directory, which is made when it is not there. Nothing is written to one that is not ours,
