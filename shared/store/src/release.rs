@@ -1,6 +1,7 @@
 //! From waiting to queued: the only way into a job queue.
 
 use chrono::{DateTime, Utc};
+use tocsin_domain::window::{CallingWindow, Zone, zone_named};
 use tocsin_domain::{AccountId, CampaignId, Channel, DistrictId, Generation, JobKey, Lane, WaitReason};
 use uuid::Uuid;
 
@@ -16,6 +17,10 @@ pub struct OpenCampaign {
     pub lane: Lane,
     pub channels: Vec<Channel>,
     pub expires_at: DateTime<Utc>,
+    /// None: at any hour.
+    pub calling_window: Option<CallingWindow>,
+    /// The district's, for recipients whose own is not known.
+    pub zone: Option<Zone>,
     /// Is every job made? Only emergencies are released before.
     pub expanded: bool,
 }
@@ -46,6 +51,17 @@ pub struct Due {
     pub key: JobKey,
     pub generation: Generation,
     pub due_at: DateTime<Utc>,
+    /// The recipient's own, read only where the campaign has a calling window.
+    pub zone: Option<Zone>,
+}
+
+/// A due job that may not be tried yet, and when it is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    pub key: JobKey,
+    pub generation: Generation,
+    pub due_at: DateTime<Utc>,
+    pub reason: WaitReason,
 }
 
 /// A due job, decided upon.
@@ -82,8 +98,8 @@ impl Store {
             .rows(
                 NAME,
                 "-- store.open_campaigns
-                 select c.id, c.district_id, d.weight, c.lane, c.channels, c.expires_at,
-                   c.expanded_at is not null as expanded
+                 select c.id, c.district_id, d.weight, c.lane, c.channels, c.expires_at, c.calling_window,
+                   d.time_zone, c.expanded_at is not null as expanded
                  from campaigns c join districts d on d.id = c.district_id
                  where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null
                    and c.expires_at > $1 and (c.expanded_at is not null or c.lane = 1)
@@ -104,6 +120,8 @@ impl Store {
                         .map(|number| row::channel(NAME, number))
                         .collect::<Result<_, _>>()?,
                     expires_at: found.get("expires_at"),
+                    calling_window: row::calling_window(NAME, &found)?,
+                    zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
                     expanded: found.get("expanded"),
                 })
             })
@@ -131,8 +149,20 @@ impl Store {
                 key: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("id") },
                 generation: Generation(found.get("generation")),
                 due_at: found.get("due_at"),
+                zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
             })
             .collect())
+    }
+
+    /// Due jobs wait on, each for its own time and reason. Returns how many were still waiting at their
+    /// generation.
+    pub async fn hold(&self, holds: &[Hold]) -> Result<u64, StoreError> {
+        let campaigns: Vec<Uuid> = holds.iter().map(|hold| hold.key.campaign.0).collect();
+        let jobs: Vec<i32> = holds.iter().map(|hold| hold.key.job).collect();
+        let generations: Vec<i32> = holds.iter().map(|hold| hold.generation.0).collect();
+        let due_at: Vec<DateTime<Utc>> = holds.iter().map(|hold| hold.due_at).collect();
+        let reasons: Vec<i16> = holds.iter().map(|hold| hold.reason.number()).collect();
+        self.count("hold", HOLD, &[&campaigns, &jobs, &generations, &due_at, &reasons]).await
     }
 
     /// Marks jobs queued, each with a new generation, if `duty` is still the caller's. Returns those that
@@ -218,15 +248,36 @@ impl Store {
     }
 }
 
+/// A recipient's row is read only where the campaign has a window to hold it against.
 pub(crate) const DUE_JOBS: &str = "-- store.due_jobs
-select j.campaign_id, j.id, j.generation, j.due_at
+select j.campaign_id, j.id, j.generation, j.due_at, r.time_zone
 from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[]) d(campaign_id, after_due, after_job, most)
+cross join lateral (select calling_window is not null as windowed from campaigns where id = d.campaign_id limit 1) c
 cross join lateral (
-  select j.campaign_id, j.id, j.generation, j.due_at from jobs j
+  select j.campaign_id, j.id, j.generation, j.due_at, j.recipient_id from jobs j
   where j.campaign_id = d.campaign_id and j.channel = $5
     and j.due_at <= $6 and (j.due_at, j.id) > (d.after_due, d.after_job)
   order by j.due_at, j.id
-  limit d.most) j";
+  limit d.most) j
+left join lateral (
+  select time_zone from recipients
+  where c.windowed and campaign_id = j.campaign_id and id = j.recipient_id limit 1) r on true";
+
+/// Job state 1 is waiting. A job that was released meanwhile has another generation.
+pub(crate) const HOLD: &str = "-- store.hold
+with asked as materialized (
+  select * from unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::smallint[])
+    a(campaign_id, job_id, generation, due_at, reason)
+  order by campaign_id, job_id
+), locked as materialized (
+  select j.campaign_id, j.id, a.due_at, a.reason
+  from asked a cross join lateral (
+    select * from jobs k
+    where k.campaign_id = a.campaign_id and k.id = a.job_id and k.state = 1 and k.generation = a.generation
+    for update) j
+)
+update jobs j set due_at = l.due_at, wait_reason = l.reason
+from locked l where j.campaign_id = any(array[l.campaign_id]) and j.id = l.id";
 
 pub(crate) const RELEASE: &str = "-- store.release
 with asked as materialized (
