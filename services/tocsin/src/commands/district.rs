@@ -45,6 +45,13 @@ Examples:
         #[arg(long, default_value = "US", value_parser = region)]
         region: String,
     },
+    /// Set a district's time zone: that of recipients whose own is not known.
+    TimeZone {
+        #[arg(value_parser = name)]
+        name: String,
+        #[arg(value_name = "IANA")]
+        time_zone: Tz,
+    },
     /// List the districts.
     #[command(after_long_help = "\
 Examples:
@@ -66,6 +73,11 @@ async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
             } else {
                 print(format_args!("made district {:?}, id {}\n", district.name, district.id))?;
             }
+        }
+        Action::TimeZone { name, time_zone } => {
+            let district = named(&store, &name).await?;
+            store.set_time_zone(district.id, time_zone.name()).await?;
+            println!("{}", line(&named(&store, &name).await?));
         }
         Action::List => {
             let districts = store.districts().await?;
