@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tocsin_domain::fair::{Demand, allot};
 use tocsin_domain::policy::requeue_after;
-use tocsin_domain::{CampaignId, Channel, Generation, JobKey, Lane, WaitReason};
+use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane, Outcome, WaitReason};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Job;
 use tocsin_queue::{Destination, Message, Published, Queue};
@@ -19,7 +19,7 @@ use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Position, Release, Re
 
 use crate::duties::{Duties, Duty};
 use crate::hold::{Judged, hold, judge};
-use crate::windows::Windows;
+use crate::windows::{Served, Windows};
 use crate::{Planner, PlannerError, emergency};
 
 /// Jobs marked in one statement and published together.
@@ -109,7 +109,7 @@ impl Releaser {
                 let releases: Vec<Release> = open
                     .into_iter()
                     .filter_map(|(job, contact_until)| {
-                        let account = windows.take(served)?;
+                        let account = place(windows, served, &job)?;
                         Some(Release { key: job.key, generation: job.generation, account, contact_until })
                     })
                     .collect();
@@ -229,6 +229,14 @@ impl Releaser {
             unmark(planner, refused()).await?;
         }
         Ok(marked.len() - refusals)
+    }
+}
+
+/// A place for the job: by another route than its last where its outcome asks for one.
+fn place(windows: &mut Windows, served: Served, job: &Due) -> Option<AccountId> {
+    match job.account.filter(|_| job.outcome.is_some_and(Outcome::wants_another_route)) {
+        Some(last) => windows.take_another(served, last),
+        None => windows.take(served),
     }
 }
 

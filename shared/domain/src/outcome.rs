@@ -212,6 +212,11 @@ impl Outcome {
         matches!(self.row().family, Family::Transient | Family::Lasting)
     }
 
+    /// Is the next try worth most by another route: another account, with another sender (requirement 182)?
+    pub fn wants_another_route(self) -> bool {
+        matches!(self, Self::TemporarilyUnavailable | Self::AllRoutesUnavailable)
+    }
+
     /// Will the provider say nothing more that decides the attempt? A late bounce, or an opened
     /// email, may still raise a terminal outcome.
     pub fn terminal(self) -> bool {

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::window::{CallingWindow, Zone, zone_named};
-use tocsin_domain::{AccountId, CampaignId, Channel, DistrictId, Generation, JobKey, Lane, WaitReason};
+use tocsin_domain::{
+    AccountId, CampaignId, Channel, DistrictId, Generation, JobKey, Lane, Outcome, WaitReason,
+};
 use uuid::Uuid;
 
 use crate::leadership::Duty;
@@ -51,6 +53,9 @@ pub struct Due {
     pub key: JobKey,
     pub generation: Generation,
     pub due_at: DateTime<Utc>,
+    /// The best outcome of its attempts, and the account that it was last released to.
+    pub outcome: Option<Outcome>,
+    pub account: Option<AccountId>,
     /// The recipient's own, read only where the campaign has a calling window.
     pub zone: Option<Zone>,
 }
@@ -91,7 +96,8 @@ pub struct QueuedCount {
 }
 
 impl Store {
-    /// Every campaign that jobs may be released from.
+    /// Every campaign that jobs may be released from. One whose calling window cannot be read is closed: it must
+    /// not hold up the others.
     pub async fn open_campaigns(&self, now: DateTime<Utc>) -> Result<Vec<OpenCampaign>, StoreError> {
         const NAME: &str = "open_campaigns";
         let rows = self
@@ -107,8 +113,17 @@ impl Store {
                 &[&now],
             )
             .await?;
+        let readable = |found: &tokio_postgres::Row| {
+            row::calling_window(NAME, found)
+                .inspect_err(|error| {
+                    let id = CampaignId(found.get("id"));
+                    tracing::error!(campaign.id = %id, %error, "campaign not released: its window is unreadable");
+                })
+                .ok()
+        };
         rows.into_iter()
-            .map(|found| {
+            .filter_map(|found| readable(&found).map(|window| (found, window)))
+            .map(|(found, calling_window)| {
                 Ok(OpenCampaign {
                     id: CampaignId(found.get("id")),
                     district: DistrictId(found.get("district_id")),
@@ -120,7 +135,7 @@ impl Store {
                         .map(|number| row::channel(NAME, number))
                         .collect::<Result<_, _>>()?,
                     expires_at: found.get("expires_at"),
-                    calling_window: row::calling_window(NAME, &found)?,
+                    calling_window,
                     zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
                     expanded: found.get("expanded"),
                 })
@@ -135,23 +150,27 @@ impl Store {
         draws: &[Draw],
         now: DateTime<Utc>,
     ) -> Result<Vec<Due>, StoreError> {
+        const NAME: &str = "due_jobs";
         let campaigns: Vec<Uuid> = draws.iter().map(|draw| draw.campaign.0).collect();
         let after_due: Vec<DateTime<Utc>> = draws.iter().map(|draw| draw.after.due_at).collect();
         let after_job: Vec<i32> = draws.iter().map(|draw| draw.after.job).collect();
         let most: Vec<i32> =
             draws.iter().map(|draw| i32::try_from(draw.jobs_max).unwrap_or(i32::MAX)).collect();
         let rows = self
-            .rows("due_jobs", DUE_JOBS, &[&campaigns, &after_due, &after_job, &most, &channel.number(), &now])
+            .rows(NAME, DUE_JOBS, &[&campaigns, &after_due, &after_job, &most, &channel.number(), &now])
             .await?;
-        Ok(rows
-            .into_iter()
-            .map(|found| Due {
-                key: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("id") },
-                generation: Generation(found.get("generation")),
-                due_at: found.get("due_at"),
-                zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
+        rows.into_iter()
+            .map(|found| {
+                Ok(Due {
+                    key: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("id") },
+                    generation: Generation(found.get("generation")),
+                    due_at: found.get("due_at"),
+                    outcome: row::optional_outcome(NAME, found.get("outcome"))?,
+                    account: found.get::<_, Option<i32>>("account_id").map(AccountId),
+                    zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
+                })
             })
-            .collect())
+            .collect()
     }
 
     /// Due jobs wait on, each for its own time and reason. Returns how many were still waiting at their
@@ -250,11 +269,11 @@ impl Store {
 
 /// A recipient's row is read only where the campaign has a window to hold it against.
 pub(crate) const DUE_JOBS: &str = "-- store.due_jobs
-select j.campaign_id, j.id, j.generation, j.due_at, r.time_zone
+select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, r.time_zone
 from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[]) d(campaign_id, after_due, after_job, most)
 cross join lateral (select calling_window is not null as windowed from campaigns where id = d.campaign_id limit 1) c
 cross join lateral (
-  select j.campaign_id, j.id, j.generation, j.due_at, j.recipient_id from jobs j
+  select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.recipient_id from jobs j
   where j.campaign_id = d.campaign_id and j.channel = $5
     and j.due_at <= $6 and (j.due_at, j.id) > (d.after_due, d.after_job)
   order by j.due_at, j.id

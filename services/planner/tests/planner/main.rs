@@ -4,4 +4,5 @@
 
 mod calling_windows;
 mod emergencies;
+mod redials;
 mod stage;

@@ -160,3 +160,15 @@ async fn a_job_is_held_where_it_waits_and_nowhere_else() {
     setting.shift_clock(TimeDelta::hours(11)).await;
     assert_eq!(setting.due(campaign, Channel::Sms).await.len(), 4, "due again by themselves");
 }
+
+#[tokio::test]
+async fn a_window_that_cannot_be_read_closes_its_own_campaign_only() {
+    let setting = Setting::new().await;
+    let (readable, unreadable) = (setting.expanded(1).await, setting.campaign(|_| ()).await);
+    setting.expand(unreadable, 100).await;
+    setting
+        .run(&format!("update campaigns set calling_window = '{{\"from\": 8}}' where id = '{unreadable}'"))
+        .await;
+    let open = setting.store.open_campaigns(setting.now().await).await.unwrap();
+    assert_eq!(open.iter().map(|open| open.id).collect::<Vec<_>>(), [readable]);
+}
