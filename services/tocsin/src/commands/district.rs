@@ -46,9 +46,13 @@ Examples:
         region: String,
     },
     /// Set a district's time zone: that of recipients whose own is not known.
+    #[command(after_long_help = "\
+Examples:
+  tocsin district time-zone Springfield America/Chicago")]
     TimeZone {
         #[arg(value_parser = name)]
         name: String,
+        /// IANA name, such as America/Chicago.
         #[arg(value_name = "IANA")]
         time_zone: Tz,
     },
@@ -75,9 +79,14 @@ async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
             }
         }
         Action::TimeZone { name, time_zone } => {
-            let district = named(&store, &name).await?;
+            let mut district = named(store, &name).await?;
             store.set_time_zone(district.id, time_zone.name()).await?;
-            println!("{}", line(&named(&store, &name).await?));
+            district.time_zone = Some(time_zone.name().to_owned());
+            if args.json {
+                print_json(&as_json(&district))?;
+            } else {
+                print(format_args!("set the time zone of {:?} to {time_zone}\n", district.name))?;
+            }
         }
         Action::List => {
             let districts = store.districts().await?;
