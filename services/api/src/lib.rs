@@ -13,6 +13,7 @@ mod fields;
 mod json;
 mod message_type;
 mod page;
+mod policies;
 mod problem;
 mod recipients;
 mod server;

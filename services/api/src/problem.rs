@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Unauthorized,
     UnknownRoute,
     UnknownCampaign,
+    UnknownMessageType,
     WrongMethod,
     KeyReused,
     TooLarge,
@@ -39,6 +40,9 @@ impl Kind {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "No valid API key"),
             Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown-route", "No such path"),
             Self::UnknownCampaign => (StatusCode::NOT_FOUND, "unknown-campaign", "No such campaign"),
+            Self::UnknownMessageType => {
+                (StatusCode::NOT_FOUND, "unknown-message-type", "No such message type")
+            }
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),
             Self::KeyReused => (StatusCode::CONFLICT, "key-reused", "The key made another campaign"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),

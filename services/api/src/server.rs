@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
-use crate::{PageAccess, campaigns, cancel, console, recipients};
+use crate::{PageAccess, campaigns, cancel, console, policies, recipients};
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -59,6 +59,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/cancel", post(cancel::cancel))
         .route("/v1/campaigns/{id}/receipt", get(cancel::receipt))
         .route("/v1/campaigns/{id}/recipients", get(recipients::list))
+        .route("/v1/policies/{message_type}", get(policies::show).put(policies::put))
         .merge(console::routes(&api))
         .with_state(api)
         .method_not_allowed_fallback(wrong_method)

@@ -18,9 +18,11 @@ pub mod policy;
 pub mod segments;
 pub mod settlement;
 pub mod state;
+pub mod wait;
+pub mod window;
 
 pub use channel::Channel;
 pub use ids::{AccountId, AttemptKey, CampaignId, DistrictId, Generation, JobKey, WorkerId};
 pub use lane::Lane;
-pub use outcome::{AttemptResult, Outcome};
+pub use outcome::{AttemptResult, Outcome, OutcomeSet};
 pub use state::{AttemptState, CampaignState, JobState, WaitReason};

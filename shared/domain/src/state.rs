@@ -130,6 +130,8 @@ numbered! {
         Window = 8 => "window",
         /// No account serves its channel.
         NoAccount = 9 => "no_account",
+        /// Neither its recipient's time zone is known nor its district's (decision D10).
+        ZoneUnknown = 10 => "zone_unknown",
     }
 }
 

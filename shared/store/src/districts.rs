@@ -53,6 +53,18 @@ impl Store {
         Ok(made == 1)
     }
 
+    /// Jobs that wait for a time zone are looked at within a quarter of an hour.
+    pub async fn set_time_zone(&self, district: DistrictId, time_zone: &str) -> Result<(), StoreError> {
+        self.count(
+            "set_time_zone",
+            "-- store.set_time_zone
+             update districts set time_zone = $2 where id = $1",
+            &[&district.0, &time_zone],
+        )
+        .await
+        .map(drop)
+    }
+
     pub async fn district_by_name(&self, name: &str) -> Result<Option<District>, StoreError> {
         let rows = self
             .rows(

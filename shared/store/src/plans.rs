@@ -8,6 +8,7 @@ pub use crate::pool::ENGINE_SESSION;
 pub const BATCHED: &[(&str, &str)] = &[
     ("expand", expand::EXPAND),
     ("due_jobs", release::DUE_JOBS),
+    ("hold", release::HOLD),
     ("release", release::RELEASE),
     ("give_back", release::GIVE_BACK),
     ("claim", claim::CLAIM),

@@ -7,5 +7,6 @@ mod bad_input;
 mod campaigns;
 mod cancel;
 mod console;
+mod policies;
 mod recipients;
 mod stage;
