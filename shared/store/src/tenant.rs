@@ -2,7 +2,9 @@
 
 pub mod campaigns;
 pub mod cancel;
+pub mod consents;
 pub mod recipients;
+pub mod suppressions;
 
 use tocsin_domain::DistrictId;
 use tokio_postgres::types::ToSql;
