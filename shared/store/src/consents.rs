@@ -70,15 +70,28 @@ impl Store {
         let standing: Vec<DateTime<Utc>> = run.iter().map(|text| own.counts_until(text.at)).collect();
         let events: Vec<Uuid> = run.iter().map(|text| text.event).collect();
         let (own_from, shared_from) = (states(own.from()), states(shared.from()));
-        moved(async || {
-            self.rows(
-                "hear",
-                HEAR,
-                &[&accounts, &phones, &ats, &standing, &events, &own.to().number(), &own_from, &shared_from],
-            )
-            .await
-        })
-        .await
+        let mut rounds = Rounds::default();
+        loop {
+            let rows = self
+                .rows(
+                    "hear",
+                    HEAR,
+                    &[
+                        &accounts,
+                        &phones,
+                        &ats,
+                        &standing,
+                        &events,
+                        &own.to().number(),
+                        &own_from,
+                        &shared_from,
+                    ],
+                )
+                .await?;
+            if let Some(moved) = rounds.moved(&rows)? {
+                return Ok(moved);
+            }
+        }
     }
 
     /// The phone's owner wants no more texts of this district (requirements 85, 161).
@@ -107,15 +120,19 @@ impl Store {
         let standing: Vec<DateTime<Utc>> = ats.iter().map(|at| stop.counts_until(*at)).collect();
         let events: Vec<Option<Uuid>> = opt_outs.iter().map(|one| one.event).collect();
         let (to, from) = (stop.to().number(), states(stop.from()));
-        moved(async || {
-            self.rows(
-                "move_consents",
-                MOVE_CONSENTS,
-                &[&districts, &phones, &ats, &standing, &events, &source, &to, &from],
-            )
-            .await
-        })
-        .await
+        let mut rounds = Rounds::default();
+        loop {
+            let rows = self
+                .rows(
+                    "move_consents",
+                    MOVE_CONSENTS,
+                    &[&districts, &phones, &ats, &standing, &events, &source, &to, &from],
+                )
+                .await?;
+            if let Some(moved) = rounds.moved(&rows)? {
+                return Ok(moved);
+            }
+        }
     }
 
     /// May emergency texts of this district go to those who opted out (decision D11)?
@@ -164,24 +181,26 @@ pub(crate) fn states(states: &[Option<ConsentState>]) -> Vec<i16> {
     states.iter().map(|state| state.map_or(0, ConsentState::number)).collect()
 }
 
-/// Runs a moving statement until what it found due has moved.
-pub(crate) async fn moved(
-    ask: impl AsyncFn() -> Result<Vec<tokio_postgres::Row>, StoreError>,
-) -> Result<u64, StoreError> {
-    let (mut moved, mut missed) = (0, 0);
-    for _ in 0..ROUNDS_MAX {
-        let rows = ask().await?;
+/// Answers of a moving statement, which is asked until what it found due has moved.
+#[derive(Default)]
+pub(crate) struct Rounds {
+    count: usize,
+    moved: u64,
+}
+
+impl Rounds {
+    /// How many consents were moved in all; None: another transaction was faster somewhere, ask again.
+    pub(crate) fn moved(&mut self, rows: &[tokio_postgres::Row]) -> Result<Option<u64>, StoreError> {
         let count = |name: &str| rows.first().map_or(0, |found| found.get::<_, i64>(name));
-        moved += count("moved").unsigned_abs();
-        missed = count("due") - count("moved");
-        if missed == 0 {
-            return Ok(moved);
+        self.count += 1;
+        self.moved += count("moved").unsigned_abs();
+        let missed = count("due") - count("moved");
+        if missed > 0 && self.count == ROUNDS_MAX {
+            let rows = usize::try_from(missed).unwrap_or_default();
+            return Err(StoreError::Contended { statement: "move_consents", rows });
         }
+        Ok((missed == 0).then_some(self.moved))
     }
-    Err(StoreError::Contended {
-        statement: "move_consents",
-        rows: usize::try_from(missed).unwrap_or_default(),
-    })
 }
 
 /// A statement that moves consents: `targets` before it says which, with district_id, phone, at, standing, source,

@@ -5,7 +5,7 @@ use tocsin_domain::consent::{ConsentChange, ConsentState};
 use uuid::Uuid;
 
 use super::Tenant;
-use crate::consents::{MOVE_CONSENTS, moved, states};
+use crate::consents::{MOVE_CONSENTS, Rounds, states};
 use crate::{StoreError, row};
 
 /// The newest changes of one phone that are shown.
@@ -91,15 +91,19 @@ impl Tenant {
         // Somebody decides now, whatever was said before and whoever's clock is ahead.
         let (standing, events) = (vec![now + TimeDelta::days(1)], vec![None::<Uuid>]);
         let (to, from) = (change.to().number(), states(change.from()));
-        let moved = moved(async || {
-            self.rows(
-                "move_consents",
-                MOVE_CONSENTS,
-                &[&districts, &phones, &ats, &standing, &events, &source, &to, &from],
-            )
-            .await
-        });
-        Ok(moved.await? > 0)
+        let mut rounds = Rounds::default();
+        loop {
+            let rows = self
+                .rows(
+                    "move_consents",
+                    MOVE_CONSENTS,
+                    &[&districts, &phones, &ats, &standing, &events, &source, &to, &from],
+                )
+                .await?;
+            if let Some(moved) = rounds.moved(&rows)? {
+                return Ok(moved > 0);
+            }
+        }
     }
 }
 
