@@ -8,6 +8,7 @@ mod announce;
 mod auth;
 mod campaigns;
 mod cancel;
+mod consents;
 mod fields;
 mod json;
 mod message_type;
@@ -16,6 +17,7 @@ mod problem;
 mod recipients;
 mod server;
 mod submission;
+mod suppressions;
 mod view;
 
 pub use message_type::MessageType;

@@ -6,5 +6,6 @@ mod access;
 mod bad_input;
 mod campaigns;
 mod cancel;
+mod consents;
 mod recipients;
 mod stage;
