@@ -95,7 +95,8 @@ pub(crate) async fn change(
         tracing::info!(to = %state, "consent changed by hand");
     }
     if now.state != Some(state) {
-        let remedy = "only a phone without any consent can become pending: whoever opted in need not be asked, whoever opted out may not";
+        let remedy = "only a phone without any consent can become pending: whoever opted in need not be asked, \
+                      whoever opted out may not";
         return Err(Problem::new(Kind::ConsentRefused, remedy));
     }
     Ok(Json(now))

@@ -8,6 +8,7 @@ mod announce;
 mod auth;
 mod campaigns;
 mod cancel;
+mod consent_policy;
 mod consents;
 mod fields;
 mod json;

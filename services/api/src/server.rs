@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
-use crate::{campaigns, cancel, consents, recipients, suppressions};
+use crate::{campaigns, cancel, consent_policy, consents, recipients, suppressions};
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -58,6 +58,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/recipients", get(recipients::list))
         .route("/v1/consents", get(consents::list))
         .route("/v1/consents/{phone}", get(consents::show).put(consents::change))
+        .route("/v1/consent-policy", get(consent_policy::show).put(consent_policy::change))
         .route("/v1/suppressions", get(suppressions::list).post(suppressions::add))
         .route("/v1/suppressions/{channel}/{address}", delete(suppressions::lift))
         .with_state(api)

@@ -157,8 +157,8 @@ impl Applier {
     }
 }
 
-/// Settles the reports, keeps what they teach and what people texted, then the events. An outage of the store is waited for; the messages stay with
-/// the broker meanwhile.
+/// Settles the reports, keeps what they teach and what people texted, then the events. An outage of the store is
+/// waited for; the messages stay with the broker meanwhile.
 async fn write(collector: Collector, stopping: CancellationToken, mut understood: Understood) -> Written {
     let write = async move || {
         let Collector { store, clock, counts, .. } = &collector;

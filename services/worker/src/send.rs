@@ -220,6 +220,7 @@ async fn learn(worker: &Worker, claimed: &Claimed, fact: Option<AddressFact>) {
     let Some(fact) = fact else { return };
     let learned = Learned { attempt: claimed.grant.attempt, fact, at: worker.clock.now(), event: None };
     if let Err(error) = worker.store.learn(&[learned]).await {
-        tracing::warn!(%error, district.id = %claimed.brief.district, "what a refusal told of an address could not be kept");
+        tracing::warn!(%error, district.id = %claimed.brief.district,
+            "what a refusal told of an address could not be kept");
     }
 }

@@ -23,7 +23,6 @@ grant insert, update on consents to tocsin_app;
 grant insert on consent_history to tocsin_app;
 
 -- A text to a shared number names no district: its sender is looked for in all of them.
-create index consents_by_phone on consents (phone);
 create index devices_for_texts on devices (address) where channel = 2;
 
 alter table suppressions add column source text not null default 'provider';
@@ -34,3 +33,4 @@ grant insert, delete on suppressions to tocsin_app;
 alter table districts add column emergency_overrides_stop boolean not null default false;
 comment on column districts.emergency_overrides_stop is
   'May emergency texts go to those who opted out (decision D11)? Carriers block them all the same.';
+grant update (emergency_overrides_stop) on districts to tocsin_app;

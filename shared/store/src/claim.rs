@@ -151,8 +151,8 @@ with asked as materialized (
   left join lateral (
     select phone from consents
     where l.channel = 2 and district_id = l.district_id and phone = d.address and state = 3
-      and not (c.consent_class = 1
-        and (select emergency_overrides_stop from districts where id = l.district_id)) limit 1) consent
+      and (c.consent_class = 1
+        and (select emergency_overrides_stop from districts where id = l.district_id)) is not true limit 1) consent
     on true
   left join lateral (
     select outcome from suppressions

@@ -134,23 +134,6 @@ impl Store {
             }
         }
     }
-
-    /// May emergency texts of this district go to those who opted out (decision D11)?
-    pub async fn let_emergencies_override_stop(
-        &self,
-        district: DistrictId,
-        may: bool,
-    ) -> Result<bool, StoreError> {
-        let changed = self
-            .count(
-                "let_emergencies_override_stop",
-                "-- store.let_emergencies_override_stop
-                 update districts set emergency_overrides_stop = $2 where id = $1",
-                &[&district.0, &may],
-            )
-            .await?;
-        Ok(changed == 1)
-    }
 }
 
 /// A phone that a provider will not text any more.
@@ -224,7 +207,7 @@ macro_rules! moving {
 ), updated as (
   update consents c set state = m.goal, changed_at = greatest(m.at, m.changed_at), source = m.source
   from moving m
-  where c.district_id = m.district_id and c.phone = m.phone and m.was is not null
+  where c.district_id = any(array[m.district_id]) and c.phone = m.phone and m.was is not null
   returning c.district_id, c.phone
 ), inserted as (
   insert into consents (district_id, phone, state, changed_at, source)
@@ -253,10 +236,11 @@ pub(crate) const MOVE_CONSENTS: &str = moving!(
 )"
 );
 
-/// For texts to the number of an account. An account's own district is meant; without one, by the lowest rank found:
-/// 1 districts that send over shared accounts and know the phone, 2 others that know it, 3 (a STOP only: it may be
-/// imported tomorrow) every one that sends over shared accounts. An account that has no row counts as shared. A copy of a text
-/// that was applied before is known by its event. 3 is the state opted out, channel 2 is sms.
+/// For texts to the number of an account. An account's own district is meant; without one, by the lowest rank
+/// found: 1 districts that send over shared accounts and know the phone, 2 others that know it, 3 (a STOP only: the
+/// phone may be imported tomorrow) every one that sends over shared accounts. An account that has no row counts as
+/// shared. A copy of a text that was applied before is known by its event. 3 is the state opted out, channel 2 is
+/// sms.
 const HEAR: &str = moving!(
     "hear",
     "said as materialized (
@@ -273,7 +257,9 @@ const HEAR: &str = moving!(
     case when exists (select from sharing h where h.id = k.district_id) then 1 else 2 end as rank
   from said s cross join lateral (
     select district_id from devices where channel = 2 and address = s.phone
-    union select district_id from consents where phone = s.phone) k
+    union
+    select d.id from districts d cross join lateral (
+      select from consents where district_id = d.id and phone = s.phone limit 1) c) k
   where s.owner is null
 ), meant as materialized (
   select s.*, s.owner as district_id, $7::smallint[] as allowed from said s where s.owner is not null

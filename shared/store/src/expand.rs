@@ -236,7 +236,7 @@ with campaign as materialized (
                  and e.address = r.address and e.student_id is not distinct from r.about_id
                  and not e.duplicate) as duplicate,
     case
-      when r.channel = 2 and consent.state = 3 and not c.overrides_stop then 31::smallint
+      when r.channel = 2 and consent.state = 3 and c.overrides_stop is not true then 31::smallint
       when s.outcome is not null then s.outcome
       when r.channel = 2 and c.consent_class = 3 and consent.state is distinct from 2 then 48::smallint
     end as barred

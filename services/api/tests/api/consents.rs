@@ -111,7 +111,7 @@ async fn consents_are_listed_by_page_and_state_with_their_totals() {
 #[tokio::test]
 async fn faulty_consents_are_refused_with_field_and_reason_and_without_the_number() {
     let stage = Stage::start().await;
-    for bad in ["5551230001", "+0551230001", "+1555", "ana", "%ff"] {
+    for bad in ["5551230001", "+0551230001", "+1777", "ana", "%ff"] {
         let path = format!("/v1/consents/{bad}");
         for answer in [stage.get(&path).await, stage.put(&path, &json!({})).await] {
             answer.assert_problem(400, "invalid-path");
@@ -210,4 +210,22 @@ async fn another_district_sees_and_changes_nothing_of_it() {
     let answer = stage.ask(Method::DELETE, "/v1/suppressions/sms/+15551230001", &headers, "").await;
     answer.assert_problem(404, "unknown-suppression");
     assert_eq!(stage.get("/v1/suppressions").await.body["suppressions"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_district_decides_whether_its_emergencies_override_a_stop() {
+    let stage = Stage::start().await;
+    let path = "/v1/consent-policy";
+    assert_eq!(stage.get(path).await.body, json!({ "emergency_overrides_stop": false }));
+    let order = json!({ "emergency_overrides_stop": true, "by": "superintendent" });
+    for _ in 0..2 {
+        assert_eq!(stage.put(path, &order).await.body, json!({ "emergency_overrides_stop": true }));
+    }
+    assert_eq!(stage.get_as(OTHER_KEY, path).await.body, json!({ "emergency_overrides_stop": false }));
+    let audited =
+        "select count(*) from audit where action = 'consent_policy.change' and actor = 'superintendent'";
+    assert_eq!(stage.sql.query_one(audited, &[]).await.unwrap().get::<_, i64>(0), 1);
+    assert_faults(&stage.put(path, &json!({})).await, &[("emergency_overrides_stop", "is missing")]);
+    let text = json!({ "emergency_overrides_stop": "yes" });
+    assert_faults(&stage.put(path, &text).await, &[("emergency_overrides_stop", "give true or false")]);
 }

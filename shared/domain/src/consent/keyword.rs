@@ -70,7 +70,8 @@ impl Keyword {
             }
             Self::Start => "You will get texts from this number. Reply STOP to end them, HELP for help.",
             Self::Help => {
-                "School notices by text. For help, ask your school's office. Reply STOP to end them. Msg & data rates may apply."
+                "School notices by text. For help, ask your school's office. Reply STOP to end them. \
+                 Msg & data rates may apply."
             }
         }
     }

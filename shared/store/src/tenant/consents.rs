@@ -1,7 +1,8 @@
 //! A district's consents: one phone with its history, the list, the totals, and a change by hand (requirement 164).
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tocsin_domain::consent::{ConsentChange, ConsentState};
+use tocsin_domain::consent::{ConsentChange, ConsentState, EmergencyPolicy};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::Tenant;
@@ -107,6 +108,26 @@ impl Tenant {
     }
 }
 
+impl Tenant {
+    pub async fn emergency_policy(&self) -> Result<EmergencyPolicy, StoreError> {
+        let rows = self.rows("emergency_policy", EMERGENCY_POLICY, &[&self.district.0]).await?;
+        let overrides = rows.first().is_some_and(|found| found.get("emergency_overrides_stop"));
+        Ok(if overrides { EmergencyPolicy::OverrideStop } else { EmergencyPolicy::HonourStop })
+    }
+
+    /// Holds for every text that is expanded or claimed from now on.
+    pub async fn set_emergency_policy(
+        &self,
+        policy: EmergencyPolicy,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let overrides = policy == EmergencyPolicy::OverrideStop;
+        let parameters: [&(dyn ToSql + Sync); 4] = [&self.district.0, &overrides, &actor, &now];
+        self.rows("set_emergency_policy", SET_EMERGENCY_POLICY, &parameters).await.map(drop)
+    }
+}
+
 fn read_consent(statement: &'static str, found: &tokio_postgres::Row) -> Result<Consent, StoreError> {
     Ok(Consent {
         phone: found.get("phone"),
@@ -130,3 +151,15 @@ order by phone limit $4";
 
 const CONSENT_TOTALS: &str = "-- store.consent_totals
 select state, count(*) as phones from consents where district_id = $1 group by state";
+
+const EMERGENCY_POLICY: &str = "-- store.emergency_policy
+select emergency_overrides_stop from districts where id = $1";
+
+const SET_EMERGENCY_POLICY: &str = "-- store.set_emergency_policy
+with changed as (
+  update districts set emergency_overrides_stop = $2 where id = $1 and emergency_overrides_stop <> $2
+  returning id
+)
+insert into audit (district_id, at, actor, action, subject, details)
+select id, $4, $3, 'consent_policy.change', id::text, jsonb_build_object('emergency_overrides_stop', $2::boolean)
+from changed";

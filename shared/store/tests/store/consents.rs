@@ -368,8 +368,8 @@ async fn consent_classes_and_the_districts_setting_bar_what_the_domain_bars() {
             .await;
     }
     for policy in [EmergencyPolicy::HonourStop, EmergencyPolicy::OverrideStop] {
-        let overrides = policy == EmergencyPolicy::OverrideStop;
-        assert!(setting.store.let_emergencies_override_stop(setting.district, overrides).await.unwrap());
+        setting.tenant().set_emergency_policy(policy, "office", setting.now().await).await.unwrap();
+        assert_eq!(setting.tenant().emergency_policy().await.unwrap(), policy);
         for class in ConsentClass::ALL {
             let campaign = setting.campaign(|new| new.consent_class = class.number()).await;
             setting.expand(campaign, 10).await;
