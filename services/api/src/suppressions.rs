@@ -48,7 +48,7 @@ pub(crate) async fn list(
     Caller(tenant): Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ListView>, Problem> {
-    let (after, limit) =
+    let Query { after, limit } =
         read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
     let after = after.as_ref().map(|(channel, address)| (*channel, address.as_str()));
     // One more than is shown tells whether another page follows.
@@ -150,7 +150,12 @@ fn read_by(query: Option<&str>) -> Result<String, Vec<Fault>> {
     faults.or(Some(by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned())))
 }
 
-fn read_query(query: Option<&str>) -> Result<(Option<(Channel, String)>, u32), Vec<Fault>> {
+struct Query {
+    after: Option<(Channel, String)>,
+    limit: u32,
+}
+
+fn read_query(query: Option<&str>) -> Result<Query, Vec<Fault>> {
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query, &mut faults);
     let limit = read_limit(&mut fields, &mut faults);
@@ -159,7 +164,7 @@ fn read_query(query: Option<&str>) -> Result<(Option<(Channel, String)>, u32), V
         (!address.contains('\0')).then_some((channel.parse().ok()?, address.to_owned()))
     });
     fields.finish(&mut faults);
-    faults.or(limit.map(|limit| (after, limit)))
+    faults.or(limit.map(|limit| Query { after, limit }))
 }
 
 impl SuppressionView {

@@ -193,7 +193,7 @@ async fn what_is_delivered_late_or_again_does_not_undo_what_was_said_since() {
     assert_eq!(state(&setting).await, Some(ConsentState::OptedOut));
     let lifted = text(account, Said::Start, now + TimeDelta::seconds(30));
     assert_eq!(setting.store.hear(&[lifted]).await.unwrap(), 1);
-    assert_eq!(setting.store.hear(&[stop.clone()]).await.unwrap(), 0);
+    assert_eq!(setting.store.hear(std::slice::from_ref(&stop)).await.unwrap(), 0);
     // A copy that the provider posts later is known by its event, not by its time.
     let event = Event {
         id: stop.event,
