@@ -8,6 +8,8 @@ mod announce;
 mod auth;
 mod campaigns;
 mod cancel;
+mod consent_policy;
+mod consents;
 mod console;
 mod fields;
 mod json;
@@ -18,6 +20,7 @@ mod problem;
 mod recipients;
 mod server;
 mod submission;
+mod suppressions;
 mod view;
 
 pub use console::{PageAccess, SessionKeys};

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod audience;
 pub mod channel;
+pub mod consent;
 pub mod content;
 pub mod counters;
 pub mod dedupe;
@@ -18,6 +19,7 @@ pub mod policy;
 pub mod segments;
 pub mod settlement;
 pub mod state;
+pub mod suppression;
 pub mod wait;
 pub mod window;
 

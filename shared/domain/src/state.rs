@@ -35,6 +35,8 @@ macro_rules! numbered {
     };
 }
 
+pub(crate) use numbered;
+
 numbered! {
     /// Where a campaign stands (requirements 2-12, 16).
     CampaignState {

@@ -155,24 +155,3 @@ impl Store {
         Ok(rows.first().and_then(|found| found.get::<_, Option<Uuid>>(0)).map(DistrictId))
     }
 }
-
-impl Store {
-    /// The phone's owner wants no more texts of this district (requirements 85, 161).
-    pub async fn opt_out(
-        &self,
-        district: DistrictId,
-        phone: &str,
-        source: &str,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        self.count(
-            "opt_out",
-            "-- store.opt_out
-             insert into consents (district_id, phone, state, changed_at, source) values ($1, $2, 3, $3, $4)
-             on conflict (district_id, phone) do update set state = 3, changed_at = $3, source = $4",
-            &[&district.0, &phone, &now, &source],
-        )
-        .await
-        .map(drop)
-    }
-}

@@ -1,5 +1,6 @@
 //! Reading stored numbers back into the domain's words.
 
+use tocsin_domain::consent::ConsentState;
 use tocsin_domain::content::Content;
 use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{AttemptState, CampaignState, Channel, JobState, Lane, Outcome};
@@ -25,6 +26,7 @@ read_number! {
     campaign_state -> CampaignState, "a campaign state";
     job_state -> JobState, "a job state";
     attempt_state -> AttemptState, "an attempt state";
+    consent_state -> ConsentState, "a consent";
 }
 
 pub(crate) fn optional_outcome(

@@ -2,10 +2,12 @@
 
 pub mod campaigns;
 pub mod cancel;
+pub mod consents;
 pub mod matching;
 pub mod policies;
 pub mod progress;
 pub mod recipients;
+pub mod suppressions;
 pub mod visitor;
 
 use tocsin_domain::DistrictId;
