@@ -27,6 +27,7 @@ pub async fn send(tenant: &Tenant) -> Result<CampaignId> {
         channels: vec![Channel::Sms],
         audience: Audience { all: true, ..Audience::default() },
         redial: RedialPolicy::default_for(Lane::General),
+        calling_window: None,
         contents: vec![Content {
             language: None,
             channel: None,

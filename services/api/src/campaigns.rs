@@ -17,7 +17,7 @@ use crate::fields::{Fault, Faults, Fields, named};
 use crate::page::{encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::Submission;
+use crate::submission::{Standing, Submission};
 use crate::view::{CampaignView, DetailView};
 use crate::{announce, json};
 
@@ -53,8 +53,9 @@ pub(crate) async fn create(
     if let Some(known) = tenant.campaign_by_key(&key, &request_hash).await? {
         return stored(&api, &tenant, known.id, StatusCode::OK).await;
     }
-    let submission =
-        Submission::read(request, now).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let standing = Standing::of(&tenant).await?;
+    let submission = Submission::read(request, &standing, now)
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let campaign = submission.into_campaign(key, request_hash, now);
     let answer = tenant.create_campaign(&campaign).await?;
     if !answer.made {

@@ -39,7 +39,7 @@ pub(crate) fn optional(headers: &HeaderMap, received: Received) -> Result<Option
 
 pub(crate) fn required(headers: &HeaderMap, received: Received) -> Result<Value, Problem> {
     optional(headers, received)?
-        .ok_or_else(|| Problem::new(Kind::NotJson, "the body is empty: send the campaign as JSON"))
+        .ok_or_else(|| Problem::new(Kind::NotJson, "the body is empty: send what it is about as JSON"))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -18,11 +18,15 @@ pub(crate) enum Kind {
     NotJson,
     InvalidHeader,
     InvalidQuery,
+    InvalidPath,
     Unauthorized,
     UnknownRoute,
     UnknownCampaign,
+    UnknownMessageType,
+    UnknownSuppression,
     WrongMethod,
     KeyReused,
+    ConsentRefused,
     TooLarge,
     MediaType,
     InvalidBody,
@@ -36,11 +40,19 @@ impl Kind {
             Self::NotJson => (StatusCode::BAD_REQUEST, "not-json", "The body is no JSON"),
             Self::InvalidHeader => (StatusCode::BAD_REQUEST, "invalid-header", "A header has faults"),
             Self::InvalidQuery => (StatusCode::BAD_REQUEST, "invalid-query", "The query has faults"),
+            Self::InvalidPath => (StatusCode::BAD_REQUEST, "invalid-path", "The path has a fault"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "No valid API key"),
             Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown-route", "No such path"),
             Self::UnknownCampaign => (StatusCode::NOT_FOUND, "unknown-campaign", "No such campaign"),
+            Self::UnknownMessageType => {
+                (StatusCode::NOT_FOUND, "unknown-message-type", "No such message type")
+            }
+            Self::UnknownSuppression => (StatusCode::NOT_FOUND, "unknown-suppression", "No such suppression"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),
             Self::KeyReused => (StatusCode::CONFLICT, "key-reused", "The key made another campaign"),
+            Self::ConsentRefused => {
+                (StatusCode::CONFLICT, "consent-refused", "The consent cannot be changed to that")
+            }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),
             Self::InvalidBody => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", "The request has faults"),

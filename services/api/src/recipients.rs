@@ -3,10 +3,14 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tocsin_domain::wait::Wait;
+use tocsin_domain::window::Zone;
 use tocsin_domain::{Channel, JobState, Outcome, WaitReason};
+use tocsin_store::tenant::campaigns::CampaignSummary;
 use tocsin_store::tenant::recipients::{After, DeviceRow, RecipientRow};
+use tocsin_store::{StoreError, Tenant};
 
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, existing};
@@ -65,17 +69,49 @@ pub(crate) async fn list(
     let id = campaign_id(id)?;
     let (after, limit) =
         read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
-    existing(&tenant, id).await?;
+    let campaign = existing(&tenant, id).await?;
+    let around = Around::of(&tenant, campaign, api.clock.now()).await?;
     // One more than is shown tells whether another page follows.
     let mut rows = tenant.recipients(id, after, limit + 1).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let next_cursor = more.then(|| write_cursor(last_of(after, &rows)));
-    let now = api.clock.now();
     Ok(Json(ListView {
-        recipients: rows.into_iter().map(|row| RowView::of(row, now)).collect(),
+        recipients: rows.into_iter().map(|row| RowView::of(row, &around)).collect(),
         next_cursor,
     }))
+}
+
+/// What all rows of a campaign share.
+pub(crate) struct Around {
+    campaign: CampaignSummary,
+    /// The district's.
+    zone: Option<Zone>,
+    now: DateTime<Utc>,
+}
+
+impl Around {
+    pub async fn of(
+        tenant: &Tenant,
+        campaign: CampaignSummary,
+        now: DateTime<Utc>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { campaign, zone: tenant.time_zone().await?, now })
+    }
+
+    /// Why a device whose recipient is in `zone` is not tried yet; None if it does not wait.
+    pub fn wait_in_words(&self, device: &DeviceRow, zone: Option<Zone>) -> Option<String> {
+        let wait = Wait {
+            reason: device.wait_reason.filter(|_| device.state == JobState::Waiting)?,
+            due_at: device.due_at?,
+            tries: device.tries,
+            attempts_max: self.campaign.redial.attempts_max,
+            calling_window: self.campaign.calling_window.as_ref(),
+            zone: zone.or(self.zone),
+            expires_at: self.campaign.expires_at,
+        };
+        Some(wait.sentence(self.now))
+    }
 }
 
 fn read_query(query: Option<&str>) -> Result<(After, u32), Vec<Fault>> {
@@ -106,7 +142,7 @@ pub(crate) fn last_of(after: After, rows: &[RecipientRow]) -> After {
 }
 
 impl RowView {
-    fn of(row: RecipientRow, now: DateTime<Utc>) -> Self {
+    fn of(row: RecipientRow, around: &Around) -> Self {
         let bare = Self {
             recipient: row.name,
             student: row.student,
@@ -125,18 +161,18 @@ impl RowView {
         };
         match row.device {
             None => bare,
-            Some(device) => bare.with(device, now),
+            Some(device) => bare.with(device, row.zone, around),
         }
     }
 
-    fn with(self, device: DeviceRow, now: DateTime<Utc>) -> Self {
+    fn with(self, device: DeviceRow, zone: Option<Zone>, around: &Around) -> Self {
         let status = device.outcome.unwrap_or(Outcome::InProgress);
         Self {
             channel: Some(device.channel),
             status: status.label(),
             status_code: status.code(),
             call_code: status.call_code(),
-            wait: WaitView::of(&device, now),
+            wait: WaitView::of(&device, zone, around),
             address: Some(device.address),
             provider_code: device.provider_code,
             state: Some(device.state),
@@ -149,29 +185,8 @@ impl RowView {
 }
 
 impl WaitView {
-    fn of(device: &DeviceRow, now: DateTime<Utc>) -> Option<Self> {
-        let reason = device.wait_reason.filter(|_| device.state == JobState::Waiting)?;
-        let because = in_words(reason);
-        let words = match device.due_at.filter(|due_at| *due_at > now) {
-            Some(due_at) => {
-                format!("{because}: held until {}", due_at.to_rfc3339_opts(SecondsFormat::Secs, true))
-            }
-            None => format!("{because}: due now"),
-        };
-        Some(Self { reason, due_at: device.due_at, words })
-    }
-}
-
-pub(crate) fn in_words(reason: WaitReason) -> &'static str {
-    match reason {
-        WaitReason::Turn => "not tried yet",
-        WaitReason::Redial => "the last attempt is to be repeated",
-        WaitReason::ProviderBusy => "the provider is busy or down",
-        WaitReason::Limiter => "others went first at the provider's limit",
-        WaitReason::NotAsked => "the last claim came too late to be sent",
-        WaitReason::Republish => "its message was lost on the queue",
-        WaitReason::Doubt => "nobody knows what became of the last attempt",
-        WaitReason::Window => "outside the hours in which the recipient may be contacted",
-        WaitReason::NoAccount => "no provider account serves the channel",
+    fn of(device: &DeviceRow, zone: Option<Zone>, around: &Around) -> Option<Self> {
+        let words = around.wait_in_words(device, zone)?;
+        Some(Self { reason: device.wait_reason?, due_at: device.due_at, words })
     }
 }

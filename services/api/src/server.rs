@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tocsin_queue::Publisher;
 use tocsin_runtime::health::Health;
 use tocsin_runtime::{SharedClock, Stopwatch, Tasks};
@@ -18,7 +18,9 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
-use crate::{PageAccess, campaigns, cancel, console, recipients};
+use crate::{
+    PageAccess, campaigns, cancel, consent_policy, consents, console, policies, recipients, suppressions,
+};
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -59,6 +61,12 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/cancel", post(cancel::cancel))
         .route("/v1/campaigns/{id}/receipt", get(cancel::receipt))
         .route("/v1/campaigns/{id}/recipients", get(recipients::list))
+        .route("/v1/policies/{message_type}", get(policies::show).put(policies::put))
+        .route("/v1/consents", get(consents::list))
+        .route("/v1/consents/{phone}", get(consents::show).put(consents::change))
+        .route("/v1/consent-policy", get(consent_policy::show).put(consent_policy::change))
+        .route("/v1/suppressions", get(suppressions::list).post(suppressions::add))
+        .route("/v1/suppressions/{channel}/{address}", delete(suppressions::lift))
         .merge(console::routes(&api))
         .with_state(api)
         .method_not_allowed_fallback(wrong_method)
@@ -78,7 +86,7 @@ pub async fn serve(api: Api, listener: TcpListener) -> Result<(), ApiError> {
 }
 
 /// One span and one log line for each request, and an answer in time. The path is logged as its route:
-/// a query may hold anything.
+/// a path may hold a phone number, and a query anything.
 async fn answered(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
     let span = tracing::info_span!("request", method = %request.method(), route, district.id = Empty);

@@ -6,8 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tocsin_domain::content::Content;
+use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
 use tocsin_store::tenant::campaigns::{CampaignSummary, ChannelCounts, Counts};
+
+use crate::policies::RedialView;
 
 /// A campaign in a list.
 #[derive(Debug, Serialize)]
@@ -51,6 +54,9 @@ pub(crate) struct DetailView {
     pub seconds: Option<f64>,
     /// Requirement 52 for the slowest channel; null while a device still waits for its first attempt.
     pub first_attempt_seconds: Option<f64>,
+    /// As they were when the campaign was made; a null window is open at any hour.
+    pub redial: RedialView,
+    pub calling_window: Option<CallingWindow>,
     pub contents: Vec<Content>,
 }
 
@@ -109,6 +115,7 @@ impl DetailView {
         let mut by_channel: BTreeMap<_, _> =
             found.channels.iter().map(|channel| (*channel, ChannelView::untouched())).collect();
         by_channel.extend(counts.channels.iter().map(|counts| (counts.channel, ChannelView::of(counts))));
+        let (redial, calling_window) = (found.redial.clone().into(), found.calling_window.clone());
         Self {
             campaign: CampaignView::of(found),
             recipients: counts.recipients,
@@ -117,6 +124,8 @@ impl DetailView {
             by_channel,
             seconds: running.map(seconds),
             first_attempt_seconds: first_attempt.map(seconds),
+            redial,
+            calling_window,
             contents,
         }
     }

@@ -11,6 +11,7 @@ mod emergency;
 mod error;
 mod expand;
 mod expire;
+mod hold;
 mod listen;
 mod release;
 mod sweep;

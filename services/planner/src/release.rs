@@ -4,27 +4,31 @@
 //! marked first and published second; what the broker does not confirm is unmarked at once, and what a crash
 //! leaves between is healed by `expire`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::fair::{Demand, allot};
-use tocsin_domain::policy::{contact_until, requeue_after};
-use tocsin_domain::{CampaignId, Channel, Generation, JobKey, Lane, WaitReason};
+use tocsin_domain::policy::requeue_after;
+use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane, Outcome, WaitReason};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Job;
 use tocsin_queue::{Destination, Message, Published, Queue};
 use tocsin_runtime::Progress;
-use tocsin_store::release::{Draw, Due, OpenCampaign, Position, Release, Released};
+use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Position, Release, Released};
 
 use crate::duties::{Duties, Duty};
-use crate::windows::Windows;
+use crate::hold::{Judged, hold, judge};
+use crate::windows::{Served, Windows};
 use crate::{Planner, PlannerError, emergency};
 
 /// Jobs marked in one statement and published together.
 const BATCH_MAX: usize = 500;
 /// After this many rounds what is left of the window waits for the next tick.
 const ROUNDS_MAX: usize = 4;
+/// Where a campaign's drawn jobs were outside its calling window, so many of the following are looked at, too:
+/// those of one zone close all at once, and must not hold up those behind them.
+const AHEAD_MAX: u32 = 2_000;
 
 /// Releases one channel. Keeps its position in each campaign, so that it never reads what it has released
 /// before (an index's head is full of dead entries).
@@ -83,6 +87,7 @@ impl Releaser {
         Ok(progress)
     }
 
+    /// Returns how many jobs it released, or held because their calling window is closed.
     async fn release_lane(
         &mut self,
         planner: &Planner,
@@ -91,38 +96,55 @@ impl Releaser {
         windows: &mut Windows,
         now: DateTime<Utc>,
     ) -> Result<usize, PlannerError> {
-        let mut released = 0;
+        let mut moved = 0;
         for (served, mut left) in windows.serve(campaigns) {
             for _ in 0..ROUNDS_MAX {
                 let free = windows.free(served);
                 if free == 0 || left.is_empty() {
                     break;
                 }
-                let expiries: HashMap<CampaignId, DateTime<Utc>> =
-                    left.iter().map(|campaign| (campaign.id, campaign.expires_at)).collect();
                 let due = self.draw(planner, &mut left, free, now).await?;
-                let releases: Vec<Release> = due
-                    .iter()
-                    .filter_map(|job| {
-                        let expires_at = *expiries.get(&job.key.campaign)?;
-                        let account = windows.take(served)?;
-                        Some(Release {
-                            key: job.key,
-                            generation: job.generation,
-                            account,
-                            contact_until: contact_until(expires_at),
-                        })
+                let Judged { open, closed } = judge(campaigns, &due, now);
+                moved += self.hold(planner, campaigns, closed, now).await?;
+                let releases: Vec<Release> = open
+                    .into_iter()
+                    .filter_map(|(job, contact_until)| {
+                        let account = place(windows, served, &job)?;
+                        Some(Release { key: job.key, generation: job.generation, account, contact_until })
                     })
                     .collect();
                 for (requeue_after, batch) in by_requeue_time(duty.lane, &releases) {
                     for batch in batch.chunks(BATCH_MAX) {
-                        released +=
+                        moved +=
                             self.mark_and_publish(planner, duty, batch, now, now + requeue_after).await?;
                     }
                 }
             }
         }
-        Ok(released)
+        Ok(moved)
+    }
+
+    /// Lets `closed` jobs wait on for their calling windows, and what else is due of their campaigns and closed.
+    async fn hold(
+        &self,
+        planner: &Planner,
+        campaigns: &[&OpenCampaign],
+        mut closed: Vec<Hold>,
+        now: DateTime<Utc>,
+    ) -> Result<usize, PlannerError> {
+        let of_closed: HashSet<CampaignId> = closed.iter().map(|job| job.key.campaign).collect();
+        let draws: Vec<Draw> = of_closed
+            .into_iter()
+            .filter_map(|campaign| {
+                let after = *self.positions.get(&campaign)?;
+                Some(Draw { campaign, after, jobs_max: AHEAD_MAX })
+            })
+            .collect();
+        if !draws.is_empty() {
+            let ahead = planner.store.due_jobs(self.channel, &draws, now).await?;
+            closed.extend(judge(campaigns, &ahead, now).closed);
+        }
+        hold(planner, &closed).await
     }
 
     /// Takes the next due jobs, at most `free`, each campaign its fair part. Campaigns with fewer due jobs
@@ -207,6 +229,14 @@ impl Releaser {
             unmark(planner, refused()).await?;
         }
         Ok(marked.len() - refusals)
+    }
+}
+
+/// A place for the job: by another route than its last where its outcome asks for one.
+fn place(windows: &mut Windows, served: Served, job: &Due) -> Option<AccountId> {
+    match job.account.filter(|_| job.outcome.is_some_and(Outcome::wants_another_route)) {
+        Some(last) => windows.take_another(served, last),
+        None => windows.take(served),
     }
 }
 

@@ -88,11 +88,20 @@ impl Windows {
 
     /// Takes one place, on the account with the most room for its weight.
     pub fn take(&mut self, served: Served) -> Option<AccountId> {
+        self.take_best(served, |_| true)
+    }
+
+    /// As [`Windows::take`], but on `last` only if no other account has room.
+    pub fn take_another(&mut self, served: Served, last: AccountId) -> Option<AccountId> {
+        self.take_best(served, |account| account != last)
+    }
+
+    fn take_best(&mut self, served: Served, preferred: impl Fn(AccountId) -> bool) -> Option<AccountId> {
         let best = self
             .accounts
             .iter_mut()
             .filter(|window| window.served == served && window.free > 0)
-            .max_by_key(|window| window.free * window.weight)?;
+            .max_by_key(|window| (preferred(window.account), window.free * window.weight))?;
         best.free -= 1;
         Some(best.account)
     }
@@ -143,6 +152,14 @@ mod tests {
             let windows = Windows::of(&[account(1, rate)], &queued, Channel::Sms, Lane::General);
             assert_eq!(windows.free(None), free, "{rate:?}");
         }
+    }
+
+    #[test]
+    fn another_route_is_taken_while_it_has_room() {
+        let mut windows =
+            Windows::of(&[account(1, Some(9.0)), account(2, Some(1.0))], &[], Channel::Voice, Lane::General);
+        let taken: Vec<_> = (0..6).filter_map(|_| windows.take_another(None, AccountId(1))).collect();
+        assert_eq!(taken.iter().map(|account| account.0).collect::<Vec<_>>(), [2, 2, 2, 2, 1, 1]);
     }
 
     #[test]

@@ -1,56 +1,63 @@
-//! Applying what waits on a status queue, one lane by itself: batches of what is there.
+//! Applying what waits on a queue of the collector, each by itself: batches of what is there.
 //!
-//! A message is acknowledged when its reports are settled and its events kept, both committed. Until then a
-//! redelivery repeats both, which changes nothing: settling merges by rank, and an event is known by its id.
+//! A message is acknowledged when its reports are settled, what they teach of addresses and what people texted is
+//! kept, and then its events, all committed. Until then a redelivery repeats all of it, which changes nothing:
+//! settling merges by rank, a consent moves once, and an event is known by its id.
 
 use std::sync::Arc;
 
-use tocsin_domain::Lane;
 use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
 use tocsin_runtime::{CancellationToken, retry};
 use tocsin_store::StoreError;
 
 use crate::Collector;
 use crate::callback::Callback;
-use crate::reports::{Understood, understand};
+use crate::inbound::overhear;
+use crate::reports::{Understood, learned, understand};
 
 /// Callbacks settled in one statement.
 const BATCH_MAX: usize = 500;
 /// The next batch is here while one is written.
 const PREFETCH: u16 = 2 * BATCH_MAX as u16;
 
-/// Applies one lane's callbacks until stopping; a session that is lost is opened again.
-pub async fn run(collector: Collector, lane: Lane, stopping: CancellationToken) {
+/// Applies one queue's callbacks until stopping; a session that is lost is opened again.
+pub async fn run(collector: Collector, queue: Queue, stopping: CancellationToken) {
     loop {
         let subscribing = collector.clone();
-        let subscribe = async move || subscribe(&subscribing, lane).await;
+        let subscribe = async move || subscribe(&subscribing, queue).await;
         let Some((session, mut consumer)) = retry("collector session", &stopping, subscribe).await else {
             return;
         };
-        tracing::info!(%lane, "applying callbacks");
-        let applier =
-            Applier { collector: collector.clone(), acker: consumer.acker(), stopping: stopping.clone() };
+        let name = queue.name();
+        tracing::info!(queue = name, "applying callbacks");
+        let applier = Applier {
+            collector: collector.clone(),
+            queue,
+            acker: consumer.acker(),
+            stopping: stopping.clone(),
+        };
         match applier.serve(&mut consumer).await {
             Ok(()) if stopping.is_cancelled() => {}
             Ok(()) => {
                 let error = session.lost().await;
-                tracing::warn!(%error, %lane, "collector session lost");
+                tracing::warn!(%error, queue = name, "collector session lost");
             }
-            Err(error) => tracing::warn!(%error, %lane, "callbacks will be delivered again"),
+            Err(error) => tracing::warn!(%error, queue = name, "callbacks will be delivered again"),
         }
         // What is unsettled goes back to the queue.
         session.close().await;
     }
 }
 
-async fn subscribe(collector: &Collector, lane: Lane) -> Result<(Arc<dyn Session>, Consumer), QueueError> {
-    let session = collector.broker.connect(&format!("collector apply {lane}")).await?;
-    let consumer = session.consume(Queue::Status(lane), PREFETCH).await?;
+async fn subscribe(collector: &Collector, queue: Queue) -> Result<(Arc<dyn Session>, Consumer), QueueError> {
+    let session = collector.broker.connect(&format!("collector apply {}", queue.name())).await?;
+    let consumer = session.consume(queue, PREFETCH).await?;
     Ok((session, consumer))
 }
 
 struct Applier {
     collector: Collector,
+    queue: Queue,
     acker: Acker,
     stopping: CancellationToken,
 }
@@ -134,18 +141,24 @@ impl Applier {
         let callback = Callback::read(delivery.body.clone()).map_err(|fault| fault.to_string())?;
         let provider = self.collector.registry.get(&callback.account);
         let provider = provider.ok_or("its provider account is not configured here")?;
-        let said = provider.parse(&callback.raw).unwrap_or_else(|error| {
+        let unparsed = |error| {
             tracing::warn!(%error, account = callback.account, provider = provider.name(), callback.id = %callback.id,
                 "callback not understood: kept as it came");
             self.collector.counts.unparsed.add(1);
-            Vec::new()
-        });
-        Ok(understand(&callback, said))
+        };
+        if self.queue == Queue::Inbound {
+            let text = provider.inbound(&callback.raw).map_err(unparsed).ok();
+            return Ok(overhear(&callback, text, &self.collector.counts));
+        }
+        let said = provider.parse(&callback.raw).map_err(unparsed).unwrap_or_default();
+        let mut understood = understand(&callback, said);
+        understood.learned = learned(&callback, &understood.reports, provider.as_ref());
+        Ok(understood)
     }
 }
 
-/// Settles the reports, then keeps the events. An outage of the store is waited for; the messages stay with
-/// the broker meanwhile.
+/// Settles the reports, keeps what they teach and what people texted, then the events. An outage of the store is
+/// waited for; the messages stay with the broker meanwhile.
 async fn write(collector: Collector, stopping: CancellationToken, mut understood: Understood) -> Written {
     let write = async move || {
         let Collector { store, clock, counts, .. } = &collector;
@@ -153,6 +166,14 @@ async fn write(collector: Collector, stopping: CancellationToken, mut understood
             Ok(settled) => settled,
             Err(error) => return refused_or_again(error),
         };
+        match store.learn(&understood.learned).await {
+            Ok(suppressed) => counts.suppressed.add_all(suppressed),
+            Err(error) => return refused_or_again(error),
+        }
+        match store.hear(&understood.heard).await {
+            Ok(moved) => counts.consents_moved.add_all(moved),
+            Err(error) => return refused_or_again(error),
+        }
         understood.detach(&settled.unmatched);
         if let Err(error) = store.record_events(&understood.events).await {
             return refused_or_again(error);

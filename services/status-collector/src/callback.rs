@@ -71,6 +71,11 @@ impl Callback {
         Message { to, body, headers: Vec::new(), persistent: true }
     }
 
+    /// A text to one of our numbers, which waits behind no report.
+    pub fn into_inbound_message(self) -> Message {
+        Message { to: Destination::Queue(Queue::Inbound), ..self.into_message() }
+    }
+
     /// Reads what [`Callback::into_message`] wrote.
     pub fn read(body: Bytes) -> Result<Self, Unreadable> {
         let message = Envelope::<RawCallback>::decode(body)?.message;

@@ -12,7 +12,11 @@ impl Counter {
     }
 
     pub(crate) fn add(&self, count: usize) {
-        self.0.fetch_add(count as u64, Ordering::Relaxed);
+        self.add_all(count as u64);
+    }
+
+    pub(crate) fn add_all(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 }
 
@@ -39,6 +43,12 @@ pub struct Counts {
     pub unmatched: Counter,
     /// Attempts whose row a report changed.
     pub changed: Counter,
+    /// Addresses that reports suppressed or opted out.
+    pub suppressed: Counter,
+    /// Consents that texts moved.
+    pub consents_moved: Counter,
+    /// Texts that speak of stopping in words of their own.
+    pub for_review: Counter,
     /// Messages on a status queue that were no callback.
     pub dead_letters: Counter,
 }

@@ -9,14 +9,16 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures::future::join3;
+use futures::future::join4;
 use tocsin_domain::{AttemptKey, Lane};
-use tocsin_providers::{Provider, RawRequest, TokenError, VerifyError};
+use tocsin_providers::{Provider, RawRequest, Reply, TokenError, VerifyError};
 use tocsin_queue::Publisher;
 use tokio::time::timeout;
 use uuid::{NoContext, Timestamp, Uuid};
@@ -43,6 +45,7 @@ struct Outboxes {
     emergency: Outbox,
     priority: Outbox,
     general: Outbox,
+    inbound: Outbox,
 }
 
 /// Why a request is not taken.
@@ -62,19 +65,22 @@ impl Ingress {
         let (emergency, publishing_emergency) = outbox("collector ingress emergency");
         let (priority, publishing_priority) = outbox("collector ingress priority");
         let (general, publishing_general) = outbox("collector ingress general");
-        let outboxes = Outboxes { emergency, priority, general };
-        let publishing = join3(publishing_emergency, publishing_priority, publishing_general);
+        let (inbound, publishing_inbound) = outbox("collector ingress inbound");
+        let outboxes = Outboxes { emergency, priority, general, inbound };
+        let publishing =
+            join4(publishing_emergency, publishing_priority, publishing_general, publishing_inbound);
         (Self { collector: collector.clone(), outboxes }, async move {
             publishing.await;
         })
     }
 
     /// Where providers report (design, section 5): the address given with a request carries the attempt's
-    /// token; vendors with one fixed address carry it in the body.
+    /// token; vendors with one fixed address carry it in the body. And where they pass on what people text to us.
     pub fn routes(self) -> Router {
         Router::new()
             .route("/callbacks/{account}/{token}", post(with_token).get(with_token))
             .route("/callbacks/{account}", post(without_token))
+            .route("/inbound/{account}", post(inbound))
             .with_state(Arc::new(self))
     }
 
@@ -122,6 +128,43 @@ impl Ingress {
         published.map_err(|_| Refusal::Unavailable)
     }
 
+    /// Takes a text to the account's number, and says how it is answered.
+    async fn take_text(&self, account: &str, request: Request) -> Result<Reply, Refusal> {
+        let provider = self.collector.registry.get(account).ok_or(Refusal::UnknownAccount)?;
+        let (head, body) = request.into_parts();
+        let raw = self.raw_request(&head, read_body(body).await?);
+        let now = self.collector.clock.now();
+        let reply = provider.reply(&raw).ok_or(Refusal::UnknownAccount)?;
+        self.verify(provider.as_ref(), account, &raw, now)?;
+        // What is not understood is taken all the same, and kept as it came.
+        let known = provider.inbound(&raw).ok().map(|text| text.event_id(account));
+        let callback = Callback {
+            id: known.unwrap_or_else(|| Uuid::new_v7(timestamp(now))),
+            received_at: now,
+            account: account.to_owned(),
+            raw,
+            attempt: None,
+            lane: Lane::General,
+        };
+        let published = self.outboxes.inbound.publish(callback.into_inbound_message()).await;
+        published.map(|()| reply).map_err(|_| Refusal::Unavailable)
+    }
+
+    async fn answer_text(&self, account: &str, request: Request) -> Response {
+        let counts = &self.collector.counts;
+        let taking = timeout(REQUEST_DEADLINE, self.take_text(account, request));
+        match taking.await.unwrap_or(Err(Refusal::Unavailable)) {
+            Ok(Reply { content_type, body }) => {
+                counts.taken.add(1);
+                ([(CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
+            }
+            Err(refusal) => {
+                refusal.counter(counts).add(1);
+                refusal.status().into_response()
+            }
+        }
+    }
+
     fn read_token(&self, token: &str) -> Result<(AttemptKey, Lane), Refusal> {
         self.collector.token_keys.read(token).map_err(Refusal::Token)
     }
@@ -130,7 +173,7 @@ impl Ingress {
     /// vendor asked for, and anyone can write a header (wire A.5).
     fn raw_request(&self, head: &Parts, body: Bytes) -> RawRequest {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
-        let header = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
+        let header = |(name, value): (&axum::http::HeaderName, &HeaderValue)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
         RawRequest {
@@ -205,6 +248,14 @@ async fn without_token(
     request: Request,
 ) -> StatusCode {
     ingress.answer(&account, None, request).await
+}
+
+async fn inbound(
+    State(ingress): State<Arc<Ingress>>,
+    Path(account): Path<String>,
+    request: Request,
+) -> Response {
+    ingress.answer_text(&account, request).await
 }
 
 /// A body that breaks off is treated as one that is too large: nobody reads the answer.

@@ -3,13 +3,15 @@
 //! Two halves with a queue between them, so that a storm of callbacks, or a store that is away, costs the
 //! providers nothing (promise 8). *Ingress* checks who speaks and of which attempt, puts the request on
 //! `status.<lane>` as it came, and answers once the broker has it. *Apply* takes batches from there, merges
-//! each attempt's reports by rank and keeps every report as an event.
+//! each attempt's reports by rank and keeps every report as an event. Texts that people send to our numbers take the
+//! same way, to the queue `inbound`, and move consent.
 //!
 //! Both may run in one process or in several, any number of each.
 
 mod apply;
 mod callback;
 mod counts;
+mod inbound;
 mod ingress;
 mod outbox;
 mod reports;
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use tocsin_domain::Lane;
 use tocsin_providers::{Registry, TokenKeys};
-use tocsin_queue::Broker;
+use tocsin_queue::{Broker, Queue};
 use tocsin_runtime::health::Health;
 use tocsin_runtime::{SharedClock, Tasks};
 use tocsin_store::Store;
@@ -69,10 +71,10 @@ impl Collector {
     }
 
     /// Applies what waits on the status queues, each lane by itself so that no number of general callbacks
-    /// delays an emergency's (promise 5).
+    /// delays an emergency's (promise 5), nor a STOP.
     pub fn start_apply(&self, tasks: &Tasks) {
-        for lane in Lane::ALL {
-            tasks.spawn("collector apply", apply::run(self.clone(), lane, tasks.stopping().clone()));
+        for queue in Lane::ALL.into_iter().map(Queue::Status).chain([Queue::Inbound]) {
+            tasks.spawn("collector apply", apply::run(self.clone(), queue, tasks.stopping().clone()));
         }
     }
 }

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::AttemptKey;
 use tocsin_domain::settlement::{Report, ReportKind};
-use tocsin_providers::CallbackReport;
+use tocsin_providers::{CallbackReport, Provider};
+use tocsin_store::consents::Heard;
 use tocsin_store::events::{About, Event};
+use tocsin_store::suppressions::Learned;
 
 use crate::callback::Callback;
 
@@ -21,6 +23,10 @@ pub struct Understood {
     pub reports: Vec<Report>,
     /// One for each report; one for a callback that says nothing about an attempt, so that it is kept.
     pub events: Vec<Event>,
+    /// What the reports tell of the addresses themselves.
+    pub learned: Vec<Learned>,
+    /// Keywords that people texted.
+    pub heard: Vec<Heard>,
 }
 
 /// `said` is empty for a callback that reports nothing, or that its adapter could not understand.
@@ -56,6 +62,16 @@ pub fn understand(callback: &Callback, said: Vec<CallbackReport>) -> Understood 
     understood
 }
 
+/// What a callback's reports tell of the addresses themselves, in its provider's words.
+pub fn learned(callback: &Callback, reports: &[Report], provider: &dyn Provider) -> Vec<Learned> {
+    let learned = |report: &Report| {
+        let ReportKind::Status { provider_code: Some(code), .. } = &report.kind else { return None };
+        let fact = provider.address_fact(code)?;
+        Some(Learned { attempt: report.attempt, fact, at: report.at, event: Some(callback.id) })
+    };
+    reports.iter().filter_map(learned).collect()
+}
+
 impl Understood {
     /// The events of `missing` attempts are kept apart from any, to be matched later.
     pub fn detach(&mut self, missing: &[AttemptKey]) {
@@ -78,12 +94,14 @@ impl<'a> FromIterator<&'a Self> for Understood {
         for part in parts {
             all.reports.extend_from_slice(&part.reports);
             all.events.extend_from_slice(&part.events);
+            all.learned.extend_from_slice(&part.learned);
+            all.heard.extend_from_slice(&part.heard);
         }
         all
     }
 }
 
-fn bare_event(callback: &Callback) -> Event {
+pub fn bare_event(callback: &Callback) -> Event {
     Event {
         id: callback.id,
         ordinal: 0,
@@ -107,7 +125,7 @@ fn is_believed(at: DateTime<Utc>, received_at: DateTime<Utc>) -> bool {
 }
 
 /// PostgreSQL's texts hold every character but this one.
-fn text(text: String) -> String {
+pub fn text(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 

@@ -130,6 +130,11 @@ impl System {
         Ok(system)
     }
 
+    /// Where the vendor of a channel posts what people text to its number.
+    pub fn inbound_url(&self, channel: Channel) -> String {
+        format!("{}/inbound/{channel}", self.public_url)
+    }
+
     fn start_api(&self, listener: TcpListener) {
         let store = self.options.stores.tenants.clone();
         let publisher = Arc::new(Publisher::new(Arc::clone(&self.options.broker), "api"));

@@ -6,11 +6,13 @@ use tocsin_domain::content;
 use tocsin_domain::policy::{REQUEST_DEADLINE, SEND_BY};
 use tocsin_domain::segments::segments;
 use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
+use tocsin_domain::suppression::AddressFact;
 use tocsin_domain::{Channel, Outcome};
 use tocsin_providers::{Answer, Provider, RefusalClass, SendRequest, callback_url};
 use tocsin_runtime::Stopwatch;
 use tocsin_store::campaigns::CampaignBrief;
 use tocsin_store::claim::Granted;
+use tocsin_store::suppressions::Learned;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
@@ -98,7 +100,7 @@ async fn send(
         (Some(provider), many) => provider.send_batch(many).await,
     };
     for (claimed, answer) in kept.iter().zip(answers) {
-        settled.push(settled_as(worker, &claimed.view, heard(worker, claimed, answer).await));
+        settled.push(settled_as(worker, &claimed.view, heard(worker, provider, claimed, answer).await));
     }
     (settled, kept.into_iter().map(|claimed| claimed.places).collect())
 }
@@ -160,17 +162,24 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
 }
 
 /// The provider's answer in the settlement's words. What concerns more than this attempt is done here.
-async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind {
+async fn heard(
+    worker: &Worker,
+    provider: Option<&dyn Provider>,
+    claimed: &Claimed,
+    answer: Answer,
+) -> ReportKind {
     match answer {
         Answer::Accepted { provider_id, outcome: None } => ReportKind::Accepted { provider_id },
         Answer::Accepted { provider_id, outcome: Some(outcome) } => {
             ReportKind::Status { outcome, provider_code: None, provider_id }
         }
         Answer::Refused { outcome, provider_code, class } => {
+            let code = provider_code.as_deref();
+            let fact = provider.zip(code).and_then(|(provider, code)| provider.address_fact(code));
             match class {
-                RefusalClass::Permanent => {}
-                RefusalClass::Configuration => stop_account(worker, claimed, provider_code.as_deref()).await,
-                RefusalClass::OptOut => opt_out(worker, claimed).await,
+                RefusalClass::Permanent => learn(worker, claimed, fact).await,
+                RefusalClass::Configuration => stop_account(worker, claimed, code).await,
+                RefusalClass::OptOut => learn(worker, claimed, fact.or(Some(AddressFact::OptedOut))).await,
             }
             ReportKind::Status { outcome, provider_code, provider_id: None }
         }
@@ -205,10 +214,13 @@ async fn stop_account(worker: &Worker, claimed: &Claimed, code: Option<&str>) {
     }
 }
 
-/// The person opted out at the provider: the same suppression as an inbound STOP.
-async fn opt_out(worker: &Worker, claimed: &Claimed) {
-    let (district, phone) = (claimed.brief.district, &claimed.grant.address);
-    if let Err(error) = worker.store.opt_out(district, phone, "provider", worker.clock.now()).await {
-        tracing::warn!(%error, district.id = %district, "opt-out could not be kept");
+/// What the refusal tells of the address itself: who opted out at the provider has opted out here, and a phone
+/// without texts is not texted again.
+async fn learn(worker: &Worker, claimed: &Claimed, fact: Option<AddressFact>) {
+    let Some(fact) = fact else { return };
+    let learned = Learned { attempt: claimed.grant.attempt, fact, at: worker.clock.now(), event: None };
+    if let Err(error) = worker.store.learn(&[learned]).await {
+        tracing::warn!(%error, district.id = %claimed.brief.district,
+            "what a refusal told of an address could not be kept");
     }
 }

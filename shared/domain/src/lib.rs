@@ -6,6 +6,7 @@
 pub mod address;
 pub mod audience;
 pub mod channel;
+pub mod consent;
 pub mod content;
 pub mod counters;
 pub mod dedupe;
@@ -18,9 +19,12 @@ pub mod policy;
 pub mod segments;
 pub mod settlement;
 pub mod state;
+pub mod suppression;
+pub mod wait;
+pub mod window;
 
 pub use channel::Channel;
 pub use ids::{AccountId, AttemptKey, CampaignId, DistrictId, Generation, JobKey, WorkerId};
 pub use lane::Lane;
-pub use outcome::{AttemptResult, Outcome};
+pub use outcome::{AttemptResult, Outcome, OutcomeSet};
 pub use state::{AttemptState, CampaignState, JobState, WaitReason};

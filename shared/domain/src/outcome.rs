@@ -7,6 +7,7 @@
 //! `table` holds one row for each outcome; `vocabulary` says which outcome each status word and
 //! number of requirements 77-160 stands for.
 
+mod set;
 mod table;
 pub mod vocabulary;
 
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Channel;
 use table::{Family, Row};
+
+pub use set::OutcomeSet;
 
 /// The numbers are those stored in the database; they are never reused. The serde name is
 /// [`Outcome::code`].
@@ -202,6 +205,16 @@ impl Outcome {
     /// the transient ones of 145)? Doubtful outcomes never are: the person may have been reached.
     pub fn redialable(self) -> bool {
         self.row().family == Family::Transient
+    }
+
+    /// May a redial policy name this outcome: was the person tried and not reached?
+    pub fn may_redial(self) -> bool {
+        matches!(self.row().family, Family::Transient | Family::Lasting)
+    }
+
+    /// Is the next try worth most by another route: another account, with another sender (requirement 182)?
+    pub fn wants_another_route(self) -> bool {
+        matches!(self, Self::TemporarilyUnavailable | Self::AllRoutesUnavailable)
     }
 
     /// Will the provider say nothing more that decides the attempt? A late bounce, or an opened

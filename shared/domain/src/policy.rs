@@ -1,11 +1,13 @@
 //! What a campaign may do: how often and how long a job is tried (decision D6).
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use crate::{Channel, Lane, Outcome};
+use crate::window::{CallingWindow, PolicyFault};
+use crate::{Channel, Lane, Outcome, OutcomeSet};
 
 /// After a claim, the time within which its request must start.
 pub const SEND_BY: Duration = Duration::from_secs(2);
@@ -14,6 +16,11 @@ pub const REQUEST_DEADLINE: Duration = Duration::from_secs(15);
 /// Added to `SEND_BY` and `REQUEST_DEADLINE` before an attempt that nobody answered for is called
 /// unknown: room for the worker's own record to arrive.
 pub const RECORD_MARGIN: Duration = Duration::from_secs(3);
+
+/// Attempts that a redial policy may allow.
+pub const ATTEMPTS: RangeInclusive<u32> = 1..=10;
+/// Waits between two attempts that a redial policy may set.
+pub const WAIT_SECONDS: RangeInclusive<u32> = 10..=24 * 3600;
 
 /// When a job is tried again, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,23 +33,78 @@ pub struct RedialPolicy {
     /// Does an answering machine lead to another attempt? It counts as a contact either way.
     #[serde(default)]
     pub machines: bool,
+    /// What is tried again. The usual ones are not written down: policies from before there was a choice
+    /// have no list.
+    #[serde(default = "OutcomeSet::transient", skip_serializing_if = "OutcomeSet::is_transient")]
+    pub outcomes: OutcomeSet,
+}
+
+/// What a district decided for campaigns of one message type (decision D6). A campaign keeps the policy that
+/// was in force when it was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessagePolicy {
+    pub redial: RedialPolicy,
+    /// None: at any hour.
+    pub calling_window: Option<CallingWindow>,
+}
+
+impl MessagePolicy {
+    /// Where the district decided nothing.
+    pub fn default_for(lane: Lane) -> Self {
+        Self { redial: RedialPolicy::default_for(lane), calling_window: None }
+    }
 }
 
 impl RedialPolicy {
     pub fn default_for(lane: Lane) -> Self {
         match lane {
-            Lane::Emergency => Self { attempts_max: 4, wait_seconds: 60, machines: false },
-            Lane::Priority | Lane::General => Self { attempts_max: 3, wait_seconds: 300, machines: false },
+            Lane::Emergency => Self::usual(4, 60),
+            Lane::Priority | Lane::General => Self::usual(3, 300),
         }
+    }
+
+    fn usual(attempts_max: u8, wait_seconds: u32) -> Self {
+        Self { attempts_max, wait_seconds, machines: false, outcomes: OutcomeSet::transient() }
     }
 
     /// Is `outcome` one that this policy tries again?
     pub fn redials(&self, outcome: Outcome) -> bool {
-        outcome.redialable() || (self.machines && outcome == Outcome::AnsweringMachine)
+        match outcome {
+            Outcome::AnsweringMachine => self.machines,
+            _ => self.outcomes.contains(outcome),
+        }
+    }
+
+    /// The outcomes of these names, or everything that is wrong with the list.
+    pub fn read_outcomes(names: &[String]) -> Result<OutcomeSet, Vec<PolicyFault>> {
+        let (mut outcomes, mut faults) = (Vec::new(), Vec::new());
+        for (at, name) in names.iter().enumerate() {
+            match read_outcome(name) {
+                Ok(outcome) => outcomes.push(outcome),
+                Err(reason) => faults.push(PolicyFault::new(format!("outcomes[{at}]"), reason)),
+            }
+        }
+        if faults.is_empty() { Ok(outcomes.into_iter().collect()) } else { Err(faults) }
     }
 
     pub fn wait(&self) -> TimeDelta {
         TimeDelta::seconds(i64::from(self.wait_seconds))
+    }
+}
+
+fn read_outcome(name: &str) -> Result<Outcome, String> {
+    let possible = || {
+        let names: Vec<_> =
+            Outcome::all().filter(|outcome| outcome.may_redial()).map(Outcome::code).collect();
+        names.join(", ")
+    };
+    match Outcome::all().find(|outcome| outcome.code() == name) {
+        Some(outcome) if outcome.may_redial() => Ok(outcome),
+        Some(Outcome::AnsweringMachine) => {
+            Err("\"answering_machine\" has a setting of its own: set machines to true".to_owned())
+        }
+        Some(_) => Err(format!("{name:?} is never tried again: use some of {}", possible())),
+        None => Err(format!("{name:?} is unknown: use some of {}", possible())),
     }
 }
 
@@ -84,12 +146,6 @@ pub fn requeue_after(lane: Lane, generation: i32) -> Duration {
     }
 }
 
-/// The instant until which a recipient may be contacted, seen from `now`; the job's claim is denied
-/// from then on. Without a calling window it is the campaign's expiry.
-pub fn contact_until(expires_at: DateTime<Utc>) -> DateTime<Utc> {
-    expires_at
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +179,31 @@ mod tests {
     }
 
     #[test]
+    fn a_policy_redials_what_it_names_and_nothing_else() {
+        let names = ["busy".to_owned(), "not_in_service".to_owned()];
+        let outcomes = RedialPolicy::read_outcomes(&names).unwrap();
+        let policy = RedialPolicy { outcomes, ..RedialPolicy::default_for(Lane::General) };
+        let redialed: Vec<_> = Outcome::all().filter(|outcome| policy.redials(*outcome)).collect();
+        assert_eq!(redialed, [Outcome::Busy, Outcome::NotInService]);
+    }
+
+    #[test]
+    fn what_cannot_be_tried_again_is_refused_by_its_place() {
+        let cases = [
+            ("occupied", "is unknown: use some of busy, no_answer"),
+            ("delivered", "is never tried again"),
+            ("canceled", "is never tried again"),
+            ("no_call_status", "is never tried again"),
+            ("answering_machine", "set machines to true"),
+        ];
+        for (name, says) in cases {
+            let faults = RedialPolicy::read_outcomes(&["busy".to_owned(), name.to_owned()]).unwrap_err();
+            assert!(faults.len() == 1 && faults[0].field == "outcomes[1]", "{faults:?}");
+            assert!(faults[0].reason.contains(says), "{faults:?}");
+        }
+    }
+
+    #[test]
     fn emergencies_wait_less_and_are_tried_more_often() {
         for lane in [Lane::Priority, Lane::General] {
             let (emergency, other) =
@@ -135,7 +216,12 @@ mod tests {
     #[test]
     fn a_redial_policy_is_read_without_strangers() {
         let read: RedialPolicy = serde_json::from_str(r#"{"attempts_max":2,"wait_seconds":90}"#).unwrap();
-        assert_eq!(read, RedialPolicy { attempts_max: 2, wait_seconds: 90, machines: false });
+        assert_eq!(read, RedialPolicy::usual(2, 90), "one from before there was a choice of outcomes");
+        assert_eq!(serde_json::to_value(&read).unwrap().as_object().unwrap().len(), 3, "and is written so");
+        let chosen = RedialPolicy { outcomes: [Outcome::Busy].into_iter().collect(), ..read };
+        let written = serde_json::to_string(&chosen).unwrap();
+        assert!(written.contains(r#""outcomes":["busy"]"#), "{written}");
+        assert_eq!(serde_json::from_str::<RedialPolicy>(&written).unwrap(), chosen);
         assert!(serde_json::from_str::<RedialPolicy>(r#"{"attempts_max":2,"wait_minutes":1}"#).is_err());
     }
 }

@@ -35,6 +35,8 @@ macro_rules! numbered {
     };
 }
 
+pub(crate) use numbered;
+
 numbered! {
     /// Where a campaign stands (requirements 2-12, 16).
     CampaignState {
@@ -130,6 +132,8 @@ numbered! {
         Window = 8 => "window",
         /// No account serves its channel.
         NoAccount = 9 => "no_account",
+        /// Neither its recipient's time zone is known nor its district's (decision D10).
+        ZoneUnknown = 10 => "zone_unknown",
     }
 }
 

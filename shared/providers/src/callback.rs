@@ -79,4 +79,8 @@ pub enum ParseError {
     Json(#[source] serde_json::Error),
     #[error("the callback has no {0}")]
     Missing(&'static str),
+    #[error("the callback's {0} is none")]
+    Malformed(&'static str),
+    #[error("the account takes no texts")]
+    NotForTexts,
 }

@@ -8,6 +8,7 @@ pub mod account;
 pub mod callback;
 pub mod error;
 pub mod http;
+pub mod inbound;
 mod keys;
 pub mod mailgun;
 pub mod provider;
@@ -19,6 +20,7 @@ pub use account::{AccountSettings, ProviderKind, Secret};
 pub use callback::{CallbackReport, ParseError, RawRequest, VerifyError, VerifyFault};
 pub use error::ProvidersError;
 pub use http::http_client;
+pub use inbound::{InboundText, Reply};
 pub use provider::{
     Answer, Capabilities, LookUpAnswer, LookUpQuery, Provider, RecallAnswer, RefusalClass, SendRequest,
 };

@@ -6,9 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use tocsin_domain::suppression::AddressFact;
 use tocsin_domain::{AttemptKey, Outcome};
 
 use crate::callback::{CallbackReport, ParseError, RawRequest, VerifyError};
+use crate::inbound::{InboundText, Reply};
 
 /// A vendor account that can send over one channel.
 #[async_trait]
@@ -44,6 +46,22 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// is fixed per account. None for vendors that call the address given with the request.
     fn token(&self, _raw: &RawRequest) -> Option<String> {
         None
+    }
+
+    /// What the vendor's own word, in a report or a refusal, tells of the address itself, beyond this
+    /// attempt.
+    fn address_fact(&self, _provider_code: &str) -> Option<AddressFact> {
+        None
+    }
+
+    /// How a text to this account's number is answered. None: people cannot text it.
+    fn reply(&self, _raw: &RawRequest) -> Option<Reply> {
+        None
+    }
+
+    /// The text in a verified request to this account's number.
+    fn inbound(&self, _raw: &RawRequest) -> Result<InboundText, ParseError> {
+        Err(ParseError::NotForTexts)
     }
 
     /// The callback's body with every value that tells of a person replaced, for logs and support.

@@ -31,6 +31,8 @@ pub enum Queue {
     Recall(Channel),
     /// Raw provider callbacks, by the lane of the attempt they speak of.
     Status(Lane),
+    /// Raw texts that people sent to our numbers.
+    Inbound,
     /// What could not be parsed, or lost its consumer too often.
     DeadLetters,
 }

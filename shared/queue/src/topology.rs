@@ -3,7 +3,7 @@
 //! | exchange | kind | queues |
 //! | --- | --- | --- |
 //! | `tocsin.jobs` | direct | `<channel>.<lane>`, `<channel>.recall` |
-//! | `tocsin.status` | direct | `status.<lane>` |
+//! | `tocsin.status` | direct | `status.<lane>`, `inbound` |
 //! | `tocsin.control` | fanout | one exclusive queue per session that asks for it |
 //! | `tocsin.dead` | fanout | `dead-letters` |
 //!
@@ -60,7 +60,8 @@ impl Queue {
         let jobs = Channel::ALL.into_iter().flat_map(|channel| {
             Lane::ALL.into_iter().map(move |lane| Self::Jobs(channel, lane)).chain([Self::Recall(channel)])
         });
-        [Self::DeadLetters].into_iter().chain(jobs).chain(Lane::ALL.into_iter().map(Self::Status))
+        let status = Lane::ALL.into_iter().map(Self::Status).chain([Self::Inbound]);
+        [Self::DeadLetters].into_iter().chain(jobs).chain(status)
     }
 
     /// The queue's name on the broker, which is its routing key too.
@@ -69,6 +70,7 @@ impl Queue {
             Self::Jobs(channel, lane) => format!("{channel}.{lane}"),
             Self::Recall(channel) => format!("{channel}.recall"),
             Self::Status(lane) => format!("status.{lane}"),
+            Self::Inbound => "inbound".to_owned(),
             Self::DeadLetters => "dead-letters".to_owned(),
         }
     }
@@ -76,7 +78,7 @@ impl Queue {
     pub(crate) fn exchange(self) -> &'static str {
         match self {
             Self::Jobs(..) | Self::Recall(_) => JOBS_EXCHANGE,
-            Self::Status(_) => STATUS_EXCHANGE,
+            Self::Status(_) | Self::Inbound => STATUS_EXCHANGE,
             Self::DeadLetters => DEAD_EXCHANGE,
         }
     }
@@ -101,9 +103,9 @@ mod tests {
     #[test]
     fn every_queue_has_a_name_of_its_own() {
         let names: Vec<String> = Queue::all().map(Queue::name).collect();
-        assert_eq!(names.len(), 20);
+        assert_eq!(names.len(), 21);
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
-        for name in ["sms.emergency", "voice.recall", "status.general", "dead-letters"] {
+        for name in ["sms.emergency", "voice.recall", "status.general", "inbound", "dead-letters"] {
             assert!(names.iter().any(|known| known == name), "{name}");
         }
     }

@@ -141,7 +141,8 @@ with asked as materialized (
     end as verdict,
     case when consent.phone is not null then 31::smallint else suppressed.outcome end as barred
   from locked l cross join instant i
-  cross join lateral (select state, cancel_epoch from campaigns where id = l.campaign_id limit 1) c
+  cross join lateral (
+    select state, cancel_epoch, consent_class from campaigns where id = l.campaign_id limit 1) c
   cross join lateral (
     select address, extension from destinations
     where campaign_id = l.campaign_id and job_id = l.job_id limit 1) d
@@ -149,7 +150,9 @@ with asked as materialized (
     select expires_at from leases where account_id = l.account_id and worker_id = $4 limit 1) s on true
   left join lateral (
     select phone from consents
-    where l.channel = 2 and district_id = l.district_id and phone = d.address and state = 3 limit 1) consent
+    where l.channel = 2 and district_id = l.district_id and phone = d.address and state = 3
+      and (c.consent_class = 1
+        and (select emergency_overrides_stop from districts where id = l.district_id)) is not true limit 1) consent
     on true
   left join lateral (
     select outcome from suppressions

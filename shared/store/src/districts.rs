@@ -53,6 +53,18 @@ impl Store {
         Ok(made == 1)
     }
 
+    /// Jobs that wait for a time zone are looked at within a quarter of an hour.
+    pub async fn set_time_zone(&self, district: DistrictId, time_zone: &str) -> Result<(), StoreError> {
+        self.count(
+            "set_time_zone",
+            "-- store.set_time_zone
+             update districts set time_zone = $2 where id = $1",
+            &[&district.0, &time_zone],
+        )
+        .await
+        .map(drop)
+    }
+
     pub async fn district_by_name(&self, name: &str) -> Result<Option<District>, StoreError> {
         let rows = self
             .rows(
@@ -141,26 +153,5 @@ impl Store {
             )
             .await?;
         Ok(rows.first().and_then(|found| found.get::<_, Option<Uuid>>(0)).map(DistrictId))
-    }
-}
-
-impl Store {
-    /// The phone's owner wants no more texts of this district (requirements 85, 161).
-    pub async fn opt_out(
-        &self,
-        district: DistrictId,
-        phone: &str,
-        source: &str,
-        now: DateTime<Utc>,
-    ) -> Result<(), StoreError> {
-        self.count(
-            "opt_out",
-            "-- store.opt_out
-             insert into consents (district_id, phone, state, changed_at, source) values ($1, $2, 3, $3, $4)
-             on conflict (district_id, phone) do update set state = 3, changed_at = $3, source = $4",
-            &[&district.0, &phone, &now, &source],
-        )
-        .await
-        .map(drop)
     }
 }

@@ -154,7 +154,8 @@ limit $2";
 /// Waiting and Ended. A test holds them to the domain's.
 pub(crate) const EXPAND: &str = "-- store.expand
 with campaign as materialized (
-  select id, recipients_made, jobs_made, scheduled_at, lane, consent_class
+  select id, recipients_made, jobs_made, scheduled_at, lane, consent_class,
+    consent_class = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
   from campaigns
   where id = $1 and expand_cursor = $3 and expanded_at is null and state in (2, 3)
   for update
@@ -235,7 +236,7 @@ with campaign as materialized (
                  and e.address = r.address and e.student_id is not distinct from r.about_id
                  and not e.duplicate) as duplicate,
     case
-      when r.channel = 2 and consent.state = 3 then 31::smallint
+      when r.channel = 2 and consent.state = 3 and c.overrides_stop is not true then 31::smallint
       when s.outcome is not null then s.outcome
       when r.channel = 2 and c.consent_class = 3 and consent.state is distinct from 2 then 48::smallint
     end as barred

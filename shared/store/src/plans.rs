@@ -1,13 +1,14 @@
 //! The batched statements by name, and the session they are planned in, for the test that explains them
 //! (docs/adr/0004-plans.md).
 
-use crate::{claim, events, expand, expire, inbox, release, settle, sweep};
+use crate::{claim, consents, events, expand, expire, inbox, release, settle, suppressions, sweep};
 
 pub use crate::pool::ENGINE_SESSION;
 
 pub const BATCHED: &[(&str, &str)] = &[
     ("expand", expand::EXPAND),
     ("due_jobs", release::DUE_JOBS),
+    ("hold", release::HOLD),
     ("release", release::RELEASE),
     ("give_back", release::GIVE_BACK),
     ("claim", claim::CLAIM),
@@ -22,4 +23,7 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("finish_claim_batches", expire::FINISH_CLAIM_BATCHES),
     ("record_events", events::RECORD_EVENTS),
     ("deliver_to_inbox", inbox::DELIVER_TO_INBOX),
+    ("move_consents", consents::MOVE_CONSENTS),
+    ("addresses", suppressions::ADDRESSES),
+    ("suppress", suppressions::SUPPRESS),
 ];

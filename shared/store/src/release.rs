@@ -1,7 +1,10 @@
 //! From waiting to queued: the only way into a job queue.
 
 use chrono::{DateTime, Utc};
-use tocsin_domain::{AccountId, CampaignId, Channel, DistrictId, Generation, JobKey, Lane, WaitReason};
+use tocsin_domain::window::{CallingWindow, Zone, zone_named};
+use tocsin_domain::{
+    AccountId, CampaignId, Channel, DistrictId, Generation, JobKey, Lane, Outcome, WaitReason,
+};
 use uuid::Uuid;
 
 use crate::leadership::Duty;
@@ -16,6 +19,10 @@ pub struct OpenCampaign {
     pub lane: Lane,
     pub channels: Vec<Channel>,
     pub expires_at: DateTime<Utc>,
+    /// None: at any hour.
+    pub calling_window: Option<CallingWindow>,
+    /// The district's, for recipients whose own is not known.
+    pub zone: Option<Zone>,
     /// Is every job made? Only emergencies are released before.
     pub expanded: bool,
 }
@@ -46,6 +53,20 @@ pub struct Due {
     pub key: JobKey,
     pub generation: Generation,
     pub due_at: DateTime<Utc>,
+    /// The best outcome of its attempts, and the account that it was last released to.
+    pub outcome: Option<Outcome>,
+    pub account: Option<AccountId>,
+    /// The recipient's own, read only where the campaign has a calling window.
+    pub zone: Option<Zone>,
+}
+
+/// A due job that may not be tried yet, and when it is looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    pub key: JobKey,
+    pub generation: Generation,
+    pub due_at: DateTime<Utc>,
+    pub reason: WaitReason,
 }
 
 /// A due job, decided upon.
@@ -75,15 +96,16 @@ pub struct QueuedCount {
 }
 
 impl Store {
-    /// Every campaign that jobs may be released from.
+    /// Every campaign that jobs may be released from. One whose calling window cannot be read is closed: it must
+    /// not hold up the others.
     pub async fn open_campaigns(&self, now: DateTime<Utc>) -> Result<Vec<OpenCampaign>, StoreError> {
         const NAME: &str = "open_campaigns";
         let rows = self
             .rows(
                 NAME,
                 "-- store.open_campaigns
-                 select c.id, c.district_id, d.weight, c.lane, c.channels, c.expires_at,
-                   c.expanded_at is not null as expanded
+                 select c.id, c.district_id, d.weight, c.lane, c.channels, c.expires_at, c.calling_window,
+                   d.time_zone, c.expanded_at is not null as expanded
                  from campaigns c join districts d on d.id = c.district_id
                  where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null
                    and c.expires_at > $1 and (c.expanded_at is not null or c.lane = 1)
@@ -91,8 +113,17 @@ impl Store {
                 &[&now],
             )
             .await?;
+        let readable = |found: &tokio_postgres::Row| {
+            row::calling_window(NAME, found)
+                .inspect_err(|error| {
+                    let id = CampaignId(found.get("id"));
+                    tracing::error!(campaign.id = %id, %error, "campaign not released: its window is unreadable");
+                })
+                .ok()
+        };
         rows.into_iter()
-            .map(|found| {
+            .filter_map(|found| readable(&found).map(|window| (found, window)))
+            .map(|(found, calling_window)| {
                 Ok(OpenCampaign {
                     id: CampaignId(found.get("id")),
                     district: DistrictId(found.get("district_id")),
@@ -104,6 +135,8 @@ impl Store {
                         .map(|number| row::channel(NAME, number))
                         .collect::<Result<_, _>>()?,
                     expires_at: found.get("expires_at"),
+                    calling_window,
+                    zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
                     expanded: found.get("expanded"),
                 })
             })
@@ -117,22 +150,38 @@ impl Store {
         draws: &[Draw],
         now: DateTime<Utc>,
     ) -> Result<Vec<Due>, StoreError> {
+        const NAME: &str = "due_jobs";
         let campaigns: Vec<Uuid> = draws.iter().map(|draw| draw.campaign.0).collect();
         let after_due: Vec<DateTime<Utc>> = draws.iter().map(|draw| draw.after.due_at).collect();
         let after_job: Vec<i32> = draws.iter().map(|draw| draw.after.job).collect();
         let most: Vec<i32> =
             draws.iter().map(|draw| i32::try_from(draw.jobs_max).unwrap_or(i32::MAX)).collect();
         let rows = self
-            .rows("due_jobs", DUE_JOBS, &[&campaigns, &after_due, &after_job, &most, &channel.number(), &now])
+            .rows(NAME, DUE_JOBS, &[&campaigns, &after_due, &after_job, &most, &channel.number(), &now])
             .await?;
-        Ok(rows
-            .into_iter()
-            .map(|found| Due {
-                key: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("id") },
-                generation: Generation(found.get("generation")),
-                due_at: found.get("due_at"),
+        rows.into_iter()
+            .map(|found| {
+                Ok(Due {
+                    key: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("id") },
+                    generation: Generation(found.get("generation")),
+                    due_at: found.get("due_at"),
+                    outcome: row::optional_outcome(NAME, found.get("outcome"))?,
+                    account: found.get::<_, Option<i32>>("account_id").map(AccountId),
+                    zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
+                })
             })
-            .collect())
+            .collect()
+    }
+
+    /// Due jobs wait on, each for its own time and reason. Returns how many were still waiting at their
+    /// generation.
+    pub async fn hold(&self, holds: &[Hold]) -> Result<u64, StoreError> {
+        let campaigns: Vec<Uuid> = holds.iter().map(|hold| hold.key.campaign.0).collect();
+        let jobs: Vec<i32> = holds.iter().map(|hold| hold.key.job).collect();
+        let generations: Vec<i32> = holds.iter().map(|hold| hold.generation.0).collect();
+        let due_at: Vec<DateTime<Utc>> = holds.iter().map(|hold| hold.due_at).collect();
+        let reasons: Vec<i16> = holds.iter().map(|hold| hold.reason.number()).collect();
+        self.count("hold", HOLD, &[&campaigns, &jobs, &generations, &due_at, &reasons]).await
     }
 
     /// Marks jobs queued, each with a new generation, if `duty` is still the caller's. Returns those that
@@ -218,15 +267,36 @@ impl Store {
     }
 }
 
+/// A recipient's row is read only where the campaign has a window to hold it against.
 pub(crate) const DUE_JOBS: &str = "-- store.due_jobs
-select j.campaign_id, j.id, j.generation, j.due_at
+select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, r.time_zone
 from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[]) d(campaign_id, after_due, after_job, most)
+cross join lateral (select calling_window is not null as windowed from campaigns where id = d.campaign_id limit 1) c
 cross join lateral (
-  select j.campaign_id, j.id, j.generation, j.due_at from jobs j
+  select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.recipient_id from jobs j
   where j.campaign_id = d.campaign_id and j.channel = $5
     and j.due_at <= $6 and (j.due_at, j.id) > (d.after_due, d.after_job)
   order by j.due_at, j.id
-  limit d.most) j";
+  limit d.most) j
+left join lateral (
+  select time_zone from recipients
+  where c.windowed and campaign_id = j.campaign_id and id = j.recipient_id limit 1) r on true";
+
+/// Job state 1 is waiting. A job that was released meanwhile has another generation.
+pub(crate) const HOLD: &str = "-- store.hold
+with asked as materialized (
+  select * from unnest($1::uuid[], $2::int[], $3::int[], $4::timestamptz[], $5::smallint[])
+    a(campaign_id, job_id, generation, due_at, reason)
+  order by campaign_id, job_id
+), locked as materialized (
+  select j.campaign_id, j.id, a.due_at, a.reason
+  from asked a cross join lateral (
+    select * from jobs k
+    where k.campaign_id = a.campaign_id and k.id = a.job_id and k.state = 1 and k.generation = a.generation
+    for update) j
+)
+update jobs j set due_at = l.due_at, wait_reason = l.reason
+from locked l where j.campaign_id = any(array[l.campaign_id]) and j.id = l.id";
 
 pub(crate) const RELEASE: &str = "-- store.release
 with asked as materialized (

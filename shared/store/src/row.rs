@@ -1,6 +1,8 @@
 //! Reading stored numbers back into the domain's words.
 
+use tocsin_domain::consent::ConsentState;
 use tocsin_domain::content::Content;
+use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{AttemptState, CampaignState, Channel, JobState, Lane, Outcome};
 
 use crate::StoreError;
@@ -24,6 +26,7 @@ read_number! {
     campaign_state -> CampaignState, "a campaign state";
     job_state -> JobState, "a job state";
     attempt_state -> AttemptState, "an attempt state";
+    consent_state -> ConsentState, "a consent";
 }
 
 pub(crate) fn optional_outcome(
@@ -43,6 +46,17 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
         what,
         value: fault.to_string(),
     })
+}
+
+/// The column `calling_window`.
+pub(crate) fn calling_window(
+    statement: &'static str,
+    found: &tokio_postgres::Row,
+) -> Result<Option<CallingWindow>, StoreError> {
+    found
+        .get::<_, Option<serde_json::Value>>("calling_window")
+        .map(|value| from_json(statement, "a calling window", value))
+        .transpose()
 }
 
 /// One text of a campaign, from columns channel, language, subject and body.

@@ -2,9 +2,12 @@
 
 pub mod campaigns;
 pub mod cancel;
+pub mod consents;
 pub mod matching;
+pub mod policies;
 pub mod progress;
 pub mod recipients;
+pub mod suppressions;
 pub mod visitor;
 
 use tocsin_domain::DistrictId;
@@ -51,4 +54,12 @@ impl Tenant {
         transaction.commit().await.map_err(StoreError::statement(statement))?;
         Ok(rows)
     }
+}
+
+fn to_json<T: serde::Serialize>(statement: &'static str, value: &T) -> Result<serde_json::Value, StoreError> {
+    serde_json::to_value(value).map_err(|fault| StoreError::Unreadable {
+        statement,
+        what: "a value that is no JSON",
+        value: fault.to_string(),
+    })
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
-use tocsin_domain::policy::{RedialPolicy, contact_until, default_expiry, requeue_after};
+use tocsin_domain::policy::{RedialPolicy, default_expiry, requeue_after};
 use tocsin_domain::{AccountId, CampaignId, Channel, DistrictId, Lane, WorkerId};
 use tocsin_runtime::{Clock as _, SystemClock};
 use tocsin_store::accounts::AccountLimits;
@@ -122,6 +122,7 @@ impl Fixture {
             channels: channels.to_vec(),
             audience: Audience { all: true, ..Audience::default() },
             redial,
+            calling_window: None,
             contents: vec![Content { language: None, channel: None, subject: Some(subject), body }],
             created_by: "fixture".to_owned(),
             created_at: now,
@@ -164,7 +165,7 @@ impl Fixture {
                             key: job.key,
                             generation: job.generation,
                             account,
-                            contact_until: contact_until(campaign.expires_at),
+                            contact_until: campaign.expires_at,
                         })
                         .collect();
                     let requeue_at = now() + requeue_after(campaign.lane, 1);

@@ -5,7 +5,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use tocsin_domain::{AttemptResult, Channel, JobState, Outcome};
+use tocsin_domain::{AttemptResult, Channel, JobState, Outcome, window};
 use tocsin_store::tenant::matching::{Filter, Matching, Standing};
 use tocsin_store::tenant::recipients::{After, DeviceRow, RecipientRow};
 
@@ -17,7 +17,7 @@ use super::when::{Stamp, Zone};
 use super::words::{self, Tone};
 use crate::fields::{Fault, Faults, Fields, named};
 use crate::page::read_cursor;
-use crate::recipients::{in_words, last_of, parse_cursor, write_cursor};
+use crate::recipients::{Around, last_of, parse_cursor, write_cursor};
 use crate::server::Api;
 
 const ROWS_MAX: u32 = 50;
@@ -208,6 +208,8 @@ pub(crate) async fn show(
         }
     };
     let now = api.clock.now();
+    let campaign = crate::campaigns::existing(&visitor.tenant, id).await?;
+    let around = Around::of(&visitor.tenant, campaign, now).await?;
     let choice = |status: &Status| Choice {
         value: status.as_str(),
         name: status.name(),
@@ -226,7 +228,7 @@ pub(crate) async fn show(
         results: Status::RESULTS.iter().map(choice).collect(),
         people: Status::PEOPLE.iter().map(choice).collect(),
         filtered: wanted.channel.is_some() || wanted.status.is_some(),
-        rows: rows.into_iter().map(|row| Row::of(row, visitor.zone, now)).collect(),
+        rows: rows.into_iter().map(|row| Row::of(row, &around, visitor.zone, now)).collect(),
         further: wanted.after.is_some(),
         next: next.map(|after| wanted.query(after)),
         live,
@@ -263,7 +265,7 @@ impl Address {
 }
 
 impl Row {
-    fn of(row: RecipientRow, zone: Zone, now: DateTime<Utc>) -> Self {
+    fn of(row: RecipientRow, around: &Around, zone: Zone, now: DateTime<Utc>) -> Self {
         let outcome = match &row.device {
             None => Outcome::NoDevice,
             Some(device) => device.outcome.unwrap_or(Outcome::InProgress),
@@ -288,7 +290,10 @@ impl Row {
         };
         match row.device {
             None => bare,
-            Some(device) => bare.with(device, outcome, zone, now),
+            Some(device) => {
+                let reason = waiting(&device, row.zone, around).unwrap_or(bare.reason);
+                Self { reason, ..bare }.with(device, outcome, zone, now)
+            }
         }
     }
 
@@ -298,7 +303,7 @@ impl Row {
             channel: words::channel(device.channel),
             time: device.ended_at.or(device.tried_at).map(|at| zone.brief(at, now)),
             reached: if ended || outcome.contacted() { Some(outcome.contacted()) } else { None },
-            reason: stopped(&device, outcome).or_else(|| waiting(&device, zone, now)).unwrap_or(self.reason),
+            reason: stopped(&device, outcome).unwrap_or(self.reason),
             attempts: device.attempts,
             duplicate: device.duplicate,
             provider_code: device.provider_code,
@@ -317,14 +322,10 @@ fn stopped(device: &DeviceRow, outcome: Outcome) -> Option<String> {
 }
 
 /// Why a device is not tried yet, and until when (promise 9).
-fn waiting(device: &DeviceRow, zone: Zone, now: DateTime<Utc>) -> Option<String> {
-    let reason = match device.state {
-        JobState::Waiting => in_words(device.wait_reason?),
-        JobState::Queued => return Some("Waiting: about to be sent.".to_owned()),
-        JobState::Claimed | JobState::Ended => return None,
-    };
-    Some(match device.due_at.filter(|due_at| *due_at > now) {
-        Some(due_at) => format!("Waiting until {}: {reason}.", zone.exact(due_at, now).text),
-        None => format!("Waiting for its turn: {reason}."),
-    })
+fn waiting(device: &DeviceRow, zone: Option<window::Zone>, around: &Around) -> Option<String> {
+    match device.state {
+        JobState::Waiting => around.wait_in_words(device, zone).map(|words| format!("Waiting: {words}.")),
+        JobState::Queued => Some("Waiting: about to be sent.".to_owned()),
+        JobState::Claimed | JobState::Ended => None,
+    }
 }

@@ -3,7 +3,7 @@
 mod audience;
 mod contents;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,13 +11,17 @@ use serde_json::Value;
 use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
-use tocsin_domain::policy::{RedialPolicy, default_expiry};
-use tocsin_domain::{CampaignId, Channel, Lane};
+use tocsin_domain::policy::{MessagePolicy, RedialPolicy, default_expiry};
+use tocsin_domain::window::{CallingWindow, Contact, Zone, contact};
+use tocsin_domain::{CampaignId, Channel};
 use tocsin_store::tenant::campaigns::NewCampaign;
+use tocsin_store::tenant::policies::KeptPolicy;
+use tocsin_store::{StoreError, Tenant};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::MessageType;
 use crate::fields::{Fault, Faults, Field, Fields, quoted};
+use crate::policies::{read_redial, read_window};
 
 /// Who made a campaign, or canceled one, where the caller does not say.
 pub(crate) const DEFAULT_ACTOR: &str = "api";
@@ -27,8 +31,6 @@ const SCHEDULE_PAST_MAX: TimeDelta = TimeDelta::seconds(60);
 /// A schedule beyond it is taken for a slip of the year.
 const SCHEDULE_AHEAD_MAX: TimeDelta = TimeDelta::days(366);
 const EXPIRY_SECONDS: std::ops::RangeInclusive<u32> = 60..=7 * 24 * 3600;
-const ATTEMPTS: std::ops::RangeInclusive<u32> = 1..=10;
-const REDIAL_WAIT_SECONDS: std::ops::RangeInclusive<u32> = 10..=24 * 3600;
 
 /// A campaign as its author wants it, every default filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +44,37 @@ pub(crate) struct Submission {
     scheduled_at: DateTime<Utc>,
     expires_in: Duration,
     redial: RedialPolicy,
+    calling_window: Option<CallingWindow>,
     created_by: String,
+}
+
+/// What the district decided for all its campaigns.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standing {
+    policies: BTreeMap<String, KeptPolicy>,
+    zone: Option<Zone>,
+}
+
+impl Standing {
+    pub async fn of(tenant: &Tenant) -> Result<Self, StoreError> {
+        Ok(Self { policies: tenant.policies().await?, zone: tenant.time_zone().await? })
+    }
+
+    fn policy(&self, message_type: MessageType) -> MessagePolicy {
+        match self.policies.get(message_type.as_str()) {
+            Some(kept) => kept.policy.clone(),
+            None => MessagePolicy::default_for(message_type.lane()),
+        }
+    }
 }
 
 impl Submission {
     /// `now` is when it was received: what has no schedule is due then.
-    pub fn read(request: Value, now: DateTime<Utc>) -> Result<Self, Vec<Fault>> {
+    pub fn read(request: Value, standing: &Standing, now: DateTime<Utc>) -> Result<Self, Vec<Fault>> {
         let mut faults = Faults::default();
-        let read = Field::root(request).object(&mut faults).and_then(|fields| read(fields, now, &mut faults));
+        let read = Field::root(request)
+            .object(&mut faults)
+            .and_then(|fields| read(fields, standing, now, &mut faults));
         faults.or(read)
     }
 
@@ -69,6 +94,7 @@ impl Submission {
             channels: self.channels,
             audience: self.audience,
             redial: self.redial,
+            calling_window: self.calling_window,
             contents: self.contents,
             created_by: self.created_by,
             created_at: now,
@@ -78,7 +104,12 @@ impl Submission {
     }
 }
 
-fn read(mut fields: Fields, now: DateTime<Utc>, faults: &mut Faults) -> Option<Submission> {
+fn read(
+    mut fields: Fields,
+    standing: &Standing,
+    now: DateTime<Utc>,
+    faults: &mut Faults,
+) -> Option<Submission> {
     let subject = contents::read_subject(&mut fields, faults);
     let channels = read_channels(&mut fields, faults);
     let message_type = fields
@@ -98,7 +129,16 @@ fn read(mut fields: Fields, now: DateTime<Utc>, faults: &mut Faults) -> Option<S
         .take("expires_in_seconds")
         .and_then(|field| field.integer(EXPIRY_SECONDS, faults))
         .map_or_else(|| default_expiry(lane), |seconds| Duration::from_secs(seconds.into()));
-    let redial = read_redial(&mut fields, lane, faults);
+    let policy = standing.policy(message_type);
+    let redial = read_redial(&mut fields, policy.redial, faults);
+    let calling_window = read_window(&mut fields, policy.calling_window, lane, faults);
+    let expires_at = scheduled_at + expires_in;
+    if let (Some(window), Some(zone)) = (&calling_window, standing.zone)
+        && contact(Some(window), Some(zone), scheduled_at, expires_at) == Contact::Never
+    {
+        let reason = format!("ends before the calling window opens in {zone}: give more, or another window");
+        faults.add("expires_in_seconds", reason);
+    }
     let created_by = fields.take("created_by").and_then(|field| field.text(ACTOR_CHARS_MAX, faults));
     fields.finish(faults);
     Some(Submission {
@@ -111,6 +151,7 @@ fn read(mut fields: Fields, now: DateTime<Utc>, faults: &mut Faults) -> Option<S
         scheduled_at,
         expires_in,
         redial,
+        calling_window,
         created_by: created_by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()),
     })
 }
@@ -155,22 +196,4 @@ fn read_schedule(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String
         return Err("lies more than a year ahead: give an earlier time".to_owned());
     }
     Ok(at)
-}
-
-/// Each setting that is left out is its lane's default (decision D6).
-fn read_redial(fields: &mut Fields, lane: Lane, faults: &mut Faults) -> RedialPolicy {
-    let mut policy = RedialPolicy::default_for(lane);
-    let Some(mut fields) = fields.take("redial").and_then(|field| field.object(faults)) else {
-        return policy;
-    };
-    let attempts_max = fields.take("attempts_max").and_then(|field| field.integer(ATTEMPTS, faults));
-    if let Some(attempts_max) = attempts_max.and_then(|is| u8::try_from(is).ok()) {
-        policy.attempts_max = attempts_max;
-    }
-    let wait = fields.take("wait_seconds").and_then(|field| field.integer(REDIAL_WAIT_SECONDS, faults));
-    policy.wait_seconds = wait.unwrap_or(policy.wait_seconds);
-    let machines = fields.take("machines").and_then(|field| field.boolean(faults));
-    policy.machines = machines.unwrap_or(policy.machines);
-    fields.finish(faults);
-    policy
 }

@@ -86,7 +86,7 @@ async fn ready_is_said_only_while_the_store_has_our_schema() {
     let no_key: &[(&str, &str)] = &[];
     let answer = stage.ask(Method::GET, "/readyz", no_key, "").await;
     assert_eq!((answer.status, &answer.body["ready"]), (200, &true.into()));
-    for (change, status) in [("+", 503), ("-", 200)] {
+    for (change, status) in [("-", 503), ("+", 200)] {
         let shift = format!("update refinery_schema_history set version = version {change} 1000");
         stage.sql.execute(&shift, &[]).await.unwrap();
         assert_eq!(stage.ask(Method::GET, "/readyz", no_key, "").await.status, status, "version {change}");

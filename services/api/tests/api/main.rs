@@ -6,6 +6,8 @@ mod access;
 mod bad_input;
 mod campaigns;
 mod cancel;
+mod consents;
 mod console;
+mod policies;
 mod recipients;
 mod stage;

@@ -26,7 +26,7 @@ async fn every_recipient_has_a_row_tried_or_not() {
     let stage = Stage::start().await;
     let id = expanded(&stage).await;
     stage.change("update jobs set state = 4, outcome = 107, due_at = null, ended_at = now() where campaign_id = $1 and channel = 3", &id).await;
-    stage.change("update jobs set outcome = 60, wait_reason = 2, due_at = timestamptz '2100-01-02 03:04:05Z' where campaign_id = $1 and id = 1", &id).await;
+    stage.change("update jobs set outcome = 60, tries = 1, wait_reason = 2, due_at = timestamptz '2100-01-02 03:04:05Z' where campaign_id = $1 and id = 1", &id).await;
     let page = stage.get(&format!("/v1/campaigns/{id}/recipients")).await.body;
     let rows: Vec<_> = page["recipients"]
         .as_array()
@@ -38,8 +38,8 @@ async fn every_recipient_has_a_row_tried_or_not() {
             (text("recipient"), text("channel"), text("address"), text("status"), text("state"), wait)
         })
         .collect();
-    let due_now = "not tried yet: due now";
-    let held = "the last attempt is to be repeated: held until 2100-01-02T03:04:05Z";
+    let due_now = "not tried yet: waits for its turn";
+    let held = "redial: attempt 2 of 3 at 2100-01-02 03:04:05 UTC";
     let expected = [
         ("ana Lee", "voice", "+15551230001", "Busy", "waiting", held),
         ("ana Lee", "email", "ana@example.org", "Delivered", "ended", "-"),

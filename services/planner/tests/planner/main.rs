@@ -2,5 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod calling_windows;
 mod emergencies;
+mod redials;
 mod stage;

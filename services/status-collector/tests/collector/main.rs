@@ -13,3 +13,4 @@ mod ingress;
 mod orders;
 mod outages;
 mod stage;
+mod texts;

@@ -118,6 +118,22 @@ impl Stage {
         request.send().await.unwrap().status()
     }
 
+    /// As [`Stage::post`]: status, content type and body of the answer.
+    pub async fn post_for_answer(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> (u16, String, String) {
+        let mut request = self.client.post(format!("{}{path}", self.address)).body(body.into());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        (answer.status().as_u16(), content_type, answer.text().await.unwrap())
+    }
+
     pub async fn get(&self, path: &str) -> StatusCode {
         self.client.get(format!("{}{path}", self.address)).send().await.unwrap().status()
     }

@@ -45,6 +45,17 @@ Examples:
         #[arg(long, default_value = "US", value_parser = region)]
         region: String,
     },
+    /// Set a district's time zone: that of recipients whose own is not known.
+    #[command(after_long_help = "\
+Examples:
+  tocsin district time-zone Springfield America/Chicago")]
+    TimeZone {
+        #[arg(value_parser = name)]
+        name: String,
+        /// IANA name, such as America/Chicago.
+        #[arg(value_name = "IANA")]
+        time_zone: Tz,
+    },
     /// List the districts.
     #[command(after_long_help = "\
 Examples:
@@ -65,6 +76,16 @@ async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
                 print_json(&as_json(&district))?;
             } else {
                 print(format_args!("made district {:?}, id {}\n", district.name, district.id))?;
+            }
+        }
+        Action::TimeZone { name, time_zone } => {
+            let mut district = named(store, &name).await?;
+            store.set_time_zone(district.id, time_zone.name()).await?;
+            district.time_zone = Some(time_zone.name().to_owned());
+            if args.json {
+                print_json(&as_json(&district))?;
+            } else {
+                print(format_args!("set the time zone of {:?} to {time_zone}\n", district.name))?;
             }
         }
         Action::List => {

@@ -54,6 +54,11 @@ impl Client {
         }
     }
 
+    /// Where a phone stands, with its history.
+    pub async fn consent(&self, phone: &str) -> Result<Value> {
+        self.ask(self.http.get(format!("{}/v1/consents/{phone}", self.url))).await
+    }
+
     async fn ask(&self, request: RequestBuilder) -> Result<Value> {
         let answer = request.bearer_auth(&self.key).send().await.context("the API does not answer")?;
         let status = answer.status();

@@ -4,6 +4,7 @@
 mod bad_input;
 mod cancels;
 mod client;
+mod consent;
 mod deploys;
 mod district;
 mod facts;

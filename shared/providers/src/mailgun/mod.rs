@@ -14,6 +14,7 @@ mod status;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::Client;
+use tocsin_domain::suppression::AddressFact;
 
 use crate::{
     AccountSettings, Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, Provider,
@@ -70,6 +71,10 @@ impl Provider for MailgunEmail {
 
     fn token(&self, raw: &RawRequest) -> Option<String> {
         event::token(&raw.body)
+    }
+
+    fn address_fact(&self, provider_code: &str) -> Option<AddressFact> {
+        status::address_fact(provider_code)
     }
 
     fn redact(&self, raw: &RawRequest) -> String {

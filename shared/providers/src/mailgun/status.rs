@@ -1,6 +1,7 @@
 //! Mailgun's events in our words (wire B.3).
 
 use tocsin_domain::Outcome;
+use tocsin_domain::suppression::{AddressFact, SuppressionReason};
 
 pub(super) fn outcome(event: &str, severity: Option<&str>, reason: Option<&str>) -> Outcome {
     match event {
@@ -28,9 +29,60 @@ fn failure(severity: Option<&str>, reason: Option<&str>) -> Outcome {
     }
 }
 
+/// A mailbox that is not there. Not so: a full one, a refused content, a sender with a bad name.
+const NO_MAILBOX: [&str; 3] = ["550", "551", "553"];
+
+/// What an event tells of the address, by the words that a report keeps: the event's name and, for a failure,
+/// severity, reason and code (see `event`). A failure that is not about the mailbox (given up after hours, blocked,
+/// greylisted) suppresses nothing.
+pub(super) fn address_fact(provider_code: &str) -> Option<AddressFact> {
+    use SuppressionReason::{Complaint, HardBounce, Unsubscribe};
+    let mut words = provider_code.split(' ');
+    let reason = match (words.next()?, words.next(), words.next(), words.next()) {
+        ("complained", ..) => Complaint,
+        ("unsubscribed", ..) => Unsubscribe,
+        ("failed", Some("permanent"), Some("bounce" | "hardfail" | "suppress-bounce"), _) => HardBounce,
+        ("failed", Some("permanent"), Some("suppress-complaint"), _) => Complaint,
+        ("failed", Some("permanent"), Some("suppress-unsubscribe"), _) => Unsubscribe,
+        ("failed", Some("permanent"), Some("generic"), Some(code)) if NO_MAILBOX.contains(&code) => {
+            HardBounce
+        }
+        ("failed", Some("permanent"), Some(code), None) if NO_MAILBOX.contains(&code) => HardBounce,
+        _ => return None,
+    };
+    Some(AddressFact::Suppress(reason))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_about_the_address_suppresses_it() {
+        use SuppressionReason::{Complaint, HardBounce, Unsubscribe};
+        let table = [
+            ("complained", Some(Complaint)),
+            ("unsubscribed", Some(Unsubscribe)),
+            ("failed permanent bounce 550", Some(HardBounce)),
+            ("failed permanent bounce", Some(HardBounce)),
+            ("failed permanent suppress-bounce 605", Some(HardBounce)),
+            ("failed permanent suppress-complaint 607", Some(Complaint)),
+            ("failed permanent suppress-unsubscribe 606", Some(Unsubscribe)),
+            ("failed permanent generic 550", Some(HardBounce)),
+            ("failed permanent 550", Some(HardBounce)),
+            ("failed permanent generic 552", None),
+            ("failed permanent generic", None),
+            ("failed permanent old 499", None),
+            ("failed permanent espblock 554", None),
+            ("failed temporary bounce 550", None),
+            ("delivered", None),
+            ("opened", None),
+            ("", None),
+        ];
+        for (words, reason) in table {
+            assert_eq!(address_fact(words), reason.map(AddressFact::Suppress), "{words:?}");
+        }
+    }
 
     #[test]
     fn every_event_has_its_outcome() {

@@ -5,7 +5,7 @@ use super::form::Form;
 const REDACTED: &str = "[redacted]";
 /// Parameters that say nothing about a person. A list of what may be shown, not of what must not:
 /// Twilio adds parameters at any time.
-const SHOWN: [&str; 22] = [
+const SHOWN: [&str; 23] = [
     "AccountSid",
     "AnsweredBy",
     "ApiVersion",
@@ -22,6 +22,7 @@ const SHOWN: [&str; 22] = [
     "MessagingServiceSid",
     "NumMedia",
     "NumSegments",
+    "OptOutType",
     "RawDlrDoneDate",
     "SequenceNumber",
     "SipResponseCode",

@@ -7,9 +7,10 @@ use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::policy::RedialPolicy;
+use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
 
-use super::Tenant;
+use super::{Tenant, to_json};
 use crate::{StoreError, row};
 
 /// A validated campaign, ready to be stored.
@@ -29,6 +30,8 @@ pub struct NewCampaign {
     pub channels: Vec<Channel>,
     pub audience: Audience,
     pub redial: RedialPolicy,
+    /// None: at any hour.
+    pub calling_window: Option<CallingWindow>,
     pub contents: Vec<Content>,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
@@ -56,6 +59,8 @@ pub struct CampaignSummary {
     pub message_type: String,
     pub subject: String,
     pub channels: Vec<Channel>,
+    pub redial: RedialPolicy,
+    pub calling_window: Option<CallingWindow>,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
     pub scheduled_at: DateTime<Utc>,
@@ -112,6 +117,7 @@ impl Tenant {
         let channels: Vec<i16> = new.channels.iter().map(|channel| channel.number()).collect();
         let audience = to_json(NAME, &new.audience)?;
         let redial = to_json(NAME, &new.redial)?;
+        let window = new.calling_window.as_ref().map(|window| to_json(NAME, window)).transpose()?;
         let content_channels: Vec<Option<i16>> =
             new.contents.iter().map(|content| content.channel.map(Channel::number)).collect();
         let languages: Vec<Option<&str>> =
@@ -144,6 +150,7 @@ impl Tenant {
                     &languages,
                     &subjects,
                     &bodies,
+                    &window,
                 ],
             )
             .await?;
@@ -256,14 +263,6 @@ impl Tenant {
     }
 }
 
-fn to_json<T: serde::Serialize>(statement: &'static str, value: &T) -> Result<serde_json::Value, StoreError> {
-    serde_json::to_value(value).map_err(|fault| StoreError::Unreadable {
-        statement,
-        what: "a value that is no JSON",
-        value: fault.to_string(),
-    })
-}
-
 fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreError> {
     const NAME: &str = "campaign";
     Ok(CampaignSummary {
@@ -278,6 +277,8 @@ fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreErr
             .into_iter()
             .map(|number| row::channel(NAME, number))
             .collect::<Result<_, _>>()?,
+        redial: row::from_json(NAME, "a redial policy", found.get("redial"))?,
+        calling_window: row::calling_window(NAME, found)?,
         created_by: found.get("created_by"),
         created_at: found.get("created_at"),
         scheduled_at: found.get("scheduled_at"),
@@ -297,9 +298,10 @@ fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreErr
 const CREATE_CAMPAIGN: &str = "-- store.create_campaign
 with made as (
   insert into campaigns (id, district_id, client_key, request_hash, state, lane, mode, consent_class,
-    message_type, subject, channels, audience, redial, created_by, created_at, scheduled_at, expires_at)
+    message_type, subject, channels, audience, redial, created_by, created_at, scheduled_at, expires_at,
+    calling_window)
   values ($1, $2, $3, $4, case when $15::timestamptz > $14::timestamptz then 1 else 2 end, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-    $15, $16)
+    $15, $16, $21)
   on conflict (district_id, client_key) do nothing
   returning id, number
 ), written as (

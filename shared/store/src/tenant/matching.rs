@@ -142,8 +142,8 @@ impl After {
 
 /// 4 is a job's Ended.
 const DEVICES_MATCHING: &str = "-- store.devices_matching
-select r.id, r.name, r.student_name, r.language, j.id as job_id, j.channel, d.address, d.duplicate, j.state,
-  j.outcome, j.wait_reason, j.due_at, j.attempt, j.ended_at, a.claimed_at, a.provider_code
+select r.id, r.name, r.student_name, r.language, r.time_zone, j.id as job_id, j.channel, d.address, d.duplicate, j.state,
+  j.outcome, j.wait_reason, j.due_at, j.attempt, j.tries, j.ended_at, a.claimed_at, a.provider_code
 from (
   select j.* from jobs j
   where j.campaign_id = $1 and j.id > $2 and j.id <= $3
@@ -157,7 +157,7 @@ left join attempts a on a.campaign_id = $1 and a.job_id = j.id and a.number = j.
 order by j.id";
 
 const WITHOUT_DEVICE: &str = "-- store.without_device
-select r.id, r.name, r.student_name, r.language, null::int as job_id
+select r.id, r.name, r.student_name, r.language, r.time_zone, null::int as job_id
 from recipients r
 where r.campaign_id = $1 and r.id > $2 and r.id <= $3 and r.no_device
 order by r.id limit $4";

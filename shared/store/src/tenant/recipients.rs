@@ -1,6 +1,7 @@
 //! Who a campaign was for, device by device: every recipient has a row, tried or not (requirement 189).
 
 use chrono::{DateTime, Utc};
+use tocsin_domain::window::{Zone, zone_named};
 use tocsin_domain::{CampaignId, Channel, JobState, Outcome, WaitReason};
 
 use super::Tenant;
@@ -13,6 +14,8 @@ pub struct RecipientRow {
     pub name: String,
     pub student: Option<String>,
     pub language: Option<String>,
+    /// The recipient's own.
+    pub zone: Option<Zone>,
     pub device: Option<DeviceRow>,
 }
 
@@ -31,6 +34,8 @@ pub struct DeviceRow {
     pub wait_reason: Option<WaitReason>,
     pub due_at: Option<DateTime<Utc>>,
     pub attempts: i16,
+    /// Attempts used up.
+    pub tries: i16,
     /// When the latest attempt began.
     pub tried_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
@@ -77,6 +82,7 @@ pub(super) fn read_recipient(found: &tokio_postgres::Row) -> Result<RecipientRow
             wait_reason: found.get::<_, Option<i16>>("wait_reason").and_then(WaitReason::from_number),
             due_at: found.get("due_at"),
             attempts: found.get("attempt"),
+            tries: found.get("tries"),
             tried_at: found.get("claimed_at"),
             ended_at: found.get("ended_at"),
         }),
@@ -86,6 +92,7 @@ pub(super) fn read_recipient(found: &tokio_postgres::Row) -> Result<RecipientRow
         name: found.get("name"),
         student: found.get("student_name"),
         language: found.get("language"),
+        zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
         device,
     })
 }
@@ -94,8 +101,8 @@ pub(super) fn read_recipient(found: &tokio_postgres::Row) -> Result<RecipientRow
 /// recipients after the last one and the jobs after the last one, and nothing before them.
 const RECIPIENTS: &str = "-- store.recipients
 select * from (
-  select r.id, r.name, r.student_name, r.language, j.id as job_id, j.channel, d.address, d.duplicate, j.state,
-    j.outcome, j.wait_reason, j.due_at, j.attempt, j.ended_at, a.claimed_at, a.provider_code
+  select r.id, r.name, r.student_name, r.language, r.time_zone, j.id as job_id, j.channel, d.address, d.duplicate,
+    j.state, j.outcome, j.wait_reason, j.due_at, j.attempt, j.tries, j.ended_at, a.claimed_at, a.provider_code
   from (
     select j.* from jobs j where j.campaign_id = $1 and j.id > $3 order by j.id limit $4) j
   join recipients r on r.campaign_id = $1 and r.id = j.recipient_id
@@ -103,7 +110,7 @@ select * from (
   left join attempts a on a.campaign_id = $1 and a.job_id = j.id and a.number = j.attempt
   union all
   select r.id, r.name, r.student_name, r.language, null, null, null, null, null, null, null, null, null, null,
-    null, null
+    null, null, null, null
   from (
     select r.* from recipients r where r.campaign_id = $1 and r.id > $2 and r.no_device
     order by r.id limit $4) r

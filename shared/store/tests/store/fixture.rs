@@ -273,7 +273,8 @@ pub fn new_campaign(now: DateTime<Utc>) -> NewCampaign {
         subject: "Early dismissal".to_owned(),
         channels: vec![Channel::Sms],
         audience: Audience { all: true, roles: vec![Role::Staff], ..Audience::default() },
-        redial: RedialPolicy { attempts_max: 3, wait_seconds: 60, machines: false },
+        redial: RedialPolicy { wait_seconds: 60, ..RedialPolicy::default_for(Lane::General) },
+        calling_window: None,
         contents: vec![Content {
             channel: None,
             language: None,

@@ -4,6 +4,7 @@
 
 mod cancels;
 mod claim;
+mod consents;
 mod counters;
 mod directory;
 mod expand;

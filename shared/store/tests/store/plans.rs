@@ -20,6 +20,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("contacts", &["district_id", "person_id"]),
     ("destinations", &["campaign_id", "job_id"]),
     ("devices", &["district_id", "person_id"]),
+    ("districts", &["id"]),
     ("jobs", &["campaign_id", "id"]),
     ("leases", &["account_id", "worker_id"]),
     ("people", &["district_id", "id"]),

@@ -66,6 +66,9 @@ async fn any_two_steps_fit_when_the_first_has_its_locks() {
         (Step::Expire, Step::Claim),
         (Step::Record, Step::Apply),
         (Step::Apply, Step::Look),
+        (Step::Hold, Step::Release),
+        (Step::Release, Step::Hold),
+        (Step::Hold, Step::CancelAndSweep),
     ] {
         assert!(blocked.contains(&pair), "{pair:?} did not meet");
     }

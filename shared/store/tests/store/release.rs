@@ -1,9 +1,12 @@
 //! From waiting to queued and back.
 
+use std::collections::HashSet;
+
 use chrono::TimeDelta;
+use tocsin_domain::window::{CallingWindow, Zone};
 use tocsin_domain::{CampaignState, Channel, WaitReason};
 use tocsin_store::leadership::DUTY_TERM;
-use tocsin_store::release::{Draw, Position};
+use tocsin_store::release::{Draw, Hold, Position};
 use uuid::Uuid;
 
 use crate::fixture::{Setting, keys};
@@ -101,4 +104,71 @@ async fn jobs_whose_message_was_lost_are_due_again_at_their_time() {
     let emptied = setting.store.hasten_requeue(Channel::Sms, lane, later, now).await.unwrap();
     assert_eq!(emptied, 1);
     assert_eq!(setting.store.requeue_overdue(now, 10).await.unwrap(), 3, "the broker was emptied");
+}
+
+fn office_hours() -> CallingWindow {
+    let written = r#"{"hours": [{"days": ["monday"], "opens": "08:00", "closes": "20:00"}]}"#;
+    serde_json::from_str(written).unwrap()
+}
+
+#[tokio::test]
+async fn a_due_job_comes_with_its_recipients_zone_where_there_is_a_window() {
+    let setting = Setting::new().await;
+    setting.staff(3).await;
+    setting.run("update people set time_zone = (array[null, 'America/Denver', 'Central'])[id]").await;
+    for (window, zones) in [
+        (None, vec![None, None, None]),
+        (Some(office_hours()), vec![Some(Zone::America__Denver), None, None]),
+    ] {
+        let campaign = setting.campaign(|new| new.calling_window = window.clone()).await;
+        setting.expand(campaign, 100).await;
+        let due = setting.due(campaign, Channel::Sms).await;
+        assert_eq!(due.iter().map(|job| job.zone).collect::<Vec<_>>(), zones);
+        let open = setting.store.open_campaigns(setting.now().await).await.unwrap();
+        let open = open.into_iter().find(|open| open.id == campaign).unwrap();
+        assert_eq!((open.calling_window, open.zone), (window, Some(Zone::America__Chicago)));
+    }
+}
+
+#[tokio::test]
+async fn a_job_is_held_where_it_waits_and_nowhere_else() {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(4).await;
+    let due = setting.due(campaign, Channel::Sms).await;
+    let opens_at = setting.now().await + TimeDelta::hours(10);
+    let holds: Vec<Hold> = due
+        .iter()
+        .map(|job| Hold {
+            key: job.key,
+            generation: job.generation,
+            due_at: opens_at,
+            reason: WaitReason::Window,
+        })
+        .collect();
+    let releases = setting.releases(&due, Channel::Sms).await;
+    let now = setting.now().await;
+    let released = setting.store.release(&setting.duty().await, &releases[..2], now, now).await.unwrap();
+    assert_eq!(setting.store.hold(&holds).await.unwrap(), 2, "two were released meanwhile");
+    let returned: Vec<_> = released.iter().map(|job| (job.key, job.generation)).collect();
+    setting.store.give_back(&returned, now, WaitReason::Republish).await.unwrap();
+    assert_eq!(setting.store.hold(&holds[..2]).await.unwrap(), 0, "of another generation");
+    let returned: HashSet<_> = returned.iter().map(|(key, _)| *key).collect();
+    let now_due: HashSet<_> = setting.due(campaign, Channel::Sms).await.iter().map(|job| job.key).collect();
+    assert_eq!(now_due, returned, "the held are not due");
+    let held = format!("select count(*) from jobs where wait_reason = 8 and due_at > '{now}' and state = 1");
+    assert_eq!(setting.number(&held).await, 2);
+    setting.shift_clock(TimeDelta::hours(11)).await;
+    assert_eq!(setting.due(campaign, Channel::Sms).await.len(), 4, "due again by themselves");
+}
+
+#[tokio::test]
+async fn a_window_that_cannot_be_read_closes_its_own_campaign_only() {
+    let setting = Setting::new().await;
+    let (readable, unreadable) = (setting.expanded(1).await, setting.campaign(|_| ()).await);
+    setting.expand(unreadable, 100).await;
+    setting
+        .run(&format!("update campaigns set calling_window = '{{\"from\": 8}}' where id = '{unreadable}'"))
+        .await;
+    let open = setting.store.open_campaigns(setting.now().await).await.unwrap();
+    assert_eq!(open.iter().map(|open| open.id).collect::<Vec<_>>(), [readable]);
 }

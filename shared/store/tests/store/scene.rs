@@ -1,13 +1,13 @@
 //! A campaign with jobs in every state, the steps that meet on them, and the end that must come of it.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::LocalBoxFuture;
 use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{AttemptKey, CampaignId, CampaignState, Channel, JobKey, Outcome, WaitReason, WorkerId};
 use tocsin_store::Store;
 use tocsin_store::claim::Asked;
 use tocsin_store::leadership::Duty;
-use tocsin_store::release::Release;
+use tocsin_store::release::{Hold, Release};
 use tocsin_store::sweep::ToSweep;
 
 use crate::counters::assert_counters;
@@ -47,6 +47,8 @@ impl Scene {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     Release,
+    /// The waiting jobs are held by their calling window.
+    Hold,
     Claim,
     GiveBack,
     Requeue,
@@ -62,8 +64,9 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Release,
+        Self::Hold,
         Self::Claim,
         Self::GiveBack,
         Self::Requeue,
@@ -92,6 +95,10 @@ impl Step {
             Self::Release => {
                 let later = now + TimeDelta::minutes(1);
                 store.release(&scene.duty, &scene.waiting, now, later).await.unwrap();
+            }
+            Self::Hold => {
+                let due_at = now + TimeDelta::hours(1);
+                store.hold(&holds(&scene.waiting, due_at)).await.unwrap();
             }
             Self::Claim => {
                 return granted(store.claim(scene.worker, &scene.queued).await.unwrap()).len();
@@ -130,6 +137,13 @@ impl Step {
         }
         0
     }
+}
+
+fn holds(waiting: &[Release], due_at: DateTime<Utc>) -> Vec<Hold> {
+    waiting
+        .iter()
+        .map(|job| Hold { key: job.key, generation: job.generation, due_at, reason: WaitReason::Window })
+        .collect()
 }
 
 pub fn delivered() -> ReportKind {

@@ -55,6 +55,10 @@ async fn filled() -> Setting {
     setting.store.opt_out(setting.district, "+15550000001", "STOP", now).await.unwrap();
     setting.store.add_api_key(setting.district, Uuid::now_v7(), "key", &[1; 32], now).await.unwrap();
     setting.student(&[1]).await;
+    let policy = tocsin_domain::policy::MessagePolicy::default_for(tocsin_domain::Lane::General);
+    let kept =
+        tocsin_store::tenant::policies::KeptPolicy { policy, updated_at: now, updated_by: "ana".to_owned() };
+    setting.tenant().put_policy("general", &kept).await.unwrap();
     setting
         .run(&format!(
             "insert into suppressions (district_id, channel, address, outcome, reason, created_at)
@@ -134,9 +138,17 @@ async fn a_district_sees_its_own_rows() {
     app.batch_execute(&format!("set role tocsin_app; set tocsin.district = '{}'", setting.district))
         .await
         .unwrap();
-    for table in
-        ["campaigns", "contents", "recipients", "destinations", "jobs", "attempts", "tallies", "people"]
-    {
+    for table in [
+        "campaigns",
+        "contents",
+        "recipients",
+        "destinations",
+        "jobs",
+        "attempts",
+        "tallies",
+        "people",
+        "policies",
+    ] {
         let count = format!("select count(*) from {table}");
         let own: i64 = app.query_one(&count, &[]).await.unwrap().get(0);
         assert!(own > 0 && own == setting.number(&count).await, "{table}");

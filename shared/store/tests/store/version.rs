@@ -15,5 +15,5 @@ async fn a_newer_schema_is_taken_and_an_older_one_refused() {
     setting.store.check().await.unwrap();
     setting.run(&format!("delete from refinery_schema_history where version >= {needed}")).await;
     let refused = setting.store.check().await.unwrap_err();
-    assert!(matches!(refused, StoreError::SchemaVersion { found, .. } if found == needed - 1), "{refused}");
+    assert!(matches!(refused, StoreError::SchemaVersion { found, .. } if found < needed), "{refused}");
 }

@@ -1,4 +1,4 @@
-//! The simulator from another process: `GET /sim/records`, `GET /sim/stats`, `POST /sim/scenario`.
+//! The simulator from another process: `GET /sim/records`, `GET /sim/stats`, `POST /sim/scenario`, `POST /sim/texts`.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -15,7 +15,7 @@ use tocsin_domain::Channel;
 
 use super::callbacks::CallbackCounts;
 use super::record::Kind;
-use super::{Scenario, Shared};
+use super::{PersonText, Scenario, Shared, inbound};
 
 /// Records written or sent at once: about a quarter of a megabyte for every thousand.
 const PAGE_MAX: usize = 10_000;
@@ -25,6 +25,7 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
         .route("/sim/records", get(get_records))
         .route("/sim/stats", get(get_stats))
         .route("/sim/scenario", post(post_scenario).get(get_scenario))
+        .route("/sim/texts", post(post_text))
 }
 
 /// What arrived, and what was reported.
@@ -119,5 +120,13 @@ async fn post_scenario(shared: State<Arc<Shared>>, scenario: Json<Scenario>) -> 
     match set_scenario(&shared, scenario.0) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string()).into_response(),
+    }
+}
+
+/// The answer is what the webhook answered.
+async fn post_text(shared: State<Arc<Shared>>, text: Json<PersonText>) -> Response {
+    match inbound::post(&shared, &text).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(error) => (StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
     }
 }

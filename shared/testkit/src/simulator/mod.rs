@@ -13,6 +13,7 @@ mod clock;
 mod control;
 mod delivery;
 mod fate;
+mod inbound;
 mod ledger;
 mod mailgun;
 mod receiver;
@@ -41,6 +42,7 @@ use tokio_util::task::TaskTracker;
 pub use callbacks::CallbackCounts;
 pub use control::Stats;
 pub use fate::Fate;
+pub use inbound::{PersonText, TextAnswer};
 pub use receiver::CallbackReceiver;
 pub use record::{Kind, Record};
 pub use scenario::{CallbackEvents, Callbacks, ChannelScenario, Credentials, Delay, Faults, Scenario};
@@ -155,6 +157,11 @@ impl Simulator {
     /// The requests that ask to call, text or mail someone.
     pub fn sends(&self) -> Vec<Record> {
         self.records().into_iter().filter(|record| record.kind == Kind::Send).collect()
+    }
+
+    /// A person texts one of our numbers: posted signed, as Twilio does, and answered.
+    pub async fn text(&self, text: &PersonText) -> anyhow::Result<TextAnswer> {
+        inbound::post(&self.shared, text).await
     }
 
     pub fn stats(&self) -> Stats {

@@ -84,10 +84,10 @@ async fn a_row_says_why_nothing_was_sent_or_until_when_it_waits() {
     stage.engine.opt_out(stage.north, "+15551230002", "test", stage.clock.now()).await.unwrap();
     let id = stage.campaign("why").await;
     stage.expand_all().await;
-    stage.change("update jobs set outcome = 60, wait_reason = 2, due_at = timestamptz '2100-01-02 03:04:05Z' where campaign_id = $1 and id = 1", &id).await;
+    stage.change("update jobs set outcome = 60, tries = 1, wait_reason = 2, due_at = timestamptz '2100-01-02 03:04:05Z' where campaign_id = $1 and id = 1", &id).await;
     let rows = rows(&visitor, &id, "").await;
     for (row, said) in rows.iter().zip([
-        "Waiting until Jan 2, 2100, 3:04:05 AM: the last attempt is to be repeated.",
+        "Waiting: redial: attempt 2 of 3 at 2100-01-02 03:04:05 UTC.",
         "The same device is already in this message",
         "No device on file",
         "Replied STOP",

@@ -1,18 +1,20 @@
 //! Text messages (wire A.4).
 
 mod callback;
+mod inbound;
 mod send;
 mod status;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::Client;
+use tocsin_domain::suppression::AddressFact;
 
 use super::account::{Collection, TwilioAccount};
 use super::{look_up, redaction};
 use crate::{
-    AccountSettings, Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, Provider,
-    ProvidersError, RawRequest, RecallAnswer, SendRequest, VerifyError,
+    AccountSettings, Answer, CallbackReport, Capabilities, InboundText, LookUpAnswer, LookUpQuery,
+    ParseError, Provider, ProvidersError, RawRequest, RecallAnswer, Reply, SendRequest, VerifyError,
 };
 
 /// One Twilio account with a number to text from.
@@ -56,6 +58,18 @@ impl Provider for TwilioSms {
 
     fn parse(&self, raw: &RawRequest) -> Result<Vec<CallbackReport>, ParseError> {
         callback::parse(raw)
+    }
+
+    fn address_fact(&self, provider_code: &str) -> Option<AddressFact> {
+        status::address_fact(provider_code)
+    }
+
+    fn reply(&self, raw: &RawRequest) -> Option<Reply> {
+        Some(inbound::reply(raw))
+    }
+
+    fn inbound(&self, raw: &RawRequest) -> Result<InboundText, ParseError> {
+        inbound::parse(raw)
     }
 
     fn redact(&self, raw: &RawRequest) -> String {

@@ -1,6 +1,7 @@
 //! Twilio's words for a message, in ours (wire A.4, A.6).
 
 use tocsin_domain::Outcome;
+use tocsin_domain::suppression::{AddressFact, SuppressionReason};
 
 use crate::CallbackReport;
 use crate::twilio::resource::Resource;
@@ -38,6 +39,16 @@ fn reason(code: u32) -> Option<Outcome> {
     }
 }
 
+/// Codes that are about the number and not about this message, from refusals and reports alike: replied STOP, no
+/// mobile number, landline or a carrier out of reach.
+pub(super) fn address_fact(code: &str) -> Option<AddressFact> {
+    match code {
+        "21610" => Some(AddressFact::OptedOut),
+        "21614" | "30006" => Some(AddressFact::Suppress(SuppressionReason::NotTextCapable)),
+        _ => None,
+    }
+}
+
 /// What a message fetched by a look-up says.
 pub(super) fn report(message: &Resource) -> CallbackReport {
     let word = message.status.as_deref().unwrap_or_default();
@@ -55,6 +66,21 @@ pub(super) fn report(message: &Resource) -> CallbackReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_opt_out_and_a_phone_without_texts_are_known_by_their_codes() {
+        let not_text_capable = AddressFact::Suppress(SuppressionReason::NotTextCapable);
+        let table = [
+            ("21610", Some(AddressFact::OptedOut)),
+            ("21614", Some(not_text_capable)),
+            ("30006", Some(not_text_capable)),
+            ("30003", None),
+            ("delivered", None),
+        ];
+        for (code, fact) in table {
+            assert_eq!(address_fact(code), fact, "{code}");
+        }
+    }
 
     #[test]
     fn every_status_of_a_message_has_its_outcome() {

@@ -1,0 +1,183 @@
+//! Addresses that are not tried any more (requirement 167): the list, and what the district's office adds and lifts.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, StatusCode};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use tocsin_domain::Channel;
+use tocsin_domain::address::{Email, Phone};
+use tocsin_domain::suppression::SuppressionReason;
+use tocsin_store::tenant::suppressions::Suppression;
+
+use crate::auth::Caller;
+use crate::fields::{Fault, Faults, Field, Fields};
+use crate::json;
+use crate::page::{encode, read_cursor, read_limit};
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+
+const PORTAL_ACCOUNT_CHARS_MAX: usize = 255;
+
+/// A page in the order of channels and addresses.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListView {
+    suppressions: Vec<SuppressionView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SuppressionView {
+    channel: Channel,
+    address: String,
+    reason: String,
+    /// What a user reads under Status of such a device.
+    status: &'static str,
+    status_code: &'static str,
+    /// `provider`, or a name of the district's.
+    source: String,
+    created_at: DateTime<Utc>,
+}
+
+/// `GET /v1/suppressions?limit=&cursor=`.
+pub(crate) async fn list(
+    Caller(tenant): Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ListView>, Problem> {
+    let Query { after, limit } =
+        read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let after = after.as_ref().map(|(channel, address)| (*channel, address.as_str()));
+    // One more than is shown tells whether another page follows.
+    let mut found = tenant.suppressions(after, limit + 1).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let cursor = |last: &Suppression| encode(&format!("{}/{}", last.channel, last.address));
+    let next_cursor = found.last().filter(|_| more).map(cursor);
+    Ok(Json(ListView { suppressions: found.into_iter().map(SuppressionView::of).collect(), next_cursor }))
+}
+
+/// `POST /v1/suppressions`: 201 when it is new, 200 when the address was suppressed before.
+pub(crate) async fn add(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<StatusCode, Problem> {
+    let body = json::optional(&headers, body)?.unwrap_or(Value::Null);
+    let order = read_order(body).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let Order { channel, address, reason, by } = order;
+    let added = tenant.suppress(channel, &address, reason, &by, api.clock.now()).await?;
+    Ok(if added { StatusCode::CREATED } else { StatusCode::OK })
+}
+
+/// `DELETE /v1/suppressions/{channel}/{address}?by=`.
+pub(crate) async fn lift(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<StatusCode, Problem> {
+    let by = read_by(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let unknown = || Problem::new(Kind::UnknownSuppression, "this district does not suppress that address");
+    // What is no address is none that is suppressed.
+    let Path((channel, address)) = path.map_err(|_| unknown())?;
+    let channel: Channel = channel.parse().map_err(|_| unknown())?;
+    let address = normalised(channel, &address).map_err(|_| unknown())?;
+    let lifted = tenant.lift_suppression(channel, &address, &by, api.clock.now()).await?;
+    if lifted { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
+}
+
+struct Order {
+    channel: Channel,
+    address: String,
+    reason: SuppressionReason,
+    by: String,
+}
+
+fn read_order(body: Value) -> Result<Order, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let read = Field::root(body).object(&mut faults).and_then(|fields| read_fields(fields, &mut faults));
+    faults.or(read)
+}
+
+fn read_fields(mut fields: Fields, faults: &mut Faults) -> Option<Order> {
+    let channel = fields
+        .required("channel", "use voice, sms, email or inbox", faults)
+        .and_then(|field| field.one_of(&Channel::ALL, Channel::as_str, faults));
+    let address = fields.required("address", "say which phone or address is not to be tried", faults);
+    let reason = match fields.take("reason") {
+        None => Some(SuppressionReason::Requested),
+        Some(field) => field.one_of(SuppressionReason::ALL, SuppressionReason::as_str, faults),
+    };
+    let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, faults));
+    fields.finish(faults);
+    let (channel, reason) = (channel?, reason?);
+    if !reason.channels().contains(&channel) {
+        let channels: Vec<&str> = reason.channels().iter().map(|channel| channel.as_str()).collect();
+        faults.add("reason", format!("{reason} is none of {channel}: it belongs to {}", channels.join(", ")));
+    }
+    let address = address?.parsed(faults, |text| normalised(channel, text))?;
+    Some(Order { channel, address, reason, by: by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()) })
+}
+
+/// As devices keep it. The fault does not repeat the address.
+fn normalised(channel: Channel, text: &str) -> Result<String, String> {
+    match channel {
+        Channel::Voice | Channel::Sms => Phone::parse(text)
+            .map(String::from)
+            .map_err(|fault| format!("is no phone number: {fault}, such as +15550100123")),
+        Channel::Email => {
+            Email::parse(text).map(String::from).map_err(|fault| format!("is no email address: {fault}"))
+        }
+        Channel::Inbox
+            if text.is_empty() || text.contains('\0') || text.chars().count() > PORTAL_ACCOUNT_CHARS_MAX =>
+        {
+            Err(format!("is empty or too long: use 1 to {PORTAL_ACCOUNT_CHARS_MAX} characters"))
+        }
+        Channel::Inbox => Ok(text.to_owned()),
+    }
+}
+
+fn read_by(query: Option<&str>) -> Result<String, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query, &mut faults);
+    let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
+    fields.finish(&mut faults);
+    faults.or(Some(by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned())))
+}
+
+struct Query {
+    after: Option<(Channel, String)>,
+    limit: u32,
+}
+
+fn read_query(query: Option<&str>) -> Result<Query, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query, &mut faults);
+    let limit = read_limit(&mut fields, &mut faults);
+    let after = read_cursor(&mut fields, &mut faults, |text| {
+        let (channel, address) = text.split_once('/')?;
+        (!address.contains('\0')).then_some((channel.parse().ok()?, address.to_owned()))
+    });
+    fields.finish(&mut faults);
+    faults.or(limit.map(|limit| Query { after, limit }))
+}
+
+impl SuppressionView {
+    fn of(suppression: Suppression) -> Self {
+        let Suppression { channel, address, outcome, reason, source, created_at } = suppression;
+        Self {
+            channel,
+            address,
+            reason,
+            status: outcome.label(),
+            status_code: outcome.code(),
+            source,
+            created_at,
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Consents and suppressions over REST.
+
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use serde_json::{Value, json};
+use tocsin_runtime::Clock as _;
+
+use crate::stage::{Answer, KEY, OTHER_KEY, Stage};
+
+const PHONE: &str = "/v1/consents/+15551230001";
+
+impl Stage {
+    async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.with(Method::PUT, path, &body.to_string()).await
+    }
+
+    async fn delete(&self, path: &str) -> Answer {
+        self.with(Method::DELETE, path, "").await
+    }
+
+    async fn with(&self, method: Method, path: &str, body: &str) -> Answer {
+        let bearer = format!("Bearer {KEY}");
+        let headers =
+            [(AUTHORIZATION.as_str(), bearer.as_str()), (CONTENT_TYPE.as_str(), "application/json")];
+        self.ask(method, path, &headers, body).await
+    }
+}
+
+/// Field and reason of each fault.
+#[track_caller]
+fn assert_faults(answer: &Answer, expected: &[(&str, &str)]) {
+    answer.assert_problem(422, "invalid-body");
+    let errors = answer.body["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), expected.len(), "{answer:?}");
+    for (error, (field, says)) in errors.iter().zip(expected) {
+        assert_eq!(error["field"], *field, "{answer:?}");
+        assert!(error["reason"].as_str().unwrap().contains(says), "{error} says no {says:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_phone_is_shown_with_its_consent_and_how_it_came_to_it() {
+    let stage = Stage::start().await;
+    let unknown = stage.get(PHONE).await;
+    assert_eq!((unknown.status, &unknown.body["state"]), (200, &Value::Null));
+    let changes = [("pending", "flyer"), ("opted_in", "form 7"), ("opted_out", "call to the office")];
+    for (state, source) in changes {
+        let answer = stage.put(PHONE, &json!({ "state": state, "source": source })).await;
+        assert_eq!((answer.status, &answer.body["state"]), (200, &json!(state)), "{answer:?}");
+    }
+    // Once more changes nothing.
+    assert_eq!(stage.put(PHONE, &json!({ "state": "opted_out", "source": "again" })).await.status, 200);
+    // A plus may come escaped, too.
+    let shown = stage.get("/v1/consents/%2B15551230001").await.body;
+    assert_eq!((&shown["phone"], &shown["source"]), (&json!("+15551230001"), &json!("call to the office")));
+    let history: Vec<_> = shown["history"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|change| (change["from"].clone(), change["to"].clone(), change["source"].clone()))
+        .collect();
+    let expected = [
+        (json!("opted_in"), json!("opted_out"), json!("call to the office")),
+        (json!("pending"), json!("opted_in"), json!("form 7")),
+        (Value::Null, json!("pending"), json!("flyer")),
+    ];
+    assert_eq!(history, expected);
+}
+
+#[tokio::test]
+async fn who_answered_is_not_asked_again() {
+    let stage = Stage::start().await;
+    for state in ["opted_in", "opted_out"] {
+        assert_eq!(stage.put(PHONE, &json!({ "state": state, "source": "form" })).await.status, 200);
+        let answer = stage.put(PHONE, &json!({ "state": "pending", "source": "flyer" })).await;
+        answer.assert_problem(409, "consent-refused");
+        assert_eq!(stage.get(PHONE).await.body["state"], state);
+    }
+}
+
+#[tokio::test]
+async fn consents_are_listed_by_page_and_state_with_their_totals() {
+    let stage = Stage::start().await;
+    for number in 1..=7 {
+        let state = if number % 3 == 0 { "pending" } else { "opted_in" };
+        let path = format!("/v1/consents/+1555123000{number}");
+        assert_eq!(stage.put(&path, &json!({ "state": state, "source": "form" })).await.status, 200);
+    }
+    stage.engine.opt_out(stage.north, "+15551230007", "provider", stage.clock.now()).await.unwrap();
+    let whole = stage.get("/v1/consents").await.body;
+    assert_eq!(whole["totals"], json!({ "pending": 2, "opted_in": 4, "opted_out": 1 }));
+    let phones = |page: &Value| -> Vec<String> {
+        let rows = page["consents"].as_array().unwrap();
+        rows.iter().map(|row| row["phone"].as_str().unwrap().to_owned()).collect()
+    };
+    for limit in 1..=8 {
+        let (mut seen, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = stage.get(&format!("/v1/consents?limit={limit}{cursor}")).await.body;
+            seen.extend(phones(&page));
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(seen, phones(&whole), "limit {limit}");
+    }
+    let out = stage.get("/v1/consents?state=opted_out").await.body;
+    assert_eq!(phones(&out), ["+15551230007"]);
+    assert_eq!((&out["consents"][0]["source"], &out["totals"]), (&json!("provider"), &whole["totals"]));
+}
+
+#[tokio::test]
+async fn faulty_consents_are_refused_with_field_and_reason_and_without_the_number() {
+    let stage = Stage::start().await;
+    for bad in ["5551230001", "+0551230001", "+1777", "ana", "%ff"] {
+        let path = format!("/v1/consents/{bad}");
+        for answer in [stage.get(&path).await, stage.put(&path, &json!({})).await] {
+            answer.assert_problem(400, "invalid-path");
+            assert!(!answer.body["detail"].as_str().unwrap().contains(bad), "{answer:?}");
+        }
+    }
+    let cases: [(Value, &[(&str, &str)]); 6] = [
+        (json!({}), &[("state", "is missing: use pending"), ("source", "is missing: say how")]),
+        (
+            json!({ "state": "maybe", "source": "form" }),
+            &[("state", "\"maybe\" is unknown: use pending, opted_in")],
+        ),
+        (json!({ "state": "opted_in", "source": " " }), &[("source", "is empty")]),
+        (json!({ "state": "opted_in", "source": "text" }), &[("source", "is kept for what people text")]),
+        (json!({ "state": "opted_in", "source": "form", "by": "x" }), &[("by", "is unknown")]),
+        (json!([]), &[("$", "is a list: give an object")]),
+    ];
+    for (body, expected) in cases {
+        assert_faults(&stage.put(PHONE, &body).await, expected);
+    }
+    for query in ["state=maybe", "limit=0", "cursor=x", "phone=1"] {
+        stage.get(&format!("/v1/consents?{query}")).await.assert_problem(400, "invalid-query");
+    }
+    assert_eq!(stage.get(PHONE).await.body["history"], json!([]));
+}
+
+#[tokio::test]
+async fn suppressions_are_added_listed_and_lifted() {
+    let stage = Stage::start().await;
+    let orders = [
+        (
+            json!({ "channel": "voice", "address": "+15551230001", "reason": "do_not_call", "by": "office" }),
+            "Do Not Call",
+        ),
+        (json!({ "channel": "sms", "address": "+15551230001" }), "Suppressed"),
+        (json!({ "channel": "email", "address": "ana@Example.org", "reason": "hard_bounce" }), "Dropped"),
+        (json!({ "channel": "inbox", "address": "ana" }), "Suppressed"),
+    ];
+    for (order, _) in &orders {
+        assert_eq!(stage.post("/v1/suppressions", &order.to_string()).await.status, 201, "{order}");
+        assert_eq!(stage.post("/v1/suppressions", &order.to_string()).await.status, 200, "{order} again");
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = stage.get(&format!("/v1/suppressions?limit=3{cursor}")).await.body;
+        seen.extend(page["suppressions"].as_array().unwrap().clone());
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    let statuses: Vec<_> = seen.iter().map(|row| row["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, orders.map(|(_, status)| status));
+    assert_eq!((&seen[0]["source"], &seen[0]["reason"]), (&json!("office"), &json!("do_not_call")));
+    assert_eq!(seen[2]["address"], "ana@example.org");
+    for path in ["voice/+15551230001", "sms/%2B15551230001", "email/ana@EXAMPLE.org", "inbox/ana"] {
+        let path = format!("/v1/suppressions/{path}?by=office");
+        assert_eq!(stage.delete(&path).await.status, 204, "{path}");
+        stage.delete(&path).await.assert_problem(404, "unknown-suppression");
+    }
+    assert_eq!(stage.get("/v1/suppressions").await.body["suppressions"], json!([]));
+}
+
+#[tokio::test]
+async fn faulty_suppressions_are_refused_with_field_and_reason() {
+    let stage = Stage::start().await;
+    let cases: [(Value, &[(&str, &str)]); 6] = [
+        (json!({}), &[("channel", "is missing"), ("address", "is missing")]),
+        (json!({ "channel": "fax", "address": "1" }), &[("channel", "\"fax\" is unknown")]),
+        (json!({ "channel": "sms", "address": "5551230001" }), &[("address", "is no phone number")]),
+        (json!({ "channel": "email", "address": "ana" }), &[("address", "is no email address")]),
+        (
+            json!({ "channel": "sms", "address": "+15551230001", "reason": "hard_bounce" }),
+            &[("reason", "hard_bounce is none of sms: it belongs to email")],
+        ),
+        (json!({ "channel": "inbox", "address": "" }), &[("address", "is empty or too long")]),
+    ];
+    for (body, expected) in cases {
+        assert_faults(&stage.post("/v1/suppressions", &body.to_string()).await, expected);
+    }
+    for path in ["fax/1", "sms/1", "email/x"] {
+        stage.delete(&format!("/v1/suppressions/{path}")).await.assert_problem(404, "unknown-suppression");
+    }
+    stage.get("/v1/suppressions?cursor=x").await.assert_problem(400, "invalid-query");
+}
+
+#[tokio::test]
+async fn another_district_sees_and_changes_nothing_of_it() {
+    let stage = Stage::start().await;
+    stage.put(PHONE, &json!({ "state": "opted_in", "source": "form" })).await;
+    let order = json!({ "channel": "sms", "address": "+15551230001" }).to_string();
+    assert_eq!(stage.post("/v1/suppressions", &order).await.status, 201);
+    assert_eq!(stage.get_as(OTHER_KEY, PHONE).await.body["state"], Value::Null);
+    assert_eq!(stage.get_as(OTHER_KEY, "/v1/consents").await.body["totals"]["opted_in"], 0);
+    assert_eq!(stage.get_as(OTHER_KEY, "/v1/suppressions").await.body["suppressions"], json!([]));
+    let bearer = format!("Bearer {OTHER_KEY}");
+    let headers = [(AUTHORIZATION.as_str(), bearer.as_str())];
+    let answer = stage.ask(Method::DELETE, "/v1/suppressions/sms/+15551230001", &headers, "").await;
+    answer.assert_problem(404, "unknown-suppression");
+    assert_eq!(stage.get("/v1/suppressions").await.body["suppressions"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_district_decides_whether_its_emergencies_override_a_stop() {
+    let stage = Stage::start().await;
+    let path = "/v1/consent-policy";
+    assert_eq!(stage.get(path).await.body, json!({ "emergency_overrides_stop": false }));
+    let order = json!({ "emergency_overrides_stop": true, "by": "superintendent" });
+    for _ in 0..2 {
+        assert_eq!(stage.put(path, &order).await.body, json!({ "emergency_overrides_stop": true }));
+    }
+    assert_eq!(stage.get_as(OTHER_KEY, path).await.body, json!({ "emergency_overrides_stop": false }));
+    let audited =
+        "select count(*) from audit where action = 'consent_policy.change' and actor = 'superintendent'";
+    assert_eq!(stage.sql.query_one(audited, &[]).await.unwrap().get::<_, i64>(0), 1);
+    assert_faults(&stage.put(path, &json!({})).await, &[("emergency_overrides_stop", "is missing")]);
+    let text = json!({ "emergency_overrides_stop": "yes" });
+    assert_faults(&stage.put(path, &text).await, &[("emergency_overrides_stop", "give true or false")]);
+}

@@ -1,0 +1,313 @@
+//! What moves consent: texts to our numbers, providers' refusals, a district's own word. Each move is compared with
+//! what the row says and written to the history in the same statement (docs/adr/0012-consent.md).
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::DistrictId;
+use tocsin_domain::consent::{ConsentChange, ConsentState};
+use uuid::Uuid;
+
+use crate::{Store, StoreError};
+
+/// A row that another transaction made in between is read again; more often than this it is not the same one.
+const ROUNDS_MAX: usize = 5;
+
+/// A keyword that came to one of our numbers.
+#[derive(Clone)]
+pub struct Heard {
+    /// Name of the provider account whose number it was sent to.
+    pub account: String,
+    /// The sender, in E.164.
+    pub phone: String,
+    pub said: Said,
+    pub at: DateTime<Utc>,
+    /// The same for every copy of the same text.
+    pub event: Uuid,
+}
+
+/// What was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    Stop,
+    Start,
+}
+
+/// The number is a person's.
+impl std::fmt::Debug for Heard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Heard").field("said", &self.said).field("event", &self.event).finish_non_exhaustive()
+    }
+}
+
+impl Said {
+    /// What it changes in a district that has the number for itself, and in one that shares it.
+    fn changes(self) -> (ConsentChange, ConsentChange) {
+        match self {
+            Self::Stop => (ConsentChange::Stop, ConsentChange::Stop),
+            Self::Start => (ConsentChange::Start, ConsentChange::StartShared),
+        }
+    }
+}
+
+impl Store {
+    /// Applies keywords in their order. Returns how many consents they moved; one text may move several districts'.
+    pub async fn hear(&self, heard: &[Heard]) -> Result<u64, StoreError> {
+        let mut moved = 0;
+        for run in runs(heard) {
+            moved += self.hear_run(run).await?;
+        }
+        Ok(moved)
+    }
+
+    /// Texts of different phones that all say the same.
+    async fn hear_run(&self, run: &[Heard]) -> Result<u64, StoreError> {
+        let Some(first) = run.first() else { return Ok(0) };
+        let (own, shared) = first.said.changes();
+        let accounts: Vec<&str> = run.iter().map(|text| text.account.as_str()).collect();
+        let phones: Vec<&str> = run.iter().map(|text| text.phone.as_str()).collect();
+        let ats: Vec<DateTime<Utc>> = run.iter().map(|text| text.at).collect();
+        let standing: Vec<DateTime<Utc>> = run.iter().map(|text| own.counts_until(text.at)).collect();
+        let events: Vec<Uuid> = run.iter().map(|text| text.event).collect();
+        let (own_from, shared_from) = (states(own.from()), states(shared.from()));
+        let mut rounds = Rounds::default();
+        loop {
+            let rows = self
+                .rows(
+                    "hear",
+                    HEAR,
+                    &[
+                        &accounts,
+                        &phones,
+                        &ats,
+                        &standing,
+                        &events,
+                        &own.to().number(),
+                        &own_from,
+                        &shared_from,
+                    ],
+                )
+                .await?;
+            if let Some(moved) = rounds.moved(&rows)? {
+                return Ok(moved);
+            }
+        }
+    }
+
+    /// The phone's owner wants no more texts of this district (requirements 85, 161).
+    pub async fn opt_out(
+        &self,
+        district: DistrictId,
+        phone: &str,
+        source: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.opt_out_all(&[OptOut { district, phone: phone.to_owned(), at: now, event: None }], source)
+            .await
+            .map(drop)
+    }
+
+    /// The same for many phones. Returns how many consents it moved.
+    pub(crate) async fn opt_out_all(&self, opt_outs: &[OptOut], source: &str) -> Result<u64, StoreError> {
+        // A statement changes a row once.
+        let mut seen = HashSet::new();
+        let opt_outs: Vec<&OptOut> =
+            opt_outs.iter().filter(|one| seen.insert((one.district, one.phone.as_str()))).collect();
+        let districts: Vec<Uuid> = opt_outs.iter().map(|one| one.district.0).collect();
+        let phones: Vec<&str> = opt_outs.iter().map(|one| one.phone.as_str()).collect();
+        let ats: Vec<DateTime<Utc>> = opt_outs.iter().map(|one| one.at).collect();
+        let stop = ConsentChange::Stop;
+        let standing: Vec<DateTime<Utc>> = ats.iter().map(|at| stop.counts_until(*at)).collect();
+        let events: Vec<Option<Uuid>> = opt_outs.iter().map(|one| one.event).collect();
+        let (to, from) = (stop.to().number(), states(stop.from()));
+        let mut rounds = Rounds::default();
+        loop {
+            let rows = self
+                .rows(
+                    "move_consents",
+                    MOVE_CONSENTS,
+                    &[&districts, &phones, &ats, &standing, &events, &source, &to, &from],
+                )
+                .await?;
+            if let Some(moved) = rounds.moved(&rows)? {
+                return Ok(moved);
+            }
+        }
+    }
+}
+
+/// A phone that a provider will not text any more.
+pub(crate) struct OptOut {
+    pub district: DistrictId,
+    pub phone: String,
+    pub at: DateTime<Utc>,
+    pub event: Option<Uuid>,
+}
+
+/// Splits `heard` where the keyword changes or a phone comes again: a statement changes a row once, in one way.
+fn runs(heard: &[Heard]) -> Vec<&[Heard]> {
+    let (mut runs, mut begin, mut phones) = (Vec::new(), 0, HashSet::new());
+    for (at, text) in heard.iter().enumerate() {
+        let same = heard.get(begin).is_some_and(|first| first.said == text.said);
+        if !same || !phones.insert(text.phone.as_str()) {
+            runs.push(&heard[begin..at]);
+            begin = at;
+            phones = HashSet::from([text.phone.as_str()]);
+        }
+    }
+    runs.push(&heard[begin..]);
+    runs
+}
+
+/// States as the statements compare them; 0 is none.
+pub(crate) fn states(states: &[Option<ConsentState>]) -> Vec<i16> {
+    states.iter().map(|state| state.map_or(0, ConsentState::number)).collect()
+}
+
+/// Answers of a moving statement, which is asked until what it found due has moved.
+#[derive(Default)]
+pub(crate) struct Rounds {
+    count: usize,
+    moved: u64,
+}
+
+impl Rounds {
+    /// How many consents were moved in all; None: another transaction was faster somewhere, ask again.
+    pub(crate) fn moved(&mut self, rows: &[tokio_postgres::Row]) -> Result<Option<u64>, StoreError> {
+        let count = |name: &str| rows.first().map_or(0, |found| found.get::<_, i64>(name));
+        self.count += 1;
+        self.moved += count("moved").unsigned_abs();
+        let missed = count("due") - count("moved");
+        if missed > 0 && self.count == ROUNDS_MAX {
+            let rows = usize::try_from(missed).unwrap_or_default();
+            return Err(StoreError::Contended { statement: "move_consents", rows });
+        }
+        Ok((missed == 0).then_some(self.moved))
+    }
+}
+
+/// A statement that moves consents: `targets` before it says which, with district_id, phone, at, standing, source,
+/// event_id, goal and allowed. The rows are locked in key order. What is absent is inserted; where another
+/// transaction was faster, `due` is more than `moved` and the caller asks again.
+macro_rules! moving {
+    ($name:literal, $targets:literal) => {
+        concat!(
+            "-- store.",
+            $name,
+            "\nwith ",
+            $targets,
+            ", held as materialized (
+  select t.*, c.state as was, c.changed_at
+  from (select * from targets order by district_id, phone) t
+  left join lateral (
+    select state, changed_at from consents where district_id = t.district_id and phone = t.phone for update) c on true
+), moving as materialized (
+  select * from held
+  where coalesce(was, 0) = any(allowed) and (changed_at is null or changed_at <= standing)
+), updated as (
+  update consents c set state = m.goal, changed_at = greatest(m.at, m.changed_at), source = m.source
+  from moving m
+  where c.district_id = any(array[m.district_id]) and c.phone = m.phone and m.was is not null
+  returning c.district_id, c.phone
+), inserted as (
+  insert into consents (district_id, phone, state, changed_at, source)
+  select district_id, phone, goal, at, source from moving where was is null order by district_id, phone
+  on conflict (district_id, phone) do nothing
+  returning district_id, phone
+), moved as (
+  select * from updated union all select * from inserted
+), logged as (
+  insert into consent_history (district_id, phone, from_state, to_state, source, at, event_id)
+  select m.district_id, m.phone, m.was, m.goal, m.source, m.at, m.event_id
+  from moving m where exists (select from moved d where d.district_id = m.district_id and d.phone = m.phone)
+)
+select (select count(*) from moving) as due, (select count(*) from moved) as moved"
+        )
+    };
+}
+
+/// For districts that are known.
+pub(crate) const MOVE_CONSENTS: &str = moving!(
+    "move_consents",
+    "targets as materialized (
+  select u.*, $6::text as source, $7::smallint as goal, $8::smallint[] as allowed
+  from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::uuid[])
+    u(district_id, phone, at, standing, event_id)
+)"
+);
+
+/// For texts to the number of an account. An account's own district is meant; without one, by the lowest rank
+/// found: 1 districts that send over shared accounts and know the phone, 2 others that know it, 3 (a STOP only: the
+/// phone may be imported tomorrow) every one that sends over shared accounts. An account that has no row counts as
+/// shared. A copy of a text that was applied before is known by its event. 3 is the state opted out, channel 2 is
+/// sms.
+const HEAR: &str = moving!(
+    "hear",
+    "said as materialized (
+  select u.*, a.district_id as owner
+  from unnest($1::text[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::uuid[])
+    u(account, phone, at, standing, event_id)
+  left join lateral (select district_id from provider_accounts where name = u.account limit 1) a on true
+  where not exists (select from events e where e.campaign_id is null and e.id = u.event_id)
+), sharing as materialized (
+  select d.id from districts d
+  where not exists (select from provider_accounts a where a.district_id = d.id and a.channel = 2)
+), knowing as materialized (
+  select s.phone, k.district_id,
+    case when exists (select from sharing h where h.id = k.district_id) then 1 else 2 end as rank
+  from said s cross join lateral (
+    select district_id from devices where channel = 2 and address = s.phone
+    union
+    select d.id from districts d cross join lateral (
+      select from consents where district_id = d.id and phone = s.phone limit 1) c) k
+  where s.owner is null
+), meant as materialized (
+  select s.*, s.owner as district_id, $7::smallint[] as allowed from said s where s.owner is not null
+  union all
+  select s.*, k.district_id, $8::smallint[] from said s cross join lateral (
+    select k.district_id from knowing k
+    where k.phone = s.phone and k.rank = (select min(rank) from knowing where phone = s.phone)
+    union all
+    select h.id from sharing h
+    where $6::smallint = 3 and not exists (select from knowing where phone = s.phone)) k
+  where s.owner is null
+), targets as materialized (
+  select district_id, phone, at, standing, event_id, 'text'::text as source, $6::smallint as goal, allowed from meant
+)"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(phone: &str, said: Said) -> Heard {
+        Heard {
+            account: "sms".into(),
+            phone: phone.into(),
+            said,
+            at: DateTime::UNIX_EPOCH,
+            event: Uuid::nil(),
+        }
+    }
+
+    #[test]
+    fn a_run_says_one_thing_of_each_phone_once() {
+        let texts = [
+            heard("a", Said::Stop),
+            heard("b", Said::Stop),
+            heard("a", Said::Stop),
+            heard("a", Said::Start),
+            heard("b", Said::Start),
+            heard("c", Said::Stop),
+        ];
+        let lengths: Vec<usize> = runs(&texts).iter().map(|run| run.len()).collect();
+        assert_eq!(lengths, [2, 1, 2, 1]);
+        assert_eq!(runs(&[]).concat().len(), 0);
+    }
+
+    #[test]
+    fn the_numbers_written_into_the_statement_are_the_domains() {
+        assert_eq!((ConsentState::OptedOut.number(), tocsin_domain::Channel::Sms.number()), (3, 2));
+        assert_eq!(ConsentState::from_number(0), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! What providers tell of an address itself: it bounces, complains, takes no texts, or opted out.
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::suppression::{AddressFact, SuppressionReason};
+use tocsin_domain::{AttemptKey, Channel, DistrictId};
+use uuid::Uuid;
+
+use crate::consents::OptOut;
+use crate::{Store, StoreError, row};
+
+/// Who told it.
+const SOURCE: &str = "provider";
+
+/// Something that was learned of an attempt's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Learned {
+    pub attempt: AttemptKey,
+    pub fact: AddressFact,
+    pub at: DateTime<Utc>,
+    /// The report that told it.
+    pub event: Option<Uuid>,
+}
+
+/// Whose attempt it was and whom it was to reach.
+struct Address {
+    district: DistrictId,
+    channel: Channel,
+    address: String,
+}
+
+impl Store {
+    /// Keeps what was learned: opt-outs as consent, the rest as suppressions. What is suppressed already stays as it
+    /// is, with its first reason. An attempt of a job that does not exist teaches nothing. Returns how many rows
+    /// changed.
+    pub async fn learn(&self, learned: &[Learned]) -> Result<u64, StoreError> {
+        if learned.is_empty() {
+            return Ok(0);
+        }
+        let addresses = self.addresses(learned).await?;
+        let mut opt_outs = Vec::new();
+        let mut suppressed = Vec::new();
+        for (Learned { fact, at, event, .. }, found) in learned.iter().zip(addresses) {
+            let Some(Address { district, channel, address }) = found else { continue };
+            match *fact {
+                AddressFact::OptedOut => {
+                    opt_outs.push(OptOut { district, phone: address, at: *at, event: *event });
+                }
+                AddressFact::Suppress(reason) if reason.channels().contains(&channel) => {
+                    suppressed.push((district, channel, address, reason, *at));
+                }
+                AddressFact::Suppress(_) => {}
+            }
+        }
+        Ok(self.opt_out_all(&opt_outs, SOURCE).await? + self.suppress(&suppressed).await?)
+    }
+
+    /// In the order of `learned`.
+    async fn addresses(&self, learned: &[Learned]) -> Result<Vec<Option<Address>>, StoreError> {
+        const NAME: &str = "addresses";
+        let campaigns: Vec<Uuid> = learned.iter().map(|one| one.attempt.job.campaign.0).collect();
+        let jobs: Vec<i32> = learned.iter().map(|one| one.attempt.job.job).collect();
+        let rows = self.rows(NAME, ADDRESSES, &[&campaigns, &jobs]).await?;
+        rows.iter()
+            .map(|found| {
+                let Some(address) = found.get::<_, Option<String>>("address") else { return Ok(None) };
+                let district = DistrictId(found.get("district_id"));
+                Ok(Some(Address { district, channel: row::channel(NAME, found.get("channel"))?, address }))
+            })
+            .collect()
+    }
+
+    async fn suppress(
+        &self,
+        suppressed: &[(DistrictId, Channel, String, SuppressionReason, DateTime<Utc>)],
+    ) -> Result<u64, StoreError> {
+        if suppressed.is_empty() {
+            return Ok(0);
+        }
+        let districts: Vec<Uuid> = suppressed.iter().map(|one| one.0.0).collect();
+        let channels: Vec<i16> = suppressed.iter().map(|one| one.1.number()).collect();
+        let addresses: Vec<&str> = suppressed.iter().map(|one| one.2.as_str()).collect();
+        let outcomes: Vec<i16> = suppressed.iter().map(|one| one.3.outcome().number()).collect();
+        let reasons: Vec<&str> = suppressed.iter().map(|one| one.3.as_str()).collect();
+        let ats: Vec<DateTime<Utc>> = suppressed.iter().map(|one| one.4).collect();
+        self.count(
+            "suppress",
+            SUPPRESS,
+            &[&districts, &channels, &addresses, &outcomes, &reasons, &ats, &SOURCE],
+        )
+        .await
+    }
+}
+
+pub(crate) const ADDRESSES: &str = "-- store.addresses
+select d.district_id, d.channel, d.address
+from unnest($1::uuid[], $2::int[]) with ordinality u(campaign_id, job_id, place)
+left join lateral (
+  select district_id, channel, address from destinations
+  where campaign_id = u.campaign_id and job_id = u.job_id limit 1) d on true
+order by u.place";
+
+pub(crate) const SUPPRESS: &str = "-- store.suppress
+insert into suppressions (district_id, channel, address, outcome, reason, created_at, source)
+select distinct on (district_id, channel, address) u.*, $7::text
+from unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[])
+  u(district_id, channel, address, outcome, reason, at)
+order by district_id, channel, address, at
+on conflict (district_id, channel, address) do nothing";

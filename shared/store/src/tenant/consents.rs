@@ -1,0 +1,165 @@
+//! A district's consents: one phone with its history, the list, the totals, and a change by hand (requirement 164).
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tocsin_domain::consent::{ConsentChange, ConsentState, EmergencyPolicy};
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::Tenant;
+use crate::consents::{MOVE_CONSENTS, Rounds, states};
+use crate::{StoreError, row};
+
+/// The newest changes of one phone that are shown.
+const HISTORY_MAX: i64 = 1_000;
+
+/// Where a phone stands.
+#[derive(Debug, Clone)]
+pub struct Consent {
+    pub phone: String,
+    pub state: ConsentState,
+    pub changed_at: DateTime<Utc>,
+    pub source: String,
+}
+
+/// How it came to stand there.
+#[derive(Debug, Clone)]
+pub struct Change {
+    pub from: Option<ConsentState>,
+    pub to: ConsentState,
+    pub at: DateTime<Utc>,
+    pub source: String,
+    pub event: Option<Uuid>,
+}
+
+impl Tenant {
+    /// None: nothing is known of the phone.
+    pub async fn consent(&self, phone: &str) -> Result<Option<Consent>, StoreError> {
+        let rows = self.rows("consent", CONSENT, &[&self.district.0, &phone]).await?;
+        rows.first().map(|found| read_consent("consent", found)).transpose()
+    }
+
+    /// Newest first.
+    pub async fn consent_history(&self, phone: &str) -> Result<Vec<Change>, StoreError> {
+        const NAME: &str = "consent_history";
+        let rows = self.rows(NAME, CONSENT_HISTORY, &[&self.district.0, &phone, &HISTORY_MAX]).await?;
+        rows.iter()
+            .map(|found| {
+                let from = found.get::<_, Option<i16>>("from_state");
+                Ok(Change {
+                    from: from.map(|number| row::consent_state(NAME, number)).transpose()?,
+                    to: row::consent_state(NAME, found.get("to_state"))?,
+                    at: found.get("at"),
+                    source: found.get("source"),
+                    event: found.get("event_id"),
+                })
+            })
+            .collect()
+    }
+
+    /// A page in the order of phones; `state` None: every state.
+    pub async fn consents(
+        &self,
+        state: Option<ConsentState>,
+        after: &str,
+        consents_max: u32,
+    ) -> Result<Vec<Consent>, StoreError> {
+        let state = state.map(ConsentState::number);
+        let rows = self
+            .rows("consents", CONSENTS, &[&self.district.0, &state, &after, &i64::from(consents_max)])
+            .await?;
+        rows.iter().map(|found| read_consent("consents", found)).collect()
+    }
+
+    /// How many phones are in each state, in the order of [`ConsentState::ALL`].
+    pub async fn consent_totals(&self) -> Result<Vec<(ConsentState, i64)>, StoreError> {
+        let rows = self.rows("consent_totals", CONSENT_TOTALS, &[&self.district.0]).await?;
+        let total = |state: ConsentState| {
+            let of_state = rows.iter().find(|found| found.get::<_, i16>("state") == state.number());
+            of_state.map_or(0, |found| found.get("phones"))
+        };
+        Ok(ConsentState::ALL.iter().map(|state| (*state, total(*state))).collect())
+    }
+
+    /// Moves a phone's consent. False: it does not lead from where the phone stands, or stands there already.
+    pub async fn change_consent(
+        &self,
+        phone: &str,
+        change: ConsentChange,
+        source: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let (districts, phones, ats) = (vec![self.district.0], vec![phone], vec![now]);
+        // Somebody decides now, whatever was said before and whoever's clock is ahead.
+        let (standing, events) = (vec![now + TimeDelta::days(1)], vec![None::<Uuid>]);
+        let (to, from) = (change.to().number(), states(change.from()));
+        let mut rounds = Rounds::default();
+        loop {
+            let rows = self
+                .rows(
+                    "move_consents",
+                    MOVE_CONSENTS,
+                    &[&districts, &phones, &ats, &standing, &events, &source, &to, &from],
+                )
+                .await?;
+            if let Some(moved) = rounds.moved(&rows)? {
+                return Ok(moved > 0);
+            }
+        }
+    }
+}
+
+impl Tenant {
+    pub async fn emergency_policy(&self) -> Result<EmergencyPolicy, StoreError> {
+        let rows = self.rows("emergency_policy", EMERGENCY_POLICY, &[&self.district.0]).await?;
+        let overrides = rows.first().is_some_and(|found| found.get("emergency_overrides_stop"));
+        Ok(if overrides { EmergencyPolicy::OverrideStop } else { EmergencyPolicy::HonourStop })
+    }
+
+    /// Holds for every text that is expanded or claimed from now on.
+    pub async fn set_emergency_policy(
+        &self,
+        policy: EmergencyPolicy,
+        actor: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let overrides = policy == EmergencyPolicy::OverrideStop;
+        let parameters: [&(dyn ToSql + Sync); 4] = [&self.district.0, &overrides, &actor, &now];
+        self.rows("set_emergency_policy", SET_EMERGENCY_POLICY, &parameters).await.map(drop)
+    }
+}
+
+fn read_consent(statement: &'static str, found: &tokio_postgres::Row) -> Result<Consent, StoreError> {
+    Ok(Consent {
+        phone: found.get("phone"),
+        state: row::consent_state(statement, found.get("state"))?,
+        changed_at: found.get("changed_at"),
+        source: found.get("source"),
+    })
+}
+
+const CONSENT: &str = "-- store.consent
+select phone, state, changed_at, source from consents where district_id = $1 and phone = $2";
+
+const CONSENT_HISTORY: &str = "-- store.consent_history
+select from_state, to_state, at, source, event_id from consent_history
+where district_id = $1 and phone = $2 order by id desc limit $3";
+
+const CONSENTS: &str = "-- store.consents
+select phone, state, changed_at, source from consents
+where district_id = $1 and phone > $3 and ($2::smallint is null or state = $2)
+order by phone limit $4";
+
+const CONSENT_TOTALS: &str = "-- store.consent_totals
+select state, count(*) as phones from consents where district_id = $1 group by state";
+
+const EMERGENCY_POLICY: &str = "-- store.emergency_policy
+select emergency_overrides_stop from districts where id = $1";
+
+const SET_EMERGENCY_POLICY: &str = "-- store.set_emergency_policy
+with changed as (
+  update districts set emergency_overrides_stop = $2 where id = $1 and emergency_overrides_stop <> $2
+  returning id
+)
+insert into audit (district_id, at, actor, action, subject, details)
+select id, $4, $3, 'consent_policy.change', id::text, jsonb_build_object('emergency_overrides_stop', $2::boolean)
+from changed";
