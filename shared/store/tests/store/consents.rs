@@ -198,7 +198,7 @@ async fn what_is_delivered_late_or_again_does_not_undo_what_was_said_since() {
     let event = Event {
         id: stop.event,
         ordinal: 0,
-        attempt: None,
+        about: tocsin_store::events::About::Nothing,
         received_at: now,
         reported_at: None,
         outcome: None,
