@@ -37,6 +37,8 @@ pub struct Counts {
     pub unparsed: Counter,
     /// Reports kept without an attempt.
     pub unmatched: Counter,
+    /// Of these, reports that found their attempt later.
+    pub rematched: Counter,
     /// Attempts whose row a report changed.
     pub changed: Counter,
     /// Messages on a status queue that were no callback.

@@ -12,6 +12,7 @@ mod callback;
 mod counts;
 mod ingress;
 mod outbox;
+mod rematch;
 mod reports;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use tokio::net::TcpListener;
 
 pub use crate::counts::{Counter, Counts};
 use crate::ingress::Ingress;
+pub use crate::rematch::Rematch;
 
 /// What both halves work with. Cheap to clone; clones share their counts.
 #[derive(Debug, Clone)]
@@ -60,10 +62,11 @@ impl Collector {
     }
 
     /// Applies what waits on the status queues, each lane by itself so that no number of general callbacks
-    /// delays an emergency's (promise 5).
+    /// delays an emergency's (promise 5); and tries again what matched no attempt.
     pub fn start_apply(&self, tasks: &Tasks) {
         for lane in Lane::ALL {
             tasks.spawn("collector apply", apply::run(self.clone(), lane, tasks.stopping().clone()));
         }
+        tasks.spawn("collector re-match", rematch::run(self.clone(), tasks.stopping().clone()));
     }
 }

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
-use crate::commands::{campaign, district, import, migrate};
+use crate::commands::{audit, campaign, district, import, migrate};
 use crate::{demo, roles};
 
 /// How long a role is given to leave after SIGTERM. Kubernetes' default grace period is 30 s.
@@ -46,6 +46,8 @@ enum Command {
     ApiKey(district::KeyArgs),
     /// Send, list, show, cancel and watch campaigns over the REST API.
     Campaign(campaign::Args),
+    /// Hold the counters against the rows, and correct what has drifted.
+    Audit(audit::Args),
     /// Run the main job from end to end against simulated providers.
     Demo(demo::Args),
 }
@@ -82,6 +84,7 @@ impl Cli {
             Command::District(args) => district::run(args, &load()?).await,
             Command::ApiKey(args) => district::run_key(args, &load()?).await,
             Command::Campaign(args) => campaign::run(args).await,
+            Command::Audit(args) => audit::run(args, &load()?).await,
             Command::Demo(args) => demo::run(args).await,
         }
     }

@@ -12,4 +12,5 @@ mod emails;
 mod ingress;
 mod orders;
 mod outages;
+mod rematches;
 mod stage;

@@ -1,5 +1,6 @@
 //! What an operator does from a terminal.
 
+pub mod audit;
 pub mod campaign;
 pub mod district;
 pub mod import;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod audits;
 mod cancels;
 mod claim;
 mod counters;
@@ -11,6 +12,7 @@ mod fixture;
 mod fold;
 mod held;
 mod leases;
+mod look_ups;
 mod plans;
 mod pool_of_one;
 mod races;
