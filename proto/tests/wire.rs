@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use prost::{Message, Name};
-use tocsin_proto::v1::{Cancel, Control, Header, Job, RawCallback, Recall, Wake, control::Command};
+use tocsin_proto::v1::{Cancel, Control, Header, Job, LookUp, RawCallback, Recall, Wake, control::Command};
 use tocsin_proto::{Envelope, ProtoError};
 
 const ID: [u8; 16] = [0x01, 0x92, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 16];
@@ -41,6 +41,10 @@ fn recall() -> Recall {
         provider_id: "CA1".into(),
         traceparent: "00-ab".into(),
     }
+}
+
+fn look_up() -> LookUp {
+    LookUp { campaign_id: id(), job_id: 300, attempt: 1, traceparent: "00-ab".into() }
 }
 
 fn cancel() -> Control {
@@ -78,6 +82,7 @@ fn assert_golden<T: Message + Name + Default + Clone + PartialEq + Debug>(messag
 fn every_message_keeps_its_bytes() {
     assert_golden(job(), &format!("0a10{ID_HEX}10ac0218022001280330073a05{TRACE_HEX}"));
     assert_golden(recall(), &format!("0a10{ID_HEX}10ac02180120072a034341313205{TRACE_HEX}"));
+    assert_golden(look_up(), &format!("0a10{ID_HEX}10ac0218012205{TRACE_HEX}"));
     assert_golden(cancel(), &format!("0a140a10{ID_HEX}1005"));
     assert_golden(wake(), "12040a020102");
     let request = format!("10e8071a01612204504f53542a01753206{HEADER_HEX}3a02ff00");

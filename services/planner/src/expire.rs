@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::policy::{RECORD_MARGIN, REQUEST_DEADLINE, SEND_BY, doubt_period, report_deadline};
-use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
-use tocsin_domain::{AttemptState, JobState};
+use tocsin_domain::settlement::{Report, ReportKind};
+use tocsin_domain::{AttemptKey, AttemptState, JobState};
 use tocsin_runtime::Progress;
-use tocsin_store::expire::ClaimBatch;
+use tocsin_store::expire::{ClaimBatch, OpenAttempt};
 
+use crate::look_up::{self, LOOK_UP_WAIT, is_findable};
 use crate::{Planner, PlannerError};
 
 /// Batches looked at in one tick.
@@ -59,23 +60,33 @@ async fn look_after(
 ) -> Result<(), PlannerError> {
     let mut reports = Vec::new();
     let mut views = Vec::new();
+    let (mut silent, mut accepted) = (Vec::new(), Vec::new());
     let mut next_looks = Vec::with_capacity(batches.len());
     for batch in batches {
         let mut next: Option<DateTime<Utc>> = None;
-        for (view, claimed_at) in batch.open {
-            match look(&view, claimed_at, now) {
+        let mut again_at = |at: DateTime<Utc>| next = Some(next.map_or(at, |earlier| earlier.min(at)));
+        for open in batch.open {
+            if open.view.provider_id.is_some() {
+                accepted.push(open.view.key);
+            }
+            match look(&open, now) {
                 Look::Forget => {}
-                Look::Again(at) => next = Some(next.map_or(at, |earlier| earlier.min(at))),
+                Look::Again(at) => again_at(at),
                 Look::Report(kind) => {
-                    let again = now + TimeDelta::seconds(1);
-                    next = Some(next.map_or(again, |earlier| earlier.min(again)));
-                    reports.push(Report { attempt: view.key, at: now, kind });
-                    views.push(view);
+                    again_at(now + TimeDelta::seconds(1));
+                    reports.push(Report { attempt: open.view.key, at: now, kind });
+                    views.push(open.view);
+                }
+                Look::AskProvider => {
+                    again_at(now + span(LOOK_UP_WAIT));
+                    silent.push(open);
                 }
             }
         }
         next_looks.push((batch.id, next));
     }
+    look_up::order(planner, &silent, now).await?;
+    name_unmatched(planner, &accepted).await?;
     if !reports.is_empty() {
         let settled = planner.store.settle(reports, views, now).await?;
         tracing::info!(attempts = settled.changed, "attempts without an answer moved on");
@@ -88,6 +99,19 @@ async fn look_after(
     Ok(())
 }
 
+/// Reports that came without our token, of attempts whose id at the provider is known by now: the collectors match
+/// them when they are named.
+async fn name_unmatched(planner: &Planner, accepted: &[AttemptKey]) -> Result<(), PlannerError> {
+    if accepted.is_empty() {
+        return Ok(());
+    }
+    let named = planner.store.name_unmatched(accepted).await?;
+    if named > 0 {
+        tracing::info!(reports = named, "reports without a token belong to attempts of ours");
+    }
+    Ok(())
+}
+
 /// What an open attempt needs now.
 #[derive(Debug, PartialEq, Eq)]
 enum Look {
@@ -95,25 +119,51 @@ enum Look {
     Forget,
     Again(DateTime<Utc>),
     Report(ReportKind),
+    /// Its provider is to be asked what became of it.
+    AskProvider,
 }
 
-fn look(view: &AttemptView, claimed_at: DateTime<Utc>, now: DateTime<Utc>) -> Look {
-    let answer_by = claimed_at + span(SEND_BY + REQUEST_DEADLINE + RECORD_MARGIN);
-    let (kind, at) = match view.state {
+/// An unknown attempt is looked up as soon as it is due for a look, and once more just before its doubt is over; one
+/// that was accepted and stayed silent, at the channel's report deadline. An ordered look-up is waited for, so
+/// that also a planner that comes late decides on what the provider says.
+fn look(open: &OpenAttempt, now: DateTime<Utc>) -> Look {
+    let OpenAttempt { view, claimed_at, looked_up_at } = open;
+    let answer_by = *claimed_at + span(SEND_BY + REQUEST_DEADLINE + RECORD_MARGIN);
+    let wait = span(LOOK_UP_WAIT);
+    let (kind, end, asks) = match view.state {
         AttemptState::Settled => return Look::Forget,
-        AttemptState::Asking => (ReportKind::Lost, answer_by),
-        AttemptState::Accepted => (ReportKind::Silence, claimed_at + span(report_deadline(view.job.channel))),
+        AttemptState::Asking if answer_by <= now => return Look::Report(ReportKind::Lost),
+        AttemptState::Asking => return Look::Again(answer_by),
+        AttemptState::Accepted => {
+            let end = *claimed_at + span(report_deadline(view.job.channel));
+            (ReportKind::Silence, end, [end, end])
+        }
         // The job went on without waiting for this attempt: an emergency that was tried again.
         AttemptState::Unknown
             if view.job.attempt > view.key.number || view.job.state != JobState::Claimed =>
         {
             return Look::Forget;
         }
-        AttemptState::Unknown => (ReportKind::DoubtOver, answer_by + span(doubt_period(view.job.lane))),
+        AttemptState::Unknown => {
+            let end = answer_by + span(doubt_period(view.job.lane));
+            (ReportKind::DoubtOver, end, [answer_by, end - wait])
+        }
     };
-    if at <= now { Look::Report(kind) } else { Look::Again(at) }
+    let asks = asks.into_iter().filter(|_| is_findable(view.job.channel));
+    let (past, ahead): (Vec<_>, Vec<_>) = asks.partition(|ask| *ask <= now);
+    if past.iter().any(|ask| looked_up_at.is_none_or(|at| at < *ask)) {
+        return Look::AskProvider;
+    }
+    let end = looked_up_at.map_or(end, |at| end.max(at + wait));
+    if end <= now {
+        return Look::Report(kind);
+    }
+    Look::Again(ahead.into_iter().fold(end, DateTime::min))
 }
 
 fn span(duration: std::time::Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
+
+#[cfg(test)]
+mod tests;

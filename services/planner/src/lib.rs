@@ -5,6 +5,7 @@
 //! of planners may run; what must not be done twice is a compare-and-set, and releasing a channel and lane
 //! is a duty that one planner holds at a time.
 
+mod audit;
 mod close;
 mod duties;
 mod emergency;
@@ -13,6 +14,7 @@ mod expand;
 mod expire;
 mod hold;
 mod listen;
+mod look_up;
 mod release;
 mod sweep;
 mod windows;
@@ -31,6 +33,7 @@ use uuid::Uuid;
 pub use duties::Duties;
 pub use error::PlannerError;
 pub use expand::{Expander, PEOPLE_PER_CHUNK};
+pub use expire::tick as expire;
 pub use release::Releaser;
 pub use sweep::Sweeper;
 
@@ -98,6 +101,7 @@ impl Planner {
         self.start_sweep(tasks);
         self.start_expire(tasks);
         self.start_close(tasks);
+        self.start_audit(tasks);
         self.start_housekeeping(tasks);
         listen::start(self.clone(), tasks);
     }
@@ -157,6 +161,14 @@ impl Planner {
         tasks.spawn("planner close", async move {
             let tick = async move || close::tick(&planner).await;
             run_ticker("planner.close", QUICK, &wake, &stopping, tick).await;
+        });
+    }
+
+    fn start_audit(&self, tasks: &Tasks) {
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner audit", async move {
+            let tick = async move || audit::tick(&planner).await;
+            run_ticker("planner.audit", SLOW, &Notify::new(), &stopping, tick).await;
         });
     }
 

@@ -41,6 +41,8 @@ pub struct Counts {
     pub unparsed: Counter,
     /// Reports kept without an attempt.
     pub unmatched: Counter,
+    /// Of these, reports that found their attempt later.
+    pub rematched: Counter,
     /// Attempts whose row a report changed.
     pub changed: Counter,
     /// Addresses that reports suppressed or opted out.

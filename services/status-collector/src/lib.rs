@@ -14,6 +14,7 @@ mod counts;
 mod inbound;
 mod ingress;
 mod outbox;
+mod rematch;
 mod reports;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use tokio::net::TcpListener;
 
 pub use crate::counts::{Counter, Counts};
 use crate::ingress::Ingress;
+pub use crate::rematch::Rematch;
 
 /// What both halves work with. Cheap to clone; clones share their counts.
 #[derive(Debug, Clone)]
@@ -71,10 +73,11 @@ impl Collector {
     }
 
     /// Applies what waits on the status queues, each lane by itself so that no number of general callbacks
-    /// delays an emergency's (promise 5), nor a STOP.
+    /// delays an emergency's (promise 5), nor a STOP; and tries again what matched no attempt.
     pub fn start_apply(&self, tasks: &Tasks) {
         for queue in Lane::ALL.into_iter().map(Queue::Status).chain([Queue::Inbound]) {
             tasks.spawn("collector apply", apply::run(self.clone(), queue, tasks.stopping().clone()));
         }
+        tasks.spawn("collector re-match", rematch::run(self.clone(), tasks.stopping().clone()));
     }
 }

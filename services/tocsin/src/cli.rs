@@ -11,7 +11,9 @@ use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
-use crate::commands::{account, campaign, completions, district, import, keys, migrate, sample_district};
+use crate::commands::{
+    account, audit, campaign, completions, district, import, keys, migrate, sample_district,
+};
 use crate::embedded::DataDirectory;
 use crate::{demo, roles, up};
 
@@ -81,6 +83,12 @@ Examples:
     Account(account::Args),
     /// Send, list, show, cancel and watch campaigns over the REST API.
     Campaign(campaign::Args),
+    /// Hold the counters against the rows, and correct what has drifted.
+    #[command(after_long_help = "\
+Examples:
+  tocsin audit
+  tocsin audit --campaign 01900000-0000-7000-8000-000000000001 --json")]
+    Audit(audit::Args),
     /// Run the main job from end to end against simulated providers.
     #[command(after_long_help = "\
 Examples:
@@ -154,6 +162,7 @@ impl Cli {
             Command::ApiKey(args) => keys::run(args, &load()?, data).await,
             Command::Account(args) => account::run(args, &load()?, data).await,
             Command::Campaign(args) => campaign::run(args, data).await,
+            Command::Audit(args) => audit::run(args, &load()?, data).await,
             Command::Demo(args) => demo::run(args).await,
             Command::SampleDistrict(args) => sample_district::run(args).await,
             Command::Completions(args) => completions::run(&args, Self::command()),

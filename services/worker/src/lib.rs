@@ -13,6 +13,7 @@ mod dispatch;
 mod error;
 mod inbox;
 mod limiter;
+mod look_up;
 mod pending;
 mod recall;
 mod record;

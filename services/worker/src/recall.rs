@@ -84,15 +84,19 @@ struct Order {
 fn read(delivery: &Delivery) -> Result<Order, String> {
     let recall =
         Envelope::<Recall>::decode(delivery.body.clone()).map_err(|error| error.to_string())?.message;
-    let campaign = Uuid::from_slice(&recall.campaign_id)
-        .map_err(|_| format!("campaign_id has {} bytes, a UUID has 16", recall.campaign_id.len()))?;
-    let number =
-        i16::try_from(recall.attempt).map_err(|_| format!("attempt {} is no attempt", recall.attempt))?;
     Ok(Order {
-        attempt: AttemptKey { job: JobKey { campaign: CampaignId(campaign), job: recall.job_id }, number },
+        attempt: attempt_key(&recall.campaign_id, recall.job_id, recall.attempt)?,
         account: AccountId(recall.account_id),
         provider_id: recall.provider_id,
     })
+}
+
+/// An attempt as messages name it.
+pub fn attempt_key(campaign: &[u8], job: i32, number: i32) -> Result<AttemptKey, String> {
+    let id = Uuid::from_slice(campaign)
+        .map_err(|_| format!("campaign_id has {} bytes, a UUID has 16", campaign.len()))?;
+    let number = i16::try_from(number).map_err(|_| format!("attempt {number} is no attempt"))?;
+    Ok(AttemptKey { job: JobKey { campaign: CampaignId(id), job }, number })
 }
 
 async fn ask(worker: Worker, channel: Channel, order: Order) -> (AttemptKey, RecallAnswer) {

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::dispatch::{Dispatch, Lanes};
 use crate::record::Outcomes;
-use crate::{Worker, WorkerError, control, recall};
+use crate::{Worker, WorkerError, control, look_up, recall};
 
 /// Recalls that may be asked at once.
 const RECALL_PREFETCH: u16 = 32;
@@ -24,6 +24,7 @@ struct Subscriptions {
     control: Consumer,
     jobs: Vec<(Channel, Lanes)>,
     recalls: Vec<(Channel, Consumer)>,
+    look_ups: Vec<(Channel, Consumer)>,
 }
 
 /// Takes and sends jobs until stopping, and until what was claimed is sent.
@@ -49,7 +50,7 @@ async fn open(worker: &Worker) -> Result<Subscriptions, WorkerError> {
     let session = worker.broker.connect(&worker.name).await?;
     let control = control::subscribe(worker, &session).await?;
     let mut jobs = Vec::with_capacity(worker.settings.channels.len());
-    let mut recalls = Vec::new();
+    let (mut recalls, mut look_ups) = (Vec::new(), Vec::new());
     for channel in &worker.settings.channels {
         let take = |lane| session.consume(Queue::Jobs(*channel, lane), worker.settings.prefetch(lane));
         let lanes = Lanes {
@@ -59,8 +60,9 @@ async fn open(worker: &Worker) -> Result<Subscriptions, WorkerError> {
         };
         jobs.push((*channel, lanes));
         recalls.push((*channel, session.consume(Queue::Recall(*channel), RECALL_PREFETCH).await?));
+        look_ups.push((*channel, session.consume(Queue::LookUp(*channel), look_up::BATCH_MAX).await?));
     }
-    Ok(Subscriptions { session, control, jobs, recalls })
+    Ok(Subscriptions { session, control, jobs, recalls, look_ups })
 }
 
 async fn serve(
@@ -70,7 +72,7 @@ async fn serve(
     sends: &TaskTracker,
     outcomes: &mpsc::Sender<Outcomes>,
 ) {
-    let Subscriptions { session, mut control, jobs, recalls } = subscriptions;
+    let Subscriptions { session, mut control, jobs, recalls, look_ups } = subscriptions;
     // Over when the session is lost or the process is asked to stop.
     let over = stopping.child_token();
     let dispatching: Vec<_> = jobs
@@ -84,6 +86,10 @@ async fn serve(
         .into_iter()
         .map(|(channel, consumer)| recall::run(worker.clone(), channel, consumer, over.clone()))
         .collect();
+    let looking_up: Vec<_> = look_ups
+        .into_iter()
+        .map(|(channel, consumer)| look_up::run(worker.clone(), channel, consumer, over.clone()))
+        .collect();
     let watching = async {
         tokio::select! {
             () = stopping.cancelled() => {}
@@ -92,7 +98,7 @@ async fn serve(
         }
         over.cancel();
     };
-    tokio::join!(join_all(dispatching), join_all(recalling), watching);
+    tokio::join!(join_all(dispatching), join_all(recalling), join_all(looking_up), watching);
     // Claims under way still acknowledge over this session.
     if stopping.is_cancelled() {
         sends.close();

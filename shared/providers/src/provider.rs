@@ -160,6 +160,11 @@ pub struct LookUpQuery {
     pub body: Option<String>,
     /// As in the [`SendRequest`].
     pub callback_url: String,
+    /// The vendor's ids of other attempts to this address at that time: none of them is the one sought.
+    pub others: Vec<String>,
+    /// Is there another attempt to this address at that time whose id is not known? Then the address alone
+    /// tells nothing.
+    pub rival_without_id: bool,
     /// When the request started; the attempt is sought from a little before to shortly after.
     pub asked_at: DateTime<Utc>,
     /// How long the look-up may take.

@@ -29,6 +29,8 @@ pub enum Queue {
     Jobs(Channel, Lane),
     /// Accepted sends to be recalled at their provider after a cancel.
     Recall(Channel),
+    /// Attempts of which nothing was heard, to be sought at their provider.
+    LookUp(Channel),
     /// Raw provider callbacks, by the lane of the attempt they speak of.
     Status(Lane),
     /// Raw texts that people sent to our numbers.

@@ -2,7 +2,7 @@
 //!
 //! | exchange | kind | queues |
 //! | --- | --- | --- |
-//! | `tocsin.jobs` | direct | `<channel>.<lane>`, `<channel>.recall` |
+//! | `tocsin.jobs` | direct | `<channel>.<lane>`, `<channel>.recall`, `<channel>.look-up` |
 //! | `tocsin.status` | direct | `status.<lane>`, `inbound` |
 //! | `tocsin.control` | fanout | one exclusive queue per session that asks for it |
 //! | `tocsin.dead` | fanout | `dead-letters` |
@@ -58,7 +58,8 @@ impl Queue {
     /// All durable queues, the dead letters first, so that what the others give up has a place to go.
     pub fn all() -> impl Iterator<Item = Self> {
         let jobs = Channel::ALL.into_iter().flat_map(|channel| {
-            Lane::ALL.into_iter().map(move |lane| Self::Jobs(channel, lane)).chain([Self::Recall(channel)])
+            let lanes = Lane::ALL.into_iter().map(move |lane| Self::Jobs(channel, lane));
+            lanes.chain([Self::Recall(channel), Self::LookUp(channel)])
         });
         let status = Lane::ALL.into_iter().map(Self::Status).chain([Self::Inbound]);
         [Self::DeadLetters].into_iter().chain(jobs).chain(status)
@@ -69,6 +70,7 @@ impl Queue {
         match self {
             Self::Jobs(channel, lane) => format!("{channel}.{lane}"),
             Self::Recall(channel) => format!("{channel}.recall"),
+            Self::LookUp(channel) => format!("{channel}.look-up"),
             Self::Status(lane) => format!("status.{lane}"),
             Self::Inbound => "inbound".to_owned(),
             Self::DeadLetters => "dead-letters".to_owned(),
@@ -77,7 +79,7 @@ impl Queue {
 
     pub(crate) fn exchange(self) -> &'static str {
         match self {
-            Self::Jobs(..) | Self::Recall(_) => JOBS_EXCHANGE,
+            Self::Jobs(..) | Self::Recall(_) | Self::LookUp(_) => JOBS_EXCHANGE,
             Self::Status(_) | Self::Inbound => STATUS_EXCHANGE,
             Self::DeadLetters => DEAD_EXCHANGE,
         }
@@ -103,9 +105,11 @@ mod tests {
     #[test]
     fn every_queue_has_a_name_of_its_own() {
         let names: Vec<String> = Queue::all().map(Queue::name).collect();
-        assert_eq!(names.len(), 21);
+        assert_eq!(names.len(), 25);
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
-        for name in ["sms.emergency", "voice.recall", "status.general", "inbound", "dead-letters"] {
+        for name in
+            ["sms.emergency", "voice.recall", "email.look-up", "status.general", "inbound", "dead-letters"]
+        {
             assert!(names.iter().any(|known| known == name), "{name}");
         }
     }

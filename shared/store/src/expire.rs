@@ -13,8 +13,17 @@ use crate::{Store, StoreError};
 #[derive(Debug, Clone)]
 pub struct ClaimBatch {
     pub id: i64,
-    /// Those of the batch that are not settled, each with the time of its claim.
-    pub open: Vec<(AttemptView, DateTime<Utc>)>,
+    /// Those of the batch that are not settled.
+    pub open: Vec<OpenAttempt>,
+}
+
+/// An attempt that nobody has answered for.
+#[derive(Debug, Clone)]
+pub struct OpenAttempt {
+    pub view: AttemptView,
+    pub claimed_at: DateTime<Utc>,
+    /// When a look-up at its provider was last ordered.
+    pub looked_up_at: Option<DateTime<Utc>>,
 }
 
 impl Store {
@@ -91,23 +100,26 @@ impl Store {
         campaigns: &[Uuid],
         jobs: &[i32],
         numbers: &[i16],
-    ) -> Result<Vec<(AttemptView, DateTime<Utc>)>, StoreError> {
+    ) -> Result<Vec<OpenAttempt>, StoreError> {
         let rows = self.rows("open_attempts", OPEN_ATTEMPTS, &[&campaigns, &jobs, &numbers]).await?;
-        let mut claimed_at = std::collections::HashMap::with_capacity(rows.len());
+        let mut times = std::collections::HashMap::with_capacity(rows.len());
         for found in rows {
             let key = AttemptKey {
                 job: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("job_id") },
                 number: found.get("number"),
             };
-            claimed_at.insert(key, found.get::<_, DateTime<Utc>>("claimed_at"));
+            times.insert(key, (found.get("claimed_at"), found.get("looked_up_at")));
         }
-        let keys: Vec<AttemptKey> = claimed_at.keys().copied().collect();
+        let keys: Vec<AttemptKey> = times.keys().copied().collect();
         Ok(self
             .attempt_views(&keys)
             .await?
             .into_iter()
             .filter(|view| view.state != AttemptState::Settled)
-            .filter_map(|view| claimed_at.get(&view.key).map(|at| (view, *at)))
+            .filter_map(|view| {
+                let (claimed_at, looked_up_at) = *times.get(&view.key)?;
+                Some(OpenAttempt { view, claimed_at, looked_up_at })
+            })
             .collect())
     }
 
@@ -137,7 +149,7 @@ order by check_at limit $2";
 
 /// Attempt state 3 is settled.
 pub(crate) const OPEN_ATTEMPTS: &str = "-- store.open_attempts
-select a.campaign_id, a.job_id, a.number, a.claimed_at
+select a.campaign_id, a.job_id, a.number, a.claimed_at, a.looked_up_at
 from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
 cross join lateral (
   select * from attempts

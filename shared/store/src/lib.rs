@@ -20,11 +20,14 @@ pub mod expire;
 pub mod inbox;
 pub mod leadership;
 pub mod leases;
+pub mod look_up;
 mod migrations;
 #[doc(hidden)]
 pub mod plans;
 mod pool;
+pub mod recount;
 pub mod release;
+pub mod rematch;
 mod row;
 pub mod settle;
 pub mod suppressions;

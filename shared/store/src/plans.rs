@@ -1,7 +1,10 @@
 //! The batched statements by name, and the session they are planned in, for the test that explains them
 //! (docs/adr/0004-plans.md).
 
-use crate::{claim, consents, events, expand, expire, inbox, release, settle, suppressions, sweep};
+use crate::{
+    claim, consents, events, expand, expire, inbox, look_up, recount, release, rematch, settle, suppressions,
+    sweep,
+};
 
 pub use crate::pool::ENGINE_SESSION;
 
@@ -21,6 +24,12 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("due_claim_batches", expire::DUE_CLAIM_BATCHES),
     ("open_attempts", expire::OPEN_ATTEMPTS),
     ("finish_claim_batches", expire::FINISH_CLAIM_BATCHES),
+    ("order_look_ups", look_up::ORDER_LOOK_UPS),
+    ("sought", look_up::SOUGHT),
+    ("audit_campaign", recount::AUDIT_CAMPAIGN),
+    ("unmatched_reports", rematch::UNMATCHED_REPORTS),
+    ("match_events", rematch::MATCH_EVENTS),
+    ("name_unmatched", rematch::NAME_UNMATCHED),
     ("record_events", events::RECORD_EVENTS),
     ("deliver_to_inbox", inbox::DELIVER_TO_INBOX),
     ("move_consents", consents::MOVE_CONSENTS),

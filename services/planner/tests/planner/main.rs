@@ -4,5 +4,6 @@
 
 mod calling_windows;
 mod emergencies;
+mod overdue;
 mod redials;
 mod stage;

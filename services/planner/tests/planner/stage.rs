@@ -85,6 +85,12 @@ impl Stage {
         self.client.query_one(&format!("select count(*) from {what}"), parameters).await.unwrap().get(0)
     }
 
+    /// Moves the store's clock by so much from the server's.
+    pub async fn shift_clock(&self, seconds: i32) {
+        let sql = "update clock set shift = make_interval(secs => $1)";
+        self.client.execute(sql, &[&f64::from(seconds)]).await.unwrap();
+    }
+
     /// A worker takes up to so many of the queued jobs of a lane. Returns how many it was granted.
     pub async fn claim(&self, lane: Lane, jobs_max: i64) -> usize {
         let rows = self

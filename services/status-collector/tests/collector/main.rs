@@ -12,5 +12,6 @@ mod emails;
 mod ingress;
 mod orders;
 mod outages;
+mod rematches;
 mod stage;
 mod texts;

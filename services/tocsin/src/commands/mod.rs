@@ -1,6 +1,7 @@
 //! What an operator does from a terminal.
 
 pub mod account;
+pub mod audit;
 pub mod campaign;
 pub mod completions;
 pub mod district;

@@ -4,6 +4,7 @@
 mod callback;
 mod campaign;
 mod cancel;
+mod look_up;
 pub mod stage;
 
 /// Makes a test of a journey over the broker in memory, and another over RabbitMQ.

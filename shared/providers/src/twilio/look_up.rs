@@ -56,6 +56,7 @@ async fn by_number(account: &TwilioAccount, query: &LookUpQuery) -> Result<Optio
     let mut candidates = rows.into_iter().filter(|row| may_be(row, query));
     match (candidates.next(), candidates.next()) {
         (None, _) => Ok(None),
+        (Some(_), None) if query.rival_without_id => Err("it may be another attempt's".to_owned()),
         (Some(only), None) => Ok(Some(only)),
         // Another campaign's, perhaps: claiming either could call the other one delivered.
         (Some(_), Some(_)) => Err("several candidates".to_owned()),
@@ -71,7 +72,8 @@ fn may_be(row: &Resource, query: &LookUpQuery) -> bool {
         (Some(theirs), Some(ours)) => theirs == ours,
         (None, _) | (_, None) => true,
     };
-    in_time && same_number && same_text
+    let another = row.sid.as_ref().is_some_and(|sid| query.others.contains(sid));
+    in_time && same_number && same_text && !another
 }
 
 fn whole(reply: &Reply) -> Result<(), String> {

@@ -149,6 +149,24 @@ async fn another_campaigns_message_to_the_same_person_is_not_taken_for_ours() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_known_to_be_another_attempts_is_passed_over() {
+    let stage = Stage::set(Scenario::default()).await;
+    let provider = stage.provider(Channel::Voice);
+    let other = accepted(&stage, Channel::Voice, 1).await;
+    let mut query = stage.query(Channel::Voice, 2, None);
+    query.others = vec![other.clone()];
+    assert_eq!(provider.look_up(&query).await, LookUpAnswer::NotFound);
+
+    let ours = accepted(&stage, Channel::Voice, 2).await;
+    match provider.look_up(&query).await {
+        LookUpAnswer::Found(reports) => assert_eq!(reports[0].provider_id.as_ref(), Some(&ours)),
+        answer => panic!("{answer:?}"),
+    }
+    query.rival_without_id = true;
+    assert!(matches!(provider.look_up(&query).await, LookUpAnswer::Unknown(_)));
+}
+
+#[tokio::test]
 async fn an_attempt_of_another_time_is_not_taken_for_ours() {
     let mut scenario = Scenario::default();
     scenario.sms.latency = Delay::Fixed(1);

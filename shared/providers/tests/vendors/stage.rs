@@ -73,6 +73,8 @@ impl Stage {
             provider_id,
             to: request.to,
             body: Some(request.body),
+            others: Vec::new(),
+            rival_without_id: false,
             callback_url: request.callback_url,
             asked_at: now(),
             deadline: Duration::from_secs(5),

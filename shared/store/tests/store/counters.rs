@@ -111,6 +111,8 @@ pub async fn assert_counters(setting: &Setting, campaign: CampaignId, context: &
     let dispatched = "select count(*) from jobs j where j.dispatched <> (
         select count(*) from attempts a where a.campaign_id = j.campaign_id and a.job_id = j.id and a.result <> 4)";
     assert_eq!(setting.number(dispatched).await, 0, "{context}: dispatched");
+    let drift = setting.store.audit_campaign(campaign, setting.now().await).await.unwrap();
+    assert_eq!(drift, Some(vec![]), "{context}: the auditor");
 }
 
 /// Reports of every kind that moves a counter, also against one another.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod audits;
 mod cancels;
 mod claim;
 mod consents;
@@ -12,6 +13,7 @@ mod fixture;
 mod fold;
 mod held;
 mod leases;
+mod look_ups;
 mod matching;
 mod plans;
 mod pool_of_one;

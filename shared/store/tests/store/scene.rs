@@ -123,7 +123,7 @@ impl Step {
                 let open: Vec<AttemptKey> = due
                     .iter()
                     .flat_map(|batch| &batch.open)
-                    .map(|(view, _)| view.key)
+                    .map(|open| open.view.key)
                     .filter(|key| key.job.campaign == campaign)
                     .collect();
                 store.settle(reports(&open, &ReportKind::Lost, now), vec![], now).await.unwrap();

@@ -1,12 +1,14 @@
 //! Every role in one process, over either broker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use tocsin::system::{ChannelLimits, Stores, System, SystemOptions};
 use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
 use tocsin_testkit::simulator::Scenario;
 use tocsin_testkit::{TestDatabase, TestVhost};
+use tokio_postgres::NoTls;
 
 use crate::client::Client;
 use crate::district;
@@ -25,7 +27,7 @@ pub struct Stage {
     pub system: System,
     pub client: Client,
     // Dropped last: whoever is still connected is thrown out.
-    _database: TestDatabase,
+    database: TestDatabase,
     _vhost: Option<TestVhost>,
 }
 
@@ -51,7 +53,20 @@ impl Stage {
         .await?;
         let key = district::found(&system.store).await?;
         let client = Client::new(&system.api_url, key)?;
-        Ok(Self { system, client, _database: database, _vhost: vhost })
+        Ok(Self { system, client, database, _vhost: vhost })
+    }
+
+    /// Moves the store's clock by so much from the server's.
+    pub async fn shift_clock(&self, by: Duration) -> Result<()> {
+        let (client, connection) = tokio_postgres::connect(&self.database.url, NoTls).await?;
+        let shift = async {
+            let sql = "update clock set shift = make_interval(secs => $1)";
+            client.execute(sql, &[&by.as_secs_f64()]).await?;
+            // The connection ends when its client is gone.
+            drop(client);
+            Ok(())
+        };
+        tokio::join!(shift, connection).0
     }
 
     /// Stops every role in order: one that does not leave fails the test.

@@ -1,0 +1,65 @@
+//! Look-ups: attempts of which nothing was heard are sought at their provider, by a worker.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::{AttemptKey, Channel};
+use tocsin_proto::Envelope;
+use tocsin_proto::v1::LookUp;
+use tocsin_queue::{Destination, Message, Queue};
+use tocsin_store::expire::OpenAttempt;
+use tocsin_store::look_up::LookUpOrder;
+
+use crate::{Planner, PlannerError};
+
+/// How long an ordered look-up is waited for before the attempt's deadline decides: it may wait its turn at a
+/// worker, and takes 5 s at most.
+pub const LOOK_UP_WAIT: Duration = Duration::from_secs(10);
+
+/// Can attempts of this channel be found at their provider? The inbox is the store itself.
+pub fn is_findable(channel: Channel) -> bool {
+    match channel {
+        Channel::Voice | Channel::Sms | Channel::Email => true,
+        Channel::Inbox => false,
+    }
+}
+
+/// Orders look-ups: marks them, then tells the workers. One that is lost on the way costs the attempt this look,
+/// and its deadline decides without.
+pub async fn order(
+    planner: &Planner,
+    silent: &[OpenAttempt],
+    now: DateTime<Utc>,
+) -> Result<(), PlannerError> {
+    if silent.is_empty() {
+        return Ok(());
+    }
+    let orders: Vec<LookUpOrder> = silent
+        .iter()
+        .map(|open| LookUpOrder { attempt: open.view.key, looked_up_at: open.looked_up_at })
+        .collect();
+    let ordered = planner.store.order_look_ups(&orders, now).await?;
+    let channels: std::collections::HashMap<AttemptKey, Channel> =
+        silent.iter().map(|open| (open.view.key, open.view.job.channel)).collect();
+    let messages: Vec<Message> = ordered
+        .into_iter()
+        .filter_map(|attempt| channels.get(&attempt).map(|channel| message(attempt, *channel)))
+        .collect();
+    if messages.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(attempts = messages.len(), "look-ups ordered");
+    planner.publisher.publish(messages).await?;
+    Ok(())
+}
+
+fn message(attempt: AttemptKey, channel: Channel) -> Message {
+    let body = Envelope::new(LookUp {
+        campaign_id: attempt.job.campaign.0.as_bytes().to_vec().into(),
+        job_id: attempt.job.job,
+        attempt: i32::from(attempt.number),
+        traceparent: String::new(),
+    })
+    .into_bytes();
+    Message { to: Destination::Queue(Queue::LookUp(channel)), body, headers: Vec::new(), persistent: true }
+}

@@ -1,0 +1,148 @@
+//! Look-ups: attempts of which nothing was heard are sought at their provider. What is found is a report like a
+//! callback's; what is not found changes nothing, and the attempt's deadline decides.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream;
+use tocsin_domain::settlement::{Report, ReportKind};
+use tocsin_domain::{AccountId, AttemptKey, Channel, content};
+use tocsin_proto::Envelope;
+use tocsin_proto::v1::LookUp;
+use tocsin_providers::{CallbackReport, LookUpAnswer, LookUpQuery, Provider, callback_url};
+use tocsin_queue::{Acker, Consumer, Delivery};
+use tocsin_store::look_up::Sought;
+use tokio_util::sync::CancellationToken;
+
+use crate::recall::attempt_key;
+use crate::{Worker, WorkerError};
+
+/// Look-ups taken together.
+pub const BATCH_MAX: u16 = 32;
+/// Look-ups asked of one account at once. They take no token of its rate, which counts sends.
+const AT_ONCE: usize = 8;
+/// How long a provider may take to answer.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Serves one channel's look-ups until `over`.
+pub async fn run(worker: Worker, channel: Channel, mut consumer: Consumer, over: CancellationToken) {
+    loop {
+        let batch = tokio::select! {
+            () = over.cancelled() => None,
+            batch = consumer.next_batch(usize::from(BATCH_MAX)) => batch,
+        };
+        let Some(batch) = batch else { break };
+        // Unsettled, they are delivered again to whoever serves the channel next.
+        let looked_up = tokio::select! {
+            () = over.cancelled() => break,
+            looked_up = look_up_all(&worker, batch, consumer.acker()) => looked_up,
+        };
+        if let Err(error) = looked_up {
+            tracing::warn!(%error, %channel, "look-ups will be tried again");
+            break;
+        }
+    }
+    consumer.stop().await;
+}
+
+async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) -> Result<(), WorkerError> {
+    let mut attempts = Vec::with_capacity(batch.len());
+    let mut read_whole = Vec::with_capacity(batch.len());
+    for delivery in &batch {
+        match read(delivery) {
+            Ok(attempt) => {
+                attempts.push(attempt);
+                read_whole.push(delivery.tag);
+            }
+            Err(reason) => acker.dead_letter(delivery, &reason).await?,
+        }
+    }
+    // What was settled while the order waited is not sought any more.
+    let mut by_account: HashMap<AccountId, Vec<Sought>> = HashMap::new();
+    for sought in worker.store.sought(&attempts).await? {
+        by_account.entry(sought.account).or_default().push(sought);
+    }
+    let asked = by_account.into_values().map(|sought| {
+        stream::iter(sought)
+            .map(|sought| ask(worker.clone(), sought))
+            .buffer_unordered(AT_ONCE)
+            .collect::<Vec<_>>()
+    });
+    let answers: Vec<Vec<Report>> = join_all(asked).await.into_iter().flatten().collect();
+    if !answers.is_empty() {
+        let found = answers.iter().filter(|reports| !reports.is_empty()).count();
+        tracing::info!(attempts = answers.len(), found, "attempts looked up");
+        let reports = answers.into_iter().flatten().collect();
+        worker.store.settle(reports, Vec::new(), worker.clock.now()).await?;
+    }
+    acker.ack(&read_whole).await?;
+    Ok(())
+}
+
+fn read(delivery: &Delivery) -> Result<AttemptKey, String> {
+    let order = Envelope::<LookUp>::decode(delivery.body.clone()).map_err(|error| error.to_string())?.message;
+    attempt_key(&order.campaign_id, order.job_id, order.attempt)
+}
+
+/// What the provider says of one attempt: nothing, if it does not know it or does not answer.
+async fn ask(worker: Worker, sought: Sought) -> Vec<Report> {
+    let attempt = sought.attempt;
+    let answer = match worker.provider(sought.channel, &sought.account_name) {
+        Some(provider) => look_up(&worker, &*provider, sought).await,
+        None => LookUpAnswer::Unknown("this worker does not serve the account".to_owned()),
+    };
+    let told = |why: &str| {
+        tracing::debug!(why, campaign.id = %attempt.job.campaign, job.id = attempt.job.job,
+            attempt.id = attempt.number, "not found at its provider");
+    };
+    match answer {
+        LookUpAnswer::Found(found) => {
+            found.into_iter().map(|report| as_report(&worker, attempt, report)).collect()
+        }
+        LookUpAnswer::NotFound => {
+            told("the provider does not know it");
+            Vec::new()
+        }
+        LookUpAnswer::Unsupported => Vec::new(),
+        LookUpAnswer::Unknown(why) => {
+            told(&why);
+            Vec::new()
+        }
+    }
+}
+
+async fn look_up(worker: &Worker, provider: &dyn Provider, sought: Sought) -> LookUpAnswer {
+    if !provider.capabilities().look_up {
+        return LookUpAnswer::Unsupported;
+    }
+    let brief = match worker.briefs.get(sought.attempt.job.campaign).await {
+        Ok(Some(brief)) => brief,
+        Ok(None) => return LookUpAnswer::Unknown("its campaign has no content".to_owned()),
+        Err(error) => return LookUpAnswer::Unknown(error.to_string()),
+    };
+    let body = content::choose(&brief.contents, sought.channel, sought.language.as_deref())
+        .and_then(|content| content::render(&content.body, &sought.merge_values).ok());
+    let token = worker.settings.token_keys.mint(sought.attempt, brief.lane);
+    provider
+        .look_up(&LookUpQuery {
+            attempt: sought.attempt,
+            provider_id: sought.provider_id,
+            to: sought.address,
+            body,
+            callback_url: callback_url(&worker.settings.public_url, &sought.account_name, &token),
+            others: sought.others,
+            rival_without_id: sought.rival_without_id,
+            asked_at: sought.claimed_at,
+            deadline: DEADLINE,
+        })
+        .await
+}
+
+/// In the words of a callback.
+fn as_report(worker: &Worker, attempt: AttemptKey, found: CallbackReport) -> Report {
+    let CallbackReport { outcome, provider_code, provider_id, at, .. } = found;
+    let kind = ReportKind::Status { outcome, provider_code, provider_id };
+    Report { attempt, at: at.unwrap_or_else(|| worker.clock.now()), kind }
+}
