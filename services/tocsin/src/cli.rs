@@ -29,8 +29,8 @@ pub struct Cli {
     config: Option<PathBuf>,
     /// Data directory of the embedded store [default: ~/.local/share/tocsin]
     ///
-    /// Where DATABASE_URL is not set. The default is $XDG_DATA_HOME/tocsin where that variable is set.
-    #[arg(long, global = true, env = "TOCSIN_HOME", value_name = "DIR")]
+    /// For where DATABASE_URL is not set. TOCSIN_HOME names it too.
+    #[arg(long, global = true, env = "TOCSIN_HOME", hide_env = true, value_name = "DIR")]
     data: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
@@ -39,7 +39,7 @@ pub struct Cli {
 /// A variant's place in the help is in `help.rs`.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything in one process. Needs nothing: DATABASE_URL and AMQP_URL switch to real servers.
+    /// Run everything in one process. It needs nothing; DATABASE_URL, AMQP_URL name real servers.
     #[command(after_long_help = "\
 Examples:
   tocsin up --sample 500
