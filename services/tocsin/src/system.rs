@@ -175,6 +175,8 @@ fn account_limits(channel: Channel, limits: &[ChannelLimits]) -> AccountLimits {
         rate_per_second: limits.and_then(|limits| limits.rate_per_second),
         burst: limits.and_then(|limits| limits.burst),
         concurrency: limits.and_then(|limits| limits.concurrency),
+        reserve: 0,
+        depth: None,
         weight: 1,
     }
 }

@@ -14,12 +14,14 @@ mod error;
 mod inbox;
 mod limiter;
 mod pending;
+mod places;
 mod recall;
 mod record;
 mod send;
 mod session;
 mod shares;
 mod slots;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +30,9 @@ use futures::FutureExt;
 use tocsin_domain::{Channel, Lane, WorkerId};
 use tocsin_providers::{Provider, Registry, TokenKeys};
 use tocsin_queue::Broker;
-use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
+use tocsin_runtime::{SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::briefs::Briefs;
@@ -137,11 +139,12 @@ impl Worker {
     }
 
     async fn renew(self, left: CancellationToken) {
+        let shares = self.shares.clone();
         let tick = async move || {
-            self.shares.renew(&self.store, self.id, &self.settings.channels).await?;
-            Ok::<_, WorkerError>(Progress::Idle)
+            let progress = self.shares.renew(&self.store, self.id, &self.settings.channels).await?;
+            Ok::<_, WorkerError>(progress)
         };
-        run_ticker("worker.leases", RENEW_EVERY, &Notify::new(), &left, tick).await;
+        run_ticker("worker.leases", RENEW_EVERY, shares.hastened(), &left, tick).await;
     }
 
     /// The adapter of an account; the inbox is the store itself.

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::Worker;
+use crate::places::Call;
 use crate::record::{Outcomes, Settled};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
@@ -33,6 +34,8 @@ pub struct Claimed {
     pub since: Stopwatch,
     /// Its places in the process and in the account's share, until its outcome waits to be recorded.
     pub places: [Slot; 2],
+    /// Where calls are limited: it keeps the account's place while the call goes on.
+    pub call: Option<Call>,
 }
 
 /// Starts the sends of one account's claims: one by one, or as batches where the provider takes them.
@@ -161,6 +164,11 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
 
 /// The provider's answer in the settlement's words. What concerns more than this attempt is done here.
 async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind {
+    if may_go_on(&answer)
+        && let Some(call) = &claimed.call
+    {
+        call.goes_on();
+    }
     match answer {
         Answer::Accepted { provider_id, outcome: None } => ReportKind::Accepted { provider_id },
         Answer::Accepted { provider_id, outcome: Some(outcome) } => {
@@ -175,6 +183,7 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
             ReportKind::Status { outcome, provider_code, provider_id: None }
         }
         Answer::Throttled { provider_code, retry_after } => {
+            worker.shares.throttled(&claimed.share, retry_after);
             ReportKind::Throttled { provider_code, retry_after }
         }
         Answer::NotSent { why } => {
@@ -191,6 +200,15 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
                 "outcome unknown: the provider's answer was lost");
             ReportKind::Lost
         }
+    }
+}
+
+/// Does the provider hold the attempt, or is it unknown whether it does?
+fn may_go_on(answer: &Answer) -> bool {
+    match answer {
+        Answer::Accepted { outcome, .. } => outcome.is_none_or(|outcome| !outcome.terminal()),
+        Answer::Lost { .. } => true,
+        Answer::Refused { .. } | Answer::Throttled { .. } | Answer::NotSent { .. } => false,
     }
 }
 

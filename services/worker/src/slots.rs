@@ -38,7 +38,12 @@ impl Slots {
     }
 
     pub fn take(&self) -> Option<Slot> {
-        let most = self.inner.most.load(Ordering::Acquire);
+        self.take_within(usize::MAX)
+    }
+
+    /// Takes a slot only while fewer than `within` are taken.
+    pub fn take_within(&self, within: usize) -> Option<Slot> {
+        let most = self.inner.most.load(Ordering::Acquire).min(within);
         self.inner
             .taken
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, |taken| (taken < most).then_some(taken + 1))

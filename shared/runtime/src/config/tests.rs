@@ -221,8 +221,21 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
         (format!("{TWILIO}rate_per_second = 0"), "accounts.main-voice.rate_per_second", "above 0"),
         (format!("{TWILIO}rate_per_second = -3.5"), "accounts.main-voice.rate_per_second", "above 0"),
         (format!("{TWILIO}rate_per_second = inf"), "accounts.main-voice.rate_per_second", "above 0"),
+        (format!("{TWILIO}burst = -1"), "accounts[0].burst", "u32"),
         (format!("{TWILIO}burst = 0"), "accounts.main-voice.burst", "at least 1"),
         (format!("{TWILIO}concurrency = 0"), "accounts.main-voice.concurrency", "at least 1"),
+        (format!("{TWILIO}depth = 0"), "accounts.main-voice.depth", "at least 1"),
+        (format!("{TWILIO}reserve = 2"), "accounts.main-voice.reserve", "set concurrency"),
+        (
+            format!("{TWILIO}concurrency = 5\nreserve = 5"),
+            "accounts.main-voice.reserve",
+            "less than concurrency",
+        ),
+        (
+            format!("{TWILIO}concurrency = 5\nreserve = 9"),
+            "accounts.main-voice.reserve",
+            "less than concurrency",
+        ),
         (format!("{TWILIO}weight = 0"), "accounts.main-voice.weight", "at least 1"),
     ];
     for (toml, key, hint) in cases {

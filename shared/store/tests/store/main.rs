@@ -10,6 +10,7 @@ mod expand;
 mod fixture;
 mod held;
 mod leases;
+mod limits;
 mod plans;
 mod pool_of_one;
 mod races;
