@@ -11,7 +11,7 @@ use tocsin_store::leases::{LEASE_TERM, Lease, Usage};
 use tocsin_store::{Store, StoreError};
 use tokio::sync::Notify;
 
-use crate::limiter::Limiter;
+use crate::limiter::{Debt, Limiter};
 use crate::places::{Call, Places};
 use crate::slots::Slot;
 use crate::usage::Meter;
@@ -29,6 +29,7 @@ pub struct AccountShare {
     /// Names the lease in the next renewal: this share is applied, and no earlier one.
     epoch: i64,
     limiter: Option<Limiter>,
+    debt: Debt,
     places: Arc<Places>,
     meter: Arc<Meter>,
     /// Started before the lease was asked for, so that it is over here no later than in the store.
@@ -137,16 +138,16 @@ impl Shares {
 
 impl AccountShare {
     fn renewed(known: Option<&Self>, lease: Lease, asked: Stopwatch) -> Self {
-        let (places, meter) = match known {
-            Some(known) => (Arc::clone(&known.places), Arc::clone(&known.meter)),
-            None => (Arc::new(Places::new(&lease.share)), Arc::default()),
+        let (places, meter, debt) = match known {
+            Some(known) => (Arc::clone(&known.places), Arc::clone(&known.meter), Arc::clone(&known.debt)),
+            None => (Arc::new(Places::new(&lease.share)), Arc::default(), Debt::default()),
         };
         let limiter = match known {
             Some(known) if known.share == lease.share && !known.is_over() => known.limiter.clone(),
-            _ => Limiter::new(lease.share.rate_per_second, lease.share.burst),
+            _ => Limiter::new(lease.share.rate_per_second, lease.share.burst, Arc::clone(&debt)),
         };
         let Lease { account, name, share, epoch, .. } = lease;
-        Self { account, name, share, epoch, limiter, places, meter, asked }
+        Self { account, name, share, epoch, limiter, debt, places, meter, asked }
     }
 
     /// Is the lease over, by this machine's stricter clock?
