@@ -41,8 +41,10 @@ impl Windows {
             .map(|account| {
                 let of_account = || queued.iter().filter(|count| count.account == account.id);
                 let taken: i64 = of_account().filter(here).map(|count| count.queued).sum();
-                let all_lanes: i64 = of_account().map(|count| count.queued).sum();
-                let free = (window(account) - taken).min(depth_left(account, all_lanes));
+                // What waits in a later lane is no reason to hold this one back.
+                let not_later: i64 =
+                    of_account().filter(|count| count.lane <= lane).map(|count| count.queued).sum();
+                let free = (window(account, lane) - taken).min(depth_left(account, not_later));
                 Window {
                     account: account.id,
                     served: account.limits.district,
@@ -95,7 +97,7 @@ impl Windows {
     }
 }
 
-fn window(account: &Account) -> i64 {
+fn window(account: &Account, lane: Lane) -> i64 {
     let pace = &account.pace;
     if pace.held {
         return 0;
@@ -104,21 +106,25 @@ fn window(account: &Account) -> i64 {
         None => WINDOW_UNLIMITED,
         Some(rate) => (rate * WINDOW.as_secs_f64()).ceil() as i64,
     };
-    drains.min(places_left(account)).max(WINDOW_MIN)
+    drains.min(places_left(account, lane)).max(WINDOW_MIN)
 }
 
 /// Calls take their places for much longer than two seconds: what finds none would only go to and fro.
-fn places_left(account: &Account) -> i64 {
+fn places_left(account: &Account, lane: Lane) -> i64 {
+    let reserve = match lane {
+        Lane::Emergency | Lane::Priority => 0,
+        Lane::General => account.limits.reserve,
+    };
     match account.limits.concurrency {
         Some(concurrency) if account.limits.channel == Channel::Voice => {
-            i64::from(concurrency) - account.pace.holds
+            i64::from(concurrency) - i64::from(reserve) - account.pace.holds
         }
         _ => i64::MAX,
     }
 }
 
-/// What the provider may still take: what it holds already, and what is queued for it in any lane, is work
-/// that it has or will have (promise 7).
+/// What the provider may still take beside what it holds already and what is queued for it in this lane and
+/// earlier ones (promise 7).
 fn depth_left(account: &Account, queued: i64) -> i64 {
     account.limits.depth.map_or(i64::MAX, |depth| i64::from(depth) - account.pace.holds - queued)
 }
@@ -187,8 +193,12 @@ mod tests {
         };
         let cases = [(0, 0, 100), (0, 30, 40), (60, 10, 20), (100, 0, 0), (500, 0, 0)];
         for (holds, queued, free) in cases {
-            assert_eq!(free_of(holding(holds), queued), free, "{holds} held, {queued} queued in each lane");
+            assert_eq!(free_of(holding(holds), queued), free, "{holds} held, {queued} queued in two lanes");
         }
+        let queued =
+            QueuedCount { channel: Channel::Sms, lane: Lane::General, account: AccountId(1), queued: 90 };
+        let emergencies = Windows::of(&[holding(10)], &[queued], Channel::Sms, Lane::Emergency);
+        assert_eq!(emergencies.free(None), 90, "general jobs that wait take nothing of it");
     }
 
     #[test]
@@ -197,11 +207,14 @@ mod tests {
             let mut account = account(1, Some(100.0));
             account.limits.channel = Channel::Voice;
             account.limits.concurrency = Some(50);
+            account.limits.reserve = 5;
             account.pace.holds = holds;
             account
         };
-        for (holds, free) in [(0, 50), (30, 20), (50, 4), (90, 4)] {
+        for (holds, free) in [(0, 45), (30, 15), (45, 4), (90, 4)] {
             assert_eq!(free_of(calling(holds), 0), free, "{holds}");
+            let priority = Windows::of(&[calling(holds)], &[], Channel::Sms, Lane::Priority);
+            assert_eq!(priority.free(None), 50_u32.saturating_sub(holds as u32).max(4), "{holds}");
         }
     }
 
