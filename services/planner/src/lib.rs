@@ -41,6 +41,8 @@ pub use sweep::Sweeper;
 const QUICK: Duration = Duration::from_millis(250);
 /// Housekeeping.
 const SLOW: Duration = Duration::from_secs(1);
+/// What providers hold is counted anew.
+const RECOUNT: Duration = Duration::from_secs(60);
 /// Partitions are made this far ahead.
 const PARTITIONS_AHEAD: chrono::TimeDelta = chrono::TimeDelta::days(40);
 
@@ -178,6 +180,20 @@ impl Planner {
             let tick = async move || planner.keep_house().await;
             run_ticker("planner.housekeeping", SLOW, &Notify::new(), &stopping, tick).await;
         });
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner recount", async move {
+            let tick = async move || planner.recount().await;
+            run_ticker("planner.recount", RECOUNT, &Notify::new(), &stopping, tick).await;
+        });
+    }
+
+    /// Counts anew what providers hold: after a deploy from a release that did not count it, the tally is off.
+    pub async fn recount(&self) -> Result<Progress, PlannerError> {
+        let off_by = self.store.recount_held().await?;
+        if off_by > 0 {
+            tracing::warn!(attempts = off_by, "what providers hold was counted anew");
+        }
+        Ok(Progress::Idle)
     }
 
     /// Folds counters and makes partitions ahead.

@@ -39,17 +39,17 @@ impl Windows {
         let accounts = accounts
             .iter()
             .map(|account| {
-                let taken: i64 = queued
-                    .iter()
-                    .filter(here)
-                    .filter(|count| count.account == account.id)
-                    .map(|count| count.queued)
-                    .sum();
+                let of_account = || queued.iter().filter(|count| count.account == account.id);
+                let taken: i64 = of_account().filter(here).map(|count| count.queued).sum();
+                // What waits in a later lane is no reason to hold this one back.
+                let not_later: i64 =
+                    of_account().filter(|count| count.lane <= lane).map(|count| count.queued).sum();
+                let free = (window(account, lane) - taken).min(depth_left(account, not_later));
                 Window {
                     account: account.id,
                     served: account.limits.district,
                     weight: i64::from(account.limits.weight.max(1)),
-                    free: (window(account.limits.rate_per_second) - taken).max(0),
+                    free: free.max(0),
                 }
             })
             .collect();
@@ -111,16 +111,41 @@ impl Windows {
     }
 }
 
-fn window(rate_per_second: Option<f64>) -> i64 {
-    match rate_per_second {
-        None => WINDOW_UNLIMITED,
-        Some(rate) => ((rate * WINDOW.as_secs_f64()).ceil() as i64).max(WINDOW_MIN),
+fn window(account: &Account, lane: Lane) -> i64 {
+    let pace = &account.pace;
+    if pace.held {
+        return 0;
     }
+    let drains = match pace.rate_per_second {
+        None => WINDOW_UNLIMITED,
+        Some(rate) => (rate * WINDOW.as_secs_f64()).ceil() as i64,
+    };
+    drains.min(places_left(account, lane)).max(WINDOW_MIN)
+}
+
+/// Calls take their places for much longer than two seconds: what finds none would only go to and fro.
+fn places_left(account: &Account, lane: Lane) -> i64 {
+    let reserve = match lane {
+        Lane::Emergency | Lane::Priority => 0,
+        Lane::General => account.limits.reserve,
+    };
+    match account.limits.concurrency {
+        Some(concurrency) if account.limits.channel == Channel::Voice => {
+            i64::from(concurrency) - i64::from(reserve) - account.pace.holds
+        }
+        _ => i64::MAX,
+    }
+}
+
+/// What the provider may still take beside what it holds already and what is queued for it in this lane and
+/// earlier ones (promise 7).
+fn depth_left(account: &Account, queued: i64) -> i64 {
+    account.limits.depth.map_or(i64::MAX, |depth| i64::from(depth) - account.pace.holds - queued)
 }
 
 #[cfg(test)]
 mod tests {
-    use tocsin_store::accounts::AccountLimits;
+    use tocsin_store::accounts::{AccountLimits, Pace};
 
     use super::*;
 
@@ -134,10 +159,13 @@ mod tests {
                 rate_per_second: rate,
                 burst: None,
                 concurrency: None,
+                reserve: 0,
+                depth: None,
                 weight: 1,
             },
             stopped: false,
             stop_reason: None,
+            pace: Pace { rate_per_second: rate, held: false, holds: 0 },
         }
     }
 
@@ -151,6 +179,57 @@ mod tests {
         for (rate, free) in cases {
             let windows = Windows::of(&[account(1, rate)], &queued, Channel::Sms, Lane::General);
             assert_eq!(windows.free(None), free, "{rate:?}");
+        }
+    }
+
+    fn free_of(account: Account, queued: i64) -> u32 {
+        let of_account = |lane| QueuedCount { channel: Channel::Sms, lane, account: AccountId(1), queued };
+        let queued = [of_account(Lane::General), of_account(Lane::Priority)];
+        Windows::of(&[account], &queued, Channel::Sms, Lane::General).free(None)
+    }
+
+    #[test]
+    fn an_account_that_its_provider_slowed_has_a_smaller_window_and_none_while_it_is_held() {
+        let slowed = |rate: f64, held: bool| Account {
+            pace: Pace { rate_per_second: Some(rate), held, holds: 0 },
+            ..account(1, Some(100.0))
+        };
+        assert_eq!(free_of(slowed(25.0, false), 10), 40);
+        assert_eq!(free_of(slowed(25.0, true), 0), 0);
+    }
+
+    #[test]
+    fn what_the_provider_holds_and_what_is_queued_for_it_leave_less_of_its_depth() {
+        let holding = |holds: i64| {
+            let mut account = account(1, Some(100.0));
+            account.limits.depth = Some(100);
+            account.pace.holds = holds;
+            account
+        };
+        let cases = [(0, 0, 100), (0, 30, 40), (60, 10, 20), (100, 0, 0), (500, 0, 0)];
+        for (holds, queued, free) in cases {
+            assert_eq!(free_of(holding(holds), queued), free, "{holds} held, {queued} queued in two lanes");
+        }
+        let queued =
+            QueuedCount { channel: Channel::Sms, lane: Lane::General, account: AccountId(1), queued: 90 };
+        let emergencies = Windows::of(&[holding(10)], &[queued], Channel::Sms, Lane::Emergency);
+        assert_eq!(emergencies.free(None), 90, "general jobs that wait take nothing of it");
+    }
+
+    #[test]
+    fn calls_that_go_on_leave_less_of_the_window_but_always_the_next_few() {
+        let calling = |holds: i64| {
+            let mut account = account(1, Some(100.0));
+            account.limits.channel = Channel::Voice;
+            account.limits.concurrency = Some(50);
+            account.limits.reserve = 5;
+            account.pace.holds = holds;
+            account
+        };
+        for (holds, free) in [(0, 45), (30, 15), (45, 4), (90, 4)] {
+            assert_eq!(free_of(calling(holds), 0), free, "{holds}");
+            let priority = Windows::of(&[calling(holds)], &[], Channel::Sms, Lane::Priority);
+            assert_eq!(priority.free(None), 50_u32.saturating_sub(holds as u32).max(4), "{holds}");
         }
     }
 

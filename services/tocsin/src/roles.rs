@@ -113,6 +113,8 @@ async fn account_limits(account: &AccountConfig, store: &Store) -> Result<Accoun
         rate_per_second: account.rate_per_second,
         burst: signed(account.burst),
         concurrency: signed(account.concurrency),
+        reserve: signed(account.reserve).unwrap_or(0),
+        depth: signed(account.depth),
         weight: i32::try_from(account.weight).unwrap_or(i32::MAX),
     })
 }

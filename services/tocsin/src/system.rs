@@ -214,6 +214,8 @@ pub(crate) fn account_limits(channel: Channel, limits: &[ChannelLimits]) -> Acco
         rate_per_second: limits.and_then(|limits| limits.rate_per_second),
         burst: limits.and_then(|limits| limits.burst),
         concurrency: limits.and_then(|limits| limits.concurrency),
+        reserve: 0,
+        depth: None,
         weight: 1,
     }
 }

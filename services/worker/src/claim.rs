@@ -138,7 +138,8 @@ async fn launch(
                 canceled: false,
             },
         };
-        let claimed = Claimed { grant, view, brief, share, since, places };
+        let call = share.call(channel);
+        let claimed = Claimed { grant, view, brief, share, since, places, call };
         by_account.entry(claimed.share.account).or_default().push(claimed);
     }
     for claims in by_account.into_values() {

@@ -158,7 +158,7 @@ impl Dispatch {
                     passed_over.push_back(job);
                     break;
                 };
-                match self.worker.shares.permit(job.account) {
+                match self.worker.shares.permit(job.account, lane) {
                     Ok((share, place)) => permitted.push(Permitted { job, share, places: [place, slot] }),
                     Err(reason) => {
                         slot.put_back();

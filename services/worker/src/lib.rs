@@ -15,12 +15,14 @@ mod inbox;
 mod limiter;
 mod look_up;
 mod pending;
+mod places;
 mod recall;
 mod record;
 mod send;
 mod session;
 mod shares;
 mod slots;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,9 +31,9 @@ use futures::FutureExt;
 use tocsin_domain::{Channel, Lane, WorkerId};
 use tocsin_providers::{Provider, Registry, TokenKeys};
 use tocsin_queue::Broker;
-use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
+use tocsin_runtime::{SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::briefs::Briefs;
@@ -137,10 +139,10 @@ impl Worker {
     async fn renew(self, left: CancellationToken) {
         let worker = self.clone();
         let tick = async move || {
-            worker.shares.renew(&worker.store, worker.id, &worker.settings.channels).await?;
-            Ok::<_, WorkerError>(Progress::Idle)
+            let progress = worker.shares.renew(&worker.store, worker.id, &worker.settings.channels).await?;
+            Ok::<_, WorkerError>(progress)
         };
-        run_ticker("worker.leases", RENEW_EVERY, &Notify::new(), &left, tick).await;
+        run_ticker("worker.leases", RENEW_EVERY, self.shares.hastened(), &left, tick).await;
         if let Err(error) = self.store.drop_leases(self.id).await {
             tracing::warn!(%error, "leases run out by themselves");
         }

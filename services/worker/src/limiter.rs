@@ -21,13 +21,16 @@ pub struct Limiter {
 struct Bucket {
     limiter: DefaultDirectRateLimiter,
     clock: DefaultClock,
-    /// Tokens still to be paid for sends that cost more than the one their permit took.
-    debt: AtomicU32,
+    debt: Debt,
 }
+
+/// Tokens still to be paid for sends that cost more than the one their permit took. It is the account's: it
+/// outlives the share under which it was made.
+pub type Debt = Arc<AtomicU32>;
 
 impl Limiter {
     /// `rate_per_second` None: no limit; zero or less: no token ever.
-    pub fn new(rate_per_second: Option<f64>, burst: Option<u32>) -> Option<Self> {
+    pub fn new(rate_per_second: Option<f64>, burst: Option<u32>, debt: Debt) -> Option<Self> {
         let Some(rate) = rate_per_second else { return Some(Self { bucket: None }) };
         if rate.is_nan() || rate <= 0.0 {
             return None;
@@ -38,7 +41,7 @@ impl Limiter {
         let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
         // Cannot be refused: the bucket is full and the cost is its size.
         let _ = limiter.check_n(burst);
-        Some(Self { bucket: Some(Arc::new(Bucket { limiter, clock, debt: AtomicU32::new(0) })) })
+        Some(Self { bucket: Some(Arc::new(Bucket { limiter, clock, debt })) })
     }
 
     /// Takes one token if there is one; else says how long until there is.
@@ -70,13 +73,13 @@ mod tests {
 
     #[test]
     fn a_new_share_begins_empty() {
-        let limiter = Limiter::new(Some(0.001), Some(10)).unwrap();
+        let limiter = Limiter::new(Some(0.001), Some(10), Debt::default()).unwrap();
         assert!(limiter.take().is_err());
     }
 
     #[test]
     fn without_a_limit_there_is_always_a_token() {
-        let limiter = Limiter::new(None, None).unwrap();
+        let limiter = Limiter::new(None, None, Debt::default()).unwrap();
         limiter.charge(1_000);
         assert!((0..10_000).all(|_| limiter.take().is_ok()));
     }
@@ -84,17 +87,18 @@ mod tests {
     #[test]
     fn a_rate_of_nothing_is_no_limiter() {
         for rate in [0.0, -1.0, f64::NAN] {
-            assert!(Limiter::new(Some(rate), Some(1)).is_none(), "{rate}");
+            assert!(Limiter::new(Some(rate), Some(1), Debt::default()).is_none(), "{rate}");
         }
     }
 
     #[test]
-    fn debt_is_paid_before_the_next_token() {
+    fn debt_is_paid_before_the_next_token_also_under_the_next_share() {
         // One token a nanosecond: the bucket is never the reason to wait here.
-        let limiter = Limiter::new(Some(1e9), Some(1_000)).unwrap();
-        limiter.charge(3);
-        while limiter.take().is_err() {}
-        let bucket = limiter.bucket.as_ref().unwrap();
-        assert_eq!(bucket.debt.load(Ordering::Acquire), 0);
+        let debt = Debt::default();
+        let limiter = || Limiter::new(Some(1e9), Some(1_000), Arc::clone(&debt)).unwrap();
+        limiter().charge(3);
+        let next = limiter();
+        while next.take().is_err() {}
+        assert_eq!(debt.load(Ordering::Acquire), 0);
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::Worker;
+use crate::places::Call;
 use crate::record::{Outcomes, Settled};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
@@ -35,6 +36,8 @@ pub struct Claimed {
     pub since: Stopwatch,
     /// Its places in the process and in the account's share, until its outcome waits to be recorded.
     pub places: [Slot; 2],
+    /// Where calls are limited: it keeps the account's place while the call goes on.
+    pub call: Option<Call>,
 }
 
 /// Starts the sends of one account's claims: one by one, or as batches where the provider takes them.
@@ -168,6 +171,11 @@ async fn heard(
     claimed: &Claimed,
     answer: Answer,
 ) -> ReportKind {
+    if may_go_on(&answer)
+        && let Some(call) = &claimed.call
+    {
+        call.goes_on();
+    }
     match answer {
         Answer::Accepted { provider_id, outcome: None } => ReportKind::Accepted { provider_id },
         Answer::Accepted { provider_id, outcome: Some(outcome) } => {
@@ -184,6 +192,7 @@ async fn heard(
             ReportKind::Status { outcome, provider_code, provider_id: None }
         }
         Answer::Throttled { provider_code, retry_after } => {
+            worker.shares.throttled(&claimed.share, retry_after);
             ReportKind::Throttled { provider_code, retry_after }
         }
         Answer::NotSent { why } => {
@@ -200,6 +209,15 @@ async fn heard(
                 "outcome unknown: the provider's answer was lost");
             ReportKind::Lost
         }
+    }
+}
+
+/// Does the provider hold the attempt, or is it unknown whether it does?
+fn may_go_on(answer: &Answer) -> bool {
+    match answer {
+        Answer::Accepted { outcome, .. } => outcome.is_none_or(|outcome| !outcome.terminal()),
+        Answer::Lost { .. } => true,
+        Answer::Refused { .. } | Answer::Throttled { .. } | Answer::NotSent { .. } => false,
     }
 }
 

@@ -5,13 +5,19 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tocsin_domain::lease::Share;
-use tocsin_domain::{AccountId, Channel, WorkerId};
-use tocsin_runtime::Stopwatch;
-use tocsin_store::leases::{LEASE_TERM, Lease};
+use tocsin_domain::{AccountId, Channel, Lane, WorkerId};
+use tocsin_runtime::{Progress, Stopwatch};
+use tocsin_store::leases::{LEASE_TERM, Lease, Usage};
 use tocsin_store::{Store, StoreError};
+use tokio::sync::Notify;
 
-use crate::limiter::Limiter;
-use crate::slots::{Slot, Slots};
+use crate::limiter::{Debt, Limiter};
+use crate::places::{Call, Places};
+use crate::slots::Slot;
+use crate::usage::Meter;
+
+/// Shares are not renewed before their time more often than this.
+const HASTEN_AFTER: Duration = Duration::from_millis(200);
 
 /// One account's share, as long as its lease is not over.
 #[derive(Debug)]
@@ -20,8 +26,12 @@ pub struct AccountShare {
     /// As configured: how the registry knows it.
     pub name: String,
     share: Share,
+    /// Names the lease in the next renewal: this share is applied, and no earlier one.
+    epoch: i64,
     limiter: Option<Limiter>,
-    slots: Slots,
+    debt: Debt,
+    places: Arc<Places>,
+    meter: Arc<Meter>,
     /// Started before the lease was asked for, so that it is over here no later than in the store.
     asked: Stopwatch,
 }
@@ -41,29 +51,66 @@ pub enum NoPermit {
 #[derive(Debug, Clone, Default)]
 pub struct Shares {
     accounts: Arc<RwLock<HashMap<AccountId, Arc<AccountShare>>>>,
+    /// The renewal is wanted now.
+    hasten: Arc<Notify>,
 }
 
 impl Shares {
-    /// Renews every share in one round trip. A share that did not change keeps its bucket; a new or changed
-    /// one begins empty.
+    /// Renews every share in one round trip, and tells what was used, lacked and heard. A share that did not
+    /// change keeps its bucket; a new or changed one begins empty. Where a share shrank there is more to do:
+    /// others wait to hear that it was taken.
     pub async fn renew(
         &self,
         store: &Store,
         worker: WorkerId,
         channels: &[Channel],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Progress, StoreError> {
         let asked = Stopwatch::start();
-        let leases = store.renew_leases(worker, channels).await?;
+        let told: HashMap<AccountId, (Usage, u64)> = {
+            let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
+            accounts.iter().map(|(account, share)| (*account, (share.usage(), share.places.asks()))).collect()
+        };
+        let usage: Vec<Usage> = told.values().map(|(usage, _)| *usage).collect();
+        let leases = store.renew_leases_as(worker, channels, &usage).await?;
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = Progress::Idle;
         let renewed = leases
             .into_iter()
             .map(|lease| {
                 let known = accounts.remove(&lease.account);
-                (lease.account, Arc::new(AccountShare::renewed(known.as_deref(), lease, asked)))
+                let (account, calls) = (lease.account, lease.calls);
+                let share = AccountShare::renewed(known.as_deref(), lease, asked);
+                if let (Some(known), Some((usage, number))) = (&known, told.get(&account)) {
+                    share.places.renewed(*number, &share.share, calls);
+                    share.meter.heard(usage.throttled);
+                    if known.share.or_more(&share.share) != share.share {
+                        progress = Progress::More;
+                    }
+                }
+                (account, Arc::new(share))
             })
             .collect();
         *accounts = renewed;
-        Ok(())
+        Ok(progress)
+    }
+
+    /// Resolves when a renewal should not wait for its time: an emergency found no permit, or a provider said
+    /// "too fast".
+    pub fn hastened(&self) -> &Notify {
+        &self.hasten
+    }
+
+    /// The provider of `share` said "too fast": the fleet is told.
+    pub fn throttled(&self, share: &AccountShare, retry_after: Option<Duration>) {
+        // A share may have been renewed since the request began; the meter is the account's.
+        share.meter.throttled(retry_after);
+        self.hasten(share.account);
+    }
+
+    fn hasten(&self, account: AccountId) {
+        if self.get(account).is_some_and(|share| share.asked.elapsed() >= HASTEN_AFTER) {
+            self.hasten.notify_one();
+        }
     }
 
     #[cfg(test)]
@@ -77,24 +124,37 @@ impl Shares {
         self.accounts.read().unwrap_or_else(PoisonError::into_inner).get(&account).cloned()
     }
 
-    /// Takes one token and one place of an account's share.
-    pub fn permit(&self, account: AccountId) -> Result<(Arc<AccountShare>, Slot), NoPermit> {
+    /// Takes one token and one place of an account's share for a job of `lane`.
+    pub fn permit(&self, account: AccountId, lane: Lane) -> Result<(Arc<AccountShare>, Slot), NoPermit> {
         let share = self.get(account).ok_or(NoPermit::NoLease)?;
-        let slot = share.permit()?;
-        Ok((share, slot))
+        match share.permit(lane) {
+            Ok(slot) => {
+                share.meter.used(1);
+                Ok((share, slot))
+            }
+            Err(reason) => {
+                share.meter.lacked();
+                if lane == Lane::Emergency {
+                    self.hasten(account);
+                }
+                Err(reason)
+            }
+        }
     }
 }
 
 impl AccountShare {
     fn renewed(known: Option<&Self>, lease: Lease, asked: Stopwatch) -> Self {
-        let most = lease.share.concurrency.map_or(usize::MAX, |most| most as usize);
-        let slots = known.map_or_else(|| Slots::new(most), |known| known.slots.clone());
-        slots.set_most(most);
+        let (places, meter, debt) = match known {
+            Some(known) => (Arc::clone(&known.places), Arc::clone(&known.meter), Arc::clone(&known.debt)),
+            None => (Arc::new(Places::new(&lease.share)), Arc::default(), Debt::default()),
+        };
         let limiter = match known {
             Some(known) if known.share == lease.share && !known.is_over() => known.limiter.clone(),
-            _ => Limiter::new(lease.share.rate_per_second, lease.share.burst),
+            _ => Limiter::new(lease.share.rate_per_second, lease.share.burst, Arc::clone(&debt)),
         };
-        Self { account: lease.account, name: lease.name, share: lease.share, limiter, slots, asked }
+        let Lease { account, name, share, epoch, .. } = lease;
+        Self { account, name, share, epoch, limiter, debt, places, meter, asked }
     }
 
     /// Is the lease over, by this machine's stricter clock?
@@ -104,18 +164,30 @@ impl AccountShare {
 
     /// Charges what a send cost beyond one token (text segments).
     pub fn charge(&self, tokens: u32) {
+        self.meter.used(tokens);
         if let Some(limiter) = &self.limiter {
             limiter.charge(tokens);
         }
     }
 
-    fn permit(&self) -> Result<Slot, NoPermit> {
+    /// A granted claim whose request takes a place for longer than it is open: a call, where their number is
+    /// limited.
+    pub fn call(&self, channel: Channel) -> Option<Call> {
+        let counted = channel == Channel::Voice && self.share.concurrency.is_some();
+        counted.then(|| self.places.claimed())
+    }
+
+    fn usage(&self) -> Usage {
+        self.meter.report(self.account, self.epoch, &self.share)
+    }
+
+    fn permit(&self, lane: Lane) -> Result<Slot, NoPermit> {
         if self.is_over() {
             return Err(NoPermit::NoLease);
         }
         let limiter = self.limiter.as_ref().ok_or(NoPermit::NoLease)?;
         // The place first: it can be given back, a token cannot.
-        let slot = self.slots.take().ok_or(NoPermit::Full)?;
+        let slot = self.places.take(lane).ok_or(NoPermit::Full)?;
         match limiter.take() {
             Ok(()) => Ok(slot),
             Err(wait) => {

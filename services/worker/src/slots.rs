@@ -56,8 +56,13 @@ impl Slots {
     }
 
     pub fn take(&self) -> Option<Slot> {
+        self.take_within(usize::MAX)
+    }
+
+    /// Takes a slot only while fewer than `within` are taken.
+    pub fn take_within(&self, within: usize) -> Option<Slot> {
         let mut state = self.inner.state();
-        state.take().then(|| self.slot())
+        (state.taken < within && state.take()).then(|| self.slot())
     }
 
     pub fn line(&self) -> Line {

@@ -1,5 +1,21 @@
 //! A worker's part of a provider account's limits, such that all parts together never exceed them
-//! (promise 4).
+//! (promise 4), and such that what idle workers leave is used.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::WorkerId;
+
+/// How long a share is valid without renewal, by the store's clock.
+pub const LEASE_TERM: Duration = Duration::from_secs(5);
+/// How long a worker keeps its place beside others that wait for one, where there are fewer than workers.
+const TURN: Duration = LEASE_TERM;
+/// An idle worker keeps this part of an even share, for the first jobs that reach it.
+const IDLE_PART: u64 = 16;
+/// An idle worker keeps one place where the busy ones are left at least this many times as many.
+const PLACES_PER_IDLE: u64 = 4;
 
 /// Micro-units: rates are shared as whole numbers of these, so that sums are exact.
 const MICRO: f64 = 1_000_000.0;
@@ -11,6 +27,8 @@ pub struct Limits {
     pub rate_per_second: Option<f64>,
     pub burst: Option<u32>,
     pub concurrency: Option<u32>,
+    /// The part of `concurrency` that general jobs never get.
+    pub reserve: u32,
 }
 
 /// A worker's part of [`Limits`]. None is no limit; 0 means that nothing may be sent.
@@ -19,61 +37,262 @@ pub struct Share {
     pub rate_per_second: Option<f64>,
     pub burst: Option<u32>,
     pub concurrency: Option<u32>,
+    /// The part of `concurrency` that general jobs may take. 0 leaves the share to the other lanes.
+    pub general: Option<u32>,
+}
+
+/// A worker that holds a share of an account, or asks for one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Holder {
+    pub worker: WorkerId,
+    /// What it may still be using: what it was granted last, and whatever of earlier grants it has not said
+    /// to have given up. Its calls that go on count as places. Of the worker that asks: what it may keep, so
+    /// nothing once its lease is over.
+    pub counted: Share,
+    /// Can it be given anything? A worker whose lease is over cannot, though its share still counts.
+    pub live: bool,
+    /// Had it use for a token since it asked last?
+    pub busy: bool,
+    /// When its turn began (its last grant was not empty) or ended. None: it never had one.
+    pub turn: Turn,
+}
+
+/// Where there are fewer places than workers, they take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Has its place since then.
+    Began(DateTime<Utc>),
+    Ended(DateTime<Utc>),
+    Never,
+}
+
+impl Turn {
+    /// The turn of a worker that is granted `share` now.
+    pub fn after(self, share: &Share, now: DateTime<Utc>) -> Self {
+        match (self, share.is_empty()) {
+            (Self::Began(_), true) => Self::Ended(now),
+            (Self::Ended(_) | Self::Never, false) => Self::Began(now),
+            (same, _) => same,
+        }
+    }
 }
 
 impl Share {
-    /// May anything be sent with this share?
+    /// The share of a worker that may not send.
+    pub const NOTHING: Self =
+        Self { rate_per_second: Some(0.0), burst: Some(0), concurrency: Some(0), general: None };
+
+    /// May nothing be sent with this share?
     pub fn is_empty(&self) -> bool {
         self.burst == Some(0)
             || self.concurrency == Some(0)
             || self.rate_per_second.is_some_and(|rate| micros(rate) == 0)
     }
+
+    /// What counts as a worker's share while it may be using either: the larger in each part. A part that
+    /// only one of them limits counts as that one says.
+    pub fn or_more(&self, other: &Self) -> Self {
+        Self {
+            rate_per_second: match (self.rate_per_second, other.rate_per_second) {
+                (Some(one), Some(another)) => Some(one.max(another)),
+                (one, another) => one.or(another),
+            },
+            burst: self.burst.max(other.burst),
+            concurrency: self.concurrency.max(other.concurrency),
+            general: self.general.max(other.general),
+        }
+    }
 }
 
-/// The share of one of `demanders` workers, itself included, beside `others`: every other share that may
-/// still be used.
+/// The share of `asker` beside `others`, all other workers whose shares still count.
 ///
-/// It is the fair part, but never more than the others leave. So a newcomer may find nothing at first:
-/// its part comes free as the others renew theirs. Where there is less burst or concurrency than workers,
-/// as many as it serves get a whole unit each, and those beyond get nothing rather than a rate that they
-/// could not use.
-pub fn grant(limits: &Limits, others: &[Share], demanders: u32) -> Share {
-    let sharers =
-        demanders.min(limits.burst.unwrap_or(u32::MAX)).min(limits.concurrency.unwrap_or(u32::MAX)).max(1);
-    let rates = others.iter().map(|other| other.rate_per_second.map_or(0, micros));
-    let bursts = others.iter().map(|other| other.burst.map_or(0, u64::from));
-    let concurrencies = others.iter().map(|other| other.concurrency.map_or(0, u64::from));
-    let share = Share {
-        rate_per_second: limits
-            .rate_per_second
-            .map(|limit| part(micros(limit), rates, sharers) as f64 / MICRO),
-        // Never above the limit, so it fits.
-        burst: limits.burst.map(|limit| part(u64::from(limit), bursts, sharers) as u32),
-        concurrency: limits.concurrency.map(|limit| part(u64::from(limit), concurrencies, sharers) as u32),
+/// It is the part that is due to it, but never more than the others leave, unless it holds that much already.
+/// So a share that grows waits until those that shrink have been given back. Busy workers share evenly what
+/// idle ones leave. Where a limit is too small to be shared by all (fewer units of burst or of concurrency
+/// than workers, less than a token for each in a lease) as many as it serves get a whole part each and take
+/// turns, and those beyond get nothing rather than a part that they could not use.
+pub fn grant(limits: &Limits, asker: &Holder, others: &[Holder], now: DateTime<Utc>) -> Share {
+    let crowd = Crowd::of(limits, asker, others, now);
+    let Some(due) = crowd.due(limits, asker) else { return Share::NOTHING };
+    let counted = |part: fn(&Share) -> u64| others.iter().map(move |other| part(&other.counted));
+    let give = |limit: u64, due: Due, part: fn(&Share) -> u64| {
+        let left = limit.saturating_sub(counted(part).fold(0, u64::saturating_add));
+        due.part(limit, counted(part)).min(left.max(part(&asker.counted)))
     };
-    match share.is_empty() {
-        true => nothing_of(limits),
-        false => share,
+    let whole = |limit: u32, due: Due, part: fn(&Share) -> u64| {
+        // Never above the limit, so it fits.
+        give(u64::from(limit), due, part) as u32
+    };
+    let rate = limits.rate_per_second.map(|limit| (micros(limit), give(micros(limit), due.rate, rate_of)));
+    // Two parts of an account that is leased whole would each be spent at a time of its own.
+    if crowd.whole && rate.is_some_and(|(limit, given)| given < limit) {
+        return Share::NOTHING;
+    }
+    let concurrency = limits.concurrency.map(|limit| whole(limit, due.places, concurrency_of));
+    let general = limits.concurrency.filter(|_| limits.reserve > 0).map(|limit| {
+        let open = limit.saturating_sub(limits.reserve);
+        whole(open, due.places, general_of).min(concurrency.unwrap_or(open))
+    });
+    let share = Share {
+        rate_per_second: rate.map(|(_, given)| given as f64 / MICRO),
+        burst: limits.burst.map(|limit| whole(limit, due.burst, burst_of)),
+        concurrency,
+        general,
+    };
+    if share.is_empty() { Share::NOTHING } else { share }
+}
+
+/// Who shares an account at a moment.
+struct Crowd {
+    /// Workers with a part, at least 1.
+    seats: u64,
+    /// Those of them that are idle beside busy ones.
+    idle: u64,
+    /// Is `asker` one of those with a part?
+    seated: bool,
+    /// Is the account too slow to be shared?
+    whole: bool,
+}
+
+/// What is due to a worker of each part.
+struct Dues {
+    rate: Due,
+    burst: Due,
+    places: Due,
+}
+
+#[derive(Clone, Copy)]
+enum Due {
+    /// Just so much.
+    Of(u64),
+    /// An even part among so many, of what is left by those that get just so much.
+    Even { among: u64, apart: u64 },
+}
+
+impl Crowd {
+    fn of(limits: &Limits, asker: &Holder, others: &[Holder], now: DateTime<Utc>) -> Self {
+        let live = 1 + others.iter().filter(|other| other.live).count() as u64;
+        let busy =
+            u64::from(asker.busy) + others.iter().filter(|other| other.live && other.busy).count() as u64;
+        let whole = live > 1 && tokens_per_lease(limits).is_some_and(|tokens| tokens < live);
+        let seats = if whole { 1 } else { seats(limits, live) };
+        let before = others.iter().filter(|other| other.live && precedes(other, asker, now)).count() as u64;
+        if seats < live {
+            // Too little for all: idle workers keep nothing while others are busy.
+            let seats = if busy > 0 { seats.min(busy) } else { seats };
+            return Self { seats, idle: 0, seated: before < seats, whole };
+        }
+        let idle = if busy > 0 { live - busy } else { 0 };
+        Self { seats, idle, seated: true, whole }
+    }
+
+    fn due(&self, limits: &Limits, asker: &Holder) -> Option<Dues> {
+        if !self.seated {
+            return None;
+        }
+        let kept = Kept::of(limits, self.seats);
+        if self.idle > 0 && !asker.busy {
+            return kept.map(|kept| Dues {
+                rate: Due::Of(kept.rate),
+                burst: Due::Of(kept.burst),
+                places: Due::Of(kept.places),
+            });
+        }
+        let kept = kept.unwrap_or(Kept { rate: 0, burst: 0, places: 0 });
+        let even = |kept: u64| Due::Even { among: self.seats - self.idle, apart: self.idle * kept };
+        Some(Dues { rate: even(kept.rate), burst: even(kept.burst), places: even(kept.places) })
     }
 }
 
-/// Whatever is limited is 0: a share that cannot send leaves its other parts to those that can.
-fn nothing_of(limits: &Limits) -> Share {
-    Share {
-        rate_per_second: limits.rate_per_second.map(|_| 0.0),
-        burst: limits.burst.map(|_| 0),
-        concurrency: limits.concurrency.map(|_| 0),
+/// How many of `live` workers can have a part that is of use to them.
+fn seats(limits: &Limits, live: u64) -> u64 {
+    // Each part holds a token at least: without a burst of its own an account has one second's worth.
+    let per_second = limits.rate_per_second.map(|rate| micros(rate) / MICRO as u64);
+    let burst = limits.burst.map(u64::from).or(per_second);
+    let concurrency = limits.concurrency.map(u64::from);
+    live.min(burst.unwrap_or(live)).min(concurrency.unwrap_or(live)).max(1)
+}
+
+fn tokens_per_lease(limits: &Limits) -> Option<u64> {
+    let rate = limits.rate_per_second.map(micros)?;
+    Some(rate.saturating_mul(LEASE_TERM.as_secs()) / MICRO as u64)
+}
+
+/// What an idle worker keeps beside busy ones.
+struct Kept {
+    rate: u64,
+    burst: u64,
+    places: u64,
+}
+
+impl Kept {
+    /// None: so little that it would be of no use. Such a worker asks again as soon as it has a job.
+    fn of(limits: &Limits, live: u64) -> Option<Self> {
+        let parts = live * IDLE_PART;
+        let rate = limits.rate_per_second.map_or(0, |limit| micros(limit) / parts);
+        let too_slow =
+            limits.rate_per_second.is_some() && rate.saturating_mul(LEASE_TERM.as_secs()) < MICRO as u64;
+        let places = limits.concurrency.map_or(0, u64::from);
+        let too_few = limits.concurrency.is_some() && places < live * PLACES_PER_IDLE;
+        let some = |limit: u64| if limit == 0 { 0 } else { (limit / parts).max(1) };
+        (!too_slow && !too_few).then(|| Self {
+            rate,
+            burst: some(limits.burst.map_or(0, u64::from)),
+            places: some(places),
+        })
     }
 }
 
-/// An even part of `limit`; one more where the remainder has not been taken by others yet, so that none
-/// of it lies idle; never more than the others leave.
-fn part(limit: u64, others: impl Iterator<Item = u64> + Clone, sharers: u32) -> u64 {
-    let even = limit / u64::from(sharers);
-    let remainder = limit % u64::from(sharers);
-    let with_one_more = others.clone().filter(|other| *other > even).count() as u64;
-    let taken = others.fold(0, u64::saturating_add);
-    (even + u64::from(with_one_more < remainder)).min(limit.saturating_sub(taken))
+impl Due {
+    /// An even part, and one more where the remainder has not been taken by others yet, so that none of it
+    /// lies idle.
+    fn part(self, limit: u64, others: impl Iterator<Item = u64>) -> u64 {
+        let (among, apart) = match self {
+            Self::Of(part) => return part.min(limit),
+            Self::Even { among, apart } => (among.max(1), apart),
+        };
+        let shared = limit.saturating_sub(apart);
+        let (even, remainder) = (shared / among, shared % among);
+        let with_one_more = others.filter(|other| *other > even).count() as u64;
+        even + u64::from(with_one_more < remainder)
+    }
+}
+
+/// Is `one` served before `another` where not all can be? Whoever has use for its place keeps it for its
+/// turn; then come those who wait, longest first; idle ones last.
+fn precedes(one: &Holder, another: &Holder, now: DateTime<Utc>) -> bool {
+    let class = |holder: &Holder| match (holder.busy, holder.turn) {
+        (true, Turn::Began(since)) if now < since + TimeDelta::from_std(TURN).unwrap_or_default() => 0,
+        (true, Turn::Ended(_) | Turn::Never) => 1,
+        (true, Turn::Began(_)) => 2,
+        (false, Turn::Began(_)) => 3,
+        (false, Turn::Ended(_) | Turn::Never) => 4,
+    };
+    let since = |holder: &Holder| match holder.turn {
+        Turn::Never => None,
+        Turn::Began(since) | Turn::Ended(since) => Some(since),
+    };
+    let order = class(one)
+        .cmp(&class(another))
+        .then(since(one).cmp(&since(another)))
+        .then(one.worker.0.cmp(&another.worker.0));
+    order == Ordering::Less
+}
+
+fn rate_of(share: &Share) -> u64 {
+    share.rate_per_second.map_or(0, micros)
+}
+
+fn burst_of(share: &Share) -> u64 {
+    share.burst.map_or(0, u64::from)
+}
+
+fn concurrency_of(share: &Share) -> u64 {
+    share.concurrency.map_or(0, u64::from)
+}
+
+fn general_of(share: &Share) -> u64 {
+    share.general.map_or(0, u64::from)
 }
 
 /// Rounded to the nearest, which restores a share exactly and moves a limit by half a millionth at most.
@@ -83,146 +302,4 @@ fn micros(rate: f64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::option;
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn limits(
-        rate: impl Into<Option<f64>>,
-        burst: impl Into<Option<u32>>,
-        concurrency: impl Into<Option<u32>>,
-    ) -> Limits {
-        Limits { rate_per_second: rate.into(), burst: burst.into(), concurrency: concurrency.into() }
-    }
-
-    fn share(
-        rate: impl Into<Option<f64>>,
-        burst: impl Into<Option<u32>>,
-        concurrency: impl Into<Option<u32>>,
-    ) -> Share {
-        Share { rate_per_second: rate.into(), burst: burst.into(), concurrency: concurrency.into() }
-    }
-
-    #[test]
-    fn a_share_is_the_fair_part_of_what_is_left() {
-        let all = limits(30.0, 10, 9);
-        let third = share(10.0, 4, 3);
-        let cases: [(&str, &Limits, Vec<Share>, u32, Share); 13] = [
-            ("alone", &all, vec![], 1, share(30.0, 10, 9)),
-            ("nobody else has asked yet", &all, vec![], 3, third.clone()),
-            ("the second of three", &all, vec![third.clone()], 3, share(10.0, 3, 3)),
-            ("the last of three", &all, vec![third.clone(), share(10.0, 3, 3)], 3, share(10.0, 3, 3)),
-            ("a remainder not taken yet", &all, vec![share(10.0, 3, 3), share(10.0, 3, 3)], 3, third.clone()),
-            ("a newcomer waits until others renew", &all, vec![share(30.0, 10, 9)], 2, share(0.0, 0, 0)),
-            ("beside one that has not renewed yet", &all, vec![share(25.0, 8, 7)], 2, share(5.0, 2, 2)),
-            ("shares above a limit that was lowered", &all, vec![share(99.0, 99, 99)], 2, share(0.0, 0, 0)),
-            (
-                "no limits",
-                &limits(None, None, None),
-                vec![share(None, None, None)],
-                5,
-                share(None, None, None),
-            ),
-            ("one call at a time is one worker's", &limits(30.0, None, 1), vec![], 3, share(30.0, None, 1)),
-            (
-                "and the second's share is empty altogether",
-                &limits(30.0, None, 2),
-                vec![share(15.0, None, 1), share(14.0, None, 1)],
-                3,
-                share(0.0, None, 0),
-            ),
-            (
-                "a slow account is shared in fractions",
-                &limits(1.0, None, None),
-                vec![],
-                8,
-                share(0.125, None, None),
-            ),
-            ("no demanders are one", &all, vec![], 0, share(30.0, 10, 9)),
-        ];
-        for (rule, limits, others, demanders, expected) in cases {
-            assert_eq!(grant(limits, &others, demanders), expected, "{rule}");
-        }
-    }
-
-    #[test]
-    fn a_limit_that_is_no_number_lets_nothing_through() {
-        for rate in [f64::NAN, -1.0, 0.0, 1e-9] {
-            assert!(grant(&limits(rate, None, None), &[], 1).is_empty(), "{rate}");
-        }
-        assert!(!grant(&limits(0.5, 1, 1), &[], 1).is_empty());
-        assert!(!grant(&limits(f64::MAX, None, None), &[], 1).is_empty());
-    }
-
-    fn total(shares: &[Share]) -> (u64, u64, u64) {
-        shares.iter().fold((0, 0, 0), |(rate, burst, concurrency), share| {
-            (
-                rate + share.rate_per_second.map_or(0, micros),
-                burst + u64::from(share.burst.unwrap_or(0)),
-                concurrency + u64::from(share.concurrency.unwrap_or(0)),
-            )
-        })
-    }
-
-    /// A worker asks anew, or its share runs out.
-    #[derive(Debug, Clone)]
-    enum Step {
-        Renew { worker: usize, demanders: u32 },
-        RunOut { worker: usize },
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            3 => (0usize..8, 0u32..10).prop_map(|(worker, demanders)| Step::Renew { worker, demanders }),
-            1 => (0usize..8).prop_map(|worker| Step::RunOut { worker }),
-        ]
-    }
-
-    fn some_limits() -> impl Strategy<Value = Limits> {
-        (option::of(0.001f64..500.0), option::of(1u32..50), option::of(1u32..50))
-            .prop_map(|(rate, burst, concurrency)| limits(rate, burst, concurrency))
-    }
-
-    proptest! {
-        #[test]
-        fn all_shares_together_never_exceed_the_limits(all in some_limits(), steps in vec(step(), 0..60)) {
-            let mut held = vec![Share::default(); 8];
-            for step in steps {
-                match step {
-                    Step::Renew { worker, demanders } => {
-                        let others: Vec<Share> =
-                            held.iter().enumerate().filter(|(at, _)| *at != worker).map(|(_, share)| share.clone()).collect();
-                        held[worker] = grant(&all, &others, demanders);
-                    }
-                    Step::RunOut { worker } => held[worker] = Share::default(),
-                }
-                let (rate, burst, concurrency) = total(&held);
-                prop_assert!(all.rate_per_second.is_none_or(|limit| rate <= micros(limit)));
-                prop_assert!(all.burst.is_none_or(|limit| burst <= u64::from(limit)));
-                prop_assert!(all.concurrency.is_none_or(|limit| concurrency <= u64::from(limit)));
-            }
-        }
-
-        #[test]
-        fn workers_that_keep_renewing_come_to_even_shares(all in some_limits(), workers in 1usize..8) {
-            let mut held = vec![Share::default(); workers];
-            held[0] = grant(&all, &[], 1);
-            for _ in 0..3 {
-                for worker in 0..workers {
-                    let others: Vec<Share> =
-                        held.iter().enumerate().filter(|(at, _)| *at != worker).map(|(_, share)| share.clone()).collect();
-                    held[worker] = grant(&all, &others, workers as u32);
-                }
-            }
-            let (rate, ..) = total(&held);
-            if let Some(limit) = all.rate_per_second {
-                prop_assert_eq!(rate, micros(limit), "nothing lies idle");
-            }
-            let usable = all.burst.unwrap_or(u32::MAX).min(all.concurrency.unwrap_or(u32::MAX)).min(workers as u32);
-            prop_assert_eq!(held.iter().filter(|share| !share.is_empty()).count(), usable as usize);
-        }
-    }
-}
+mod tests;

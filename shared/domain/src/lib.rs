@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod audience;
+pub mod backoff;
 pub mod channel;
 pub mod consent;
 pub mod content;

@@ -1,8 +1,9 @@
 //! Provider accounts: their limits. Where they are and their secrets is configuration, never here.
 
 use chrono::{DateTime, Utc};
-use tocsin_domain::{AccountId, Channel, DistrictId};
+use tocsin_domain::{AccountId, Channel, DistrictId, backoff};
 
+use crate::leases::backoff_of;
 use crate::{Store, StoreError, row};
 
 /// An account as configured.
@@ -15,6 +16,10 @@ pub struct AccountLimits {
     pub rate_per_second: Option<f64>,
     pub burst: Option<i32>,
     pub concurrency: Option<i32>,
+    /// The part of `concurrency` that general jobs never get.
+    pub reserve: i32,
+    /// Attempts that the provider may hold, asking or accepted. None: no limit.
+    pub depth: Option<i32>,
     pub weight: i32,
 }
 
@@ -27,6 +32,18 @@ pub struct Account {
     pub stopped: bool,
     /// Why, while it is stopped.
     pub stop_reason: Option<String>,
+    pub pace: Pace,
+}
+
+/// How fast an account may be used at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pace {
+    /// Its own rate, or less since its provider throttled it. None: no limit.
+    pub rate_per_second: Option<f64>,
+    /// Its provider asked to be left alone for a while.
+    pub held: bool,
+    /// Attempts that the provider holds: asking or accepted.
+    pub holds: i64,
 }
 
 impl Store {
@@ -48,6 +65,8 @@ impl Store {
                     &limits.rate_per_second,
                     &limits.burst,
                     &limits.concurrency,
+                    &limits.reserve,
+                    &limits.depth,
                     &limits.weight,
                     &now,
                 ],
@@ -59,31 +78,32 @@ impl Store {
 
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         const NAME: &str = "accounts";
-        let rows = self
-            .rows(
-                NAME,
-                "-- store.accounts
-                 select id, name, district_id, channel, rate_per_second, burst, concurrency, weight,
-                   stopped_at is not null as stopped, stop_reason
-                 from provider_accounts order by id",
-                &[],
-            )
-            .await?;
+        let rows = self.rows(NAME, ACCOUNTS, &[]).await?;
         rows.into_iter()
             .map(|found| {
+                let own: Option<f64> = found.get("rate_per_second");
+                let (now, held_until): (DateTime<Utc>, Option<DateTime<Utc>>) =
+                    (found.get("now"), found.get("held_until"));
                 Ok(Account {
                     id: AccountId(found.get("id")),
                     limits: AccountLimits {
                         name: found.get("name"),
                         district: found.get::<_, Option<uuid::Uuid>>("district_id").map(DistrictId),
                         channel: row::channel(NAME, found.get("channel"))?,
-                        rate_per_second: found.get("rate_per_second"),
+                        rate_per_second: own,
                         burst: found.get("burst"),
                         concurrency: found.get("concurrency"),
+                        reserve: found.get("reserve"),
+                        depth: found.get("depth"),
                         weight: found.get("weight"),
                     },
                     stopped: found.get("stopped"),
                     stop_reason: found.get("stop_reason"),
+                    pace: Pace {
+                        rate_per_second: backoff::effective_rate(own, backoff_of(&found).as_ref(), now),
+                        held: held_until.is_some_and(|until| now < until),
+                        holds: found.get("holds"),
+                    },
                 })
             })
             .collect()
@@ -123,13 +143,21 @@ impl Store {
     }
 }
 
+const ACCOUNTS: &str = "-- store.accounts
+select a.id, a.name, a.district_id, a.channel, a.rate_per_second, a.burst, a.concurrency, a.reserve, a.depth,
+  a.weight, a.backoff_rate, a.backoff_full, a.backoff_since, a.held_until, a.stopped_at is not null as stopped,
+  a.stop_reason,   tocsin_now() as now, coalesce(h.attempts, 0) as holds
+from provider_accounts a
+left join (select account_id, sum(attempts)::bigint as attempts from held group by 1) h on h.account_id = a.id
+order by a.id";
+
 const CONFIGURE_ACCOUNT: &str = "-- store.configure_accounts
 insert into provider_accounts as a
-  (name, district_id, channel, rate_per_second, burst, concurrency, weight, updated_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+  (name, district_id, channel, rate_per_second, burst, concurrency, reserve, depth, weight, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 on conflict (name) do update set district_id = excluded.district_id, channel = excluded.channel,
   rate_per_second = excluded.rate_per_second, burst = excluded.burst, concurrency = excluded.concurrency,
-  weight = excluded.weight, updated_at = excluded.updated_at
-where (a.district_id, a.channel, a.rate_per_second, a.burst, a.concurrency, a.weight)
+  reserve = excluded.reserve, depth = excluded.depth, weight = excluded.weight, updated_at = excluded.updated_at
+where (a.district_id, a.channel, a.rate_per_second, a.burst, a.concurrency, a.reserve, a.depth, a.weight)
   is distinct from (excluded.district_id, excluded.channel, excluded.rate_per_second, excluded.burst,
-    excluded.concurrency, excluded.weight)";
+    excluded.concurrency, excluded.reserve, excluded.depth, excluded.weight)";

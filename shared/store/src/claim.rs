@@ -184,6 +184,9 @@ with asked as materialized (
 ), flowed as (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, -count(*) from judged where verdict in (0, 4, 5) group by 1, 2, 3
+), taken as (
+  insert into held (account_id, worker_id, attempts)
+  select account_id, $4, count(*) from judged where verdict = 0 group by 1
 ), tallied as (
   insert into tallies (campaign_id, district_id, channel, open, attempts, not_dispatched, untried,
     last_first_attempt_at)

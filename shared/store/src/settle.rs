@@ -215,8 +215,8 @@ cross join lateral (select * from campaigns where id = u.campaign_id limit 1) c"
 ///
 /// Job states: 1 waiting, 2 queued, 4 ended. Results: 1 successful, 2 error, 3 canceled, 4 not dispatched,
 /// which takes the attempt out of the count (nobody was contacted). A job that ended without an attempt that
-/// counts is itself counted, `was` before and `becomes` after. Attempt state 3 is settled; recall 1 ordered,
-/// 2 stopped, 3 too late.
+/// counts is itself counted, `was` before and `becomes` after. Attempt state 1 is asking, 2 accepted: these the
+/// provider holds; 3 is settled; recall 1 ordered, 2 stopped, 3 too late.
 pub(crate) const APPLY: &str = "-- store.apply
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::smallint[], $6::smallint[],
@@ -228,6 +228,8 @@ with asked as materialized (
   order by campaign_id, job_id
 ), locked as materialized (
   select a.*, j.channel, j.lane, j.account_id, j.district_id, j.dispatched, t.result as old_result,
+    t.account_id as asked_account, t.worker_id,
+    (a.state in (1, 2))::int - (t.state in (1, 2))::int as holds,
     (a.result <> 4)::int - (t.result <> 4)::int as dispatches
   from asked a
   cross join lateral (
@@ -272,6 +274,9 @@ with asked as materialized (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, -count(*) from weighed
   where action in (2, 3) and job_state = 2 group by 1, 2, 3
+), freed as (
+  insert into held (account_id, worker_id, attempts)
+  select asked_account, worker_id, sum(holds) from weighed group by 1, 2 having sum(holds) <> 0
 ), tallied as (
   insert into tallies (campaign_id, district_id, channel, open, attempts, successful, error, canceled,
     not_dispatched)

@@ -60,6 +60,8 @@ impl Fixture {
             rate_per_second: None,
             burst: None,
             concurrency: None,
+            reserve: 0,
+            depth: None,
             weight: 1,
         });
         store.configure_accounts(&limits, now()).await?;

@@ -62,6 +62,8 @@ fn check_one(
         rate_per_second: raw.rate_per_second,
         burst: raw.burst,
         concurrency: raw.concurrency,
+        reserve: raw.reserve,
+        depth: raw.depth,
         weight: raw.weight.unwrap_or(1),
     };
     check_provider_keys(&keys, &account)?;
@@ -135,12 +137,31 @@ fn check_limits(keys: &Keys, account: &AccountConfig) -> Result<(), ConfigError>
         let remedy = "give a number above 0, or remove the key when the account has no limit";
         return Err(ConfigError::value(keys.key("rate_per_second"), format!("is {rate}"), remedy));
     }
-    let whole =
-        [("burst", account.burst), ("concurrency", account.concurrency), ("weight", Some(account.weight))];
+    let whole = [
+        ("burst", account.burst),
+        ("concurrency", account.concurrency),
+        ("depth", account.depth),
+        ("weight", Some(account.weight)),
+    ];
     for (key, number) in whole {
         if number == Some(0) {
             return Err(ConfigError::value(keys.key(key), "is 0", "give at least 1, or remove the key"));
         }
     }
-    Ok(())
+    check_reserve(keys, account)
+}
+
+fn check_reserve(keys: &Keys, account: &AccountConfig) -> Result<(), ConfigError> {
+    let key = keys.key("reserve");
+    match (account.reserve, account.concurrency) {
+        (None | Some(0), _) => Ok(()),
+        (Some(_), None) => {
+            Err(ConfigError::value(key, "is a part of concurrency, which is not set", "set concurrency too"))
+        }
+        (Some(reserve), Some(concurrency)) if reserve >= concurrency => {
+            let fault = format!("{reserve} of {concurrency} leaves general messages nothing");
+            Err(ConfigError::value(key, fault, "give less than concurrency"))
+        }
+        (Some(_), Some(_)) => Ok(()),
+    }
 }

@@ -47,9 +47,11 @@ impl ConfigError {
                 path.push(field.into_owned());
                 "missing; set it".to_owned()
             }
-            Kind::InvalidType(actual, expected) => format!("is {}; give {expected}", type_name(&actual)),
+            Kind::InvalidType(actual, expected) => {
+                format!("is {}; give {}", type_name(&actual), in_words(&expected.to_string()))
+            }
             Kind::InvalidValue(actual, expected) => {
-                format!("{} does not fit; give {expected}", type_name(&actual))
+                format!("{} does not fit; give {}", type_name(&actual), in_words(&expected.to_string()))
             }
             Kind::UnknownVariant(value, known) => {
                 format!("unknown value {value:?}; use {}", known.join(" or "))
@@ -73,6 +75,16 @@ fn dotted(path: &[String]) -> String {
         }
     }
     key
+}
+
+/// What was expected, where it is told as a type of ours.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        "f64" => "a number",
+        other => other,
+    }
 }
 
 /// The type without the value, which may be a secret written under the wrong key.

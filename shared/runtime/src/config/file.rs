@@ -94,5 +94,7 @@ pub(super) struct RawAccount {
     pub rate_per_second: Option<f64>,
     pub burst: Option<u32>,
     pub concurrency: Option<u32>,
+    pub reserve: Option<u32>,
+    pub depth: Option<u32>,
     pub weight: Option<u32>,
 }

@@ -114,6 +114,10 @@ pub struct AccountConfig {
     pub rate_per_second: Option<f64>,
     pub burst: Option<u32>,
     pub concurrency: Option<u32>,
+    /// The part of `concurrency` that general messages never get; less than it.
+    pub reserve: Option<u32>,
+    /// Messages that the provider may hold: sent, and not reported as ended.
+    pub depth: Option<u32>,
     /// How much of its channel's work the account takes beside others, at least 1.
     pub weight: u32,
 }

@@ -174,8 +174,8 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
         ("database_pool = \"many\"".to_owned(), "database_pool", "is text"),
         ("[worker]\nin_flight_max = 0".to_owned(), "worker.in_flight_max", "at least 1"),
         ("[worker]\nprefetch_emergency = 0".to_owned(), "worker.prefetch_emergency", "at least 1"),
-        ("[worker]\nprefetch_general = 70000".to_owned(), "worker.prefetch_general", "u16"),
-        ("[worker]\nprefetch_priority = -1".to_owned(), "worker.prefetch_priority", "u16"),
+        ("[worker]\nprefetch_general = 70000".to_owned(), "worker.prefetch_general", "to 65535"),
+        ("[worker]\nprefetch_priority = -1".to_owned(), "worker.prefetch_priority", "to 65535"),
         ("[api]\nlisten = \"localhost\"".to_owned(), "api.listen", "socket address"),
         ("[collector]\nlisten = \"1.2.3.4\"".to_owned(), "collector.listen", "socket address"),
         ("[health]\nlisten = \"0.0.0.0:99999\"".to_owned(), "health.listen", "socket address"),
@@ -221,8 +221,21 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
         (format!("{TWILIO}rate_per_second = 0"), "accounts.main-voice.rate_per_second", "above 0"),
         (format!("{TWILIO}rate_per_second = -3.5"), "accounts.main-voice.rate_per_second", "above 0"),
         (format!("{TWILIO}rate_per_second = inf"), "accounts.main-voice.rate_per_second", "above 0"),
+        (format!("{TWILIO}burst = -1"), "accounts[0].burst", "whole number, 0 or more"),
         (format!("{TWILIO}burst = 0"), "accounts.main-voice.burst", "at least 1"),
         (format!("{TWILIO}concurrency = 0"), "accounts.main-voice.concurrency", "at least 1"),
+        (format!("{TWILIO}depth = 0"), "accounts.main-voice.depth", "at least 1"),
+        (format!("{TWILIO}reserve = 2"), "accounts.main-voice.reserve", "set concurrency"),
+        (
+            format!("{TWILIO}concurrency = 5\nreserve = 5"),
+            "accounts.main-voice.reserve",
+            "less than concurrency",
+        ),
+        (
+            format!("{TWILIO}concurrency = 5\nreserve = 9"),
+            "accounts.main-voice.reserve",
+            "less than concurrency",
+        ),
         (format!("{TWILIO}weight = 0"), "accounts.main-voice.weight", "at least 1"),
     ];
     for (toml, key, hint) in cases {

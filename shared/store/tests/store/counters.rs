@@ -9,6 +9,7 @@ use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{AttemptResult, CampaignId, Channel, Outcome};
 use tocsin_store::sweep::ToSweep;
 use tocsin_store::tenant::campaigns::Counts;
+use uuid::Uuid;
 
 use crate::fixture::{Setting, attempts, granted, keys, reports};
 
@@ -108,11 +109,32 @@ pub async fn assert_counters(setting: &Setting, campaign: CampaignId, context: &
     assert_eq!((counts.recipients, counts.no_device), people, "{context}");
     let queued: i64 = setting.store.queued_counts().await.unwrap().iter().map(|count| count.queued).sum();
     assert_eq!(queued, setting.number("select count(*) from jobs where state = 2").await, "{context}: flow");
+    assert_eq!(held(setting).await, asking_or_accepted(setting).await, "{context}: held");
     let dispatched = "select count(*) from jobs j where j.dispatched <> (
         select count(*) from attempts a where a.campaign_id = j.campaign_id and a.job_id = j.id and a.result <> 4)";
     assert_eq!(setting.number(dispatched).await, 0, "{context}: dispatched");
     let drift = setting.store.audit_campaign(campaign, setting.now().await).await.unwrap();
     assert_eq!(drift, Some(vec![]), "{context}: the auditor");
+}
+
+/// What providers hold, by account and worker: as tallied, and as the rows have it.
+pub async fn held(setting: &Setting) -> Vec<(i32, Uuid, i64)> {
+    let tallied =
+        "select account_id, worker_id, sum(attempts) from held group by 1, 2 having sum(attempts) <> 0";
+    by_worker(setting, tallied).await
+}
+
+pub async fn asking_or_accepted(setting: &Setting) -> Vec<(i32, Uuid, i64)> {
+    by_worker(
+        setting,
+        "select account_id, worker_id, count(*) from attempts where state in (1, 2) group by 1, 2",
+    )
+    .await
+}
+
+async fn by_worker(setting: &Setting, query: &str) -> Vec<(i32, Uuid, i64)> {
+    let rows = setting.owner.query(&format!("{query} order by 1, 2"), &[]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
 }
 
 /// Reports of every kind that moves a counter, also against one another.

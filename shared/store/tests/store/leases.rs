@@ -26,6 +26,8 @@ async fn limited() -> Setting {
         rate_per_second: Some(RATE),
         burst: Some(BURST),
         concurrency: Some(CONCURRENCY),
+        reserve: 0,
+        depth: None,
         weight: 1,
     };
     setting.store.configure_accounts(&[limits], setting.now().await).await.unwrap();
@@ -38,8 +40,9 @@ async fn assert_within_limits(setting: &Setting, context: &str) {
     let row = setting
         .owner
         .query_one(
-            "select coalesce(sum(l.rate_per_second), 0)::float8 as rate, coalesce(sum(l.burst), 0)::int as burst,
-               coalesce(sum(l.concurrency), 0)::int as concurrency
+            "select coalesce(sum(greatest(l.rate_per_second, l.counted_rate)), 0)::float8 as rate,
+               coalesce(sum(greatest(l.burst, l.counted_burst)), 0)::int as burst,
+               coalesce(sum(greatest(l.concurrency, l.counted_concurrency)), 0)::int as concurrency
              from leases l join provider_accounts a on a.id = l.account_id
              where a.channel = 2 and l.expires_at + $1 * interval '1 second' > tocsin_now()",
             &[&SEND_BY.as_secs_f64()],

@@ -13,6 +13,7 @@ mod fixture;
 mod fold;
 mod held;
 mod leases;
+mod limits;
 mod look_ups;
 mod matching;
 mod plans;

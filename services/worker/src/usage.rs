@@ -1,0 +1,147 @@
+//! What this worker tells of an account when it renews its share: what it used, whether it lacked anything,
+//! and what the provider said.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tocsin_domain::AccountId;
+use tocsin_domain::lease::Share;
+use tocsin_runtime::Stopwatch;
+use tocsin_store::leases::{Throttled, Usage};
+
+/// A worker that used nothing for so long is idle. Shorter pauses must not cost it its share: what it gets
+/// instead begins empty.
+const IDLE_AFTER: Duration = Duration::from_secs(3);
+/// Of an account no faster than this a worker keeps its share only while jobs wait for it: one at a time can
+/// have it, and others may wait.
+const SLOW_PER_SECOND: f64 = 1.0;
+/// The rate of use is measured over at least this time.
+const MEASURE: Duration = Duration::from_millis(500);
+
+/// One account's usage since it was reported last.
+#[derive(Debug)]
+pub struct Meter {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    used: u32,
+    lacked: u32,
+    /// Since it used or lacked a token last.
+    quiet: Option<Stopwatch>,
+    measured: Stopwatch,
+    used_since_measured: u32,
+    used_per_second: f64,
+    throttled: Option<Throttled>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        let state = State {
+            used: 0,
+            lacked: 0,
+            quiet: None,
+            measured: Stopwatch::start(),
+            used_since_measured: 0,
+            used_per_second: 0.0,
+            throttled: None,
+        };
+        Self { state: Mutex::new(state) }
+    }
+}
+
+impl Meter {
+    pub fn used(&self, tokens: u32) {
+        let mut state = self.state();
+        state.used = state.used.saturating_add(tokens);
+        state.used_since_measured = state.used_since_measured.saturating_add(tokens);
+        state.quiet = Some(Stopwatch::start());
+    }
+
+    /// A job found no permit.
+    pub fn lacked(&self) {
+        let mut state = self.state();
+        state.lacked = state.lacked.saturating_add(1);
+        state.quiet = Some(Stopwatch::start());
+    }
+
+    /// The provider said "too fast"; of several waits the longest counts.
+    pub fn throttled(&self, retry_after: Option<Duration>) {
+        let mut state = self.state();
+        let known = state.throttled.and_then(|throttled| throttled.retry_after);
+        state.throttled = Some(Throttled { retry_after: known.max(retry_after) });
+    }
+
+    /// What is to be reported; counting begins anew. What the provider said stays until it has been heard.
+    pub fn report(&self, account: AccountId, taken: i64, share: &Share) -> Usage {
+        let mut state = self.state();
+        if state.measured.elapsed() >= MEASURE {
+            state.used_per_second =
+                f64::from(state.used_since_measured) / state.measured.elapsed().as_secs_f64();
+            state.used_since_measured = 0;
+            state.measured = Stopwatch::start();
+        }
+        let slow = share.rate_per_second.is_some_and(|rate| rate <= SLOW_PER_SECOND);
+        let recently = state.quiet.is_some_and(|quiet| quiet.elapsed() < IDLE_AFTER);
+        let demand = match slow {
+            true => state.lacked,
+            false => state.used.saturating_add(state.lacked).max(u32::from(recently)),
+        };
+        (state.used, state.lacked) = (0, 0);
+        let (used_per_second, throttled) = (state.used_per_second, state.throttled);
+        Usage { account, taken, demand, used_per_second, throttled }
+    }
+
+    /// The store has heard what the provider said.
+    pub fn heard(&self, throttled: Option<Throttled>) {
+        let mut state = self.state();
+        if state.throttled == throttled {
+            state.throttled = None;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCOUNT: AccountId = AccountId(1);
+
+    fn at_rate(rate: f64) -> Share {
+        Share { rate_per_second: Some(rate), ..Share::default() }
+    }
+
+    #[test]
+    fn a_pause_is_not_idleness_unless_others_may_wait_for_a_slow_account() {
+        let meter = Meter::default();
+        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(30.0)).demand, 0, "never used");
+        meter.used(2);
+        meter.lacked();
+        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(30.0)).demand, 3);
+        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(30.0)).demand, 1, "a pause");
+        meter.used(1);
+        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(1.0)).demand, 0, "nothing waits for it");
+        meter.lacked();
+        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(1.0)).demand, 1);
+    }
+
+    #[test]
+    fn what_the_provider_said_is_told_until_it_was_heard() {
+        let meter = Meter::default();
+        meter.throttled(Some(Duration::from_secs(7)));
+        meter.throttled(None);
+        let told = meter.report(ACCOUNT, 1, &at_rate(1.0)).throttled;
+        assert_eq!(told, Some(Throttled { retry_after: Some(Duration::from_secs(7)) }));
+        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(1.0)).throttled, told);
+        meter.heard(told);
+        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(1.0)).throttled, None);
+        meter.throttled(None);
+        meter.heard(None);
+        assert!(meter.report(ACCOUNT, 1, &at_rate(1.0)).throttled.is_some(), "said since");
+    }
+}
