@@ -55,10 +55,6 @@ impl Slots {
         self.inner.state().most = most;
     }
 
-    pub fn take(&self) -> Option<Slot> {
-        self.take_within(usize::MAX)
-    }
-
     /// Takes a slot only while fewer than `within` are taken.
     pub fn take_within(&self, within: usize) -> Option<Slot> {
         let mut state = self.inner.state();
@@ -182,6 +178,12 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
+
+    impl Slots {
+        fn take(&self) -> Option<Slot> {
+            self.take_within(usize::MAX)
+        }
+    }
 
     fn is_woken(line: &mut Line) -> bool {
         line.freed().now_or_never().is_some()

@@ -57,6 +57,8 @@ impl Stage {
             rate_per_second: Some(rate),
             burst: None,
             concurrency: None,
+            reserve: 0,
+            depth: None,
             weight: 1,
         };
         self.fixture.store().configure_accounts(&[limits], chrono::DateTime::UNIX_EPOCH).await.unwrap();

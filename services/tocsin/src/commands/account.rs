@@ -154,6 +154,8 @@ fn json_of(account: &Account, district: Option<&str>) -> Value {
         "rate_per_second": limits.rate_per_second,
         "burst": limits.burst,
         "concurrency": limits.concurrency,
+        "reserve": limits.reserve,
+        "depth": limits.depth,
         "weight": limits.weight,
         "stopped": account.stopped,
         "stop_reason": account.stop_reason,
@@ -182,6 +184,8 @@ mod tests {
             rate_per_second: Some(2.5),
             burst: None,
             concurrency: None,
+            reserve: 0,
+            depth: None,
             weight: 1,
         };
         store.configure_accounts(&[limits], clock.now()).await.unwrap();
