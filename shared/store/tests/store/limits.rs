@@ -140,6 +140,17 @@ async fn a_share_that_shrank_is_given_on_when_its_holder_has_taken_the_smaller_o
 }
 
 #[tokio::test]
+async fn a_thawed_worker_keeps_nothing_of_a_share_that_was_given_on() {
+    let setting = limited(AccountLimits { rate_per_second: Some(30.0), ..limits(Channel::Sms) }).await;
+    let fleet = workers(2);
+    let frozen = renewed(&setting, fleet[0], Channel::Sms).await;
+    setting.shift_clock(TimeDelta::seconds(8)).await;
+    assert_eq!(renewed(&setting, fleet[1], Channel::Sms).await.share.rate_per_second, Some(30.0));
+    let thawed = told(&setting, fleet[0], usage(&frozen, None)).await;
+    assert_eq!(thawed.share, Share::NOTHING);
+}
+
+#[tokio::test]
 async fn an_idle_worker_leaves_its_share_to_a_busy_one() {
     let setting = limited(AccountLimits { rate_per_second: Some(160.0), ..limits(Channel::Sms) }).await;
     let fleet = workers(8);
