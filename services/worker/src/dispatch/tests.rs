@@ -71,8 +71,10 @@ impl Process {
         self.worker.shares.grant(Lease {
             account,
             name: format!("account-{}", account.0),
-            share: Share { rate_per_second, burst: None, concurrency },
+            share: Share { rate_per_second, burst: None, concurrency, general: concurrency },
             expires_at: SystemClock.now(),
+            epoch: 1,
+            calls: 0,
         });
     }
 }

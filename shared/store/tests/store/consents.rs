@@ -47,6 +47,8 @@ async fn own_number(setting: &Setting) -> &'static str {
         rate_per_second: None,
         burst: None,
         concurrency: None,
+        reserve: 0,
+        depth: None,
         weight: 1,
     };
     setting.store.configure_accounts(&[limits], setting.now().await).await.unwrap();
