@@ -46,8 +46,8 @@ pub struct Share {
 pub struct Holder {
     pub worker: WorkerId,
     /// What it may still be using: what it was granted last, and whatever of earlier grants it has not said
-    /// to have given up. Its calls that go on count as places. Of the worker that asks: what it may keep, so
-    /// nothing once its lease is over.
+    /// to have given up. Its calls that go on count as places. Of the worker that asks: what it may keep, which
+    /// is its last grant, and nothing once its lease is over.
     pub counted: Share,
     /// Can it be given anything? A worker whose lease is over cannot, though its share still counts.
     pub live: bool,

@@ -270,10 +270,10 @@ impl Fleet {
             Some(row) if row.epoch == worker.taken => (row.granted.clone(), row.epoch, row.turn),
             Some(row) => (row.counted.clone(), row.epoch, row.turn),
         };
-        let is_over = known.as_ref().is_none_or(|row| row.expires_at <= stored);
+        let live = known.as_ref().filter(|row| row.expires_at > stored);
         let asker = Holder {
             worker: WorkerId(Uuid::from_u128(number)),
-            counted: if is_over { Share::NOTHING } else { before.clone() },
+            counted: live.map_or(Share::NOTHING, |row| row.granted.clone()),
             live: true,
             busy: worker.busy,
             turn,

@@ -87,11 +87,12 @@ pub(super) fn standings(
         let has_taken = told.is_none_or(|usage| usage.taken == row.get::<_, i64>("epoch"));
         if has_taken { granted(row) } else { counted(row) }
     });
-    // Of a lease that is over nothing may be kept: by another clock it was given to others by now.
-    let is_live = own.is_some_and(|row| row.get("live"));
+    // Of a lease that is over nothing may be kept: by another clock it was given to others by now. What it may
+    // still be using of that counts for the others until it has taken what it gets, and is not kept either.
+    let live = own.filter(|row| row.get("live"));
     let asker = Holder {
         worker,
-        counted: if is_live { before.clone() } else { Share::NOTHING },
+        counted: live.map_or(Share::NOTHING, |row| granted(row)),
         live: true,
         busy: demand > 0,
         turn: own.map_or(Turn::Never, |row| turn(row)),
