@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use crate::limiter::{Debt, Limiter};
 use crate::places::{Call, Places};
 use crate::slots::Slot;
-use crate::usage::{self, Meter};
+use crate::usage::Meter;
 
 /// Shares are not renewed before their time more often than this.
 const HASTEN_AFTER: Duration = Duration::from_millis(200);
@@ -94,8 +94,8 @@ impl Shares {
         Ok(progress)
     }
 
-    /// Resolves when a renewal should not wait for its time: an emergency found no permit, or a job found no
-    /// share at all; a slow account is to be handed on; or a provider said "too fast".
+    /// Resolves when a renewal should not wait for its time: an emergency found no permit, or a provider said
+    /// "too fast".
     pub fn hastened(&self) -> &Notify {
         &self.hasten
     }
@@ -130,15 +130,11 @@ impl Shares {
         match share.permit(lane) {
             Ok(slot) => {
                 share.meter.used(1);
-                // Others wait for their turn: unless another job lacks its token here, it is theirs now.
-                if usage::is_slow(&share.share) {
-                    self.hasten(account);
-                }
                 Ok((share, slot))
             }
             Err(reason) => {
                 share.meter.lacked();
-                if lane == Lane::Emergency || share.share.is_empty() {
+                if lane == Lane::Emergency {
                     self.hasten(account);
                 }
                 Err(reason)

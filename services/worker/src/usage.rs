@@ -51,11 +51,6 @@ impl Default for Meter {
     }
 }
 
-/// Is this a share for which others may be waiting whenever no job lacks its token here?
-pub fn is_slow(share: &Share) -> bool {
-    share.rate_per_second.is_some_and(|rate| rate <= SLOW_PER_SECOND)
-}
-
 impl Meter {
     pub fn used(&self, tokens: u32) {
         let mut state = self.state();
@@ -87,8 +82,9 @@ impl Meter {
             state.used_since_measured = 0;
             state.measured = Stopwatch::start();
         }
+        let slow = share.rate_per_second.is_some_and(|rate| rate <= SLOW_PER_SECOND);
         let recently = state.quiet.is_some_and(|quiet| quiet.elapsed() < IDLE_AFTER);
-        let demand = match is_slow(share) {
+        let demand = match slow {
             true => state.lacked,
             false => state.used.saturating_add(state.lacked).max(u32::from(recently)),
         };
