@@ -4,7 +4,7 @@
 mod callback;
 mod campaign;
 mod cancel;
-mod stage;
+pub mod stage;
 
 /// Makes a test of a journey over the broker in memory, and another over RabbitMQ.
 macro_rules! over_both_brokers {

@@ -12,4 +12,5 @@ mod freeze;
 mod held;
 mod journeys;
 mod kills;
+mod limits;
 mod process;
