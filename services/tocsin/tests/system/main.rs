@@ -13,6 +13,7 @@ mod freeze;
 mod held;
 mod journeys;
 mod kills;
+mod limits;
 mod page;
 mod process;
 mod readme;
