@@ -7,3 +7,11 @@ pub enum WorkerError {
     #[error(transparent)]
     Queue(#[from] tocsin_queue::QueueError),
 }
+
+/// For [`tocsin_runtime::retry`]: an outage of the store is waited for, every other failure is an answer.
+pub(crate) fn outage_apart(done: Result<(), WorkerError>) -> Result<Result<(), WorkerError>, WorkerError> {
+    match done {
+        Err(WorkerError::Store(error)) if error.is_outage() => Err(error.into()),
+        done => Ok(done),
+    }
+}

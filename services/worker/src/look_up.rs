@@ -13,9 +13,11 @@ use tocsin_proto::Envelope;
 use tocsin_proto::v1::LookUp;
 use tocsin_providers::{CallbackReport, LookUpAnswer, LookUpQuery, Provider, callback_url};
 use tocsin_queue::{Acker, Consumer, Delivery};
+use tocsin_runtime::retry;
 use tocsin_store::look_up::Sought;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::outage_apart;
 use crate::recall::attempt_key;
 use crate::{Worker, WorkerError};
 
@@ -34,14 +36,16 @@ pub async fn run(worker: Worker, channel: Channel, mut consumer: Consumer, over:
             batch = consumer.next_batch(usize::from(BATCH_MAX)) => batch,
         };
         let Some(batch) = batch else { break };
-        // Unsettled, they are delivered again to whoever serves the channel next.
-        let looked_up = tokio::select! {
-            () = over.cancelled() => break,
-            looked_up = look_up_all(&worker, batch, consumer.acker()) => looked_up,
-        };
-        if let Err(error) = looked_up {
-            tracing::warn!(%error, %channel, "look-ups will be tried again");
-            break;
+        let (looking, acker) = (worker.clone(), consumer.acker());
+        let look_up = async move || outage_apart(look_up_all(&looking, batch.clone(), acker.clone()).await);
+        match retry("look-ups", &over, look_up).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                // Unsettled, they are delivered again to whoever serves the channel next.
+                tracing::warn!(%error, %channel, "look-ups will be tried again");
+                break;
+            }
+            None => break,
         }
     }
     consumer.stop().await;

@@ -8,9 +8,11 @@ use tocsin_proto::Envelope;
 use tocsin_proto::v1::Recall;
 use tocsin_providers::RecallAnswer;
 use tocsin_queue::{Acker, Consumer, Delivery};
+use tocsin_runtime::retry;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::error::outage_apart;
 use crate::{Worker, WorkerError};
 
 /// Recalls asked at once.
@@ -24,10 +26,17 @@ pub async fn run(worker: Worker, channel: Channel, mut consumer: Consumer, over:
             batch = consumer.next_batch(AT_ONCE) => batch,
         };
         let Some(batch) = batch else { break };
-        if let Err(error) = recall_all(&worker, channel, batch, consumer.acker()).await {
-            // Unsettled: delivered again to whoever serves the channel next.
-            tracing::warn!(%error, channel = %channel, "recalls will be tried again");
-            break;
+        let (recalling, acker) = (worker.clone(), consumer.acker());
+        let recall =
+            async move || outage_apart(recall_all(&recalling, channel, batch.clone(), acker.clone()).await);
+        match retry("recalls", &over, recall).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => {
+                // Unsettled: delivered again to whoever serves the channel next.
+                tracing::warn!(%error, channel = %channel, "recalls will be tried again");
+                break;
+            }
+            None => break,
         }
     }
     consumer.stop().await;

@@ -4,10 +4,7 @@
 mod callback;
 mod campaign;
 mod cancel;
-<<<<<<< HEAD
 mod look_up;
-=======
->>>>>>> limits
 pub mod stage;
 
 /// Makes a test of a journey over the broker in memory, and another over RabbitMQ.
