@@ -85,8 +85,6 @@ async fn look_after(
         }
         next_looks.push((batch.id, next));
     }
-    look_up::order(planner, &silent, now).await?;
-    name_unmatched(planner, &accepted).await?;
     if !reports.is_empty() {
         let settled = planner.store.settle(reports, views, now).await?;
         tracing::info!(attempts = settled.changed, "attempts without an answer moved on");
@@ -96,7 +94,9 @@ async fn look_after(
         planner.wakes.close.notify_one();
     }
     planner.store.finish_claim_batches(&next_looks).await?;
-    Ok(())
+    // Last, for what is decided must not wait for the broker.
+    name_unmatched(planner, &accepted).await?;
+    look_up::order(planner, &silent, now).await
 }
 
 /// Reports that came without our token, of attempts whose id at the provider is known by now: the collectors match

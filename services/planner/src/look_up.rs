@@ -48,8 +48,11 @@ pub async fn order(
     if messages.is_empty() {
         return Ok(());
     }
-    tracing::info!(attempts = messages.len(), "look-ups ordered");
-    planner.publisher.publish(messages).await?;
+    let attempts = messages.len();
+    match planner.publisher.publish(messages).await {
+        Ok(_) => tracing::info!(attempts, "look-ups ordered"),
+        Err(error) => tracing::warn!(%error, attempts, "look-ups not ordered: deadlines decide without"),
+    }
     Ok(())
 }
 

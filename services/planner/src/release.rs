@@ -62,8 +62,9 @@ impl Releaser {
         if open.is_empty() {
             return Ok(Progress::Idle);
         }
+        // In this order: what is claimed in between counts twice, and not at all the other way about.
+        let mut queued = planner.store.queued_counts().await?;
         let accounts = emergency::serving(&planner.store.accounts().await?, self.channel);
-        let queued = planner.store.queued_counts().await?;
         let mut progress = Progress::Idle;
         for lane in Lane::ALL {
             let campaigns: Vec<&OpenCampaign> =
@@ -73,6 +74,8 @@ impl Releaser {
                 Some(duty) => self.release_lane(planner, &duty, &campaigns, &mut windows, now).await?,
                 None => 0,
             };
+            // Later lanes get what is left of an account's depth.
+            queued.extend(windows.given(self.channel, lane));
             if released > 0 {
                 progress = Progress::More;
             }

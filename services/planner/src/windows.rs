@@ -31,6 +31,8 @@ struct Window {
     served: Served,
     weight: i64,
     free: i64,
+    /// Places taken since these windows were made.
+    given: i64,
 }
 
 impl Windows {
@@ -50,6 +52,7 @@ impl Windows {
                     served: account.limits.district,
                     weight: i64::from(account.limits.weight.max(1)),
                     free: free.max(0),
+                    given: 0,
                 }
             })
             .collect();
@@ -59,6 +62,12 @@ impl Windows {
     /// Is anything of this lane on the queue?
     pub fn busy(&self) -> bool {
         self.queued > 0
+    }
+
+    /// What was taken of these windows, which are of `channel` and `lane`, as it counts for other lanes'.
+    pub fn given(&self, channel: Channel, lane: Lane) -> impl Iterator<Item = QueuedCount> {
+        let given = self.accounts.iter().filter(|window| window.given > 0);
+        given.map(move |window| QueuedCount { channel, lane, account: window.account, queued: window.given })
     }
 
     /// Campaigns by who serves them: a district with accounts of its own uses those only.
@@ -103,6 +112,7 @@ impl Windows {
             .filter(|window| window.served == served && window.free > 0)
             .max_by_key(|window| (preferred(window.account), window.free * window.weight))?;
         best.free -= 1;
+        best.given += 1;
         Some(best.account)
     }
 

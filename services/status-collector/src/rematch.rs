@@ -6,10 +6,12 @@ use chrono::TimeDelta;
 use tocsin_domain::AttemptKey;
 use tocsin_runtime::{CancellationToken, Progress, run_ticker};
 use tocsin_store::StoreError;
-use tocsin_store::rematch::Place;
+use tocsin_store::rematch::{Place, Unmatched};
+use tocsin_store::suppressions::Learned;
 use tokio::sync::Notify;
 
 use crate::Collector;
+use crate::reports::fact;
 
 /// Every unmatched report is tried again this often.
 const PERIOD: std::time::Duration = std::time::Duration::from_secs(60);
@@ -46,11 +48,18 @@ impl Rematch {
         let reports = page.iter().filter_map(|unmatched| unmatched.report.clone()).collect();
         let settled = store.settle(reports, Vec::new(), now).await?;
         let missing: HashSet<AttemptKey> = settled.unmatched.into_iter().collect();
-        let there: Vec<Place> = page
+        let found: Vec<&Unmatched> =
+            page.iter().filter(|unmatched| !missing.contains(&unmatched.attempt)).collect();
+        // What it tells of its address was not learned when it came, for nobody knew the address.
+        let learned: Vec<Learned> = found
             .iter()
-            .filter(|unmatched| !missing.contains(&unmatched.attempt))
-            .map(|unmatched| unmatched.place)
+            .filter_map(|unmatched| {
+                let provider = collector.registry.get(&unmatched.account)?;
+                fact(unmatched.report.as_ref()?, unmatched.place.id, provider.as_ref())
+            })
             .collect();
+        store.learn(&learned).await?;
+        let there: Vec<Place> = found.iter().map(|unmatched| unmatched.place).collect();
         let matched = store.match_events(&there).await?;
         if matched > 0 {
             tracing::info!(reports = matched, "reports have found their attempts");

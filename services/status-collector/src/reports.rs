@@ -9,6 +9,7 @@ use tocsin_providers::{CallbackReport, Provider};
 use tocsin_store::consents::Heard;
 use tocsin_store::events::{About, Event};
 use tocsin_store::suppressions::Learned;
+use uuid::Uuid;
 
 use crate::callback::Callback;
 
@@ -64,12 +65,14 @@ pub fn understand(callback: &Callback, said: Vec<CallbackReport>) -> Understood 
 
 /// What a callback's reports tell of the addresses themselves, in its provider's words.
 pub fn learned(callback: &Callback, reports: &[Report], provider: &dyn Provider) -> Vec<Learned> {
-    let learned = |report: &Report| {
-        let ReportKind::Status { provider_code: Some(code), .. } = &report.kind else { return None };
-        let fact = provider.address_fact(code)?;
-        Some(Learned { attempt: report.attempt, fact, at: report.at, event: Some(callback.id) })
-    };
-    reports.iter().filter_map(learned).collect()
+    reports.iter().filter_map(|report| fact(report, callback.id, provider)).collect()
+}
+
+/// What one report, kept as `event`, tells of its address.
+pub fn fact(report: &Report, event: Uuid, provider: &dyn Provider) -> Option<Learned> {
+    let ReportKind::Status { provider_code: Some(code), .. } = &report.kind else { return None };
+    let fact = provider.address_fact(code)?;
+    Some(Learned { attempt: report.attempt, fact, at: report.at, event: Some(event) })
 }
 
 impl Understood {
@@ -134,7 +137,6 @@ mod tests {
     use bytes::Bytes;
     use tocsin_domain::{CampaignId, JobKey, Lane, Outcome};
     use tocsin_providers::RawRequest;
-    use uuid::Uuid;
 
     use super::*;
 

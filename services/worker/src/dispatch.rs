@@ -161,7 +161,7 @@ impl Dispatch {
                 match self.worker.shares.permit(job.account, lane) {
                     Ok((share, place)) => permitted.push(Permitted { job, share, places: [place, slot] }),
                     Err(reason) => {
-                        slot.put_back();
+                        self.places.put_back(slot);
                         if let NoPermit::Wait(wait) = reason {
                             pause = pause.min(wait);
                         }

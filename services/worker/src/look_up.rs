@@ -15,6 +15,7 @@ use tocsin_providers::{CallbackReport, LookUpAnswer, LookUpQuery, Provider, call
 use tocsin_queue::{Acker, Consumer, Delivery};
 use tocsin_runtime::retry;
 use tocsin_store::look_up::Sought;
+use tocsin_store::suppressions::Learned;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::outage_apart;
@@ -74,12 +75,14 @@ async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) -> Res
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>()
     });
-    let answers: Vec<Vec<Report>> = join_all(asked).await.into_iter().flatten().collect();
+    let answers: Vec<Vec<Said>> = join_all(asked).await.into_iter().flatten().collect();
     if !answers.is_empty() {
-        let found = answers.iter().filter(|reports| !reports.is_empty()).count();
+        let found = answers.iter().filter(|said| !said.is_empty()).count();
         tracing::info!(attempts = answers.len(), found, "attempts looked up");
-        let reports = answers.into_iter().flatten().collect();
+        let (reports, learned): (Vec<Report>, Vec<Option<Learned>>) =
+            answers.into_iter().flatten().map(|said| (said.report, said.learned)).unzip();
         worker.store.settle(reports, Vec::new(), worker.clock.now()).await?;
+        worker.store.learn(&learned.into_iter().flatten().collect::<Vec<_>>()).await?;
     }
     acker.ack(&read_whole).await?;
     Ok(())
@@ -90,11 +93,18 @@ fn read(delivery: &Delivery) -> Result<AttemptKey, String> {
     attempt_key(&order.campaign_id, order.job_id, order.attempt)
 }
 
+/// A report of an attempt, and what it tells of the address itself.
+struct Said {
+    report: Report,
+    learned: Option<Learned>,
+}
+
 /// What the provider says of one attempt: nothing, if it does not know it or does not answer.
-async fn ask(worker: Worker, sought: Sought) -> Vec<Report> {
+async fn ask(worker: Worker, sought: Sought) -> Vec<Said> {
     let attempt = sought.attempt;
-    let answer = match worker.provider(sought.channel, &sought.account_name) {
-        Some(provider) => look_up(&worker, &*provider, sought).await,
+    let provider = worker.provider(sought.channel, &sought.account_name);
+    let answer = match &provider {
+        Some(provider) => look_up(&worker, &**provider, sought).await,
         None => LookUpAnswer::Unknown("this worker does not serve the account".to_owned()),
     };
     let told = |why: &str| {
@@ -103,7 +113,15 @@ async fn ask(worker: Worker, sought: Sought) -> Vec<Report> {
     };
     match answer {
         LookUpAnswer::Found(found) => {
-            found.into_iter().map(|report| as_report(&worker, attempt, report)).collect()
+            let said = |found: CallbackReport| {
+                let code = found.provider_code.as_deref();
+                let fact =
+                    provider.as_ref().zip(code).and_then(|(provider, code)| provider.address_fact(code));
+                let report = as_report(&worker, attempt, found);
+                let learned = fact.map(|fact| Learned { attempt, fact, at: report.at, event: None });
+                Said { report, learned }
+            };
+            found.into_iter().map(said).collect()
         }
         LookUpAnswer::NotFound => {
             told("the provider does not know it");

@@ -60,6 +60,11 @@ impl Places {
         self.slots.take_within(within)
     }
 
+    /// Are more places taken than the share has since it shrank? Their requests end by their deadline at the latest.
+    pub fn overfull(&self) -> bool {
+        self.slots.overfull()
+    }
+
     /// A renewal is about to be asked for. Returns its number.
     pub fn asks(&self) -> u64 {
         let mut state = self.state();

@@ -18,6 +18,8 @@ use crate::usage::Meter;
 
 /// Shares are not renewed before their time more often than this.
 const HASTEN_AFTER: Duration = Duration::from_millis(200);
+/// Names no lease: epochs begin at 1.
+const NOT_TAKEN: i64 = 0;
 
 /// One account's share, as long as its lease is not over.
 #[derive(Debug)]
@@ -178,7 +180,9 @@ impl AccountShare {
     }
 
     fn usage(&self) -> Usage {
-        self.meter.report(self.account, self.epoch, &self.share)
+        // A share that shrank is not given on before the requests that were more than it allows have ended.
+        let taken = if self.places.overfull() { NOT_TAKEN } else { self.epoch };
+        self.meter.report(self.account, taken, &self.share)
     }
 
     fn permit(&self, lane: Lane) -> Result<Slot, NoPermit> {
@@ -195,5 +199,41 @@ impl AccountShare {
                 Err(NoPermit::Wait(wait))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    const ACCOUNT: AccountId = AccountId(1);
+
+    fn lease(concurrency: u32, epoch: i64) -> Lease {
+        Lease {
+            account: ACCOUNT,
+            name: "account".to_owned(),
+            share: Share { concurrency: Some(concurrency), general: Some(concurrency), ..Share::default() },
+            expires_at: DateTime::UNIX_EPOCH,
+            epoch,
+            calls: 0,
+        }
+    }
+
+    #[test]
+    fn a_share_that_shrank_is_not_given_on_before_the_requests_beyond_it_have_ended() {
+        let shares = Shares::default();
+        shares.grant(lease(2, 7));
+        let (wide, first) = shares.permit(ACCOUNT, Lane::General).unwrap();
+        let (_, _second) = shares.permit(ACCOUNT, Lane::General).unwrap();
+        assert_eq!(wide.usage().taken, 7);
+
+        let smaller = lease(1, 8);
+        wide.places.renewed(wide.places.asks(), &smaller.share, 0);
+        let narrow = AccountShare::renewed(Some(&wide), smaller, Stopwatch::start());
+        assert_eq!(narrow.usage().taken, NOT_TAKEN);
+        drop(first);
+        assert_eq!(narrow.usage().taken, 8);
     }
 }

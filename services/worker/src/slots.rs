@@ -55,6 +55,12 @@ impl Slots {
         self.inner.state().most = most;
     }
 
+    /// Are more taken than a limit that was made smaller allows?
+    pub fn overfull(&self) -> bool {
+        let state = self.inner.state();
+        state.taken > state.most
+    }
+
     /// Takes a slot only while fewer than `within` are taken.
     pub fn take_within(&self, within: usize) -> Option<Slot> {
         let mut state = self.inner.state();
@@ -122,6 +128,13 @@ impl Line {
         if self.waits != seen {
             self.wait_in(&mut inner.state(), seen);
         }
+    }
+
+    /// Gives back a place that this line took and has no use for. Who was refused it meanwhile is woken, this line
+    /// is not: it has just looked, and would look again for ever.
+    pub fn put_back(&mut self, slot: Slot) {
+        slot.put_back();
+        self.freed.mark_unchanged();
     }
 
     /// Resolves when a place was freed since it did so last.
@@ -253,6 +266,18 @@ mod tests {
         sms.looked();
         drop(place);
         assert!(voice.take(Lane::General).is_some());
+    }
+
+    #[test]
+    fn a_line_that_puts_a_place_back_wakes_others_and_not_itself() {
+        let slots = Slots::new(1);
+        let (mut voice, mut sms) = (slots.line(), slots.line());
+        let place = sms.take(Lane::General).unwrap();
+        assert!(voice.take(Lane::General).is_none());
+        voice.looked();
+        sms.put_back(place);
+        sms.looked();
+        assert!(is_woken(&mut voice) && !is_woken(&mut sms));
     }
 
     #[test]

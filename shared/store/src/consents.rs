@@ -53,8 +53,11 @@ impl Said {
 impl Store {
     /// Applies keywords in their order. Returns how many consents they moved; one text may move several districts'.
     pub async fn hear(&self, heard: &[Heard]) -> Result<u64, StoreError> {
+        // A provider's copy of a text has its event, and may stand behind a later text of the same phone.
+        let mut seen = HashSet::with_capacity(heard.len());
+        let heard: Vec<Heard> = heard.iter().filter(|text| seen.insert(text.event)).cloned().collect();
         let mut moved = 0;
-        for run in runs(heard) {
+        for run in runs(&heard) {
             moved += self.hear_run(run).await?;
         }
         Ok(moved)

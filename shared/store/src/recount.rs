@@ -5,9 +5,6 @@ use tocsin_domain::{AttemptResult, CampaignId, Channel, Outcome};
 
 use crate::{Store, StoreError, row};
 
-/// How often a campaign is recounted at once because another audit of it came first.
-const ROUNDS_MAX: usize = 3;
-
 /// A counter whose tallies are not what the rows say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drift {
@@ -61,29 +58,24 @@ impl Store {
         Ok(rows.into_iter().map(|found| CampaignId(found.get("id"))).collect())
     }
 
-    /// Recounts a campaign and corrects its tallies by a row of its own. Returns what had drifted; None if
-    /// there is no such campaign.
+    /// Recounts a campaign and corrects its tallies by a row of its own. Returns what had drifted: nothing, if
+    /// another audit of it came first, which has corrected it; None if there is no such campaign.
     pub async fn audit_campaign(
         &self,
         campaign: CampaignId,
         now: DateTime<Utc>,
     ) -> Result<Option<Vec<Drift>>, StoreError> {
-        for _ in 0..ROUNDS_MAX {
-            let found = self
-                .rows(
-                    "audits",
-                    "-- store.audits
-                     select audits from campaigns where id = $1",
-                    &[&campaign.0],
-                )
-                .await?;
-            let Some(found) = found.first() else { return Ok(None) };
-            let audits: i32 = found.get("audits");
-            if let Some(drift) = self.recount(campaign, audits, now).await? {
-                return Ok(Some(drift));
-            }
-        }
-        Err(StoreError::Contended { statement: "audit_campaign", rows: 1 })
+        let found = self
+            .rows(
+                "audits",
+                "-- store.audits
+                 select audits from campaigns where id = $1",
+                &[&campaign.0],
+            )
+            .await?;
+        let Some(found) = found.first() else { return Ok(None) };
+        let audits: i32 = found.get("audits");
+        Ok(Some(self.recount(campaign, audits, now).await?.unwrap_or_default()))
     }
 
     /// None: another audit came first.

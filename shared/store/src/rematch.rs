@@ -24,6 +24,8 @@ pub struct Place {
 pub struct Unmatched {
     pub place: Place,
     pub attempt: AttemptKey,
+    /// Name of the provider account that it came from.
+    pub account: String,
     /// None for a callback that was not understood.
     pub report: Option<Report>,
 }
@@ -73,14 +75,14 @@ fn read(statement: &'static str, found: &tokio_postgres::Row) -> Result<Unmatche
             provider_id: found.get("provider_id"),
         },
     });
-    Ok(Unmatched { place, attempt, report })
+    Ok(Unmatched { place, attempt, account: found.get("account"), report })
 }
 
 /// What is unmatched has neither campaign nor district, and so lies in the default partition. The statements
 /// name it, and compare neither campaign nor ordinal as they stand, by which another index could be walked whole.
 pub(crate) const UNMATCHED_REPORTS: &str = "-- store.unmatched_reports
 select id, ordinal, received_at, reported_at, token_campaign_id, token_job_id, token_number, outcome,
-  provider_id, provider_code
+  account, provider_id, provider_code
 from events_default
 where district_id is null and token_campaign_id is not null
   and (id, ordinal) > (coalesce($2, uuid7_floor($1)), coalesce($3, (-1)::smallint))

@@ -22,9 +22,18 @@ impl Store {
 
     /// Counts anew what providers hold, from the batches of claims that are not settled whole, and corrects the
     /// tally by a row of its own. Returns by how many attempts it was off. It goes wrong while a release that
-    /// does not know the tally still runs.
+    /// does not know the tally still runs. Two at once would each correct the whole of it, so they take turns: the
+    /// second one's snapshot has the first one's row.
     pub async fn recount_held(&self) -> Result<i64, StoreError> {
-        let rows = self.rows("recount_held", RECOUNT_HELD, &[]).await?;
+        const NAME: &str = "recount_held";
+        let failed = || StoreError::statement(NAME);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(failed())?;
+        let turn = transaction.prepare_cached(RECOUNT_TURN).await.map_err(failed())?;
+        transaction.query(&turn, &[]).await.map_err(failed())?;
+        let recount = transaction.prepare_cached(RECOUNT_HELD).await.map_err(failed())?;
+        let rows = transaction.query(&recount, &[]).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
         Ok(rows.iter().map(|found| i64::from(found.get::<_, i32>("attempts")).abs()).sum())
     }
 
@@ -89,14 +98,19 @@ with free as materialized (
 select (select count(*) from gone) - (select count(*) from folded)";
 
 const FOLD_HELD: &str = "-- store.fold_held
-with gone as (
-  delete from held returning *
+with free as materialized (
+  select ctid from held for update skip locked
+), gone as (
+  delete from held where ctid = any(array(select ctid from free)) returning *
 ), folded as (
   insert into held (account_id, worker_id, attempts)
   select account_id, worker_id, sum(attempts) from gone group by 1, 2 having sum(attempts) <> 0
   returning 1
 )
 select (select count(*) from gone) - (select count(*) from folded)";
+
+const RECOUNT_TURN: &str = "-- store.recount_held turn
+select pg_advisory_xact_lock(7403)";
 
 /// One snapshot for both counts: a tally is written with the state that it counts. Attempt states: 1 asking,
 /// 2 accepted.
