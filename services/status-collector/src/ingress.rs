@@ -86,7 +86,9 @@ impl Ingress {
 
     /// What `/readyz` asks: is the broker there?
     pub async fn ready(&self) -> Result<(), tocsin_queue::QueueError> {
-        self.outboxes.emergency.ready().await
+        let Outboxes { emergency, priority, general, inbound } = &self.outboxes;
+        futures::try_join!(emergency.ready(), priority.ready(), general.ready(), inbound.ready())?;
+        Ok(())
     }
 
     async fn answer(&self, account: &str, token: Option<&str>, request: Request) -> StatusCode {

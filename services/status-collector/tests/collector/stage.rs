@@ -56,7 +56,14 @@ impl Stage {
 
     pub async fn rabbitmq() -> Self {
         let vhost = TestVhost::create().await.unwrap();
-        Self::on(Arc::new(RabbitBroker::new(&vhost.amqp_url).unwrap()), Some(vhost)).await
+        let broker = RabbitBroker::new(&vhost.amqp_url).unwrap();
+        // Declares the topology, which a dozen connections at once would do slowly on a new vhost.
+        broker.connect("test").await.unwrap().close().await;
+        let stage = Self::on(Arc::new(broker), Some(vhost)).await;
+        wait_until("the ingress to be ready", BOUND, async || stage.get("/readyz").await == StatusCode::OK)
+            .await
+            .unwrap();
+        stage
     }
 
     async fn on(broker: Arc<dyn Broker>, vhost: Option<TestVhost>) -> Self {
