@@ -23,6 +23,6 @@ mod submission;
 mod suppressions;
 mod view;
 
-pub use console::{PageAccess, SessionKeys};
+pub use console::{PageAccess, SessionKeys, is_loopback};
 pub use message_type::MessageType;
 pub use server::{Api, ApiError, BODY_BYTES_MAX, REQUEST_DEADLINE, router, serve};

@@ -32,6 +32,11 @@ pub use crate::counts::{Counter, Counts};
 use crate::ingress::Ingress;
 pub use crate::rematch::Rematch;
 
+/// The queues between the halves, which [`Collector::start_apply`] works off.
+pub fn applied_queues() -> impl Iterator<Item = Queue> {
+    Lane::ALL.into_iter().map(Queue::Status).chain([Queue::Inbound])
+}
+
 /// What both halves work with. Cheap to clone; clones share their counts.
 #[derive(Debug, Clone)]
 pub struct Collector {
@@ -75,7 +80,7 @@ impl Collector {
     /// Applies what waits on the status queues, each lane by itself so that no number of general callbacks
     /// delays an emergency's (promise 5), nor a STOP; and tries again what matched no attempt.
     pub fn start_apply(&self, tasks: &Tasks) {
-        for queue in Lane::ALL.into_iter().map(Queue::Status).chain([Queue::Inbound]) {
+        for queue in applied_queues() {
             tasks.spawn("collector apply", apply::run(self.clone(), queue, tasks.stopping().clone()));
         }
         tasks.spawn("collector re-match", rematch::run(self.clone(), tasks.stopping().clone()));

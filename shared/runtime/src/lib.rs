@@ -15,7 +15,7 @@ mod ticker;
 pub use clock::{Clock, SharedClock, Stopwatch, SystemClock};
 pub use config::{Config, ConfigError};
 pub use retry::retry;
-pub use signals::stop_on_signal;
+pub use signals::{on_signal, stop_on_signal};
 pub use tasks::{Failure, Stopped, Tasks};
 pub use telemetry::{LogFormat, TelemetryError, init as init_telemetry};
 pub use ticker::{Progress, run_ticker};

@@ -3,18 +3,19 @@
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::tasks::{Tasks, spawn_untracked};
 
 /// Asks `tasks` to stop on the first SIGTERM or SIGINT, and aborts them on the second, for a person who does not want
-/// to wait for the drain.
+/// to wait for the drain. The token is cancelled on the second.
 ///
 /// # Errors
 /// The signal handlers cannot be installed.
-pub fn stop_on_signal(tasks: &Tasks) -> io::Result<()> {
-    let mut signals =
-        Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? };
-    let tasks = tasks.clone();
+pub fn stop_on_signal(tasks: &Tasks) -> io::Result<CancellationToken> {
+    let mut signals = Signals::listen()?;
+    let (tasks, again) = (tasks.clone(), CancellationToken::new());
+    let second = again.clone();
     // Not tracked: it must outlive the drain, to hear the second signal that ends it.
     spawn_untracked(async move {
         let name = signals.next().await;
@@ -22,9 +23,25 @@ pub fn stop_on_signal(tasks: &Tasks) -> io::Result<()> {
         tasks.stopping().cancel();
         let name = signals.next().await;
         tracing::warn!(signal = name, "second signal: stopping without draining");
+        again.cancel();
         tasks.abort();
     });
-    Ok(())
+    Ok(second)
+}
+
+/// Cancelled on the first SIGTERM or SIGINT. Those after it change nothing.
+///
+/// # Errors
+/// The signal handlers cannot be installed.
+pub fn on_signal() -> io::Result<CancellationToken> {
+    let mut signals = Signals::listen()?;
+    let heard = CancellationToken::new();
+    let first = heard.clone();
+    spawn_untracked(async move {
+        signals.next().await;
+        heard.cancel();
+    });
+    Ok(first)
 }
 
 struct Signals {
@@ -33,6 +50,10 @@ struct Signals {
 }
 
 impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -52,11 +73,13 @@ mod tests {
     #[tokio::test]
     async fn the_first_signal_stops_and_the_second_aborts() {
         let tasks = Tasks::new();
-        stop_on_signal(&tasks).unwrap();
+        let second = stop_on_signal(&tasks).unwrap();
         tasks.spawn("stubborn", std::future::pending());
         kill_process(getpid(), Number::TERM).unwrap();
         tasks.stopping().cancelled().await;
+        assert!(!second.is_cancelled());
         kill_process(getpid(), Number::INT).unwrap();
+        second.cancelled().await;
         let stopped = tasks.stop(Duration::from_secs(60)).await;
         assert_eq!(stopped.unfinished, Vec::<&str>::new());
     }

@@ -44,6 +44,18 @@ pub(crate) fn protect(response: &mut Response) {
 
 fn refusal(access: &PageAccess, method: &Method, headers: &HeaderMap) -> Option<Refused> {
     if let PageAccess::Open(_) = access
+        && headers.keys().any(is_of_proxy)
+    {
+        return Some(Refused {
+            status: StatusCode::FORBIDDEN,
+            title: "This came through a proxy",
+            detail:
+                "Without sign-in the console answers on this machine only, and behind a proxy it cannot tell \
+                     who asks: start it with --sign-in, or open it here, as http://localhost with its port."
+                    .to_owned(),
+        });
+    }
+    if let PageAccess::Open(_) = access
         && !host(headers).is_some_and(|host| is_loopback(&host))
     {
         return Some(Refused {
@@ -67,6 +79,11 @@ fn refusal(access: &PageAccess, method: &Method, headers: &HeaderMap) -> Option<
     None
 }
 
+/// Set by who passes a request on for somebody else, and by no browser.
+fn is_of_proxy(name: &HeaderName) -> bool {
+    matches!(name.as_str(), "forwarded" | "via" | "x-real-ip") || name.as_str().starts_with("x-forwarded-")
+}
+
 /// Browsers say where a post comes from, and no page can change what they say. What says nothing is refused.
 fn from_our_page(headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
@@ -87,7 +104,7 @@ pub(crate) fn host(headers: &HeaderMap) -> Option<Authority> {
 }
 
 /// A name that no other site's DNS can make its own.
-pub(crate) fn is_loopback(authority: &Authority) -> bool {
+pub fn is_loopback(authority: &Authority) -> bool {
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -26,6 +26,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 
 pub use access::PageAccess;
+pub use guard::is_loopback;
 pub use session::SessionKeys;
 
 use crate::server::Api;

@@ -16,8 +16,8 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
-use tocsin_runtime::{LogFormat, init_telemetry};
+use anyhow::{Context as _, Result, anyhow};
+use tocsin_runtime::{LogFormat, init_telemetry, on_signal};
 
 use crate::terminal::print;
 use stage::Stage;
@@ -51,24 +51,29 @@ pub async fn run(args: Args) -> Result<ExitCode> {
     let json = json.transpose()?;
 
     print("Tocsin demo: a roster in, four channels out, every device accounted for\n\n")?;
-    let stage = Stage::set(args.students).await?;
-    let played = tokio::select! {
-        played = run::play(&stage) => played,
-        interrupted = tokio::signal::ctrl_c() => match interrupted {
-            Ok(()) => bail!("interrupted: nothing is left behind"),
-            Err(error) => Err(error).context("cannot listen for the interrupt"),
-        },
-    };
-    let report = match played {
-        Ok(report) => report,
+    // Before anything is made: a signal that ended the process would leave it behind.
+    let interrupted = on_signal().context("cannot listen for the interrupt")?;
+    let stage = Stage::set().await?;
+    let shown = interrupted.run_until_cancelled(show(&stage, &args, json)).await;
+    let shown = shown.unwrap_or_else(|| Err(anyhow!("interrupted: nothing is left behind")));
+    if args.serve && shown.is_ok() {
+        interrupted.cancelled().await;
+    }
+    let struck = stage.strike().await;
+    match shown {
+        Ok(code) => struck.map(|()| code),
         Err(error) => {
             // Its own failure would hide the one that matters.
-            if let Err(also) = stage.strike().await {
+            if let Err(also) = struck {
                 tracing::warn!(%also, "the roles did not leave in order");
             }
-            return Err(error);
+            Err(error)
         }
-    };
+    }
+}
+
+async fn show(stage: &Stage, args: &Args, json: Option<File>) -> Result<ExitCode> {
+    let report = run::play(stage, args.students).await?;
     if let Some(file) = json {
         serde_json::to_writer_pretty(file, &report.json()).context("--json: cannot be written")?;
     }
@@ -77,8 +82,6 @@ pub async fn run(args: Args) -> Result<ExitCode> {
             "\nEverything stays open: {}/ (Ctrl-C ends it, and nothing is left behind)\n",
             stage.system.api_url
         ))?;
-        tokio::signal::ctrl_c().await.context("cannot listen for the interrupt")?;
     }
-    stage.strike().await?;
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

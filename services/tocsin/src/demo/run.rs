@@ -27,7 +27,8 @@ const CALLBACKS_WITHIN: Duration = Duration::from_secs(15);
 const CANCELED_BY: &str = "Principal Ortiz";
 const CANCEL_REASON: &str = "the photographer comes on Tuesday";
 
-pub async fn play(stage: &Stage) -> Result<Report> {
+pub async fn play(stage: &Stage, students: u32) -> Result<Report> {
+    stage.import(students).await?;
     let mut board = Board::new()?;
     let first = send(stage, &board, &messages::early_dismissal()).await?;
     let first_round = Until { what: "every device is tried once", within: FIRST_ROUND_WITHIN };

@@ -21,12 +21,13 @@ const TIME_ZONE: Tz = Tz::America__Chicago;
 pub struct Stage {
     pub system: System,
     pub api: Client,
+    district: District,
     ground: Ground,
 }
 
 impl Stage {
-    /// Starts everything and imports a sample roster of so many students.
-    pub async fn set(students: u32) -> Result<Self> {
+    /// Starts everything.
+    pub async fn set() -> Result<Self> {
         let ground = Ground::prepare().await?;
         let system = System::start(SystemOptions {
             stores: ground.stores.clone(),
@@ -45,10 +46,16 @@ impl Stage {
         ))?;
         let district =
             district::add(&system.store, DISTRICT.to_owned(), Some(TIME_ZONE), "US".to_owned()).await?;
-        import(&system, &district, students).await?;
         let key = keys::add_key(&system.store, &district, "demo").await?;
         let api = Client::new(system.api_url.clone(), key)?;
-        Ok(Self { system, api, ground })
+        Ok(Self { system, api, district, ground })
+    }
+
+    /// Imports a sample roster of so many students.
+    pub async fn import(&self, students: u32) -> Result<()> {
+        let folder = TempDir::new().context("no folder for the sample roster")?;
+        let imported = roster::import(&self.system.store, &self.district, folder.path(), students).await?;
+        print(format_args!("{imported}\n"))
     }
 
     /// Stops every role in order, then takes away what they stood on.
@@ -57,10 +64,4 @@ impl Stage {
         self.ground.clear().await;
         stopped
     }
-}
-
-async fn import(system: &System, district: &District, students: u32) -> Result<()> {
-    let folder = TempDir::new().context("no folder for the sample roster")?;
-    let imported = roster::import(&system.store, district, folder.path(), students).await?;
-    print(format_args!("{imported}\n"))
 }

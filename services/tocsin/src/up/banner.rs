@@ -27,9 +27,9 @@ pub fn banner(facts: &Facts<'_>) -> String {
         Some(_) => "PostgreSQL inside this process (DATABASE_URL is not set)",
         None => "the PostgreSQL server of DATABASE_URL",
     };
-    let broker = match facts.ground.broker_is_memory {
-        true => "in memory (AMQP_URL is not set)",
-        false => "the RabbitMQ server of AMQP_URL",
+    let broker = match facts.ground.memory {
+        Some(_) => "in memory (AMQP_URL is not set)",
+        None => "the RabbitMQ server of AMQP_URL",
     };
     let access = match facts.access {
         Entry::Open => "open to whoever uses this machine (--sign-in asks for an API key)",
@@ -99,6 +99,31 @@ fn first_message(facts: &Facts<'_>) -> String {
 fn data_option(directory: &Path) -> String {
     match DataDirectory::default_path() {
         Ok(default) if default == directory => String::new(),
-        Ok(_) | Err(_) => format!(" --data {}", directory.display()),
+        Ok(_) | Err(_) => format!(" --data {}", for_shell(&directory.display().to_string())),
+    }
+}
+
+/// A word as a shell takes it: in quotes where it must be.
+fn for_shell(word: &str) -> String {
+    let plain = |character: char| character.is_alphanumeric() || "/._-+,:@%".contains(character);
+    if word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        for (word, quoted) in [
+            ("/home/ana/data", "/home/ana/data"),
+            ("/home/ana/my data", "'/home/ana/my data'"),
+            ("it's $HOME", r"'it'\''s $HOME'"),
+        ] {
+            assert_eq!(for_shell(word), quoted);
+        }
     }
 }

@@ -8,6 +8,7 @@ use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
 use tocsin_runtime::{Clock as _, Config, SystemClock};
 
 use crate::embedded::{DataDirectory, Embedded};
+use crate::exit::Failure;
 use crate::system::Stores;
 
 pub fn now() -> DateTime<Utc> {
@@ -54,11 +55,11 @@ async fn reach_broker(config: &Config) -> Result<Arc<dyn Broker>> {
     let url = config.require_amqp_url()?;
     let broker = RabbitBroker::new(url)?;
     let session = broker.connect("tocsin up").await.with_context(|| {
-        format!(
+        Failure::unreachable(format!(
             "AMQP_URL {} cannot be used: start that broker, mend the address, or unset AMQP_URL for the broker in \
              memory",
             tocsin_store::redacted(url)
-        )
+        ))
     })?;
     session.close().await;
     Ok(Arc::new(broker))
@@ -69,14 +70,20 @@ async fn reach_broker(config: &Config) -> Result<Arc<dyn Broker>> {
 pub struct Ground {
     pub stores: Stores,
     pub broker: Arc<dyn Broker>,
-    pub broker_is_memory: bool,
+    /// The same broker, where it is the one in memory.
+    pub memory: Option<MemoryBroker>,
     pub embedded: Option<Embedded>,
 }
 
 impl Ground {
     pub async fn open(servers: Servers, directory: &mut DataDirectory) -> Result<Self> {
-        let broker_is_memory = servers.broker.is_none();
-        let broker = servers.broker.unwrap_or_else(|| Arc::new(MemoryBroker::new()));
+        let (broker, memory) = match servers.broker {
+            Some(broker) => (broker, None),
+            None => {
+                let memory = MemoryBroker::new();
+                (Arc::new(memory.clone()) as Arc<dyn Broker>, Some(memory))
+            }
+        };
         let (stores, embedded) = match servers.stores {
             Some(stores) => (stores, None),
             None => {
@@ -84,15 +91,10 @@ impl Ground {
                 (Stores::one(embedded.store.clone()), Some(embedded))
             }
         };
-        if broker_is_memory {
+        if memory.is_some() {
             stores.engine.forget_messages(now()).await?;
         }
-        Ok(Self { stores, broker, broker_is_memory, embedded })
-    }
-
-    /// The broker, when it is the one in memory.
-    pub fn memory_broker(&self) -> Option<Arc<dyn Broker>> {
-        self.broker_is_memory.then(|| self.broker.clone())
+        Ok(Self { stores, broker, memory, embedded })
     }
 
     pub async fn close(self) {

@@ -2,29 +2,29 @@
 //! was answered is applied, what applies them. A broker in memory keeps nothing for the next start.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use tocsin_domain::Lane;
-use tocsin_queue::{Broker, Queue, QueueError};
-use tocsin_runtime::Tasks;
+use tocsin_queue::MemoryBroker;
+use tocsin_runtime::{CancellationToken, Stopped, Tasks};
+use tocsin_status_collector::applied_queues;
 use tocsin_testkit::simulator::Simulator;
 
 /// How long the roles are given to leave.
 const LEAVE_WITHIN: Duration = Duration::from_secs(25);
 /// How long the callbacks that were taken may take to be applied.
 const APPLY_WITHIN: Duration = Duration::from_secs(10);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Every role at work.
 pub struct Running {
     pub tasks: Tasks,
     /// Applies callbacks. Leaves after the others.
     pub applying: Tasks,
+    /// Cancelled when nothing is to be waited for any more.
+    pub hurry: CancellationToken,
     pub simulator: Option<Simulator>,
-    /// The broker in memory: what it holds at the end is gone.
-    pub memory: Option<Arc<dyn Broker>>,
+    /// What it holds at the end is gone.
+    pub memory: Option<MemoryBroker>,
     pub banner: String,
 }
 
@@ -40,14 +40,13 @@ impl Running {
         if let Some(simulator) = self.simulator {
             simulator.stop().await;
         }
-        if let Some(broker) = self.memory {
-            match tokio::time::timeout(APPLY_WITHIN, applied(broker.as_ref())).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "callbacks may not all be applied"),
-                Err(_) => tracing::warn!("callbacks are not all applied"),
+        let applying = match self.hurry.run_until_cancelled(finish(&self.applying, self.memory)).await {
+            Some(applying) => applying,
+            None => {
+                self.applying.abort();
+                self.applying.stop(APPLY_WITHIN).await
             }
-        }
-        let applying = self.applying.stop(APPLY_WITHIN).await;
+        };
         stopped.unfinished.extend(applying.unfinished);
         if let Some(failure) = stopped.failure.or(applying.failure) {
             bail!("{} failed: {}", failure.task, failure.why);
@@ -60,14 +59,47 @@ impl Running {
     }
 }
 
-/// Waits until no callback waits on a status queue.
-async fn applied(broker: &dyn Broker) -> Result<(), QueueError> {
-    let session = broker.connect("up leaving").await?;
-    for lane in Lane::ALL {
-        while session.depth(Queue::Status(lane)).await? > 0 {
-            tokio::time::sleep(LOOK_EVERY).await;
+/// Stops `applying` when it has applied what the broker in memory holds.
+async fn finish(applying: &Tasks, memory: Option<MemoryBroker>) -> Stopped {
+    if let Some(broker) = memory {
+        let applied = async {
+            // Nothing comes in any more: a queue that is drained stays so.
+            for queue in applied_queues() {
+                broker.drained(queue).await;
+            }
+        };
+        if tokio::time::timeout(APPLY_WITHIN, applied).await.is_err() {
+            tracing::warn!("callbacks are not all applied");
         }
     }
-    session.close().await;
-    Ok(())
+    applying.stop(APPLY_WITHIN).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use futures::FutureExt as _;
+    use tocsin_queue::{Broker as _, Destination, Message, Queue};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_text_that_was_answered_is_applied_before_its_applier_is_stopped() {
+        let broker = MemoryBroker::new();
+        let session = broker.connect("test").await.unwrap();
+        let to = Destination::Queue(Queue::Inbound);
+        let text = Message { to, body: "STOP".into(), headers: Vec::new(), persistent: true };
+        session.publish(vec![text]).await.unwrap();
+        let mut consumer = session.consume(Queue::Inbound, 1).await.unwrap();
+        let taken = consumer.next_batch(1).await.unwrap();
+
+        let applying = Tasks::new();
+        let mut finishing = pin!(finish(&applying, Some(broker)));
+        assert!(finishing.as_mut().now_or_never().is_none());
+        assert!(!applying.stopping().is_cancelled());
+        consumer.acker().ack(&[taken[0].tag]).await.unwrap();
+        finishing.await;
+        assert!(applying.stopping().is_cancelled());
+    }
 }

@@ -12,6 +12,7 @@ mod roles;
 mod sample;
 mod upkeep;
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ use tocsin_runtime::{Config, Stopwatch, Tasks, init_telemetry, stop_on_signal};
 use tokio::net::TcpListener;
 
 use crate::embedded::DataDirectory;
+use crate::exit::Failure;
+use crate::terminal::print;
 
 use ground::{Ground, Servers};
 use leave::Running;
@@ -40,7 +43,7 @@ pub struct Args {
     /// Begin with a sample district of so many students and simulated providers: nobody is contacted.
     #[arg(long, value_name = "STUDENTS", value_parser = clap::value_parser!(u32).range(50..=20_000))]
     sample: Option<u32>,
-    /// Ask for an API key on the page. Needed to listen on an address that others reach.
+    /// Ask for an API key on the page. Needed where others reach this process, as providers do.
     #[arg(long)]
     sign_in: bool,
 }
@@ -64,7 +67,7 @@ pub async fn run(args: Args, config: Config, data: &Path) -> Result<ExitCode> {
         }
     };
     directory.keep();
-    print!("{}", system.banner);
+    tell(&system.banner);
     tracing::info!(elapsed_ms = since.elapsed().as_millis() as u64, "up");
     let left = system.run().await;
     // Last, when nobody uses it any more.
@@ -72,9 +75,17 @@ pub async fn run(args: Args, config: Config, data: &Path) -> Result<ExitCode> {
     left
 }
 
+/// Whether anybody reads it or not, the process serves.
+fn tell(text: impl Display) {
+    if let Err(error) = print(text) {
+        tracing::debug!(%error, "nobody reads what is said");
+    }
+}
+
 async fn listen(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}: stop what uses it, or choose another with --listen, as 127.0.0.1:8090")
+        let what = "stop what uses it, or choose another with --listen, as 127.0.0.1:8090";
+        Failure::usage(format!("cannot listen on {address}: {what}"))
     })
 }
 
@@ -88,13 +99,15 @@ async fn start(
 ) -> Result<Running> {
     let store = &ground.stores.engine;
     let (tasks, applying) = (Tasks::new(), Tasks::new());
-    stop_on_signal(&tasks)?;
+    let hurry = stop_on_signal(&tasks)?;
     let address = listener.local_addr().context("the address listened on")?;
     let url = plan::local_url(address);
     let public_url = config.public_url.clone().unwrap_or_else(|| url.clone());
     let simulator = match providers {
         Providers::Simulated { students } => {
-            sample::prepare(store, directory, students).await?;
+            let preparing = sample::prepare(store, directory, students);
+            let prepared = tasks.stopping().run_until_cancelled(preparing).await;
+            prepared.context("stopped while the sample district was made: start it again")??;
             Some(sample::simulator(&public_url).await?)
         }
         Providers::Configured | Providers::InboxOnly => None,
@@ -123,5 +136,5 @@ async fn start(
         access: plan.access,
         key: &key,
     });
-    Ok(Running { tasks, applying, simulator, memory: ground.memory_broker(), banner })
+    Ok(Running { tasks, applying, hurry, simulator, memory: ground.memory.clone(), banner })
 }

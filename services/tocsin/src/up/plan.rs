@@ -3,16 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use axum::http::Uri;
 use tocsin_domain::Channel;
 use tocsin_providers::Registry;
 use tocsin_runtime::Config;
+use tocsin_runtime::config::{AccountConfig, ProviderKind};
 use tocsin_store::Store;
 use tocsin_store::accounts::AccountLimits;
 use tocsin_testkit::simulator::Simulator;
 
 use super::{Args, sample};
 use crate::embedded::DataDirectory;
+use crate::exit::Failure;
 use crate::{roles, system};
 
 #[derive(Debug, Clone, Copy)]
@@ -34,21 +37,70 @@ pub enum Entry {
 impl Plan {
     pub fn new(args: &Args, config: &Config) -> Result<Self> {
         let listen = args.listen.unwrap_or(config.api.listen);
-        if !listen.ip().is_loopback() && !args.sign_in {
-            bail!(
-                "--listen {listen}: others reach this address, and the page would be open to them: add --sign-in, \
-                 which asks for an API key, or listen on 127.0.0.1"
-            );
-        }
-        if args.sample.is_some() && !config.accounts.is_empty() {
-            bail!(
-                "--sample makes simulated providers, and the configuration has accounts at real ones: leave out \
-                 --sample, or the accounts (--config, TOCSIN_CONFIG)"
-            );
+        if args.sample.is_some() {
+            simulators_alone(config)?;
         }
         let access = if args.sign_in { Entry::SignIn } else { Entry::Open };
+        if access == Entry::Open {
+            nobody_else_reaches(listen, config)?;
+        }
+        if config.accounts.iter().any(reports) {
+            config.require_public_url()?;
+        }
         Ok(Self { listen, access, sample: args.sample })
     }
+}
+
+/// Simulated providers serve neither people that real ones reach, nor a database that others use.
+fn simulators_alone(config: &Config) -> Result<(), Failure> {
+    if !config.accounts.is_empty() {
+        return Err(Failure::usage(
+            "--sample makes simulated providers, and the configuration has accounts at real ones: leave out \
+             --sample, or the accounts (--config, TOCSIN_CONFIG)",
+        ));
+    }
+    if config.database_url.is_some() {
+        return Err(Failure::usage(
+            "--sample makes simulated providers, and others may use the database of DATABASE_URL: unset \
+             DATABASE_URL, or leave out --sample",
+        ));
+    }
+    Ok(())
+}
+
+/// An open page is for whoever uses this machine. Who comes through a proxy cannot be told from them.
+fn nobody_else_reaches(listen: SocketAddr, config: &Config) -> Result<(), Failure> {
+    const REMEDY: &str = "and the page would be open to them: add --sign-in, which asks for an API key";
+    if !listen.ip().is_loopback() {
+        return Err(Failure::usage(format!(
+            "--listen {listen}: others reach this address, {REMEDY}, or listen on 127.0.0.1"
+        )));
+    }
+    if let Some(url) = &config.public_url
+        && !names_this_machine(url)
+    {
+        return Err(Failure::usage(format!("public_url {url}: others reach this process there, {REMEDY}")));
+    }
+    if let Some(account) = config.accounts.iter().find(|account| reports(account)) {
+        return Err(Failure::usage(format!(
+            "accounts.{}: its provider reports to this process, so others reach it too, {REMEDY}",
+            account.name
+        )));
+    }
+    Ok(())
+}
+
+/// Does its provider call back?
+fn reports(account: &AccountConfig) -> bool {
+    match account.provider {
+        ProviderKind::Twilio | ProviderKind::Mailgun => true,
+        ProviderKind::Inbox => false,
+    }
+}
+
+fn names_this_machine(url: &str) -> bool {
+    let parsed = url.parse::<Uri>();
+    parsed.is_ok_and(|url| url.authority().is_some_and(tocsin_api::is_loopback))
 }
 
 /// Where this machine finds what listens on `address`.
@@ -74,13 +126,18 @@ pub enum Providers {
 
 impl Providers {
     /// A directory that was begun with a sample goes on with it.
-    pub fn choose(plan: &Plan, config: &Config, directory: &DataDirectory) -> Result<Self> {
+    pub fn choose(plan: &Plan, config: &Config, directory: &DataDirectory) -> Result<Self, Failure> {
         match (directory.sample().map(|sample| sample.students), plan.sample) {
-            (Some(_), _) if !config.accounts.is_empty() => bail!(
+            (Some(_), _) if !config.accounts.is_empty() => Err(Failure::usage(format!(
                 "the data directory {} holds a sample district with simulated providers, and the configuration has \
                  accounts at real ones: give another directory with --data",
                 directory.path().display()
-            ),
+            ))),
+            (Some(_), _) if config.database_url.is_some() => Err(Failure::usage(format!(
+                "the data directory {} holds a sample district with simulated providers, and others may use the \
+                 database of DATABASE_URL: unset DATABASE_URL, or give another directory with --data",
+                directory.path().display()
+            ))),
             (Some(students), _) | (None, Some(students)) => Ok(Self::Simulated { students }),
             (None, None) if config.accounts.is_empty() => Ok(Self::InboxOnly),
             (None, None) => Ok(Self::Configured),

@@ -1,6 +1,6 @@
 //! The sample district, and the simulated providers that go with it and with nothing else.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use chrono_tz::Tz;
 use tempfile::TempDir;
 use tocsin_store::Store;
@@ -10,6 +10,9 @@ use crate::commands::district;
 pub use crate::demo::scenario::limits;
 use crate::demo::{roster, scenario};
 use crate::embedded::{DataDirectory, Sample};
+use crate::exit::Failure;
+
+use super::tell;
 
 pub const DISTRICT: &str = "Sample District";
 const TIME_ZONE: Tz = Tz::America__Chicago;
@@ -18,20 +21,24 @@ const TIME_ZONE: Tz = Tz::America__Chicago;
 pub async fn prepare(store: &Store, directory: &mut DataDirectory, students: u32) -> Result<()> {
     let districts = store.districts().await?;
     if let Some(other) = districts.iter().find(|district| district.name != DISTRICT) {
-        bail!(
+        let what = format!(
             "the store holds the district {:?}, and simulated providers are for the sample district alone: leave \
              out --sample, or give another directory with --data",
             other.name
         );
+        return Err(Failure::usage(what).into());
     }
     match directory.sample() {
-        // It may have been made in another store: one that DATABASE_URL named.
-        Some(sample) if sample.made && !districts.is_empty() => return Ok(()),
+        Some(sample) if sample.made => return Ok(()),
         Some(_) => {}
         None if districts.is_empty() => directory.holds_sample(Sample { students, made: false })?,
-        None => bail!(
-            "the store holds a district {DISTRICT:?} that was not made here: give another directory with --data"
-        ),
+        None => {
+            let what = format!(
+                "the store holds a district {DISTRICT:?} that was not made here: leave out --sample, or give another \
+                 directory with --data"
+            );
+            return Err(Failure::usage(what).into());
+        }
     }
     let district = match districts.into_iter().next() {
         Some(district) => district,
@@ -39,7 +46,7 @@ pub async fn prepare(store: &Store, directory: &mut DataDirectory, students: u32
     };
     let folder = TempDir::new().context("no folder for the sample roster")?;
     let imported = roster::import(store, &district, folder.path(), students).await?;
-    println!("{imported}");
+    tell(format_args!("{imported}\n"));
     directory.holds_sample(Sample { students, made: true })
 }
 

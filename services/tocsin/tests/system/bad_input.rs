@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Result, ensure};
 use tempfile::TempDir;
+use tocsin::exit::Exit;
 use tocsin_testkit::TestDatabase;
 use tokio_postgres::NoTls;
 
@@ -23,10 +24,23 @@ pub fn run(arguments: &[&str], environment: Environment<'_>) -> Result<Output> {
 
 /// Runs and fails, saying each of `words` on standard error and nothing on standard output.
 pub fn refused(arguments: &[&str], environment: Environment<'_>, words: &[&str]) -> Result<()> {
+    refused_with(None, arguments, environment, words)
+}
+
+/// As [`refused`], with this exit code.
+pub fn refused_with(
+    exit: Option<Exit>,
+    arguments: &[&str],
+    environment: Environment<'_>,
+    words: &[&str],
+) -> Result<()> {
     let output = run(arguments, environment)?;
     let said = String::from_utf8_lossy(&output.stderr);
     let called = format!("tocsin {} with {environment:?}", arguments.join(" "));
     ensure!(!output.status.success(), "{called} succeeded");
+    if let Some(exit) = exit {
+        ensure!(output.status.code() == Some(exit as i32), "{called}: {}: {said}", output.status);
+    }
     ensure!(output.stdout.is_empty(), "{called} printed {}", String::from_utf8_lossy(&output.stdout));
     for word in words {
         ensure!(said.contains(word), "{called} does not say {word:?}: {said}");

@@ -5,6 +5,7 @@ mod bad_input;
 mod cancels;
 mod client;
 mod consent;
+mod demo;
 mod deploys;
 mod district;
 mod facts;

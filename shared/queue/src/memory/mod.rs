@@ -8,6 +8,7 @@ mod session;
 mod state;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::broker::{Broker, Session};
 use crate::error::QueueError;
+use crate::message::Queue;
 
 use session::MemorySession;
 use state::State;
@@ -52,6 +54,19 @@ impl MemoryBroker {
     /// Forgets every message, the unsettled ones too, as a broker does that lost its disk.
     pub fn drop_messages(&self) {
         self.hub.change(State::forget_messages);
+    }
+
+    /// Waits until every message of `queue` is settled: none is ready, and no consumer has one.
+    pub async fn drained(&self, queue: Queue) {
+        loop {
+            // Listening begins before looking, so that no change between the two is missed.
+            let mut changed = pin!(self.hub.changed.notified());
+            changed.as_mut().enable();
+            if self.hub.state().is_drained(queue) {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Answers the next `count` messages with [`Published::Refused`](crate::Published::Refused).

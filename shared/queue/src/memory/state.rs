@@ -209,6 +209,12 @@ impl State {
         self.ready.get(&Key::Named(queue)).map_or(0, VecDeque::len)
     }
 
+    /// Is nothing of it left, neither ready nor in a consumer's hands?
+    pub(super) fn is_drained(&self, queue: Queue) -> bool {
+        let mut holds = self.holds.values().filter(|hold| hold.key == Key::Named(queue));
+        self.depth(queue) == 0 && holds.all(|hold| hold.unsettled.is_empty())
+    }
+
     pub(super) fn purge(&mut self, queue: Queue) -> usize {
         self.ready.remove(&Key::Named(queue)).map_or(0, |ready| ready.len())
     }

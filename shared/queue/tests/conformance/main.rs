@@ -9,6 +9,7 @@
 )]
 
 mod cases;
+mod drained;
 mod network;
 mod stand;
 mod vhost;

@@ -128,6 +128,10 @@ async fn the_open_page_answers_on_this_machine_only_and_shows_one_district_at_a_
         let answer = look("/campaigns", &[("host", host)]).await;
         assert_eq!(answer.status, 421, "{host}: {answer:?}");
     }
+    for name in ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"] {
+        let answer = look("/campaigns", &[(name, "192.0.2.1")]).await;
+        assert!(answer.status == 403 && text_of(&answer).contains("--sign-in"), "{name}: {answer:?}");
+    }
     let chooser = look("/campaigns", &[]).await;
     assert!(chooser.status == 200 && text_of(&chooser).contains("Which district?"), "{chooser:?}");
     let form = format!("district={}&next=/campaigns", stage.north);

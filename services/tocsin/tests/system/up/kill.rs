@@ -30,10 +30,11 @@ async fn a_killed_up_finishes_its_campaign_after_the_next_start() -> Result<()> 
     let accounts = place.folder().join("tocsin.toml");
     std::fs::write(&accounts, accounts_toml(&simulator.base_url, Some(RATE_PER_SECOND)))?;
     place.environment.insert("TOCSIN_CONFIG".to_owned(), accounts.display().to_string());
+    place.environment.insert("TOCSIN_PUBLIC_URL".to_owned(), place.url());
     let key = place.with_store(async |embedded| district::found(&embedded.store).await).await?;
     let client = Client::new(&place.url(), key)?;
 
-    let mut killed = place.up(&[]).await?;
+    let mut killed = place.up(&["--sign-in"]).await?;
     let campaign = client.send(&message("general", &Channel::ALL)).await?;
     let what = format!("{SENT_BEFORE_KILL} sends to arrive");
     wait_until(&what, WITHIN, async || simulator.sends().len() >= SENT_BEFORE_KILL).await?;
@@ -41,7 +42,7 @@ async fn a_killed_up_finishes_its_campaign_after_the_next_start() -> Result<()> 
     let sent_before = simulator.sends().len();
 
     // Posts that met nobody are tried again for a second, so they may come to rest here.
-    let mut second = place.up(&[]).await?;
+    let mut second = place.up(&["--sign-in"]).await?;
     let untried = async || match client.detail(campaign).await {
         Ok(detail) => detail["totals"]["devices"].as_u64() > Some(0) && waiting(&detail) == Some(0),
         Err(_) => false,
@@ -53,7 +54,7 @@ async fn a_killed_up_finishes_its_campaign_after_the_next_start() -> Result<()> 
 
     // What was asked when the process was killed, and whose report met nobody, ends by its time.
     place.run_sql(&let_time_pass()).await?;
-    let mut third = place.up(&[]).await?;
+    let mut third = place.up(&["--sign-in"]).await?;
     let ended = async || match client.detail(campaign).await {
         Ok(detail) => detail["totals"]["open"] == 0 && !detail["ended_at"].is_null(),
         Err(_) => false,

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
+use tocsin::exit::Exit;
 
 use super::stage::Place;
-use crate::bad_input::{Environment, NOBODY_DATABASE, refused, run};
-use crate::fleet::free_ports;
+use crate::bad_input::{Environment, NOBODY_DATABASE, refused, refused_with, run};
+use crate::fleet::{accounts_toml, free_ports};
 
 /// Port 1 of this machine, where nobody listens.
 const NOBODY_AMQP: &str = "amqp://me:open-sesame@127.0.0.1:1/%2f";
@@ -22,12 +23,13 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// `tocsin up` with a data directory that is not there is refused with these words, and does not make it.
-fn refused_and_unmade(more: &[&str], environment: Environment<'_>, words: &[&str]) -> Result<()> {
+/// `tocsin up` with a data directory that is not there is refused with this code and these words, and does not
+/// make it.
+fn refused_and_unmade(exit: Exit, more: &[&str], environment: Environment<'_>, words: &[&str]) -> Result<()> {
     let folder = TempDir::new()?;
     let data = folder.path().join("above").join("data");
     let data = data.to_str().context("a folder whose name is no text")?;
-    refused(&[&["up", "--data", data], more].concat(), environment, words)?;
+    refused_with(Some(exit), &[&["up", "--data", data], more].concat(), environment, words)?;
     ensure!(names(folder.path())?.is_empty(), "left behind: {:?}", names(folder.path())?);
     Ok(())
 }
@@ -41,12 +43,38 @@ fn listen() -> Result<String> {
 fn a_port_in_use_is_named() -> Result<()> {
     let held = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = held.local_addr()?.to_string();
-    refused_and_unmade(&["--listen", &address], &[], &[&address, "cannot listen", "--listen"])
+    refused_and_unmade(Exit::Usage, &["--listen", &address], &[], &[&address, "cannot listen", "--listen"])
 }
 
 #[test]
 fn an_address_that_others_reach_needs_sign_in() -> Result<()> {
-    refused_and_unmade(&["--listen", "0.0.0.0:0"], &[], &["0.0.0.0:0", "--sign-in", "127.0.0.1"])
+    let everywhere = ["--listen", "0.0.0.0:0"];
+    refused_and_unmade(Exit::Usage, &everywhere, &[], &["0.0.0.0:0", "--sign-in", "127.0.0.1"])?;
+    let listen = listen()?;
+    let behind_a_proxy = [("TOCSIN_PUBLIC_URL", "https://tocsin.example.org")];
+    let words = ["public_url https://tocsin.example.org", "--sign-in"];
+    refused_and_unmade(Exit::Usage, &["--listen", &listen], &behind_a_proxy, &words)
+}
+
+#[test]
+fn accounts_whose_providers_report_here_need_sign_in_and_a_public_url() -> Result<()> {
+    let folder = TempDir::new()?;
+    let accounts = folder.path().join("tocsin.toml");
+    fs::write(&accounts, accounts_toml("http://127.0.0.1:1", None))?;
+    let accounts = accounts.to_str().context("a folder whose name is no text")?;
+    let listen = listen()?;
+    let here = [("TOCSIN_CONFIG", accounts), ("TOCSIN_PUBLIC_URL", "http://localhost:8080")];
+    refused_and_unmade(Exit::Usage, &["--listen", &listen], &here, &["accounts.voice", "--sign-in"])?;
+    let nowhere = [("TOCSIN_CONFIG", accounts)];
+    refused_and_unmade(Exit::Usage, &["--listen", &listen, "--sign-in"], &nowhere, &["public_url: missing"])
+}
+
+#[test]
+fn simulated_providers_do_not_serve_a_database_that_others_use() -> Result<()> {
+    let listen = listen()?;
+    let database = [("DATABASE_URL", NOBODY_DATABASE)];
+    let sample = ["--listen", &listen, "--sample", "50"];
+    refused_and_unmade(Exit::Usage, &sample, &database, &["--sample", "unset DATABASE_URL"])
 }
 
 #[test]
@@ -55,12 +83,18 @@ fn half_a_configuration_that_cannot_be_reached_is_named_without_its_password() -
     let more = ["--listen", &listen];
     let database = [("DATABASE_URL", NOBODY_DATABASE)];
     refused_and_unmade(
+        Exit::Unreachable,
         &more,
         &database,
         &["DATABASE_URL postgres://nobody@127.0.0.1:1", "unset DATABASE_URL"],
     )?;
     let broker = [("AMQP_URL", NOBODY_AMQP)];
-    refused_and_unmade(&more, &broker, &["AMQP_URL amqp://me@127.0.0.1:1", "unset AMQP_URL"])?;
+    refused_and_unmade(
+        Exit::Unreachable,
+        &more,
+        &broker,
+        &["AMQP_URL amqp://me@127.0.0.1:1", "unset AMQP_URL"],
+    )?;
     let said = run(&["up", "--listen", &listen], &broker)?;
     ensure!(!String::from_utf8_lossy(&said.stderr).contains("open-sesame"), "the password is shown");
     Ok(())
@@ -74,6 +108,7 @@ fn simulated_providers_and_real_accounts_do_not_go_together() -> Result<()> {
     let accounts = accounts.to_str().context("a folder whose name is no text")?;
     let listen = listen()?;
     refused_and_unmade(
+        Exit::Usage,
         &["--listen", &listen, "--sample", "50"],
         &[("TOCSIN_CONFIG", accounts)],
         &["--sample", "accounts"],
