@@ -2,10 +2,11 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::geteuid;
 
 use super::marker::{self, Marker, Sample};
 use crate::exit::Failure;
@@ -52,8 +53,7 @@ impl DataDirectory {
             check_ours(&path)?;
         }
         let directories = make(&path)?;
-        let opened = Self::take(&path);
-        match opened {
+        match make_private(&path).and_then(|()| Self::take(&path)) {
             Ok((lock, Some(marker))) => Ok(Self { path, marker, made: None, _lock: lock }),
             Ok((lock, None)) => {
                 let made = Some(Made { directories });
@@ -167,6 +167,28 @@ fn make(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(missing)
 }
 
+/// The database's own files may be read by all: nobody else gets as far as them.
+fn make_private(path: &Path) -> Result<()> {
+    let shown = path.display();
+    let look = || fs::metadata(path).with_context(|| format!("the data directory {shown} cannot be read"));
+    let open_to_others = |found: &fs::Metadata| found.mode() & 0o077 != 0;
+    let mut found = look()?;
+    if open_to_others(&found) && found.uid() == geteuid().as_raw() {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).with_context(|| {
+            format!("the data directory {shown} cannot be made private: give another with --data")
+        })?;
+        // Some disks take a mode and forget it.
+        found = look()?;
+    }
+    if open_to_others(&found) {
+        bail!(
+            "the data directory {shown} is open to other users of this machine, and this one cannot close it: \
+             have its owner `chmod 700` it, or give another directory with --data"
+        );
+    }
+    Ok(())
+}
+
 fn lock(path: &Path) -> Result<File> {
     let shown = path.display();
     let mut file = OpenOptions::new()
@@ -274,6 +296,14 @@ mod tests {
         Marker::new().write(folder.path()).unwrap();
         let next = DataDirectory::open(folder.path()).unwrap();
         assert_eq!(next.schema(), 0, "the schema is still to be made");
+    }
+
+    #[test]
+    fn a_directory_that_was_there_before_is_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let _directory = DataDirectory::open(folder.path()).unwrap();
+        assert_eq!(fs::metadata(folder.path()).unwrap().mode() & 0o777, 0o700);
     }
 
     #[test]
