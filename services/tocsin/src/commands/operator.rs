@@ -31,11 +31,10 @@ pub async fn with_store<T>(
     let mut directory = DataDirectory::open(&data()?)?;
     say(format_args!("on the embedded store in {} (DATABASE_URL is not set)", directory.path().display()));
     let embedded = Embedded::start(&mut directory).await?;
+    // Whatever `work` says in the end, it may have stored something before.
+    directory.keep();
     let done = work(&embedded.store).await;
     embedded.stop().await;
-    if done.is_ok() {
-        directory.keep();
-    }
     done
 }
 

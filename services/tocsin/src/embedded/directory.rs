@@ -2,12 +2,14 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::geteuid;
 
 use super::marker::{self, Marker, Sample};
+use super::room;
 use crate::exit::Failure;
 
 /// Locked by the process that has the directory; holds its process id. The kernel unlocks it however the
@@ -48,12 +50,16 @@ impl DataDirectory {
     /// is newer, or is held by another process.
     pub fn open(path: &Path) -> Result<Self> {
         let path = std::path::absolute(path).with_context(|| format!("--data: {}", path.display()))?;
+        let shown = path.clone();
+        Self::open_at(path).map_err(|error| room::explain(error, &shown))
+    }
+
+    fn open_at(path: PathBuf) -> Result<Self> {
         if path.exists() {
             check_ours(&path)?;
         }
         let directories = make(&path)?;
-        let opened = Self::take(&path);
-        match opened {
+        match make_private(&path).and_then(|()| Self::take(&path)) {
             Ok((lock, Some(marker))) => Ok(Self { path, marker, made: None, _lock: lock }),
             Ok((lock, None)) => {
                 let made = Some(Made { directories });
@@ -89,6 +95,18 @@ impl DataDirectory {
         self.marker.schema
     }
 
+    /// Takes away a cluster whose schema was never finished: nobody has used it, and a removal that was killed
+    /// may have left half of it.
+    pub fn clear_unfinished(&self) -> Result<()> {
+        let postgres = self.postgres();
+        if self.schema() != 0 || !postgres.exists() {
+            return Ok(());
+        }
+        fs::remove_dir_all(&postgres).with_context(|| {
+            format!("{}, which a start that was killed left, cannot be removed", postgres.display())
+        })
+    }
+
     pub fn migrated(&mut self, schema: i32) -> Result<()> {
         self.mark(Marker { schema, ..self.marker.clone() })
     }
@@ -122,6 +140,8 @@ impl DataDirectory {
 impl Drop for DataDirectory {
     fn drop(&mut self) {
         if let Some(made) = &self.made {
+            // Should it be killed half-way, the next start must not take what is left for a store that works.
+            let _ = Marker::new().write(&self.path);
             remove_contents(&self.path);
             remove_directories(&made.directories);
         }
@@ -167,6 +187,28 @@ fn make(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(missing)
 }
 
+/// The database's own files may be read by all: nobody else gets as far as them.
+fn make_private(path: &Path) -> Result<()> {
+    let shown = path.display();
+    let look = || fs::metadata(path).with_context(|| format!("the data directory {shown} cannot be read"));
+    let open_to_others = |found: &fs::Metadata| found.mode() & 0o077 != 0;
+    let mut found = look()?;
+    if open_to_others(&found) && found.uid() == geteuid().as_raw() {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).with_context(|| {
+            format!("the data directory {shown} cannot be made private: give another with --data")
+        })?;
+        // Some disks take a mode and forget it.
+        found = look()?;
+    }
+    if open_to_others(&found) {
+        bail!(
+            "the data directory {shown} is open to other users of this machine, and this one cannot close it: \
+             have its owner `chmod 700` it, or give another directory with --data"
+        );
+    }
+    Ok(())
+}
+
 fn lock(path: &Path) -> Result<File> {
     let shown = path.display();
     let mut file = OpenOptions::new()
@@ -199,19 +241,38 @@ fn lock(path: &Path) -> Result<File> {
             });
         }
     }
+    if !is_at(&file, &path.join(LOCK)) {
+        bail!(
+            "another process has just removed the data directory {shown}, where its start failed: try again"
+        );
+    }
     let written =
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-    written.with_context(|| format!("the data directory {shown} cannot be written"))?;
+    if let Err(error) = written {
+        let _ = fs::remove_file(path.join(LOCK));
+        return Err(error).with_context(|| format!("the data directory {shown} cannot be written"));
+    }
     Ok(file)
 }
 
+/// Has nobody removed it since it was opened?
+fn is_at(file: &File, path: &Path) -> bool {
+    let identity = |found: fs::Metadata| (found.dev(), found.ino());
+    let (opened, there) = (file.metadata().map(identity), fs::metadata(path).map(identity));
+    matches!((opened, there), (Ok(opened), Ok(there)) if opened == there)
+}
+
 /// What a start that failed made in a directory that was empty before. What cannot be removed is left: the
-/// failure itself is told.
+/// failure itself is told. The marker goes after all that it stands for, and the lock last of all, so that the
+/// directory is ours and held until nothing is left of it.
 fn remove_contents(path: &Path) {
-    let entries = fs::read_dir(path).into_iter().flatten().flatten();
-    for entry in entries {
-        let path = entry.path();
+    let last = [path.join(marker::FILE), path.join(LOCK)];
+    let entries = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+    for path in entries.filter(|path| !last.contains(path)) {
         let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    }
+    for path in last {
+        let _ = fs::remove_file(path);
     }
 }
 
@@ -274,6 +335,38 @@ mod tests {
         Marker::new().write(folder.path()).unwrap();
         let next = DataDirectory::open(folder.path()).unwrap();
         assert_eq!(next.schema(), 0, "the schema is still to be made");
+        next.clear_unfinished().unwrap();
+        assert_eq!(names(folder.path()), [LOCK, marker::FILE]);
+    }
+
+    #[test]
+    fn a_store_that_was_finished_is_not_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut directory = DataDirectory::open(folder.path()).unwrap();
+        fs::create_dir(directory.postgres()).unwrap();
+        directory.migrated(1).unwrap();
+        directory.clear_unfinished().unwrap();
+        assert!(directory.postgres().is_dir());
+    }
+
+    #[test]
+    fn a_lock_that_was_removed_holds_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(LOCK);
+        let first = lock(folder.path()).unwrap();
+        assert!(is_at(&first, &path));
+        fs::remove_file(&path).unwrap();
+        assert!(!is_at(&first, &path));
+        let _second = lock(folder.path()).unwrap();
+        assert!(!is_at(&first, &path));
+    }
+
+    #[test]
+    fn a_directory_that_was_there_before_is_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let _directory = DataDirectory::open(folder.path()).unwrap();
+        assert_eq!(fs::metadata(folder.path()).unwrap().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -62,6 +62,7 @@ impl Embedded {
     async fn start_server(directory: &mut DataDirectory) -> Result<Self> {
         server::available()?;
         room::require(directory)?;
+        directory.clear_unfinished()?;
         let socket = socket::place(directory.path())?;
         let server = Server::start(directory.postgres(), socket).await?;
         let url = server.url();

@@ -25,6 +25,8 @@ pub fn write(path: &Path, content: &[u8]) -> Result<()> {
     });
     written
         .and_then(|()| fs::rename(&new, path))
+        // Else a power cut may bring the old one back, though what came after is on the disk.
+        .and_then(|()| path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all()))
         .with_context(|| format!("{} cannot be written", path.display()))
 }
 
