@@ -41,8 +41,9 @@ impl Stage {
         .context("the roles cannot be started")?;
         print(format_args!(
             "Started api, planner, status collector and {WORKERS} workers in this process, on\n{}; the \
-             providers are simulated.\n\n",
-            ground.describe()
+             providers are simulated. Watch it at {}/ while it runs (--serve: also afterwards).\n\n",
+            ground.describe(),
+            system.api_url
         ))?;
         let district =
             district::add(&system.store, DISTRICT.to_owned(), Some(TIME_ZONE), "US".to_owned()).await?;
