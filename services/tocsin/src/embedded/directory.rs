@@ -230,10 +230,11 @@ fn lock(path: &Path) -> Result<File> {
             let holder = holder.trim();
             let holder =
                 if holder.is_empty() { "another process".to_owned() } else { format!("process {holder}") };
-            bail!(
+            let what = format!(
                 "the data directory {shown} is in use: tocsin ({holder}) holds it, and only one process can. Use \
                  its REST API (`tocsin campaign …`), stop it first, or give another directory with --data"
             );
+            return Err(Failure::unreachable(what).into());
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| {

@@ -151,7 +151,8 @@ async fn of_two_processes_on_one_directory_the_second_is_refused() -> Result<()>
     let data = place.data.to_str().context("a folder whose name is no text")?;
     let listen = listen()?;
     for second in [&["up", "--listen", &listen, "--data", data][..], &["district", "list", "--data", data]] {
-        refused(second, &[], &["is in use", "tocsin (process ", "stop it first"])?;
+        let words = ["is in use", "tocsin (process ", "stop it first"];
+        refused_with(Some(Exit::Unreachable), second, &[], &words)?;
     }
     Ok(())
 }
