@@ -94,6 +94,15 @@ fn a_directory_of_somebody_else_is_left_as_it_is() -> Result<()> {
 }
 
 #[test]
+fn a_sample_takes_no_district_beside_it() -> Result<()> {
+    let folder = TempDir::new()?;
+    let marker = r#"{"format":1,"postgres":17,"schema":0,"sample":{"students":50,"made":true}}"#;
+    fs::write(folder.path().join("tocsin.json"), marker)?;
+    let data = folder.path().to_str().context("a folder whose name is no text")?;
+    refused(&["district", "add", "Springfield", "--data", data], &[], &["sample district", "--data"])
+}
+
+#[test]
 fn a_directory_of_a_newer_program_is_left_as_it_is() -> Result<()> {
     let known = tocsin_store::schema_version();
     let newer = [(2, 17, known), (1, 18, known), (1, 17, known + 1)];
