@@ -17,7 +17,7 @@ pub enum Exit {
     Usage = 2,
     /// Understood, and not done: refused, or what was named is not there.
     Refused = 3,
-    /// The API or the database does not answer, or not now: try again.
+    /// The API or the database does not answer, or the data directory is in use: try again.
     Unreachable = 4,
 }
 

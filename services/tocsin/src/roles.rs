@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use tocsin_api::{Api, PageAccess, SessionKeys};
 use tocsin_domain::{Channel, WorkerId};
 use tocsin_planner::Planner;
@@ -17,6 +17,8 @@ use tocsin_store::{Access, Store};
 use tocsin_worker::{Worker, WorkerSettings};
 use tokio::net::TcpListener;
 use uuid::Uuid;
+
+use crate::exit::Failure;
 
 /// The api: REST, for one district at a time.
 pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
@@ -97,10 +99,10 @@ async fn account_limits(account: &AccountConfig, store: &Store) -> Result<Accoun
         Some(name) => {
             let known = store.district_by_name(name).await?;
             let id = known.map(|district| district.id).ok_or_else(|| {
-                anyhow!(
+                Failure::usage(format!(
                     "accounts.{}.district: there is no district {name:?}: add it with `tocsin district add`",
                     account.name
-                )
+                ))
             })?;
             Some(id)
         }

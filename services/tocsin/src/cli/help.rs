@@ -21,7 +21,7 @@ Exit codes:
   1  failed, or a check did not hold
   2  the command line, a variable or the configuration has a fault
   3  refused by the API or the import, or what was named is not there
-  4  the API or the database does not answer, or not now: try again";
+  4  the API or the database does not answer, or the data directory is in use: try again";
 
 /// Before the name of a command, and between it and what it does.
 const INDENT: usize = 2;

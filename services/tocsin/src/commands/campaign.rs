@@ -3,6 +3,7 @@
 mod send;
 mod watch;
 
+use std::net::IpAddr;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -86,12 +87,9 @@ Examples:
 
 /// Runs one action against the API.
 pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
-    // `tocsin up` keeps one in its data directory.
-    let kept = || data().ok().and_then(|path| ApiKey::of(&path).read().transpose()).transpose();
-    let Some(key) = args.api_key.map_or_else(kept, |key| Ok(Some(key)))? else {
-        let what = "no API key: set TOCSIN_API_KEY, name the data directory of `tocsin up` with --data, or make \
-                    a key with `tocsin api-key add --district NAME --name LABEL`";
-        return Err(Failure::usage(what).into());
+    let key = match args.api_key {
+        Some(key) => key,
+        None => kept_key(&args.url, data)?,
     };
     let api = Client::new(args.url.trim_end_matches('/').to_owned(), key)?;
     match args.action {
@@ -114,6 +112,32 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
         Action::Watch { id } => watch::run(&api, CampaignId(id), args.json).await,
     }?;
     Ok(Exit::Done.into())
+}
+
+/// The one that `tocsin up` keeps in its data directory. It is for that process: no other machine is told it.
+fn kept_key(url: &str, data: impl DataPath) -> Result<String> {
+    if !is_of_this_machine(url) {
+        let what = format!(
+            "no API key for {url}: set TOCSIN_API_KEY (the one that `tocsin up` keeps in its data directory is for \
+             this machine alone), or make a key there with `tocsin api-key add --district NAME --name LABEL`"
+        );
+        return Err(Failure::usage(what).into());
+    }
+    let kept = data().ok().and_then(|path| ApiKey::of(&path).read().transpose()).transpose()?;
+    kept.ok_or_else(|| {
+        let what = "no API key: set TOCSIN_API_KEY, name the data directory of `tocsin up` with --data, or make \
+                    a key with `tocsin api-key add --district NAME --name LABEL`";
+        Failure::usage(what).into()
+    })
+}
+
+/// Is it a loopback address? A URL that cannot be read is not.
+fn is_of_this_machine(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else { return false };
+    url.host_str().is_some_and(|host| {
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    })
 }
 
 fn show(answer: &Value, as_json: bool, in_words: impl FnOnce(Value) -> Result<()>) -> Result<()> {
@@ -153,4 +177,27 @@ fn canceled(answer: Value) -> Result<()> {
 async fn page(api: &Client, detail: &Detail) -> Result<()> {
     let receipt = if detail.cancel.is_null() { None } else { Some(api.receipt(detail.id).await?) };
     print(Page { detail, receipt: receipt.as_ref() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::DataDirectory;
+
+    #[test]
+    fn the_kept_key_is_for_this_machine_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = DataDirectory::open(folder.path()).unwrap();
+        ApiKey::of(directory.path()).write("tocsin_kept").unwrap();
+        let kept = |url| kept_key(url, || Ok(folder.path().to_owned()));
+        for url in ["http://127.0.0.1:8080", "http://localhost", "http://[::1]:8080/", "https://127.9.9.9"] {
+            assert_eq!(kept(url).unwrap(), "tocsin_kept", "{url}");
+        }
+        for url in ["http://tocsin.example", "http://localhost.example", "http://127.0.0.1@10.0.0.1/", "here"]
+        {
+            let error = kept(url).unwrap_err();
+            assert_eq!(Exit::of(&error), Exit::Usage, "{url}");
+            assert!(error.to_string().contains("no API key"), "{error}");
+        }
+    }
 }

@@ -12,7 +12,8 @@ use tocsin_store::Store;
 use tocsin_store::districts::District;
 use uuid::Uuid;
 
-use super::operator::{DataPath, which_there_are, with_store};
+use super::operator::{DataPath, which_there_are, with_fit_store};
+use crate::embedded::DataDirectory;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{print, print_json, say, table};
 
@@ -65,7 +66,22 @@ Examples:
 }
 
 pub async fn run(args: Args, config: &Config, data: impl DataPath) -> Result<ExitCode> {
-    with_store(config, data, async |store| run_on(args, store).await).await
+    let adds = matches!(args.action, Action::Add { .. });
+    let fit = |directory: &DataDirectory| if adds { takes_districts(directory) } else { Ok(()) };
+    with_fit_store(config, data, fit, async |store| run_on(args, store).await).await
+}
+
+/// `tocsin up` would no longer start on a sample with a real district beside it: its providers are simulated.
+fn takes_districts(directory: &DataDirectory) -> Result<()> {
+    if directory.sample().is_none() {
+        return Ok(());
+    }
+    let what = format!(
+        "the data directory {} holds the sample district, whose providers are simulated, and nothing else: give \
+         another directory with --data",
+        directory.path().display()
+    );
+    Err(Failure::refused(what).into())
 }
 
 async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {

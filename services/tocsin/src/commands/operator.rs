@@ -23,12 +23,23 @@ pub async fn with_store<T>(
     data: impl DataPath,
     work: impl AsyncFnOnce(&Store) -> Result<T>,
 ) -> Result<T> {
+    with_fit_store(config, data, |_| Ok(()), work).await
+}
+
+/// As [`with_store`], where the data directory, if one is used, must be `fit` for it.
+pub async fn with_fit_store<T>(
+    config: &Config,
+    data: impl DataPath,
+    fit: impl FnOnce(&DataDirectory) -> Result<()>,
+    work: impl AsyncFnOnce(&Store) -> Result<T>,
+) -> Result<T> {
     if config.database_url.is_some() {
         let store = Store::open(config.require_database_url()?, 1, Access::Engine)?;
         store.check().await?;
         return work(&store).await;
     }
     let mut directory = DataDirectory::open(&data()?)?;
+    fit(&directory)?;
     say(format_args!("on the embedded store in {} (DATABASE_URL is not set)", directory.path().display()));
     let embedded = Embedded::start(&mut directory).await?;
     // Whatever `work` says in the end, it may have stored something before.

@@ -5,7 +5,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use rustix::process::geteuid;
 
 use super::marker::{self, Marker, Sample};
@@ -152,7 +152,10 @@ impl Drop for DataDirectory {
 fn check_ours(path: &Path) -> Result<()> {
     let shown = path.display();
     if !path.is_dir() {
-        bail!("the data directory {shown} is a file: give a directory with --data");
+        return Err(Failure::usage(format!(
+            "the data directory {shown} is a file: give a directory with --data"
+        ))
+        .into());
     }
     if Marker::read(path)?.is_some() {
         return Ok(());
@@ -162,12 +165,13 @@ fn check_ours(path: &Path) -> Result<()> {
         let name = entry.with_context(|| format!("the data directory {shown} cannot be read"))?.file_name();
         // A process that was killed at its very first step has left no more than these.
         if name != LOCK && name != marker::UNFINISHED {
-            bail!(
+            return Err(Failure::usage(format!(
                 "{shown} is not a data directory of tocsin: it holds {} and no {}; give an empty or a new \
                  directory with --data",
                 name.display(),
                 marker::FILE
-            );
+            ))
+            .into());
         }
     }
     Ok(())
@@ -201,10 +205,10 @@ fn make_private(path: &Path) -> Result<()> {
         found = look()?;
     }
     if open_to_others(&found) {
-        bail!(
+        return Err(Failure::usage(format!(
             "the data directory {shown} is open to other users of this machine, and this one cannot close it: \
              have its owner `chmod 700` it, or give another directory with --data"
-        );
+        )).into());
     }
     Ok(())
 }
@@ -243,9 +247,10 @@ fn lock(path: &Path) -> Result<File> {
         }
     }
     if !is_at(&file, &path.join(LOCK)) {
-        bail!(
+        return Err(Failure::unreachable(format!(
             "another process has just removed the data directory {shown}, where its start failed: try again"
-        );
+        ))
+        .into());
     }
     let written =
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));

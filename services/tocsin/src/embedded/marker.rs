@@ -4,10 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use super::private;
+use crate::exit::Failure;
 
 pub const FILE: &str = "tocsin.json";
 /// Its name while it is written.
@@ -61,14 +62,14 @@ impl Marker {
     fn is_known(&self, directory: &Path) -> Result<()> {
         let known = tocsin_store::schema_version();
         if self.format > FORMAT || self.postgres > POSTGRES || self.schema > known {
-            bail!(
+            return Err(Failure::usage(format!(
                 "the data directory {} is of a newer tocsin (format {}, PostgreSQL {}, schema {}; this program \
                  knows {FORMAT}, {POSTGRES}, {known}): use that program, or give another directory with --data",
                 directory.display(),
                 self.format,
                 self.postgres,
                 self.schema
-            );
+            )).into());
         }
         Ok(())
     }

@@ -21,9 +21,11 @@ const TIME_ZONE: Tz = Tz::America__Chicago;
 pub async fn prepare(store: &Store, directory: &mut DataDirectory, students: u32) -> Result<()> {
     let districts = store.districts().await?;
     if let Some(other) = districts.iter().find(|district| district.name != DISTRICT) {
+        // A directory that was begun with a sample goes on with it, whatever is asked for.
+        let remedy = if directory.sample().is_some() { "" } else { "leave out --sample, or " };
         let what = format!(
-            "the store holds the district {:?}, and simulated providers are for the sample district alone: leave \
-             out --sample, or give another directory with --data",
+            "the store holds the district {:?}, and simulated providers are for the sample district alone: \
+             {remedy}give another directory with --data",
             other.name
         );
         return Err(Failure::usage(what).into());

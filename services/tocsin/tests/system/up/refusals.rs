@@ -34,6 +34,14 @@ fn refused_and_unmade(exit: Exit, more: &[&str], environment: Environment<'_>, w
     Ok(())
 }
 
+/// As [`refused`], with an exit code that says what kind of fault it is.
+fn exits(code: i32, arguments: &[&str], words: &[&str]) -> Result<()> {
+    refused(arguments, &[], words)?;
+    let status = run(arguments, &[])?.status;
+    ensure!(status.code() == Some(code), "{}: {status}, not {code}", arguments.join(" "));
+    Ok(())
+}
+
 fn listen() -> Result<String> {
     let [port] = free_ports()?;
     Ok(format!("127.0.0.1:{port}"))
@@ -122,10 +130,19 @@ fn a_directory_of_somebody_else_is_left_as_it_is() -> Result<()> {
     let data = folder.path().to_str().context("a folder whose name is no text")?;
     let listen = listen()?;
     let words = ["thesis.txt", "not a data directory", "--data"];
-    refused(&["up", "--listen", &listen, "--data", data], &[], &words)?;
-    refused(&["district", "list", "--data", data], &[], &words)?;
+    exits(2, &["up", "--listen", &listen, "--data", data], &words)?;
+    exits(2, &["district", "list", "--data", data], &words)?;
     ensure!(names(folder.path())? == ["thesis.txt"], "left behind: {:?}", names(folder.path())?);
     Ok(())
+}
+
+#[test]
+fn a_sample_takes_no_district_beside_it() -> Result<()> {
+    let folder = TempDir::new()?;
+    let marker = r#"{"format":1,"postgres":17,"schema":0,"sample":{"students":50,"made":true}}"#;
+    fs::write(folder.path().join("tocsin.json"), marker)?;
+    let data = folder.path().to_str().context("a folder whose name is no text")?;
+    exits(3, &["district", "add", "Springfield", "--data", data], &["sample district", "--data"])
 }
 
 #[test]
@@ -138,7 +155,7 @@ fn a_directory_of_a_newer_program_is_left_as_it_is() -> Result<()> {
         fs::write(folder.path().join("tocsin.json"), marker)?;
         let data = folder.path().to_str().context("a folder whose name is no text")?;
         let listen = listen()?;
-        refused(&["up", "--listen", &listen, "--data", data], &[], &["newer tocsin", "--data"])?;
+        exits(2, &["up", "--listen", &listen, "--data", data], &["newer tocsin", "--data"])?;
         ensure!(names(folder.path())? == ["tocsin.json"], "left behind: {:?}", names(folder.path())?);
     }
     Ok(())
