@@ -16,7 +16,7 @@ const FIRST_START_BYTES: u64 = 128 * MIB;
 const LATER_START_BYTES: u64 = 32 * MIB;
 
 pub fn require(directory: &DataDirectory) -> Result<()> {
-    let needed = if directory.is_new() { FIRST_START_BYTES } else { LATER_START_BYTES };
+    let needed = if directory.schema() == 0 { FIRST_START_BYTES } else { LATER_START_BYTES };
     check(directory.path(), needed)
 }
 
