@@ -11,6 +11,8 @@ use anyhow::{Context as _, Result, bail};
 use rustix::process::geteuid;
 use sha2::{Digest as _, Sha256};
 
+use crate::exit::Failure;
+
 /// As libpq names it: clients are given the directory and the port.
 const NAME: &str = ".s.PGSQL.5432";
 /// A socket's address holds 108 bytes on Linux and 104 on macOS, the zero at its end included.
@@ -32,11 +34,12 @@ pub fn place(directory: &Path) -> Result<PathBuf> {
             return Ok(socket);
         }
     }
-    bail!(
+    let what = format!(
         "{} has too long a name for a socket, and so has the directory for temporary files: set TMPDIR to a \
          shorter one, or give a shorter directory with --data",
         directory.display()
-    )
+    );
+    Err(Failure::usage(what).into())
 }
 
 fn fits(socket: &Path) -> bool {
