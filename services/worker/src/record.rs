@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tocsin_domain::settlement::{AttemptView, Report};
 use tocsin_runtime::SharedClock;
-use tocsin_store::Store;
+use tocsin_store::suppressions::Learned;
+use tocsin_store::{Store, StoreError};
 use tokio::sync::mpsc;
 
 /// What one attempt came to, as far as this worker knows.
@@ -13,6 +15,8 @@ pub struct Settled {
     pub report: Report,
     /// The attempt as it was claimed: saves reading it.
     pub view: AttemptView,
+    /// What the provider's answer tells of the address itself.
+    pub learned: Option<Learned>,
 }
 
 /// What is recorded together.
@@ -30,10 +34,14 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub async fn run(store: Store, clock: SharedClock, mut to_record: mpsc::Receiver<Outcomes>) {
     let mut batches = Vec::with_capacity(BATCHES_MAX);
     while to_record.recv_many(&mut batches, BATCHES_MAX).await > 0 {
-        let (reports, views): (Vec<Report>, Vec<AttemptView>) =
-            batches.drain(..).flatten().map(|settled| (settled.report, settled.view)).unzip();
+        let (mut reports, mut views, mut learned) = (Vec::new(), Vec::new(), Vec::new());
+        for settled in batches.drain(..).flatten() {
+            reports.push(settled.report);
+            views.push(settled.view);
+            learned.extend(settled.learned);
+        }
         let mut failures = 0_u32;
-        while let Err(error) = store.settle(reports.clone(), views.clone(), clock.now()).await {
+        while let Err(error) = write(&store, &reports, &views, &learned, clock.now()).await {
             failures += 1;
             if failures == 1 {
                 tracing::warn!(%error, attempts = reports.len(), "outcomes could not be recorded: trying again");
@@ -46,4 +54,16 @@ pub async fn run(store: Store, clock: SharedClock, mut to_record: mpsc::Receiver
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// Done again after a failure, it changes nothing twice.
+async fn write(
+    store: &Store,
+    reports: &[Report],
+    views: &[AttemptView],
+    learned: &[Learned],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    store.settle(reports.to_vec(), views.to_vec(), now).await?;
+    store.learn(learned).await.map(drop)
 }

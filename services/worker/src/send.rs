@@ -82,7 +82,7 @@ async fn send(
                 requests.push(request);
                 asking.push(claimed);
             }
-            Err(kind) => settled.push(settled_as(worker, &claimed.view, kind)),
+            Err(kind) => settled.push(settled_as(worker, &claimed.view, kind, None)),
         }
     }
     // The last look, as late as it can be: nothing is awaited between it and the request.
@@ -91,7 +91,7 @@ async fn send(
         (Vec::with_capacity(asking.len()), Vec::with_capacity(requests.len()));
     for (claimed, request) in asking.into_iter().zip(requests) {
         if late(&claimed) {
-            settled.push(settled_as(worker, &claimed.view, ReportKind::NotAsked));
+            settled.push(settled_as(worker, &claimed.view, ReportKind::NotAsked, None));
         } else {
             kept.push(claimed);
             kept_requests.push(request);
@@ -103,7 +103,9 @@ async fn send(
         (Some(provider), many) => provider.send_batch(many).await,
     };
     for (claimed, answer) in kept.iter().zip(answers) {
-        settled.push(settled_as(worker, &claimed.view, heard(worker, provider, claimed, answer).await));
+        let fact = fact_of(provider, &answer);
+        let kind = heard(worker, claimed, answer).await;
+        settled.push(settled_as(worker, &claimed.view, kind, fact));
     }
     (settled, kept.into_iter().map(|claimed| claimed.places).collect())
 }
@@ -117,8 +119,11 @@ fn late(worker: &Worker, claimed: &Claimed, known: bool) -> bool {
         || claimed.share.is_over()
 }
 
-fn settled_as(worker: &Worker, view: &AttemptView, kind: ReportKind) -> Settled {
-    Settled { report: Report { attempt: view.key, at: worker.clock.now(), kind }, view: view.clone() }
+/// `fact` is what the answer tells of the address itself.
+fn settled_as(worker: &Worker, view: &AttemptView, kind: ReportKind, fact: Option<AddressFact>) -> Settled {
+    let at = worker.clock.now();
+    let learned = fact.map(|fact| Learned { attempt: view.key, fact, at, event: None });
+    Settled { report: Report { attempt: view.key, at, kind }, view: view.clone(), learned }
 }
 
 /// Renders the message. An error is what the attempt ends with: the content was checked when the campaign
@@ -165,12 +170,7 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
 }
 
 /// The provider's answer in the settlement's words. What concerns more than this attempt is done here.
-async fn heard(
-    worker: &Worker,
-    provider: Option<&dyn Provider>,
-    claimed: &Claimed,
-    answer: Answer,
-) -> ReportKind {
+async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind {
     if may_go_on(&answer)
         && let Some(call) = &claimed.call
     {
@@ -182,12 +182,9 @@ async fn heard(
             ReportKind::Status { outcome, provider_code: None, provider_id }
         }
         Answer::Refused { outcome, provider_code, class } => {
-            let code = provider_code.as_deref();
-            let fact = provider.zip(code).and_then(|(provider, code)| provider.address_fact(code));
             match class {
-                RefusalClass::Permanent => learn(worker, claimed, fact).await,
-                RefusalClass::Configuration => stop_account(worker, claimed, code).await,
-                RefusalClass::OptOut => learn(worker, claimed, fact.or(Some(AddressFact::OptedOut))).await,
+                RefusalClass::Configuration => stop_account(worker, claimed, provider_code.as_deref()).await,
+                RefusalClass::Permanent | RefusalClass::OptOut => {}
             }
             ReportKind::Status { outcome, provider_code, provider_id: None }
         }
@@ -232,13 +229,15 @@ async fn stop_account(worker: &Worker, claimed: &Claimed, code: Option<&str>) {
     }
 }
 
-/// What the refusal tells of the address itself: who opted out at the provider has opted out here, and a phone
+/// What a refusal tells of the address itself: who opted out at the provider has opted out here, and a phone
 /// without texts is not texted again.
-async fn learn(worker: &Worker, claimed: &Claimed, fact: Option<AddressFact>) {
-    let Some(fact) = fact else { return };
-    let learned = Learned { attempt: claimed.grant.attempt, fact, at: worker.clock.now(), event: None };
-    if let Err(error) = worker.store.learn(&[learned]).await {
-        tracing::warn!(%error, district.id = %claimed.brief.district,
-            "what a refusal told of an address could not be kept");
+fn fact_of(provider: Option<&dyn Provider>, answer: &Answer) -> Option<AddressFact> {
+    let Answer::Refused { provider_code, class, .. } = answer else { return None };
+    let said =
+        provider.zip(provider_code.as_deref()).and_then(|(provider, code)| provider.address_fact(code));
+    match class {
+        RefusalClass::Permanent => said,
+        RefusalClass::Configuration => None,
+        RefusalClass::OptOut => said.or(Some(AddressFact::OptedOut)),
     }
 }
