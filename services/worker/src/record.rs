@@ -56,7 +56,8 @@ pub async fn run(store: Store, clock: SharedClock, mut to_record: mpsc::Receiver
     }
 }
 
-/// Done again after a failure, it changes nothing twice.
+/// Done again after a failure, it changes nothing twice. A fact about an address that cannot be kept must not hold up
+/// outcomes, which are recorded by then.
 async fn write(
     store: &Store,
     reports: &[Report],
@@ -65,5 +66,11 @@ async fn write(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     store.settle(reports.to_vec(), views.to_vec(), now).await?;
-    store.learn(learned).await.map(drop)
+    match store.learn(learned).await {
+        Err(error) if !error.is_outage() => {
+            tracing::warn!(%error, addresses = learned.len(), "what answers told of addresses could not be kept");
+            Ok(())
+        }
+        kept => kept.map(drop),
+    }
 }
