@@ -7,10 +7,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_runtime::{Clock, Reading, SharedClock};
 
-/// The Friday before the clocks change in the United States, an hour after schools open in Chicago. What is
-/// written here is what the store's clock is set to.
-pub const START: &str = "2030-03-08T14:00:00Z";
-const START_SECONDS: i64 = 1_899_208_800;
+/// The Friday before the clocks change in the United States, 40 s before eight in Chicago: windows that open or close
+/// then do so while a run goes on. What is written here is what the store's clock is set to.
+pub const START: &str = "2030-03-08T13:59:20Z";
+const START_SECONDS: i64 = 1_899_208_760;
 /// Time passed before the start, so that nothing is near zero.
 const BEFORE: Duration = Duration::from_secs(1_000_000);
 

@@ -158,6 +158,17 @@ pub fn device_count(number: usize, channels: &[Channel]) -> usize {
     (0..DISTRICTS[number].0).map(of_guardian).sum()
 }
 
+/// One of the devices of all districts.
+pub fn device(pick: u64) -> (usize, Channel, String) {
+    let all: Vec<(usize, Channel, String)> = (0..DISTRICTS.len())
+        .flat_map(|number| (0..DISTRICTS[number].0).map(move |guardian| (number, guardian)))
+        .flat_map(|(number, guardian)| {
+            devices(number, guardian).into_iter().map(move |(channel, address)| (number, channel, address))
+        })
+        .collect();
+    all[(pick % all.len() as u64) as usize].clone()
+}
+
 fn devices(number: usize, guardian: usize) -> Vec<(Channel, String)> {
     if WITHOUT_DEVICE == (number, guardian) {
         return Vec::new();

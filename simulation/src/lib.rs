@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
 use tocsin_domain::CampaignState;
 
 pub use database::Database;
@@ -83,8 +84,9 @@ pub async fn run(database: &Database, seed: u64) -> Result<Report, Failure> {
         operations::perform(&mut world, operation).await.map_err(|error| failed(number + 1, false, error))?;
     }
     let done = plan.operations.len();
+    let calm_since = world.now();
     let rounds = drain::drain(&mut world).await.map_err(|error| failed(done, true, error))?;
-    let outcomes = judge(&mut world).await.map_err(|error| failed(done, true, error))?;
+    let outcomes = judge(&mut world, calm_since).await.map_err(|error| failed(done, true, error))?;
     let tokens = &world.watch.tokens;
     let report = Report {
         campaigns: world.campaigns.len(),
@@ -114,12 +116,12 @@ impl std::ops::AddAssign for Report {
 }
 
 /// Holds what has come to its end against the promises.
-async fn judge(world: &mut World<'_>) -> Result<BTreeMap<&'static str, usize>> {
+async fn judge(world: &mut World<'_>, calm_since: DateTime<Utc>) -> Result<BTreeMap<&'static str, usize>> {
     let (database, now) = (world.database, world.now());
     let requests = world.ledger().requests.clone();
     let mut outcomes = BTreeMap::new();
     for campaign in &world.campaigns {
-        for outcome in outcome::judge(database, campaign, &requests).await? {
+        for outcome in outcome::judge(database, campaign, &requests, calm_since).await? {
             *outcomes.entry(outcome.code()).or_default() += 1;
         }
         counters::judge(database, campaign.id, now).await?;

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use chrono::TimeDelta;
 use tocsin_domain::{Channel, Lane};
 
-use crate::invariants::{Promise, emergency, fairness, hold};
+use crate::invariants::{Promise, emergency, fairness, hold, recallable};
 use crate::plan::{Delivery, Operation, Stage, Tick};
 use crate::world::{SimulatedWorker, Ticked, World};
 
@@ -81,6 +81,7 @@ pub async fn perform(world: &mut World<'_>, operation: &Operation) -> Result<()>
             }
             Ok(())
         }
+        Operation::Bar { pick } => world.bar(*pick).await,
         Operation::RestartBroker => {
             world.broker.restart();
             Ok(())
@@ -140,7 +141,13 @@ pub async fn once(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<T
             }
             ticked
         }
-        Tick::Close => world.planners[index].close().await?,
+        Tick::Close => {
+            let ticked = world.planners[index].close().await?;
+            if world.campaigns.iter().any(|campaign| campaign.canceled_epoch.is_some()) {
+                world.watch.cancels.answered(world.database, world.now()).await?;
+            }
+            ticked
+        }
         Tick::House => world.planners[index].keep_house().await?,
         Tick::Audit => world.planners[index].audit().await?,
         Tick::Depths => world.planners[index].watch_depths().await?,
@@ -162,6 +169,9 @@ async fn release(world: &mut World<'_>, index: usize, channel: Channel) -> Resul
     let ticked = world.planners[index].release(channel).await?;
     let published = world.broker.published_jobs();
     emergency::released(channel, was_open, &published)?;
+    if !published.is_empty() {
+        recallable::judge(world.database, &world.accounts, &published).await?;
+    }
     world.watch.fairness.released(channel, &due, &published)?;
     Ok(ticked)
 }

@@ -96,6 +96,10 @@ pub enum Operation {
         fate: Fate,
         messages: u32,
     },
+    /// Somebody must not be contacted any more.
+    Bar {
+        pick: u64,
+    },
     DeliverHeld {
         pick: u64,
     },
@@ -224,8 +228,9 @@ fn submission(random: &mut Random, channels: &[Channel]) -> Submission {
         _ if lane == Lane::Emergency => None,
         0..6 => None,
         6 => Some((9, 17)),
+        // Opens, or closes, soon after the start.
         7 => Some((8, 9)),
-        8 => Some((0, 24)),
+        8 => Some((0, 8)),
         _ => Some((20, 24)),
     };
     Submission {
@@ -257,6 +262,7 @@ fn scene(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
     let pause = Operation::Advance { milliseconds: random.pick(&[300, 1_500, 2_100, 5_100, 7_500, 21_000]) };
     match random.below(12) {
         0 => operations.push(Operation::Cancel { campaign: pick }),
+        9 => operations.push(Operation::Bar { pick }),
         1 => operations.extend([Operation::Cancel { campaign: pick }, plan, pause]),
         2..5 => operations.extend([
             Operation::Freeze { worker },
@@ -304,6 +310,7 @@ fn operation(random: &mut Random, channels: &[Channel]) -> Operation {
         176..182 => Operation::DeliverHeld { pick },
         182 => Operation::RestartBroker,
         183 => Operation::EmptyBroker,
+        184..186 => Operation::Bar { pick },
         _ => Operation::Advance {
             milliseconds: random.weighted(&[
                 (2, 50),

@@ -25,6 +25,7 @@ pub struct Request {
     pub account: String,
     pub channel: Channel,
     pub attempt: AttemptKey,
+    pub to: String,
     pub at: DateTime<Utc>,
     pub effect: Effect,
     /// Is the request, or the call that it began, still going on?
@@ -46,6 +47,11 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// As far as whoever asked can know.
+    fn may_go_on(self) -> bool {
+        self != Self::None
+    }
+
     pub fn accepted(self) -> bool {
         matches!(self, Self::Accepted | Self::AcceptedUnanswered)
     }
@@ -81,13 +87,18 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The requests were answered. A call that was accepted goes on.
-    pub fn answered(&mut self, attempts: &[AttemptKey]) {
+    /// The requests were answered. A call that was accepted goes on; returns those of which nothing does.
+    pub fn answered(&mut self, attempts: &[AttemptKey]) -> Vec<AttemptKey> {
+        let mut over = Vec::new();
         for request in self.requests.iter_mut().filter(|request| attempts.contains(&request.attempt)) {
             let goes_on = request.channel == Channel::Voice && request.effect.accepted();
             let has_news = self.callbacks.iter().any(|callback| callback.attempt == request.attempt);
             request.open &= goes_on && has_news;
+            if !request.effect.may_go_on() {
+                over.push(request.attempt);
+            }
         }
+        over
     }
 
     /// The report leaves its provider: posted, or lost on the way.
@@ -223,7 +234,16 @@ impl Provider for SimulatedProvider {
         let mut ledger = self.ledger();
         ledger.callbacks.extend(callbacks);
         let channel = self.channel;
-        ledger.requests.push(Request { account, channel, attempt, at: now, effect, open: true, provider_id });
+        ledger.requests.push(Request {
+            account,
+            channel,
+            attempt,
+            to: request.to.clone(),
+            at: now,
+            effect,
+            open: true,
+            provider_id,
+        });
         answer
     }
 

@@ -1,7 +1,9 @@
 //! The promises, as far as they can be seen here: one module each. What is watched while a run goes on is kept in
 //! [`Watch`]; what is judged when all has come to its end is read from the rows and the providers' ledger.
 
+pub mod barred;
 pub mod callbacks;
+pub mod calls;
 pub mod cancel;
 pub mod claims;
 pub mod counters;
@@ -10,6 +12,7 @@ pub mod fairness;
 pub mod leases;
 pub mod limits;
 pub mod outcome;
+pub mod recallable;
 pub mod tokens;
 pub mod windows;
 
@@ -24,9 +27,12 @@ pub enum Promise {
     NeverAboveTheLimit,
     EmergencyFirst,
     Fair,
+    StaysRecallable,
     CallbacksAreSafe,
     WindowsAreData,
     CountersEqualTheLog,
+    /// Who opted out or is suppressed is not contacted.
+    NobodyBarred,
     /// Tokens spent are requests and denied claims; what the screen drops costs none.
     TokensAreAccountedFor,
     /// Nothing fails without a fault of the outside world.
@@ -42,9 +48,11 @@ impl fmt::Display for Promise {
             Self::NeverAboveTheLimit => "4, never above the limit",
             Self::EmergencyFirst => "5, emergency first",
             Self::Fair => "6, fair",
+            Self::StaysRecallable => "7, work stays recallable",
             Self::CallbacksAreSafe => "8, late and odd callbacks are safe",
             Self::WindowsAreData => "9, windows are data",
             Self::CountersEqualTheLog => "10, counters equal the log",
+            Self::NobodyBarred => "nobody barred is contacted",
             Self::TokensAreAccountedFor => "tokens are accounted for",
             Self::NothingFails => "nothing fails by itself",
         })
@@ -83,6 +91,8 @@ pub struct Watch {
     pub leases: leases::Leases,
     pub claims: claims::Claims,
     pub cancels: cancel::Cancels,
+    pub calls: calls::Calls,
+    pub barred: barred::Barred,
     pub fairness: fairness::Fairness,
     pub callbacks: callbacks::Rising,
 }

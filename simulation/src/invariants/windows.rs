@@ -15,11 +15,16 @@ use crate::world::Campaign;
 
 pub async fn judge(database: &Database, campaigns: &[Campaign], requests: &[Request]) -> Result<()> {
     for campaign in campaigns {
+        let of_campaign = || requests.iter().filter(|request| request.attempt.job.campaign == campaign.id);
+        let late = of_campaign().find(|request| request.at >= campaign.expires_at);
+        hold(Promise::WindowsAreData, late.is_none(), || {
+            format!("{late:?} was made after its campaign's expiry, {}", campaign.expires_at)
+        })?;
         let Some((opens, closes)) = campaign.submission.window else { continue };
         let rows = database.client.query(ZONES, &[&campaign.id.0]).await?;
         let zones: HashMap<i32, Option<String>> =
             rows.iter().map(|row| (row.get("id"), row.get("zone"))).collect();
-        for request in requests.iter().filter(|request| request.attempt.job.campaign == campaign.id) {
+        for request in of_campaign() {
             let JobKey { job, .. } = request.attempt.job;
             let zone = zones.get(&job).and_then(Option::as_deref).and_then(zone_named);
             let hour = zone.map(|zone| request.at.with_timezone(&zone).hour());

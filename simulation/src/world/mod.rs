@@ -9,9 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::audience::Audience;
+use tocsin_domain::consent::ConsentChange;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::policy::RedialPolicy;
+use tocsin_domain::suppression::SuppressionReason;
 use tocsin_domain::window::{CallingWindow, WrittenHours, WrittenWindow};
 use tocsin_domain::{AccountId, CampaignId, Channel, Lane, OutcomeSet};
 use tocsin_proto::Envelope;
@@ -26,7 +28,7 @@ use uuid::Uuid;
 
 use crate::broker::FaultyBroker;
 use crate::clock::SimulatedClock;
-use crate::database::{Database, district};
+use crate::database::{Database, device, district};
 use crate::invariants::Watch;
 use crate::plan::{Plan, PlannedAccount, Submission};
 use crate::provider::{Ledger, SimulatedProvider};
@@ -52,12 +54,14 @@ pub struct Account {
     pub burst: u32,
     pub concurrency: Option<u32>,
     pub reserve: u32,
+    pub depth: Option<u32>,
 }
 
 #[derive(Debug, Clone)]
 pub struct Campaign {
     pub id: CampaignId,
     pub submission: Submission,
+    pub expires_at: DateTime<Utc>,
     pub canceled_epoch: Option<i64>,
 }
 
@@ -191,7 +195,23 @@ impl<'a> World<'a> {
             expires_at: now + TimeDelta::seconds(submission.expires_in_seconds),
         };
         self.database.tenants.tenant(district(submission.district)).create_campaign(&new).await?;
-        self.campaigns.push(Campaign { id, submission: submission.clone(), canceled_epoch: None });
+        let (submission, expires_at) = (submission.clone(), new.expires_at);
+        self.campaigns.push(Campaign { id, submission, expires_at, canceled_epoch: None });
+        Ok(())
+    }
+
+    /// A person opts out of texts, or an address is suppressed.
+    pub async fn bar(&mut self, pick: u64) -> Result<()> {
+        let (number, channel, address) = device(pick);
+        let (district, now) = (district(number), self.now());
+        let tenant = self.database.tenants.tenant(district);
+        if channel == Channel::Sms {
+            tenant.change_consent(&address, ConsentChange::Stop, "simulation", now).await?;
+        } else {
+            let reason = SuppressionReason::DoNotCall;
+            tenant.suppress(channel, &address, reason, "simulation", now).await?;
+        }
+        self.watch.barred.bar(district, channel, address);
         Ok(())
     }
 
@@ -266,6 +286,7 @@ async fn configure(
             burst: limits.burst.map_or(rate_per_second.max(1.0) as u32, i32::unsigned_abs),
             concurrency: limits.concurrency.map(i32::unsigned_abs),
             reserve: limits.reserve.unsigned_abs(),
+            depth: limits.depth.map(i32::unsigned_abs),
         })
     };
     limits.iter().map(|limits| account(limits).context("an account was not stored")).collect()

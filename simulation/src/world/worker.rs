@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use tocsin_domain::settlement::ReportKind;
-use tocsin_domain::{AttemptKey, Channel, JobKey, Lane, WorkerId};
+use tocsin_domain::{AttemptKey, Channel, Lane, WorkerId};
 use tocsin_runtime::Clock as _;
 use tocsin_store::claim::Claim;
 use tocsin_worker::stages::{Answered, Batch, Outcomes, Permitted, Sent, Stages, Standing};
 use tocsin_worker::{Worker, WorkerSettings};
 use uuid::Uuid;
 
-use super::{PUBLIC_URL, World};
+use super::{Campaign, PUBLIC_URL, World};
 use crate::invariants::claims::Grant;
 use crate::invariants::{Promise, Watch, broken, emergency, hold};
 use crate::plan::Stage;
@@ -40,6 +40,7 @@ pub struct SimulatedWorker {
 /// What a step of a worker is judged with.
 struct Eyes<'a> {
     watch: &'a mut Watch,
+    campaigns: &'a [Campaign],
     ledger: &'a std::sync::Mutex<Ledger>,
     clock: &'a crate::clock::SimulatedClock,
 }
@@ -155,15 +156,24 @@ impl SimulatedWorker {
         if matches!(stage, Stage::Obey | Stage::TakeIn | Stage::Permit) {
             self.connect().await?;
         }
-        let mut eyes = Eyes { watch: &mut world.watch, ledger: &world.ledger, clock: &world.clock };
+        let mut eyes = Eyes {
+            watch: &mut world.watch,
+            campaigns: &world.campaigns,
+            ledger: &world.ledger,
+            clock: &world.clock,
+        };
         match stage {
             Stage::Obey => self.obey().await,
             Stage::TakeIn => self.take_in(&mut eyes).await?,
             Stage::Permit => self.permit(&mut eyes).await?,
-            Stage::Claim => self.claim(&mut eyes).await?,
+            Stage::Claim if self.permitted.is_empty() => {}
+            Stage::Claim => {
+                self.claim(&mut eyes).await?;
+                world.watch.calls.judge(world.database, &world.accounts).await?;
+            }
             Stage::Settle => self.settle().await,
             Stage::Send => self.send(&mut eyes).await?,
-            Stage::Answer => self.answer(&eyes),
+            Stage::Answer => self.answer(&mut eyes),
             Stage::Record if self.outcomes.is_empty() => {}
             Stage::Record => {
                 self.worker.record(std::mem::take(&mut self.outcomes)).await?;
@@ -226,6 +236,7 @@ impl SimulatedWorker {
             let Some(answered) = self.worker.ask(permitted).await else {
                 return Err(broken(Promise::NothingFails, "a claim failed in the store"));
             };
+            eyes.watch.tokens.denied += answered.void.len() as u64;
             for answer in &answered.answers {
                 let Claim::Granted(granted) = answer else {
                     eyes.watch.tokens.denied += 1;
@@ -233,12 +244,13 @@ impl SimulatedWorker {
                 };
                 let attempt = granted.attempt;
                 eyes.watch.cancels.granted(attempt)?;
+                eyes.watch.barred.granted(eyes.campaigns, channel, granted)?;
                 hold(
                     Promise::NeverAboveTheLimit,
                     eyes.watch.leases.is_valid(granted.account, worker, now),
                     || format!("attempt {attempt} was granted without a lease"),
                 )?;
-                let Some(permitted) = by_key(&answered, attempt.job) else { continue };
+                let Some(permitted) = answered.permitted.get(&attempt.job) else { continue };
                 let (generation, account) = (permitted.job.generation, permitted.share.account);
                 eyes.watch.claims.note(attempt, Grant { generation, account, at: now })?;
             }
@@ -265,10 +277,13 @@ impl SimulatedWorker {
             let late = sent.settled.iter().filter(|settled| is_late(&settled.report.kind)).count();
             eyes.watch.tokens.not_asked += late as u64;
             let requests = ledger(eyes).requests[earlier..].to_vec();
-            for request in requests {
+            let is_asked =
+                |attempt: &&AttemptKey| requests.iter().any(|request| request.attempt == **attempt);
+            eyes.watch.calls.over(attempts.iter().filter(|attempt| !is_asked(attempt)).copied());
+            for request in &requests {
                 let heard = self.worker.knows_canceled(request.attempt.job.campaign);
-                eyes.watch.cancels.requested(&request, heard)?;
-                let grant = eyes.watch.claims.requested(&request)?;
+                eyes.watch.cancels.requested(request, heard)?;
+                let grant = eyes.watch.claims.requested(request)?;
                 hold(
                     Promise::NeverAboveTheLimit,
                     eyes.watch.leases.counts(grant.account, worker, request.at),
@@ -281,9 +296,10 @@ impl SimulatedWorker {
     }
 
     /// The answers have come: the places are free, and the outcomes wait to be recorded.
-    fn answer(&mut self, eyes: &Eyes<'_>) {
+    fn answer(&mut self, eyes: &mut Eyes<'_>) {
         for (attempts, sent) in std::mem::take(&mut self.sent) {
-            ledger(eyes).answered(&attempts);
+            let over = ledger(eyes).answered(&attempts);
+            eyes.watch.calls.over(over.into_iter());
             let Sent { settled, places } = sent;
             self.outcomes.extend(settled);
             drop(places);
@@ -301,10 +317,6 @@ fn spent(eyes: &mut Eyes<'_>, before: &[Standing], after: &[Standing], permits: 
         eyes.watch.limits.took(account, now, tokens);
     }
     Ok(())
-}
-
-fn by_key(answered: &Answered, key: JobKey) -> Option<&Permitted> {
-    answered.permitted.iter().find(|permitted| permitted.job.key == key)
 }
 
 fn granted(answered: &Answered) -> usize {
