@@ -10,6 +10,7 @@ use tocsin_store::claim::Denied;
 use tocsin_store::consents::{Heard, Said};
 use tocsin_store::events::Event;
 use tocsin_store::suppressions::Learned;
+use tocsin_store::tenant::consents::ConsentPolicy;
 use tocsin_testkit::fixture::Fixture;
 use uuid::Uuid;
 
@@ -203,6 +204,7 @@ async fn what_is_delivered_late_or_again_does_not_undo_what_was_said_since() {
         about: tocsin_store::events::About::Nothing,
         received_at: now,
         reported_at: None,
+        sequence: None,
         outcome: None,
         account: account.to_owned(),
         provider_id: None,
@@ -377,8 +379,9 @@ async fn consent_classes_and_the_districts_setting_bar_what_the_domain_bars() {
             .await;
     }
     for policy in [EmergencyPolicy::HonourStop, EmergencyPolicy::OverrideStop] {
-        setting.tenant().set_emergency_policy(policy, "office", setting.now().await).await.unwrap();
-        assert_eq!(setting.tenant().emergency_policy().await.unwrap(), policy);
+        let whole = ConsentPolicy { emergencies: policy, ..ConsentPolicy::default() };
+        setting.tenant().set_consent_policy(&whole, "office", setting.now().await).await.unwrap();
+        assert_eq!(setting.tenant().consent_policy().await.unwrap(), whole);
         for class in ConsentClass::ALL {
             let campaign = setting.campaign(|new| new.consent_class = class.number()).await;
             setting.expand(campaign, 10).await;

@@ -22,4 +22,5 @@ mod races;
 mod release;
 mod scene;
 mod security;
+mod states;
 mod version;
