@@ -38,8 +38,7 @@ pub(crate) async fn change(
 ) -> Result<Json<PolicyView>, Problem> {
     let body = json::required(&headers, body)?;
     let standing = tenant.consent_policy().await?;
-    let (policy, by) =
-        read(body, standing).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let (policy, by) = read(body, standing).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     tenant.set_consent_policy(&policy, &by, api.clock.now()).await?;
     Ok(Json(PolicyView::of(tenant.consent_policy().await?)))
 }
@@ -47,8 +46,7 @@ pub(crate) async fn change(
 fn read(body: Value, standing: ConsentPolicy) -> Result<(ConsentPolicy, String), Vec<Fault>> {
     let mut faults = Faults::default();
     let read = Field::root(body).object(&mut faults).map(|mut fields| {
-        let overrides =
-            fields.take("emergency_overrides_stop").and_then(|field| field.boolean(&mut faults));
+        let overrides = fields.take("emergency_overrides_stop").and_then(|field| field.boolean(&mut faults));
         let emergencies = match overrides {
             Some(true) => EmergencyPolicy::OverrideStop,
             Some(false) => EmergencyPolicy::HonourStop,

@@ -53,7 +53,8 @@ impl Store {
                 AddressFact::Suppress(_) => {}
             }
         }
-        Ok(self.change_phones(ConsentChange::Stop, &opt_outs, SOURCE).await? + self.suppress(&suppressed).await?)
+        Ok(self.change_phones(ConsentChange::Stop, &opt_outs, SOURCE).await?
+            + self.suppress(&suppressed).await?)
     }
 
     /// In the order of `jobs`; None for one that does not exist.

@@ -235,7 +235,8 @@ async fn a_district_says_which_message_types_need_an_opt_in() {
     let stage = Stage::start().await;
     let path = "/v1/consent-policy";
     let order = json!({ "opt_in_needed": ["behavior", "message_builder"] });
-    let wanted = json!({ "emergency_overrides_stop": false, "opt_in_needed": ["behavior", "message_builder"] });
+    let wanted =
+        json!({ "emergency_overrides_stop": false, "opt_in_needed": ["behavior", "message_builder"] });
     assert_eq!(stage.put(path, &order).await.body, wanted);
     // What is left out stays as it is.
     let emergencies = stage.put(path, &json!({ "emergency_overrides_stop": true })).await.body;

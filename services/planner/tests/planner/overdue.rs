@@ -25,7 +25,12 @@ async fn look_after(planning: &Planning) {
 
 async fn report(stage: &Stage, attempt: AttemptKey, kind: ReportKind) {
     let now = stage.fixture.store().now().await.unwrap();
-    stage.fixture.store().settle(vec![Report { attempt, at: now, sequence: None, kind }], vec![], now).await.unwrap();
+    stage
+        .fixture
+        .store()
+        .settle(vec![Report { attempt, at: now, sequence: None, kind }], vec![], now)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -64,7 +64,12 @@ impl Family {
 
     pub(super) fn is_answer(self) -> bool {
         match self {
-            Self::Unmapped | Self::NotTaken | Self::Progress | Self::Doubt | Self::Over | Self::NeverTried => false,
+            Self::Unmapped
+            | Self::NotTaken
+            | Self::Progress
+            | Self::Doubt
+            | Self::Over
+            | Self::NeverTried => false,
             Self::Handed
             | Self::Transient
             | Self::Lasting

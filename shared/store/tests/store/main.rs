@@ -7,6 +7,7 @@ mod cancels;
 mod claim;
 mod consents;
 mod counters;
+mod detection;
 mod directory;
 mod expand;
 mod fixture;

@@ -110,7 +110,13 @@ type Callback = (Outcome, &'static str, Option<i64>);
 
 /// Every order and batching of these callbacks, of an attempt that nobody answered for yet and of one that the worker
 /// has recorded.
-fn assert_one_end(channel: Channel, machines: Machines, callbacks: &[Callback], outcome: Outcome, word: Option<&str>) {
+fn assert_one_end(
+    channel: Channel,
+    machines: Machines,
+    callbacks: &[Callback],
+    outcome: Outcome,
+    word: Option<&str>,
+) {
     let fresh = with(|view| {
         view.job.channel = channel;
         view.job.redial.machines = machines;
@@ -172,7 +178,8 @@ fn six_callbacks_of_an_email_that_bounced_after_its_delivery_end_in_one_state() 
 
 #[test]
 fn an_older_progress_report_overwrites_no_newer_one_whichever_comes_last() {
-    let progress = [("initiated", Some(0)), ("ringing", Some(1)), ("in-progress", Some(2)), ("ringing", Some(1))];
+    let progress =
+        [("initiated", Some(0)), ("ringing", Some(1)), ("in-progress", Some(2)), ("ringing", Some(1))];
     let reports: Vec<Report> = progress
         .map(|(word, sequence)| {
             let (provider_code, provider_id) = (Some(word.to_owned()), None);

@@ -1,7 +1,7 @@
 //! A call's progress callbacks (wire A.3).
 
-use super::status::{self, Said};
 use super::detection;
+use super::status::{self, Said};
 use crate::twilio::form::Form;
 use crate::twilio::resource::parse_rfc2822;
 use crate::{CallbackReport, ParseError, RawRequest};
@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn the_result_of_a_detection_is_read_with_its_word_and_ends_no_call() {
-        let raw = callback("CallSid=CA1&AccountSid=AC1&AnsweredBy=machine_start&MachineDetectionDuration=4000");
+        let raw =
+            callback("CallSid=CA1&AccountSid=AC1&AnsweredBy=machine_start&MachineDetectionDuration=4000");
         let report = parse(&raw).unwrap().remove(0);
         assert_eq!((report.outcome, report.sequence), (Outcome::MachineAnswered, None));
         assert_eq!(report.provider_code.as_deref(), Some("machine_start"));

@@ -163,7 +163,9 @@ async fn the_transitions_of_a_campaign_are_those_of_the_document() {
     let setting = Setting::new().await;
     let mut found = Transitions::new();
     for statement in STATEMENTS {
-        setting.run("delete from jobs; delete from tallies; delete from contents; delete from campaigns").await;
+        setting
+            .run("delete from jobs; delete from tallies; delete from contents; delete from campaigns")
+            .await;
         for (state, columns) in variants() {
             for devices in DEVICES {
                 campaign(&setting, state, &columns, devices).await;

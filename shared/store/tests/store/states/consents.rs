@@ -54,7 +54,9 @@ async fn the_transitions_of_consent_are_those_of_the_document() {
     let allowed: Transitions = ConsentChange::ALL
         .into_iter()
         .flat_map(|change| change.from().iter().map(move |from| (*from, change)))
-        .map(|(from, change)| transition(state_name(from), state_name(Some(change.to())), change_name(change)))
+        .map(|(from, change)| {
+            transition(state_name(from), state_name(Some(change.to())), change_name(change))
+        })
         .collect();
     assert_eq!(found, allowed, "the statement does what the domain allows");
     assert_documented("Consent", &found);

@@ -38,7 +38,8 @@ impl Section {
 
     /// `| One, Another | To (why) | `statement` | … |`. None: the section has no such table.
     pub fn table(&self) -> Option<Transitions> {
-        let mut rows = self.lines.iter().skip_while(|line| !line.starts_with("| from | to |")).skip(2).peekable();
+        let mut rows =
+            self.lines.iter().skip_while(|line| !line.starts_with("| from | to |")).skip(2).peekable();
         rows.peek()?;
         let mut found = Transitions::new();
         for row in rows.take_while(|line| line.starts_with('|')) {

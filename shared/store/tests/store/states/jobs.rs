@@ -98,8 +98,14 @@ async fn tried(setting: &Setting) -> (CampaignId, Vec<AttemptKey>) {
     setting.report(&tried[..4], status(Outcome::Busy)).await;
     setting.report(&tried[6..], status(Outcome::Delivered)).await;
     let waiting = rows(setting, campaign).await;
-    run(setting, campaign, &waiting.into_iter().filter(|(id, _)| (3..=4).contains(id)).collect(), &tried, &Step::Release)
-        .await;
+    run(
+        setting,
+        campaign,
+        &waiting.into_iter().filter(|(id, _)| (3..=4).contains(id)).collect(),
+        &tried,
+        &Step::Release,
+    )
+    .await;
     let states = rows(setting, campaign).await.into_values().map(|row| row.state).collect::<Vec<_>>();
     let expected = [JobState::Waiting, JobState::Queued, JobState::Claimed, JobState::Ended];
     assert_eq!(states, expected.iter().flat_map(|state| [*state; 2]).collect::<Vec<_>>());
@@ -112,16 +118,22 @@ async fn run(setting: &Setting, campaign: CampaignId, jobs: &Rows, tried: &[Atte
     let key = |id: &i32| JobKey { campaign, job: *id };
     match step {
         Step::Hold => {
-            let hold = |(id, row): (&i32, &Row)| {
-                Hold { key: key(id), generation: row.generation, due_at: later, reason: WaitReason::Window }
+            let hold = |(id, row): (&i32, &Row)| Hold {
+                key: key(id),
+                generation: row.generation,
+                due_at: later,
+                reason: WaitReason::Window,
             };
             setting.store.hold(&jobs.iter().map(hold).collect::<Vec<_>>()).await.unwrap();
         }
         Step::Release => {
             let account = setting.fixture.account(Channel::Sms).unwrap();
             let contact_until = now + TimeDelta::hours(1);
-            let release = |(id, row): (&i32, &Row)| {
-                Release { key: key(id), generation: row.generation, account, contact_until }
+            let release = |(id, row): (&i32, &Row)| Release {
+                key: key(id),
+                generation: row.generation,
+                account,
+                contact_until,
             };
             let releases: Vec<Release> = jobs.iter().map(release).collect();
             setting.store.release(&setting.duty().await, &releases, now, later).await.unwrap();
@@ -135,7 +147,9 @@ async fn run(setting: &Setting, campaign: CampaignId, jobs: &Rows, tried: &[Atte
         }
         Step::Claim | Step::ClaimLate | Step::ClaimBarred => {
             let prepare = match step {
-                Step::ClaimLate => format!("update jobs set contact_until = tocsin_now() where campaign_id = '{campaign}'"),
+                Step::ClaimLate => {
+                    format!("update jobs set contact_until = tocsin_now() where campaign_id = '{campaign}'")
+                }
                 Step::ClaimBarred => format!(
                     "insert into suppressions (district_id, channel, address, outcome, reason, created_at)
                      select distinct district_id, channel, address, {}, 'requested', now() from destinations

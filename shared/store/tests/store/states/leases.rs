@@ -67,7 +67,8 @@ async fn the_transitions_of_a_lease_are_those_of_the_document() {
                     ("begin_alone", false)
                 }
                 By::Time => {
-                    let later = TimeDelta::from_std(LEASE_TERM).unwrap() + TimeDelta::seconds(age.unwrap_or(0));
+                    let later =
+                        TimeDelta::from_std(LEASE_TERM).unwrap() + TimeDelta::seconds(age.unwrap_or(0));
                     setting.shift_clock(later).await;
                     ("time", false)
                 }
