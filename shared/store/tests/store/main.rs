@@ -17,6 +17,7 @@ mod leases;
 mod limits;
 mod look_ups;
 mod matching;
+mod opt_ins;
 mod plans;
 mod pool_of_one;
 mod races;
