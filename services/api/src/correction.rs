@@ -20,7 +20,7 @@ use crate::server::Api;
 const AUDIENCE: &str = "audience";
 
 /// `POST /v1/campaigns/{id}/correction`: as `POST /v1/campaigns`, for those whom the canceled campaign contacted, or
-/// may have. What the body leaves out is as it was in that campaign, but for the text.
+/// may have. Subject, message type, channels and mode are those of that campaign where the body leaves them out.
 pub(crate) async fn create(
     Caller(tenant): Caller,
     State(api): State<Api>,
