@@ -19,12 +19,12 @@ use crate::{Worker, WorkerError, control, look_up, recall};
 const RECALL_PREFETCH: u16 = 32;
 
 /// Everything a session serves.
-struct Subscriptions {
-    session: Arc<dyn Session>,
-    control: Consumer,
-    jobs: Vec<(Channel, Lanes)>,
-    recalls: Vec<(Channel, Consumer)>,
-    look_ups: Vec<(Channel, Consumer)>,
+pub struct Subscriptions {
+    pub session: Arc<dyn Session>,
+    pub control: Consumer,
+    pub jobs: Vec<(Channel, Lanes)>,
+    pub recalls: Vec<(Channel, Consumer)>,
+    pub look_ups: Vec<(Channel, Consumer)>,
 }
 
 /// Takes and sends jobs until stopping, and until what was claimed is sent.
@@ -46,7 +46,7 @@ fn subscribe(worker: Worker) -> BoxFuture<'static, Result<Subscriptions, WorkerE
     async move { open(&worker).await }.boxed()
 }
 
-async fn open(worker: &Worker) -> Result<Subscriptions, WorkerError> {
+pub async fn open(worker: &Worker) -> Result<Subscriptions, WorkerError> {
     let session = worker.broker.connect(&worker.name).await?;
     let control = control::subscribe(worker, &session).await?;
     let mut jobs = Vec::with_capacity(worker.settings.channels.len());
