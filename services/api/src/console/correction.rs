@@ -19,7 +19,6 @@ use super::words;
 use crate::campaigns::submit;
 use crate::correction::{addressed, correctable, subject_for};
 use crate::fields::Fault;
-use crate::problem::Problem;
 use crate::server::Api;
 
 #[derive(Template)]
@@ -122,7 +121,7 @@ pub(crate) async fn send(
             let status = problem.status();
             Ok(answer(status, &CorrectionPage::new(&visitor, live, typed, faults)))
         }
-        Err(problem) => Err(Problem::into(problem)),
+        Err(problem) => Err(problem.into()),
     }
 }
 
@@ -130,7 +129,7 @@ pub(crate) async fn send(
 fn in_words(fault: &Fault, typed: &Typed) -> String {
     let nth = fault.field.strip_prefix("contents[").and_then(|rest| rest.split(']').next());
     let name = match nth.and_then(|nth| nth.parse::<usize>().ok()) {
-        Some(0) => "The text",
+        Some(0) => "The message",
         Some(nth) => {
             let given = typed.channels.iter().filter(|text| !text.body.trim().is_empty());
             given.map(|text| text.name).nth(nth - 1).unwrap_or("A text")
