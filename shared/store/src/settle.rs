@@ -229,7 +229,7 @@ cross join lateral (select * from campaigns where id = u.campaign_id limit 1) c"
 /// which takes the attempt out of the count (nobody was contacted). A job that ended without an attempt that
 /// counts is itself counted, `was` before and `becomes` after. Attempt state 1 is asking, 2 accepted: these the
 /// provider holds, but for calls that are over and wait for the word who answered: outcome 50, Call Ended. Those are looked
-/// after at `detect_until`. 3 is settled; recall 1 ordered, 2 stopped, 3 too late.
+/// after at `detect_until`. 3 is settled, 4 unknown; recall 1 ordered, 2 stopped, 3 too late.
 pub(crate) const APPLY: &str = "-- store.apply
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::smallint[], $6::smallint[],
@@ -271,6 +271,7 @@ with asked as materialized (
     provider_id = w.provider_id, provider_code = w.provider_code, sequence = w.sequence, answered = w.answered,
     detect_until = w.detect_until,
     settled_at = case when w.state = 3 then coalesce(t.settled_at, $21) end,
+    taken = t.taken or t.state in (2, 4) or w.state in (2, 4),
     recall = case when w.state = 3 and t.recall = 1 then case when w.result = 3 then 2 else 3 end
       else t.recall end
   from weighed w

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tocsin_domain::audience::Role;
+use tocsin_domain::audience::{Audience, Role};
+use tocsin_domain::receipt::{Addressed, AddressedPart};
 use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{AttemptKey, CampaignId, Channel, Generation, JobKey, JobState, Outcome, WaitReason};
 use tocsin_store::claim::Asked;
@@ -181,6 +182,23 @@ async fn expanded(setting: &Setting) -> Transitions {
     changes(&Rows::new(), &rows(setting, campaign).await, "expand")
 }
 
+/// A correction to those whom a canceled campaign reached, one of whom may not be texted any more.
+async fn corrected(setting: &Setting) -> Transitions {
+    let (campaign, _) = tried(setting).await;
+    setting.cancel(campaign).await;
+    let suppressed = format!(
+        "insert into suppressions (district_id, channel, address, outcome, reason, created_at)
+         select district_id, channel, address, {}, 'requested', now() from destinations
+         where campaign_id = '{campaign}' and job_id = {PEOPLE}",
+        Outcome::Suppressed.number()
+    );
+    setting.run(&suppressed).await;
+    let addressed = Addressed { campaign, part: AddressedPart::ContactedOrUnknown };
+    let correction = setting.campaign(|new| new.audience = Audience::of_receipt(addressed)).await;
+    setting.expand(correction, 1000).await;
+    changes(&Rows::new(), &rows(setting, correction).await, "expand_receipt")
+}
+
 #[tokio::test]
 async fn the_transitions_of_a_job_are_those_of_the_document() {
     let setting = Setting::new().await;
@@ -218,6 +236,7 @@ async fn the_transitions_of_a_job_are_those_of_the_document() {
     let undecided: Vec<_> = applied.difference(&decided).collect();
     assert!(undecided.is_empty(), "apply does what settle does not decide: {undecided:?}");
     found.extend(decided);
+    found.extend(corrected(&setting).await);
     found.extend(expanded(&setting).await);
     assert_documented("Job", &found);
 }

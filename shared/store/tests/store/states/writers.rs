@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Statements whose transitions the tests beside this one observe or enumerate.
-const MOVING: [(&str, &str); 21] = [
+const MOVING: [(&str, &str); 22] = [
     ("attempts", "apply"),
     ("attempts", "claim"),
     ("campaigns", "cancel"),
@@ -18,6 +18,7 @@ const MOVING: [(&str, &str); 21] = [
     ("jobs", "apply"),
     ("jobs", "claim"),
     ("jobs", "expand"),
+    ("jobs", "expand_receipt"),
     ("jobs", "give_back"),
     ("jobs", "hold"),
     ("jobs", "release"),
@@ -30,12 +31,13 @@ const MOVING: [(&str, &str); 21] = [
 ];
 
 /// Statements that write beside the state.
-const BESIDE: [(&str, &str); 6] = [
+const BESIDE: [(&str, &str); 7] = [
     ("attempts", "order_look_ups"),
     ("attempts", "order_recalls"),
     ("attempts", "recall_failed"),
     ("campaigns", "audit_campaign"),
     ("campaigns", "expand"),
+    ("campaigns", "expand_receipt"),
     ("campaigns", "mark_swept"),
 ];
 
