@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tocsin_domain::settlement::{AttemptView, JobView};
-use tocsin_domain::{AttemptState, Channel, Generation, JobKey, JobState, WaitReason};
+use tocsin_domain::{Channel, Generation, JobKey, JobState, WaitReason};
 use tocsin_runtime::{Stopwatch, retry};
 use tocsin_store::StoreError;
 use tocsin_store::claim::{Asked, Claim, Denied, Granted};
@@ -174,25 +174,19 @@ async fn ready(
                 continue;
             }
         };
-        let view = AttemptView {
-            key: grant.attempt,
-            version: 1,
-            state: AttemptState::Asking,
-            outcome: None,
-            provider_code: None,
-            provider_id: None,
-            job: JobView {
-                state: JobState::Claimed,
-                attempt: grant.attempt.number,
-                tries: grant.tries,
-                outcome: grant.outcome,
-                channel,
-                lane: brief.lane,
-                redial: brief.redial.clone(),
-                expires_at: brief.expires_at,
-                canceled: false,
-            },
+        let job = JobView {
+            state: JobState::Claimed,
+            attempt: grant.attempt.number,
+            tries: grant.tries,
+            outcome: grant.outcome,
+            channel,
+            lane: brief.lane,
+            redial: brief.redial.clone(),
+            expires_at: brief.expires_at,
+            canceled: false,
+            asks_opt_in: brief.asks_opt_in,
         };
+        let view = AttemptView::claimed(grant.attempt, job);
         let call = share.call(channel);
         let claimed = Claimed { grant, view, brief, share, since: since.clone(), places, call };
         by_account.entry(claimed.share.account).or_default().push(claimed);

@@ -24,7 +24,8 @@ pub struct Subscriptions {
     pub control: Consumer,
     pub jobs: Vec<(Channel, Lanes)>,
     pub recalls: Vec<(Channel, Consumer)>,
-    pub look_ups: Vec<(Channel, Consumer)>,
+    /// Those of emergencies first.
+    pub look_ups: Vec<(Channel, [Consumer; 2])>,
 }
 
 /// Takes and sends jobs until stopping, and until what was claimed is sent.
@@ -60,7 +61,9 @@ pub async fn open(worker: &Worker) -> Result<Subscriptions, WorkerError> {
         };
         jobs.push((*channel, lanes));
         recalls.push((*channel, session.consume(Queue::Recall(*channel), RECALL_PREFETCH).await?));
-        look_ups.push((*channel, session.consume(Queue::LookUp(*channel), look_up::BATCH_MAX).await?));
+        let seek = |queue| session.consume(queue, look_up::BATCH_MAX);
+        let emergencies = seek(Queue::EmergencyLookUp(*channel)).await?;
+        look_ups.push((*channel, [emergencies, seek(Queue::LookUp(*channel)).await?]));
     }
     Ok(Subscriptions { session, control, jobs, recalls, look_ups })
 }
@@ -88,6 +91,7 @@ async fn serve(
         .collect();
     let looking_up: Vec<_> = look_ups
         .into_iter()
+        .flat_map(|(channel, consumers)| consumers.map(|consumer| (channel, consumer)))
         .map(|(channel, consumer)| look_up::run(worker.clone(), channel, consumer, over.clone()))
         .collect();
     let watching = async {

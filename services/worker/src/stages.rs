@@ -37,7 +37,7 @@ struct Served {
     dispatch: Dispatch,
     lanes: Lanes,
     recalls: Consumer,
-    look_ups: Consumer,
+    look_ups: [Consumer; 2],
 }
 
 /// A worker's share of an account, and what was taken of it.
@@ -130,9 +130,11 @@ impl Stages {
     pub async fn look_up(&mut self, channel: Channel) -> Result<(), WorkerError> {
         let worker = self.worker.clone();
         let Some(served) = self.served(channel) else { return Ok(()) };
-        let consumer = &mut served.look_ups;
-        while let Some(Some(batch)) = consumer.next_batch(usize::from(look_up::BATCH_MAX)).now_or_never() {
-            look_up::look_up_all(&worker, batch, consumer.acker()).await?;
+        for consumer in &mut served.look_ups {
+            while let Some(Some(batch)) = consumer.next_batch(usize::from(look_up::BATCH_MAX)).now_or_never()
+            {
+                look_up::look_up_all(&worker, batch, consumer.acker()).await?;
+            }
         }
         Ok(())
     }
@@ -140,8 +142,8 @@ impl Stages {
     /// Gives back what was not claimed, and closes the session.
     pub async fn leave(mut self) {
         for Served { dispatch, lanes, recalls, look_ups, .. } in &mut self.channels {
-            for consumer in [&mut lanes.emergency, &mut lanes.priority, &mut lanes.general, recalls, look_ups]
-            {
+            let jobs = [&mut lanes.emergency, &mut lanes.priority, &mut lanes.general, recalls];
+            for consumer in jobs.into_iter().chain(look_ups) {
                 consumer.stop().await;
             }
             dispatch.leave().await;
