@@ -102,13 +102,14 @@ impl Dispatch {
         self.leave().await;
     }
 
-    /// Reads messages, and screens: a job of a canceled campaign is dropped without costing a token.
+    /// Reads messages, and screens: a job of a canceled campaign, and a message that another of its job has made void, are
+    /// dropped without costing a token.
     pub async fn take_in(&mut self, lane: Lane, batch: Vec<Delivery>, acker: Acker) {
-        let mut canceled = Vec::new();
+        let mut dropped = Vec::new();
         for delivery in batch {
             match Pending::read(&delivery, self.channel, lane, &acker, &self.worker.clock) {
-                Ok(job) if self.worker.cancels.contains(job.key.campaign) => canceled.push(job),
-                Ok(job) => self.waiting.push(job),
+                Ok(job) if self.worker.cancels.contains(job.key.campaign) => dropped.push(job),
+                Ok(job) => dropped.extend(self.waiting.push(job)),
                 Err(reason) => {
                     tracing::error!(channel = %self.channel, lane = %lane, reason, "message goes to dead letters");
                     if let Err(error) = acker.dead_letter(&delivery, &reason).await {
@@ -117,7 +118,7 @@ impl Dispatch {
                 }
             }
         }
-        acknowledge(&canceled).await;
+        acknowledge(&dropped).await;
     }
 
     /// Claims as many waiting jobs as have permits, in batches of what is there, emergencies first. Returns
@@ -173,6 +174,9 @@ impl Dispatch {
             while let Some(job) = passed_over.pop_back() {
                 jobs.push_front(job);
             }
+        }
+        for permitted in &permitted {
+            self.waiting.took(permitted.job.key);
         }
         self.places.looked();
         (permitted, pause.max(Duration::from_millis(1)))
