@@ -25,6 +25,9 @@ const CLAIMS_AT_ONCE: usize = 3;
 /// A job that finds no permit for this long goes back to its row, so that it holds neither the window nor
 /// the prefetch.
 const PERMIT_WAIT: Duration = Duration::from_secs(5);
+/// The same of emergencies: before their messages are taken for lost. What was released again meanwhile is void, and
+/// on a slow account the tokens would all go to such messages.
+const EMERGENCY_PERMIT_WAIT: Duration = Duration::from_millis(2_500);
 /// The longest pause before permits are looked for again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -189,7 +192,7 @@ impl Dispatch {
     }
 
     pub async fn give_back_overdue(&mut self) {
-        let overdue = self.waiting.extract(|job| job.arrived.elapsed() >= PERMIT_WAIT);
+        let overdue = self.waiting.extract(|job| job.arrived.elapsed() >= permit_wait(job.lane));
         claim::give_back(&self.worker, &overdue, WaitReason::Limiter).await;
     }
 
@@ -205,6 +208,13 @@ impl Dispatch {
                 return;
             }
         }
+    }
+}
+
+fn permit_wait(lane: Lane) -> Duration {
+    match lane {
+        Lane::Emergency => EMERGENCY_PERMIT_WAIT,
+        Lane::Priority | Lane::General => PERMIT_WAIT,
     }
 }
 

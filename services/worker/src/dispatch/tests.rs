@@ -176,3 +176,11 @@ async fn a_later_message_of_a_job_takes_the_place_of_the_one_that_waits() {
     assert_eq!(dispatch.permits().0.len(), 2);
     assert!(dispatch.waiting.push(message(1, 3)).is_none(), "those before it have left");
 }
+
+#[test]
+fn a_job_goes_back_before_its_message_is_taken_for_lost() {
+    for lane in Lane::ALL {
+        let lost = tocsin_domain::policy::requeue_after(lane, 1);
+        assert!(permit_wait(lane) + LOOK_AGAIN < lost, "{lane}");
+    }
+}
