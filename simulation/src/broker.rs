@@ -237,7 +237,9 @@ fn class_of(to: Destination) -> Class {
         Destination::Control => Class::Control,
         Destination::Queue(Queue::Jobs(..)) => Class::Jobs,
         Destination::Queue(Queue::Status(_) | Queue::Inbound) => Class::Status,
-        Destination::Queue(Queue::Recall(_) | Queue::LookUp(_) | Queue::DeadLetters) => Class::Orders,
+        Destination::Queue(
+            Queue::Recall(_) | Queue::LookUp(_) | Queue::EmergencyLookUp(_) | Queue::DeadLetters,
+        ) => Class::Orders,
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use tocsin_domain::{AttemptKey, CampaignId};
-use tocsin_store::tenant::cancel::Receipt;
+use tocsin_store::tenant::receipt::Receipt;
 
 use super::{Promise, hold};
 use crate::database::Database;
