@@ -78,6 +78,8 @@ pub struct World<'a> {
     pub campaigns: Vec<Campaign>,
     pub watch: Watch,
     pub ledger: Arc<Mutex<Ledger>>,
+    /// Was anything lost that a collector had taken?
+    pub callbacks_lost: bool,
     registry: Arc<Registry>,
     token_keys: TokenKeys,
     announcer: Publisher,
@@ -120,6 +122,7 @@ impl<'a> World<'a> {
             campaigns: Vec::new(),
             watch: Watch::default(),
             ledger,
+            callbacks_lost: false,
             registry,
             token_keys,
             announcer,
