@@ -125,6 +125,13 @@ impl Probe {
         self.client.batch_execute(sql).await.context("doubts cannot be ended")
     }
 
+    /// Microseconds since 1970 of each claim, sorted.
+    pub async fn claimed_micros(&self, campaign: CampaignId) -> Result<Vec<i64>> {
+        let sql = "select claimed_at from attempts where campaign_id = $1 order by claimed_at";
+        let rows = self.client.query(sql, &[&campaign.0]).await?;
+        Ok(rows.iter().map(|row| row.get::<_, DateTime<Utc>>(0).timestamp_micros()).collect())
+    }
+
     pub async fn attempts(&self, campaign: CampaignId) -> Result<Attempts> {
         let started = "select started_at from campaigns where id = $1";
         let first_release = self.client.query_one(started, &[&campaign.0]).await?.try_get(0);

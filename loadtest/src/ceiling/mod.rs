@@ -17,6 +17,7 @@ use tocsin::terminal::print_json;
 use tocsin_domain::{Channel, Lane};
 use tocsin_queue::{Broker, Destination, Message, Published, Queue, RabbitBroker, Session};
 use tocsin_runtime::{Stopwatch, Tasks};
+use tocsin_testkit::simulator::{Scenario, Simulator, SimulatorConfig};
 use tokio::sync::mpsc;
 
 use self::table::Table;
@@ -46,22 +47,28 @@ pub struct Pass {
     pub seconds: f64,
 }
 
-/// One pass of the pipeline on the stage's servers and its simulator.
+/// One pass of the pipeline on the stage's servers, with a simulator of its own: its requests are none of the engine's.
 pub async fn measure(stage: &Stage, args: PassArgs<'_>) -> Result<Pass> {
+    let scenario = args.scenario.clone();
+    let simulator = Simulator::start(SimulatorConfig { listen: None, scenario }).await?;
     let (jobs, in_flight) = (args.jobs.to_string(), args.in_flight.to_string());
-    let words =
-        ["pipeline", "--provider", &stage.simulator.base_url, "--jobs", &jobs, "--in-flight", &in_flight];
+    let words = ["pipeline", "--provider", &simulator.base_url, "--jobs", &jobs, "--in-flight", &in_flight];
     let process = stage.process(&words)?;
     if let Some(usage) = args.usage {
         usage.watch("pipeline", process.id());
     }
     let within = Duration::from_secs(60 + args.jobs as u64 / 200);
     let said = process.output(within).await?;
+    let requests = simulator.sends().len();
+    anyhow::ensure!(requests == args.jobs, "{requests} requests of the ceiling, expected {}", args.jobs);
+    simulator.stop().await;
     serde_json::from_str(&said).with_context(|| format!("the pipeline said {said:?}"))
 }
 
 #[derive(Debug, Clone, Copy)]
 pub struct PassArgs<'a> {
+    /// How the provider behaves.
+    pub scenario: &'a Scenario,
     pub jobs: usize,
     pub in_flight: usize,
     pub usage: Option<&'a crate::usage::Usage>,

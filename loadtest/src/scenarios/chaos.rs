@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom as _;
+use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use serde::Serialize;
 use tocsin_domain::{CampaignId, Channel, Lane};
@@ -26,7 +26,7 @@ const IN_FLIGHT: usize = 200;
 const LATENCY_MS: u64 = 50;
 /// A fault lasts, and the calm after it.
 const FAULT_SECONDS: std::ops::Range<f64> = 0.5..2.5;
-const CALM_SECONDS: std::ops::Range<f64> = 1.0..3.0;
+const CALM_SECONDS: std::ops::Range<f64> = 1.0..2.5;
 /// Of the callbacks' last retries and what they bring.
 const CALLBACKS_WITHIN: Duration = Duration::from_secs(60);
 const TRIED_WITHIN: Duration = Duration::from_secs(180);
@@ -125,6 +125,7 @@ async fn break_things(
     let began = Stopwatch::start();
     let progress = Progress::new("chaos", args.seconds as usize);
     let mut happened = Vec::new();
+    let mut deck = Vec::new();
     let mut cancel_due = true;
     while began.elapsed().as_secs_f64() < args.seconds {
         tokio::time::sleep(Duration::from_secs_f64(random.random_range(CALM_SECONDS))).await;
@@ -132,7 +133,12 @@ async fn break_things(
             district.client.cancel(canceled, "load test", "chaos").await?;
             cancel_due = false;
         }
-        let fault = *FAULTS.choose(&mut random).context("no faults")?;
+        // Each once before any comes again.
+        if deck.is_empty() {
+            deck.extend(FAULTS);
+            deck.shuffle(&mut random);
+        }
+        let fault = deck.pop().context("no faults")?;
         let lasting = Duration::from_secs_f64(random.random_range(FAULT_SECONDS));
         let at_seconds = began.elapsed().as_secs_f64();
         strike(stage, fault, lasting, args.options.seed).await?;

@@ -5,7 +5,6 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use tocsin_domain::CampaignId;
 use tocsin_runtime::{Clock as _, SystemClock};
 use tocsin_testkit::simulator::{Faults, Scenario};
 
@@ -19,17 +18,19 @@ use crate::progress::Progress;
 use crate::report::{Line, Plot};
 use crate::stage::{Limits, Role, Setup, Stage, Wait, Workers};
 use crate::stats::{per_step, worst_window};
+use crate::usage::Stalls;
 
 const IN_FLIGHT: usize = 400;
 const LATENCY_MS: u64 = 50;
 const SECOND: Duration = Duration::from_secs(1);
 const PLOT_STEP: Duration = Duration::from_millis(500);
 /// What a network may carry at one instant: requests sent over this time may arrive together.
-const CARRIED: f64 = 0.1;
+const CARRIED: Duration = Duration::from_millis(100);
 const MANY: usize = 8;
 const FEW: usize = 3;
-/// A worker that has come finds its share within this time, and a dead one's is given on.
-const SETTLED_AFTER: Duration = Duration::from_secs(3);
+/// A worker that has come finds its share within this time, and a dead one's is given on: its lease has 5 s, and counts
+/// for two more.
+const SETTLED_AFTER: Duration = Duration::from_secs(8);
 const STORM: Duration = Duration::from_secs(2);
 const RECOVERED: f64 = 0.95;
 const FIRST_WITHIN: Duration = Duration::from_secs(60);
@@ -37,17 +38,17 @@ const FIRST_WITHIN: Duration = Duration::from_secs(60);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// At the most; the run ends when the rate has recovered.
-    #[arg(long, default_value_t = 60_000, value_name = "N")]
+    #[arg(long, default_value_t = 75_000, value_name = "N")]
     jobs: usize,
     #[arg(long, default_value_t = 1_000.0, value_name = "N")]
     limit: f64,
     #[arg(long, default_value_t = 100, value_name = "N")]
     burst: u32,
     /// For each number of workers: 1, 8, 3, 8.
-    #[arg(long, default_value_t = 9.0, value_name = "S")]
+    #[arg(long, default_value_t = 11.0, value_name = "S")]
     step_seconds: f64,
     /// Time to recover from the storm of 429s.
-    #[arg(long, default_value_t = 40.0, value_name = "S")]
+    #[arg(long, default_value_t = 35.0, value_name = "S")]
     recovery_max_seconds: f64,
     #[command(flatten)]
     pub options: Options,
@@ -80,14 +81,22 @@ pub async fn run(args: &Args) -> Result<Findings> {
     let campaign = campaign::send(&district, Kind::General).await?;
     stage.requests_reach(1, FIRST_WITHIN).await?;
 
+    let stalls = Stalls::watch(&stage.tasks);
     let steps = change_workers(&mut stage, Duration::from_secs_f64(args.step_seconds)).await?;
     let storm_ended_at = storm(&stage, args.options.seed).await?;
     let recovery = recovery(&stage, args, storm_ended_at).await;
+    let stalled = stalls.worst();
     let left = district.client.detail(campaign).await?.totals.open;
     district.client.cancel(campaign, "load test", "measured").await?;
     probe.end_doubts().await?;
     stage.closed("the rest", &[campaign], Wait::for_requests(args.jobs)).await?;
-    let mut findings = findings(args, &stage, campaign, &steps, recovery).await?;
+    let mut findings = Findings::new("rate");
+    findings.violations(checker::check(&stage, &[campaign]).await?);
+    let sends: Vec<i64> =
+        stage.simulator.sends().iter().map(|send| send.arrived_at.timestamp_micros()).collect();
+    let claims = probe.claimed_micros(campaign).await?;
+    windows(args, &sends, &claims, stalled, &mut findings);
+    figures(args, &sends, &steps, recovery, &mut findings);
     if left == 0 {
         findings.note("the campaign was over before the rate had recovered: take more --jobs");
     }
@@ -141,52 +150,48 @@ async fn recovery(stage: &Stage, args: &Args, storm_ended_at: DateTime<Utc>) -> 
     tokio::time::timeout(Duration::from_secs_f64(args.recovery_max_seconds), watching).await.ok()
 }
 
-async fn findings(
-    args: &Args,
-    stage: &Stage,
-    campaign: CampaignId,
-    steps: &[Step],
-    recovery: Option<f64>,
-) -> Result<Findings> {
-    let mut findings = Findings::new("rate");
-    findings.violations(checker::check(stage, &[campaign]).await?);
-    let sends: Vec<i64> =
-        stage.simulator.sends().iter().map(|send| send.arrived_at.timestamp_micros()).collect();
-    let worst = worst_window(&sends, SECOND);
-    let allowed = args.limit * (1.0 + CARRIED) + f64::from(args.burst);
+/// The busiest second, against what may arrive in one.
+fn windows(args: &Args, sends: &[i64], claims: &[i64], stalled: Duration, findings: &mut Findings) {
+    let worst = worst_window(sends, SECOND);
+    let allowed = args.limit * (1.0 + CARRIED.max(stalled).as_secs_f64()) + f64::from(args.burst);
     if worst as f64 > allowed {
         findings.violations([format!("{worst} requests arrived within a second, at most {allowed:.0} may")]);
     }
-    let step = PLOT_STEP.as_secs_f64();
-    findings.plot(Plot {
-        title: "Requests over time, and the limit",
-        x: "seconds since the first",
-        y: "per second",
-        lines: vec![Line::per_second("requests", &per_step(&sends, PLOT_STEP), step)],
-        limit: Some(args.limit),
-    });
-    let rows: Vec<_> = steps
-        .iter()
-        .map(|step| {
-            let whole = utilisation(&sends, step.from, step.to, args.limit);
-            let settled = utilisation(&sends, step.from + SETTLED_AFTER, step.to, args.limit);
-            json!({ "workers": step.workers, "utilisation": whole, "utilisation_settled": settled })
-        })
-        .collect();
-    let (from, to) = (steps.first().map(|step| step.from), steps.last().map(|step| step.to));
+    if stalled > CARRIED {
+        findings.note("this machine was too busy to judge by the arrivals: the simulator itself stood still (stalled_ms)");
+    }
     findings
         .figure("limit", args.limit)
         .figure("burst", args.burst)
         .figure("requests", sends.len())
         .figure("worst_window", worst)
         .figure("worst_window_allowed", allowed)
-        .figure("utilisation", from.zip(to).map(|(from, to)| utilisation(&sends, from, to, args.limit)))
-        .figure("recovery_seconds", recovery)
-        .figure("steps", rows);
+        .figure("worst_claim_window", worst_window(claims, SECOND))
+        .figure("stalled_ms", stalled.as_secs_f64() * 1_000.0);
+    findings.plot(Plot {
+        title: "Requests over time, and the limit",
+        x: "seconds since the first",
+        y: "per second",
+        lines: vec![Line::per_second("requests", &per_step(sends, PLOT_STEP), PLOT_STEP.as_secs_f64())],
+        limit: Some(args.limit),
+    });
+}
+
+fn figures(args: &Args, sends: &[i64], steps: &[Step], recovery: Option<f64>, findings: &mut Findings) {
+    let rows: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            let whole = utilisation(sends, step.from, step.to, args.limit);
+            let settled = utilisation(sends, step.from + SETTLED_AFTER, step.to, args.limit);
+            json!({ "workers": step.workers, "utilisation": whole, "utilisation_settled": settled })
+        })
+        .collect();
+    let (from, to) = (steps.first().map(|step| step.from), steps.last().map(|step| step.to));
+    let whole = from.zip(to).map(|(from, to)| utilisation(sends, from, to, args.limit));
+    findings.figure("utilisation", whole).figure("recovery_seconds", recovery).figure("steps", rows);
     if recovery.is_none() {
         findings.note("recovery_seconds is null: the rate did not come back in the time given");
     }
-    Ok(findings)
 }
 
 /// The part of what the limit allows that was used.

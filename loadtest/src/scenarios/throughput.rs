@@ -61,8 +61,9 @@ pub async fn run(args: &Args) -> Result<Findings> {
     if args.with_ceiling {
         args.options.target.own_only("throughput --with-ceiling")?;
     }
+    let scenario = delivered_after(args.latency_ms);
     let setup = Setup {
-        scenario: delivered_after(args.latency_ms),
+        scenario: scenario.clone(),
         workers: Workers::of(args.workers),
         in_flight: args.in_flight,
         ..Setup::default()
@@ -73,7 +74,8 @@ pub async fn run(args: &Args) -> Result<Findings> {
     let (mut rounds, mut ceilings) = (Vec::new(), Vec::new());
     for _ in 0..if args.with_ceiling { ROUNDS_WITH_CEILING } else { 1 } {
         if args.with_ceiling {
-            let pass = PassArgs { jobs: args.jobs, in_flight: args.in_flight, usage: None };
+            let pass =
+                PassArgs { scenario: &scenario, jobs: args.jobs, in_flight: args.in_flight, usage: None };
             ceilings.push(args.jobs as f64 / ceiling::measure(&stage, pass).await?.seconds);
         }
         rounds.push(round(&mut stage, &probe, &district).await?);

@@ -1,12 +1,15 @@
 //! Processor time and memory by process, from `/proc`.
 
 mod proc;
+mod stalls;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tocsin_runtime::Tasks;
+
+pub use self::stalls::Stalls;
 
 use crate::findings::Findings;
 use crate::stage::{Role, Stage};
@@ -19,6 +22,8 @@ const DATABASE: &str = "database";
 const BROKER: &str = "broker";
 const POSTGRES_PORT: u16 = 5432;
 const AMQP_PORT: u16 = 5672;
+/// What the kernel shows processor time in (USER_HZ), on every architecture that servers run on.
+const TICKS_PER_SECOND: f64 = 100.0;
 const WHY_NULL: &str = "null: a process that is not on this machine, or not to be looked into";
 
 /// Samples until it is dropped.
@@ -174,10 +179,9 @@ impl Meters {
 
     /// None where no process was seen.
     fn seconds(&self) -> BTreeMap<&'static str, Option<f64>> {
-        let ticks_per_second = rustix::param::clock_ticks_per_second() as f64;
         let used = |seen: &HashMap<u32, (u64, u64)>| {
             let ticks: u64 = seen.values().map(|(first, last)| last - first).sum();
-            (!seen.is_empty()).then_some(ticks as f64 / ticks_per_second)
+            (!seen.is_empty()).then_some(ticks as f64 / TICKS_PER_SECOND)
         };
         self.cpu.iter().map(|(name, seen)| (*name, used(seen))).collect()
     }

@@ -26,7 +26,7 @@ async fn an_unknown_scenario_and_impossible_sizes_are_usage_faults() -> Result<(
         (&["run", "throughput", "--workers", "9", "--in-flight", "8"], "less than one request for each of 9"),
         (&["run", "cancel", "--repeats", "0"], "--repeats 0"),
         (&["run", "rate", "--limit", "0"], "--limit 0"),
-        (&["run", "latency", "--per-second", "-1"], "--per-second"),
+        (&["run", "latency", "--per-second", "0"], "--per-second"),
     ];
     for (words, says) in faults {
         // Nothing is reached for: the servers are not even there.
