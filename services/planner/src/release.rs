@@ -19,6 +19,7 @@ use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Position, Release, Re
 
 use crate::duties::{Duties, Duty};
 use crate::hold::{Judged, hold, judge};
+use crate::unserved::Unserved;
 use crate::windows::{Served, Windows};
 use crate::{Planner, PlannerError, emergency};
 
@@ -37,13 +38,14 @@ pub struct Releaser {
     channel: Channel,
     duties: Duties,
     positions: HashMap<CampaignId, Position>,
+    unserved: Unserved,
     /// Rotates what does not divide evenly.
     turn: u64,
 }
 
 impl Releaser {
     pub fn new(channel: Channel, duties: Duties) -> Self {
-        Self { channel, duties, positions: HashMap::new(), turn: 0 }
+        Self { channel, duties, positions: HashMap::new(), unserved: Unserved::default(), turn: 0 }
     }
 
     /// Fills the window of every lane, emergencies first. While an emergency job is due, released or
@@ -65,6 +67,9 @@ impl Releaser {
         // In this order: what is claimed in between counts twice, and not at all the other way about.
         let mut queued = planner.store.queued_counts().await?;
         let accounts = emergency::serving(&planner.store.accounts().await?, self.channel);
+        let ours = |campaign: &&OpenCampaign| self.duties.release(self.channel, campaign.lane).is_some();
+        let released_here: Vec<&OpenCampaign> = open.iter().filter(ours).collect();
+        self.unserved.tell(planner, self.channel, &released_here, &accounts, now).await?;
         let mut progress = Progress::Idle;
         for lane in Lane::ALL {
             let campaigns: Vec<&OpenCampaign> =

@@ -3,3 +3,5 @@
 pub mod board;
 pub mod list;
 pub mod page;
+pub mod receipt;
+pub mod recipients;

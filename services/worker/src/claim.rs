@@ -1,11 +1,15 @@
 //! Claim and settle: from here the row carries the job, not the message.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tocsin_domain::settlement::{AttemptView, JobView};
-use tocsin_domain::{AttemptState, Channel, Generation, JobKey, JobState, WaitReason};
+use tocsin_domain::{Channel, Generation, JobKey, JobState, WaitReason};
 use tocsin_runtime::{Stopwatch, retry};
+use tocsin_store::StoreError;
 use tocsin_store::claim::{Asked, Claim, Denied, Granted};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +31,17 @@ pub struct Permitted {
     pub places: [Slot; 2],
 }
 
+/// The answers to a claim that is committed. The messages are still unsettled.
+#[derive(Debug)]
+pub struct Answered {
+    pub permitted: HashMap<JobKey, Permitted>,
+    /// What was not asked for, because a later message of the same job was.
+    pub void: Vec<Permitted>,
+    pub answers: Vec<Claim>,
+    /// Started before the claim was asked for.
+    pub since: Stopwatch,
+}
+
 /// Claims `permitted` in one statement, acknowledges, and starts the sends.
 pub async fn run(
     worker: &Worker,
@@ -37,28 +52,69 @@ pub async fn run(
     outcomes: &mpsc::Sender<Outcomes>,
     over: &CancellationToken,
 ) {
-    let asked: Vec<Asked> = permitted
+    let answered = ask(worker, permitted, over).await;
+    drop(turn);
+    let Some(answered) = answered else { return };
+    for claims in settle(worker, channel, answered).await {
+        send::launch(worker, channel, claims, sends, outcomes);
+    }
+}
+
+/// None: there was no answer before `over`.
+pub async fn ask(worker: &Worker, permitted: Vec<Permitted>, over: &CancellationToken) -> Option<Answered> {
+    let (permitted, void) = latest(permitted);
+    let asked: Arc<[Asked]> = permitted
         .iter()
-        .map(|permitted| Asked { key: permitted.job.key, generation: permitted.job.generation })
+        .map(|(key, permitted)| Asked { key: *key, generation: permitted.job.generation })
         .collect();
     // An answer that is under way is waited for, even if the session is lost or the process is asked to stop:
     // what it grants is claimed, and would become unknown. Without an answer the claim is asked again: if the
     // first one was committed after all, the second is denied as stale, and the attempts become unknown in time.
-    let (store, id) = (worker.store.clone(), worker.id);
-    let ask = async move || {
-        let since = Stopwatch::start();
-        store.claim(id, &asked).await.map(|answers| (answers, since))
-    };
+    let asking = worker.clone();
+    let ask = move || ask_once(asking.clone(), Arc::clone(&asked));
     let claimed = match ask().await {
         Ok(claimed) => Some(claimed),
         Err(_) => retry("claim", over, ask).await,
     };
-    drop(turn);
-    let Some((answers, since)) = claimed else { return };
-    let mut by_key: HashMap<JobKey, Permitted> =
-        permitted.into_iter().map(|permitted| (permitted.job.key, permitted)).collect();
+    claimed.map(|(answers, since)| Answered { permitted, void, answers, since })
+}
+
+/// Of two messages of one job the earlier generation's is void, and no statement names a job twice.
+fn latest(permitted: Vec<Permitted>) -> (HashMap<JobKey, Permitted>, Vec<Permitted>) {
+    let mut latest: HashMap<JobKey, Permitted> = HashMap::with_capacity(permitted.len());
+    let mut void = Vec::new();
+    for permitted in permitted {
+        match latest.entry(permitted.job.key) {
+            Entry::Vacant(free) => {
+                free.insert(permitted);
+            }
+            Entry::Occupied(mut known) if known.get().job.generation < permitted.job.generation => {
+                void.push(known.insert(permitted));
+            }
+            Entry::Occupied(_) => void.push(permitted),
+        }
+    }
+    (latest, void)
+}
+
+/// Boxed, because the compiler cannot see through the borrows of a retried closure that it is `Send`.
+fn ask_once(
+    worker: Worker,
+    asked: Arc<[Asked]>,
+) -> BoxFuture<'static, Result<(Vec<Claim>, Stopwatch), StoreError>> {
+    async move {
+        let since = Stopwatch::start_by(&worker.clock);
+        Ok((worker.store.claim(worker.id, &asked).await?, since))
+    }
+    .boxed()
+}
+
+/// Acknowledges what the claim decided, and gives back what it could not. Returns what is to be sent, each
+/// account's by itself.
+pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Vec<Vec<Claimed>> {
+    let Answered { permitted: mut by_key, void, answers, since } = answered;
     let mut granted = Vec::new();
-    let mut settled = Vec::new();
+    let mut settled: Vec<Pending> = void.into_iter().map(|void| void.job).collect();
     let mut without_lease = Vec::new();
     for answer in answers {
         match answer {
@@ -81,7 +137,7 @@ pub async fn run(
         }
     }
     tokio::join!(acknowledge(&settled), give_back(worker, &without_lease, WaitReason::Limiter));
-    launch(worker, channel, granted, since, sends, outcomes).await;
+    ready(worker, channel, granted, since).await
 }
 
 /// Queued jobs go back to their rows, and their messages away.
@@ -97,14 +153,13 @@ pub async fn give_back(worker: &Worker, jobs: &[Pending], reason: WaitReason) {
     acknowledge(jobs).await;
 }
 
-async fn launch(
+/// Claims with all that their requests need.
+async fn ready(
     worker: &Worker,
     channel: Channel,
     granted: Vec<(Granted, Arc<AccountShare>, [Slot; 2])>,
     since: Stopwatch,
-    sends: &TaskTracker,
-    outcomes: &mpsc::Sender<Outcomes>,
-) {
+) -> Vec<Vec<Claimed>> {
     let mut by_account: HashMap<_, Vec<Claimed>> = HashMap::new();
     for (grant, share, places) in granted {
         let brief = match worker.briefs.get(grant.attempt.job.campaign).await {
@@ -119,30 +174,22 @@ async fn launch(
                 continue;
             }
         };
-        let view = AttemptView {
-            key: grant.attempt,
-            version: 1,
-            state: AttemptState::Asking,
-            outcome: None,
-            provider_code: None,
-            provider_id: None,
-            job: JobView {
-                state: JobState::Claimed,
-                attempt: grant.attempt.number,
-                tries: grant.tries,
-                outcome: grant.outcome,
-                channel,
-                lane: brief.lane,
-                redial: brief.redial.clone(),
-                expires_at: brief.expires_at,
-                canceled: false,
-            },
+        let job = JobView {
+            state: JobState::Claimed,
+            attempt: grant.attempt.number,
+            tries: grant.tries,
+            outcome: grant.outcome,
+            channel,
+            lane: brief.lane,
+            redial: brief.redial.clone(),
+            expires_at: brief.expires_at,
+            canceled: false,
+            asks_opt_in: brief.asks_opt_in,
         };
+        let view = AttemptView::claimed(grant.attempt, job);
         let call = share.call(channel);
-        let claimed = Claimed { grant, view, brief, share, since, places, call };
+        let claimed = Claimed { grant, view, brief, share, since: since.clone(), places, call };
         by_account.entry(claimed.share.account).or_default().push(claimed);
     }
-    for claims in by_account.into_values() {
-        send::launch(worker, channel, claims, sends, outcomes);
-    }
+    by_account.into_values().collect()
 }

@@ -17,7 +17,7 @@ use crate::shares::NoPermit;
 use crate::slots::Line;
 
 /// Messages taken from a lane at once.
-const INTAKE_MAX: usize = 500;
+pub const INTAKE_MAX: usize = 500;
 /// Jobs claimed in one statement.
 const CLAIM_MAX: usize = 200;
 /// Claims under way at once: while one commits, the next is asked.
@@ -103,10 +103,10 @@ impl Dispatch {
     }
 
     /// Reads messages, and screens: a job of a canceled campaign is dropped without costing a token.
-    async fn take_in(&mut self, lane: Lane, batch: Vec<Delivery>, acker: Acker) {
+    pub async fn take_in(&mut self, lane: Lane, batch: Vec<Delivery>, acker: Acker) {
         let mut canceled = Vec::new();
         for delivery in batch {
-            match Pending::read(&delivery, self.channel, lane, &acker) {
+            match Pending::read(&delivery, self.channel, lane, &acker, &self.worker.clock) {
                 Ok(job) if self.worker.cancels.contains(job.key.campaign) => canceled.push(job),
                 Ok(job) => self.waiting.push(job),
                 Err(reason) => {
@@ -141,7 +141,7 @@ impl Dispatch {
 
     /// Takes permits for waiting jobs, lane by lane. A waiting emergency takes the next place of the process, and
     /// the next token and place of its account: no later lane takes what an earlier one waits for.
-    fn permits(&mut self) -> (Vec<Permitted>, Duration) {
+    pub fn permits(&mut self) -> (Vec<Permitted>, Duration) {
         let mut permitted = Vec::new();
         let mut pause = LOOK_AGAIN;
         let mut exhausted = Vec::new();
@@ -178,19 +178,24 @@ impl Dispatch {
         (permitted, pause.max(Duration::from_millis(1)))
     }
 
-    async fn drop_canceled(&mut self) {
+    pub async fn drop_canceled(&mut self) {
         let cancels = self.worker.cancels.clone();
         let dropped = self.waiting.extract(|job| cancels.contains(job.key.campaign));
         acknowledge(&dropped).await;
     }
 
-    async fn give_back_overdue(&mut self) {
+    pub async fn give_back_overdue(&mut self) {
         let overdue = self.waiting.extract(|job| job.arrived.elapsed() >= PERMIT_WAIT);
         claim::give_back(&self.worker, &overdue, WaitReason::Limiter).await;
     }
 
+    /// Jobs that wait here for a permit.
+    pub fn waiting(&self) -> impl Iterator<Item = &Pending> {
+        self.waiting.all()
+    }
+
     /// What was not claimed goes to another worker.
-    async fn leave(&mut self) {
+    pub async fn leave(&mut self) {
         for job in self.waiting.extract(|_| true) {
             if job.acker.give_back(&[job.tag]).await.is_err() {
                 return;

@@ -22,6 +22,8 @@ mod send;
 mod session;
 mod shares;
 mod slots;
+#[doc(hidden)]
+pub mod stages;
 mod usage;
 
 use std::sync::Arc;
@@ -31,7 +33,7 @@ use futures::FutureExt;
 use tocsin_domain::{Channel, Lane, WorkerId};
 use tocsin_providers::{Provider, Registry, TokenKeys};
 use tocsin_queue::Broker;
-use tocsin_runtime::{SharedClock, Tasks, run_ticker};
+use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -104,10 +106,10 @@ impl Worker {
             name: format!("worker {id}").into(),
             inbox: Arc::new(Inbox::new(store.clone(), Arc::clone(&clock))),
             broker,
+            shares: Shares::new(Arc::clone(&clock)),
             clock,
             registry,
             cancels: Cancels::default(),
-            shares: Shares::default(),
             slots: Slots::new(settings.in_flight_max),
             briefs: Briefs::new(store.clone()),
             store,
@@ -135,13 +137,14 @@ impl Worker {
         tokio::join!(session::run(self, stopping, outcomes).boxed(), recorder);
     }
 
+    async fn renew_once(&self) -> Result<Progress, WorkerError> {
+        Ok(self.shares.renew(&self.store, self.id, &self.settings.channels).await?)
+    }
+
     /// Renews the leases until the worker has `left`, and gives them up.
     async fn renew(self, left: CancellationToken) {
         let worker = self.clone();
-        let tick = async move || {
-            let progress = worker.shares.renew(&worker.store, worker.id, &worker.settings.channels).await?;
-            Ok::<_, WorkerError>(progress)
-        };
+        let tick = async move || worker.renew_once().await;
         run_ticker("worker.leases", RENEW_EVERY, self.shares.hastened(), &left, tick).await;
         if let Err(error) = self.store.drop_leases(self.id).await {
             tracing::warn!(%error, "leases run out by themselves");

@@ -5,11 +5,14 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tocsin_runtime::SharedClock;
 
 /// A bucket that begins empty. Clones share it. None inside: no limit.
 #[derive(Debug, Clone)]
@@ -19,29 +22,63 @@ pub struct Limiter {
 
 #[derive(Debug)]
 struct Bucket {
-    limiter: DefaultDirectRateLimiter,
-    clock: DefaultClock,
-    debt: Debt,
+    limiter: RateLimiter<NotKeyed, InMemoryState, Passing, NoOpMiddleware<Duration>>,
+    clock: Passing,
+    spending: Spending,
 }
 
-/// Tokens still to be paid for sends that cost more than the one their permit took. It is the account's: it
-/// outlives the share under which it was made.
-pub type Debt = Arc<AtomicU32>;
+/// The worker's clock, as `governor` reads it.
+#[derive(Debug, Clone)]
+struct Passing(SharedClock);
+
+impl governor::clock::Clock for Passing {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.reading().monotonic()
+    }
+}
+
+/// An account's spending. It outlives the share under which tokens were spent. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Spending {
+    /// Tokens still to be paid for sends that cost more than the one their permit took.
+    debt: Arc<AtomicU32>,
+    /// Tokens ever taken.
+    taken: Arc<AtomicU64>,
+}
+
+impl Spending {
+    /// Tokens ever taken from a bucket, those that paid a debt included.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// Tokens still to be paid.
+    pub fn debt(&self) -> u32 {
+        self.debt.load(Ordering::Acquire)
+    }
+}
 
 impl Limiter {
     /// `rate_per_second` None: no limit; zero or less: no token ever.
-    pub fn new(rate_per_second: Option<f64>, burst: Option<u32>, debt: Debt) -> Option<Self> {
+    pub fn new(
+        rate_per_second: Option<f64>,
+        burst: Option<u32>,
+        spending: Spending,
+        clock: &SharedClock,
+    ) -> Option<Self> {
         let Some(rate) = rate_per_second else { return Some(Self { bucket: None }) };
         if rate.is_nan() || rate <= 0.0 {
             return None;
         }
         let burst = NonZeroU32::new(burst.unwrap_or(1)).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(Duration::from_secs_f64(1.0 / rate))?.allow_burst(burst);
-        let clock = DefaultClock::default();
+        let clock = Passing(Arc::clone(clock));
         let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
         // Cannot be refused: the bucket is full and the cost is its size.
         let _ = limiter.check_n(burst);
-        Some(Self { bucket: Some(Arc::new(Bucket { limiter, clock, debt })) })
+        Some(Self { bucket: Some(Arc::new(Bucket { limiter, clock, spending })) })
     }
 
     /// Takes one token if there is one; else says how long until there is.
@@ -51,8 +88,9 @@ impl Limiter {
             if let Err(not_until) = bucket.limiter.check() {
                 return Err(not_until.wait_time_from(bucket.clock.now()));
             }
-            let paid =
-                bucket.debt.fetch_update(Ordering::AcqRel, Ordering::Acquire, |debt| debt.checked_sub(1));
+            let Spending { debt, taken } = &bucket.spending;
+            taken.fetch_add(1, Ordering::AcqRel);
+            let paid = debt.fetch_update(Ordering::AcqRel, Ordering::Acquire, |debt| debt.checked_sub(1));
             if paid.is_err() {
                 return Ok(());
             }
@@ -62,24 +100,31 @@ impl Limiter {
     /// Charges what a send cost beyond its one token, to be paid before the next permit.
     pub fn charge(&self, tokens: u32) {
         if let Some(bucket) = &self.bucket {
-            bucket.debt.fetch_add(tokens, Ordering::AcqRel);
+            bucket.spending.debt.fetch_add(tokens, Ordering::AcqRel);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tocsin_runtime::SystemClock;
+
     use super::*;
+
+    fn limiter(rate_per_second: Option<f64>, burst: u32, spending: &Spending) -> Option<Limiter> {
+        let clock: SharedClock = Arc::new(SystemClock);
+        Limiter::new(rate_per_second, Some(burst), spending.clone(), &clock)
+    }
 
     #[test]
     fn a_new_share_begins_empty() {
-        let limiter = Limiter::new(Some(0.001), Some(10), Debt::default()).unwrap();
+        let limiter = limiter(Some(0.001), 10, &Spending::default()).unwrap();
         assert!(limiter.take().is_err());
     }
 
     #[test]
     fn without_a_limit_there_is_always_a_token() {
-        let limiter = Limiter::new(None, None, Debt::default()).unwrap();
+        let limiter = limiter(None, 1, &Spending::default()).unwrap();
         limiter.charge(1_000);
         assert!((0..10_000).all(|_| limiter.take().is_ok()));
     }
@@ -87,18 +132,18 @@ mod tests {
     #[test]
     fn a_rate_of_nothing_is_no_limiter() {
         for rate in [0.0, -1.0, f64::NAN] {
-            assert!(Limiter::new(Some(rate), Some(1), Debt::default()).is_none(), "{rate}");
+            assert!(limiter(Some(rate), 1, &Spending::default()).is_none(), "{rate}");
         }
     }
 
     #[test]
     fn debt_is_paid_before_the_next_token_also_under_the_next_share() {
         // One token a nanosecond: the bucket is never the reason to wait here.
-        let debt = Debt::default();
-        let limiter = || Limiter::new(Some(1e9), Some(1_000), Arc::clone(&debt)).unwrap();
-        limiter().charge(3);
-        let next = limiter();
+        let spending = Spending::default();
+        let share = || limiter(Some(1e9), 1_000, &spending).unwrap();
+        share().charge(3);
+        let next = share();
         while next.take().is_err() {}
-        assert_eq!(debt.load(Ordering::Acquire), 0);
+        assert_eq!((spending.debt(), spending.taken()), (0, 4));
     }
 }

@@ -52,7 +52,7 @@ pub async fn run(worker: Worker, channel: Channel, mut consumer: Consumer, over:
     consumer.stop().await;
 }
 
-async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) -> Result<(), WorkerError> {
+pub async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) -> Result<(), WorkerError> {
     let mut attempts = Vec::with_capacity(batch.len());
     let mut read_whole = Vec::with_capacity(batch.len());
     for delivery in &batch {
@@ -164,7 +164,7 @@ async fn look_up(worker: &Worker, provider: &dyn Provider, sought: Sought) -> Lo
 
 /// In the words of a callback.
 fn as_report(worker: &Worker, attempt: AttemptKey, found: CallbackReport) -> Report {
-    let CallbackReport { outcome, provider_code, provider_id, at, .. } = found;
+    let CallbackReport { outcome, provider_code, provider_id, at, sequence, .. } = found;
     let kind = ReportKind::Status { outcome, provider_code, provider_id };
-    Report { attempt, at: at.unwrap_or_else(|| worker.clock.now()), kind }
+    Report { attempt, at: at.unwrap_or_else(|| worker.clock.now()), sequence, kind }
 }

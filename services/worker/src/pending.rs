@@ -6,7 +6,7 @@ use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Job;
 use tocsin_queue::{Acker, Delivery, Tag};
-use tocsin_runtime::Stopwatch;
+use tocsin_runtime::{SharedClock, Stopwatch};
 use uuid::Uuid;
 
 /// A delivered job. Its message is unsettled.
@@ -23,7 +23,13 @@ pub struct Pending {
 
 impl Pending {
     /// Reads a job's message. The error is the reason for the dead letter, and quotes nothing of it.
-    pub fn read(delivery: &Delivery, channel: Channel, lane: Lane, acker: &Acker) -> Result<Self, String> {
+    pub fn read(
+        delivery: &Delivery,
+        channel: Channel,
+        lane: Lane,
+        acker: &Acker,
+        clock: &SharedClock,
+    ) -> Result<Self, String> {
         let job = Envelope::<Job>::decode(delivery.body.clone()).map_err(|error| error.to_string())?.message;
         let campaign = Uuid::from_slice(&job.campaign_id)
             .map_err(|_| format!("campaign_id has {} bytes, a UUID has 16", job.campaign_id.len()))?;
@@ -40,7 +46,7 @@ impl Pending {
             account: AccountId(job.account_id),
             tag: delivery.tag,
             acker: acker.clone(),
-            arrived: Stopwatch::start(),
+            arrived: Stopwatch::start_by(clock),
         })
     }
 }
@@ -54,6 +60,10 @@ pub struct Waiting {
 impl Waiting {
     pub fn push(&mut self, job: Pending) {
         self.lane(job.lane).push_back(job);
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Pending> {
+        self.lanes.iter().flatten()
     }
 
     pub fn is_empty(&self) -> bool {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tocsin_domain::lease::Share;
 use tocsin_domain::{AccountId, Channel, Lane, WorkerId};
-use tocsin_runtime::{Progress, Stopwatch};
+use tocsin_runtime::{Progress, SharedClock, Stopwatch};
 use tocsin_store::leases::{LEASE_TERM, Lease, Usage};
 use tocsin_store::{Store, StoreError};
 use tokio::sync::Notify;
 
-use crate::limiter::{Debt, Limiter};
+use crate::limiter::{Limiter, Spending};
 use crate::places::{Call, Places};
 use crate::slots::Slot;
 use crate::usage::Meter;
@@ -31,7 +31,7 @@ pub struct AccountShare {
     /// Names the lease in the next renewal: this share is applied, and no earlier one.
     epoch: i64,
     limiter: Option<Limiter>,
-    debt: Debt,
+    spending: Spending,
     places: Arc<Places>,
     meter: Arc<Meter>,
     /// Started before the lease was asked for, so that it is over here no later than in the store.
@@ -50,14 +50,19 @@ pub enum NoPermit {
 }
 
 /// The shares, by account. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Shares {
+    clock: SharedClock,
     accounts: Arc<RwLock<HashMap<AccountId, Arc<AccountShare>>>>,
     /// The renewal is wanted now.
     hasten: Arc<Notify>,
 }
 
 impl Shares {
+    pub fn new(clock: SharedClock) -> Self {
+        Self { clock, accounts: Arc::default(), hasten: Arc::default() }
+    }
+
     /// Renews every share in one round trip, and tells what was used, lacked and heard. A share that did not
     /// change keeps its bucket; a new or changed one begins empty. Where a share shrank there is more to do:
     /// others wait to hear that it was taken.
@@ -67,7 +72,7 @@ impl Shares {
         worker: WorkerId,
         channels: &[Channel],
     ) -> Result<Progress, StoreError> {
-        let asked = Stopwatch::start();
+        let asked = Stopwatch::start_by(&self.clock);
         let told: HashMap<AccountId, (Usage, u64)> = {
             let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
             accounts.iter().map(|(account, share)| (*account, (share.usage(), share.places.asks()))).collect()
@@ -81,7 +86,7 @@ impl Shares {
             .map(|lease| {
                 let known = accounts.remove(&lease.account);
                 let (account, calls) = (lease.account, lease.calls);
-                let share = AccountShare::renewed(known.as_deref(), lease, asked);
+                let share = AccountShare::renewed(known.as_deref(), lease, asked.clone(), &self.clock);
                 if let (Some(known), Some((usage, number))) = (&known, told.get(&account)) {
                     share.places.renewed(*number, &share.share, calls);
                     share.meter.heard(usage.throttled);
@@ -117,9 +122,14 @@ impl Shares {
 
     #[cfg(test)]
     pub fn grant(&self, lease: Lease) {
-        let share = AccountShare::renewed(None, lease, Stopwatch::start());
+        let share = AccountShare::renewed(None, lease, Stopwatch::start_by(&self.clock), &self.clock);
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
         accounts.insert(share.account, Arc::new(share));
+    }
+
+    /// Every account's, those that are over too.
+    pub fn all(&self) -> Vec<Arc<AccountShare>> {
+        self.accounts.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     pub fn get(&self, account: AccountId) -> Option<Arc<AccountShare>> {
@@ -146,22 +156,30 @@ impl Shares {
 }
 
 impl AccountShare {
-    fn renewed(known: Option<&Self>, lease: Lease, asked: Stopwatch) -> Self {
-        let (places, meter, debt) = match known {
-            Some(known) => (Arc::clone(&known.places), Arc::clone(&known.meter), Arc::clone(&known.debt)),
-            None => (Arc::new(Places::new(&lease.share)), Arc::default(), Debt::default()),
+    fn renewed(known: Option<&Self>, lease: Lease, asked: Stopwatch, clock: &SharedClock) -> Self {
+        let (places, meter, spending) = match known {
+            Some(known) => (Arc::clone(&known.places), Arc::clone(&known.meter), known.spending.clone()),
+            None => (Arc::new(Places::new(&lease.share)), Arc::new(Meter::new(clock)), Spending::default()),
         };
         let limiter = match known {
             Some(known) if known.share == lease.share && !known.is_over() => known.limiter.clone(),
-            _ => Limiter::new(lease.share.rate_per_second, lease.share.burst, Arc::clone(&debt)),
+            _ => Limiter::new(lease.share.rate_per_second, lease.share.burst, spending.clone(), clock),
         };
         let Lease { account, name, share, epoch, .. } = lease;
-        Self { account, name, share, epoch, limiter, debt, places, meter, asked }
+        Self { account, name, share, epoch, limiter, spending, places, meter, asked }
     }
 
     /// Is the lease over, by this machine's stricter clock?
     pub fn is_over(&self) -> bool {
         self.asked.elapsed() >= LEASE_TERM
+    }
+
+    pub fn share(&self) -> &Share {
+        &self.share
+    }
+
+    pub fn spending(&self) -> &Spending {
+        &self.spending
     }
 
     /// Charges what a send cost beyond one token (text segments).
@@ -205,6 +223,7 @@ impl AccountShare {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
+    use tocsin_runtime::SystemClock;
 
     use super::*;
 
@@ -223,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_share_that_shrank_is_not_given_on_before_the_requests_beyond_it_have_ended() {
-        let shares = Shares::default();
+        let shares = Shares::new(Arc::new(SystemClock));
         shares.grant(lease(2, 7));
         let (wide, first) = shares.permit(ACCOUNT, Lane::General).unwrap();
         let (_, _second) = shares.permit(ACCOUNT, Lane::General).unwrap();
@@ -231,7 +250,7 @@ mod tests {
 
         let smaller = lease(1, 8);
         wide.places.renewed(wide.places.asks(), &smaller.share, 0);
-        let narrow = AccountShare::renewed(Some(&wide), smaller, Stopwatch::start());
+        let narrow = AccountShare::renewed(Some(&wide), smaller, Stopwatch::start(), &shares.clock);
         assert_eq!(narrow.usage().taken, NOT_TAKEN);
         drop(first);
         assert_eq!(narrow.usage().taken, 8);

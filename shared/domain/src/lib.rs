@@ -17,6 +17,7 @@ pub mod lane;
 pub mod lease;
 pub mod outcome;
 pub mod policy;
+pub mod receipt;
 pub mod segments;
 pub mod settlement;
 pub mod state;

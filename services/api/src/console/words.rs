@@ -1,6 +1,8 @@
 //! What users read in place of our names (requirements 9, 63, 76, 188; decision D1).
 
+use tocsin_domain::receipt::Part;
 use tocsin_domain::{AttemptResult, CampaignState, Channel, Outcome};
+use tocsin_store::tenant::receipt::Recall;
 
 /// How something is coloured. The class of the same name is in the style sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,26 @@ pub(crate) fn state(state: CampaignState) -> (&'static str, Tone) {
     }
 }
 
+/// A part of the receipt, and what it means.
+pub(crate) fn receipt_part(part: Part) -> (&'static str, &'static str) {
+    match part {
+        Part::Contacted => ("Contacted", "reached before the cancel, or tried with an error"),
+        Part::InFlightOrUnknown => ("In flight or unknown", "may have been contacted"),
+        Part::Recalled => ("Recalled", "stopped on its way, nobody was contacted"),
+        Part::NeverTried => ("Never tried", "not contacted by this message"),
+    }
+}
+
+/// What a provider did when it was asked to stop.
+pub(crate) fn recall(recall: Recall) -> &'static str {
+    match recall {
+        Recall::None => "",
+        Recall::Ordered => "ordered, no answer",
+        Recall::Stopped => "stopped",
+        Recall::TooLate => "too late",
+    }
+}
+
 /// The first axis of decision D1.
 pub(crate) fn result(result: AttemptResult) -> (&'static str, Tone) {
     match result {
@@ -83,6 +105,10 @@ pub(crate) fn reason(outcome: Outcome) -> &'static str {
         Outcome::Throttled => "The provider asked to slow down.",
         Outcome::ProviderUnavailable => "The provider could not be reached.",
         Outcome::InProgress => "Not finished yet.",
+        Outcome::FaxAnswered | Outcome::CallAnswered => "Answered; the call is still going on.",
+        Outcome::MachineAnswered => "A machine answered; the call is still going on.",
+        Outcome::PersonAnswered => "A person answered; the call is still going on.",
+        Outcome::CallEnded => "Connected and ended; the provider has still to say who answered.",
         Outcome::SmsQueued | Outcome::Sending => "With the provider, on its way.",
         Outcome::Sent => "The carrier accepted the text. That is no guarantee that it was read.",
         Outcome::EmailSent => "Handed to the mail relay.",

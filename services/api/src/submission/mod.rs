@@ -9,17 +9,19 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tocsin_domain::audience::Audience;
+use tocsin_domain::consent::ConsentClass;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::policy::{MessagePolicy, RedialPolicy, default_expiry};
 use tocsin_domain::window::{CallingWindow, Contact, Zone, contact};
 use tocsin_domain::{CampaignId, Channel};
-use tocsin_store::tenant::campaigns::NewCampaign;
+use tocsin_store::tenant::campaigns::{CampaignSummary, NewCampaign};
 use tocsin_store::tenant::policies::KeptPolicy;
 use tocsin_store::{StoreError, Tenant};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::MessageType;
+use crate::correction;
 use crate::fields::{Fault, Faults, Field, Fields, quoted};
 use crate::policies::{read_redial, read_window};
 
@@ -38,6 +40,7 @@ pub(crate) struct Submission {
     subject: String,
     channels: Vec<Channel>,
     message_type: MessageType,
+    consent_class: ConsentClass,
     audience: Audience,
     contents: Vec<Content>,
     mode: DedupeMode,
@@ -48,16 +51,40 @@ pub(crate) struct Submission {
     created_by: String,
 }
 
-/// What the district decided for all its campaigns.
+/// What a request is read against: what the district decided for all its campaigns, and the campaign that is
+/// corrected.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standing {
     policies: BTreeMap<String, KeptPolicy>,
     zone: Option<Zone>,
+    /// Names of the message types whose texts need an opt-in.
+    opt_in_needed: Vec<String>,
+    corrected: Option<CampaignSummary>,
 }
 
 impl Standing {
-    pub async fn of(tenant: &Tenant) -> Result<Self, StoreError> {
-        Ok(Self { policies: tenant.policies().await?, zone: tenant.time_zone().await? })
+    /// `corrected` gives what a correction's author leaves out.
+    pub async fn of(tenant: &Tenant, corrected: Option<CampaignSummary>) -> Result<Self, StoreError> {
+        Ok(Self {
+            policies: tenant.policies().await?,
+            zone: tenant.time_zone().await?,
+            opt_in_needed: tenant.consent_policy().await?.opt_in_needed,
+            corrected,
+        })
+    }
+
+    fn consent_class(&self, message_type: MessageType) -> ConsentClass {
+        if self.opt_in_needed.iter().any(|name| name == message_type.as_str()) {
+            ConsentClass::OptIn
+        } else {
+            message_type.consent_class()
+        }
+    }
+
+    fn message_type(&self) -> MessageType {
+        let corrected = self.corrected.as_ref().map(|campaign| campaign.message_type.as_str());
+        let named = |name: &str| MessageType::ALL.into_iter().find(|known| known.as_str() == name);
+        corrected.and_then(named).unwrap_or_default()
     }
 
     fn policy(&self, message_type: MessageType) -> MessagePolicy {
@@ -88,7 +115,7 @@ impl Submission {
             request_hash,
             lane: self.message_type.lane(),
             mode: self.mode,
-            consent_class: self.message_type.consent_class(),
+            consent_class: self.consent_class.number(),
             message_type: self.message_type.as_str().to_owned(),
             subject: self.subject,
             channels: self.channels,
@@ -110,12 +137,14 @@ fn read(
     now: DateTime<Utc>,
     faults: &mut Faults,
 ) -> Option<Submission> {
-    let subject = contents::read_subject(&mut fields, faults);
-    let channels = read_channels(&mut fields, faults);
+    let corrected = standing.corrected.as_ref();
+    let default_subject = corrected.map(|campaign| correction::subject_for(&campaign.subject));
+    let subject = contents::read_subject(&mut fields, default_subject, faults);
+    let channels = read_channels(&mut fields, corrected, faults);
     let message_type = fields
         .take("message_type")
         .and_then(|field| field.one_of(&MessageType::ALL, MessageType::as_str, faults))
-        .unwrap_or_default();
+        .unwrap_or_else(|| standing.message_type());
     let lane = message_type.lane();
     let audience = audience::read(&mut fields, faults);
     let texts = contents::Wanted { subject: subject.as_deref(), channels: channels.as_deref() };
@@ -145,9 +174,10 @@ fn read(
         subject: subject?,
         channels: channels?,
         message_type,
+        consent_class: standing.consent_class(message_type),
         audience: audience?,
         contents: contents?,
-        mode: mode.unwrap_or_default(),
+        mode: mode.or(corrected.map(|campaign| campaign.mode)).unwrap_or_default(),
         scheduled_at,
         expires_in,
         redial,
@@ -156,8 +186,19 @@ fn read(
     })
 }
 
-fn read_channels(fields: &mut Fields, faults: &mut Faults) -> Option<Vec<Channel>> {
+/// A correction goes over the channels of the campaign corrected, or over some of them.
+fn read_channels(
+    fields: &mut Fields,
+    corrected: Option<&CampaignSummary>,
+    faults: &mut Faults,
+) -> Option<Vec<Channel>> {
     const REMEDY: &str = "list at least one of voice, sms, email, inbox";
+    if let Some(campaign) = corrected
+        && !fields.holds("channels")
+    {
+        fields.take("channels");
+        return Some(campaign.channels.clone());
+    }
     let field = fields.required("channels", REMEDY, faults)?;
     let path = field.path.clone();
     let entries = field.list(faults)?;
@@ -170,6 +211,11 @@ fn read_channels(fields: &mut Fields, faults: &mut Faults) -> Option<Vec<Channel
     for entry in entries {
         let path = entry.path.clone();
         match entry.one_of(&Channel::ALL, Channel::as_str, faults) {
+            Some(channel) if corrected.is_some_and(|campaign| !campaign.channels.contains(&channel)) => {
+                let reason =
+                    "was not used by the campaign corrected, so nobody was contacted by it: leave it out";
+                faults.add(path, format!("{channel} {reason}"));
+            }
             Some(channel) if seen.insert(channel) => channels.push(channel),
             Some(channel) => faults.add(path, format!("repeats {channel}: list each channel once")),
             None => {}

@@ -8,6 +8,8 @@ mod campaigns;
 mod cancel;
 mod consents;
 mod console;
+mod corrections;
 mod policies;
+mod receipts;
 mod recipients;
 mod stage;

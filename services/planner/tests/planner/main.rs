@@ -7,3 +7,4 @@ mod emergencies;
 mod overdue;
 mod redials;
 mod stage;
+mod unserved;

@@ -1,6 +1,9 @@
 //! `tocsin campaign`: over the REST API, as any other client.
 
+mod correct;
+mod receipt;
 mod send;
+mod text;
 mod watch;
 
 use std::net::IpAddr;
@@ -19,6 +22,7 @@ use crate::exit::{Exit, Failure};
 use crate::terminal::{print, print_json, say};
 use crate::view::list::{Campaigns, campaigns};
 use crate::view::page::{Page, Reached};
+use crate::view::recipients::{Recipients, recipients};
 
 /// Who sends and cancels, in the campaign's records.
 const ACTOR: &str = "cli";
@@ -61,6 +65,21 @@ Examples:
         /// From `tocsin campaign list`.
         id: Uuid,
     },
+    /// Show what became of each device, or what it waits for and until when.
+    #[command(after_long_help = "\
+Examples:
+  tocsin campaign recipients 01900000-0000-7000-8000-000000000001
+  tocsin campaign recipients 01900000-0000-7000-8000-000000000001 --json | jq '.recipients[].wait.words'")]
+    Recipients {
+        /// From `tocsin campaign list`.
+        id: Uuid,
+        /// How many devices at most.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5000))]
+        limit: u32,
+        /// Go on after an earlier page: its `next_cursor`.
+        #[arg(long)]
+        after: Option<String>,
+    },
     /// Cancel a campaign and show what the cancel reached.
     #[command(after_long_help = "\
 Examples:
@@ -72,6 +91,12 @@ Examples:
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Show what a cancel reached, or list one part of it.
+    #[command(after_long_help = receipt::EXAMPLES)]
+    Receipt(receipt::Args),
+    /// Send a message to those whom a canceled one reached, or may have.
+    #[command(after_long_help = correct::EXAMPLES)]
+    Correct(Box<correct::Args>),
     /// Follow a campaign until it has ended.
     #[command(after_long_help = "\
 Bars on a terminal, else a line now and then, else (with --json) one JSON object a line.
@@ -105,9 +130,22 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
             let answer = api.get(&format!("/v1/campaigns/{id}")).await?;
             if args.json { print_json(&answer) } else { page(&api, &read(answer)?).await }
         }
+        Action::Recipients { id, limit, after } => {
+            let after = after.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+            let answer = api.get(&format!("/v1/campaigns/{id}/recipients?limit={limit}{after}")).await?;
+            show(&answer, args.json, rows)
+        }
         Action::Cancel { id, reason } => {
             let answer = api.cancel_raw(CampaignId(id), ACTOR, reason.as_deref()).await?;
             show(&answer, args.json, canceled)
+        }
+        Action::Receipt(receipt) => {
+            let (answer, in_words) = receipt::ask(&api, &receipt).await?;
+            show(&answer, args.json, in_words)
+        }
+        Action::Correct(message) => {
+            let answer = api.correct_raw(CampaignId(message.id), &message.body()?, &message.key()).await?;
+            show(&answer, args.json, sent)
         }
         Action::Watch { id } => watch::run(&api, CampaignId(id), args.json).await,
     }?;
@@ -163,6 +201,19 @@ fn list(answer: Value) -> Result<()> {
     print(campaigns(&list.campaigns))?;
     if list.next_cursor.is_some() {
         say("there are more: ask for them with --limit");
+    }
+    Ok(())
+}
+
+fn rows(answer: Value) -> Result<()> {
+    let page: Recipients = read(answer)?;
+    if page.recipients.is_empty() {
+        say("no recipients yet, or none after that page");
+        return Ok(());
+    }
+    print(recipients(&page.recipients))?;
+    if let Some(cursor) = page.next_cursor {
+        say(format_args!("there are more: ask for them with --after {cursor}"));
     }
     Ok(())
 }
