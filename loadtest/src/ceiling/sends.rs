@@ -68,6 +68,7 @@ impl Sender {
             to: format!("+1202555{:04}", job % 10_000),
             extension: None,
             language: None,
+            detection: None,
             subject: None,
             body: TEXT.to_owned(),
             callback_url: format!("{}/{job}", self.callbacks_url),

@@ -147,9 +147,10 @@ impl Stage {
     /// One text, which has to reach this simulator and carry a token that can be read.
     async fn probe(&self) -> Result<()> {
         let district = self.district(1).await?;
-        campaign::send(&district, Kind::General).await?;
+        let probe = campaign::send(&district, Kind::General).await?;
         let reached = wait_until("the probe", PROBE_WITHIN, async || self.simulator.requests() > 0).await;
         if reached.is_err() {
+            district.client.cancel(probe, "load test", "no simulator").await?;
             bail!(
                 "a text to a number of nobody did not reach the simulator at {} within {PROBE_WITHIN:?}: let the \
                  deployment's one text account have that address as its base_url; nothing more was sent",

@@ -125,7 +125,8 @@ impl Used {
         if cpu.values().any(Option::is_none) {
             findings.note(WHY_NULL);
         }
-        cpu.insert("all_but_simulator", Some(per_1000(self.engine_seconds())));
+        let whole = cpu.iter().all(|(name, seconds)| *name == SIMULATOR || seconds.is_some());
+        cpu.insert("all_but_simulator", whole.then(|| per_1000(self.engine_seconds())));
         findings.figure("cpu_seconds_per_1000", cpu).figure("rss_mb", &self.rss_mb);
     }
 }
