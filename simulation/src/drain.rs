@@ -31,7 +31,10 @@ pub async fn drain(world: &mut World<'_>) -> Result<usize> {
         round(world, &before).await?;
         let after = Pulse::take(world).await?;
         idle = if after.moved == before.moved { idle + 1 } else { 0 };
-        world.advance(after.step(idle, world.now())).await?;
+        let waits = world.workers.iter().any(|worker| !worker.is_done());
+        // Who waits for a token keeps its lease meanwhile.
+        let step = if waits { STEP } else { after.step(idle, world.now()) };
+        world.advance(step).await?;
         before = after.at(world.now());
     }
     Err(broken(Promise::NothingLost, format!("campaigns never come to their end: {before:?}")))

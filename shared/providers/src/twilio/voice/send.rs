@@ -16,7 +16,7 @@ const PAUSE: &str = "wwww";
 
 pub(super) async fn send(account: &TwilioAccount, request: &SendRequest) -> Answer {
     match form(account, request) {
-        Ok(form) => answer(account.create(form, request.deadline).await, |call| status::of_call(call)),
+        Ok(form) => answer(account.create(form, request.deadline).await, status::of_call),
         Err(outcome) => Answer::Refused { outcome, provider_code: None, class: RefusalClass::Permanent },
     }
 }
