@@ -14,12 +14,10 @@ use tocsin_testkit::wait_until;
 use tokio::net::TcpStream;
 
 use super::process::Process;
-use super::wire::{Wire, authority};
-use super::{Ground, Setup, Wiring};
+use super::wire::{AMQP_PORT, POSTGRES_PORT, Wires, authority};
+use super::{Ground, Setup};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
-const AMQP_PORT: u16 = 5672;
-const POSTGRES_PORT: u16 = 5432;
 /// Connections to the database of a role that is there once, and of one of many worker processes.
 const POOL: &str = "8";
 const POOL_OF_MANY: &str = "4";
@@ -94,29 +92,6 @@ pub struct Plan<'a> {
     pub setup: &'a Setup,
     pub simulator: &'a Simulator,
     pub callback_secret: &'a str,
-}
-
-/// What can be cut.
-#[derive(Debug, Default)]
-pub struct Wires {
-    pub api_to_broker: Option<Wire>,
-    pub broker: Option<Wire>,
-    pub database: Option<Wire>,
-}
-
-impl Wires {
-    async fn of(wiring: Wiring, ground: &Ground, tasks: &Tasks) -> Result<Self> {
-        let (broker, _) = authority(&ground.amqp_url, AMQP_PORT)?;
-        let broker = Wire::to(&broker, tasks);
-        Ok(match wiring {
-            Wiring::Direct => Self::default(),
-            Wiring::ApiToBroker => Self { api_to_broker: Some(broker.await?), ..Self::default() },
-            Wiring::All => {
-                let database = Wire::to(&authority(&ground.database_url, POSTGRES_PORT)?.0, tasks).await?;
-                Self { api_to_broker: None, broker: Some(broker.await?), database: Some(database) }
-            }
-        })
-    }
 }
 
 /// The processes come first, so that they are gone before their folder.

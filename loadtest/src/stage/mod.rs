@@ -21,7 +21,7 @@ use tocsin_testkit::wait_until;
 pub use self::fleet::{Fleet, Role, Workers};
 pub use self::ground::Ground;
 pub use self::process::Process;
-pub use self::wire::authority;
+pub use self::wire::{AMQP_PORT, POSTGRES_PORT, authority};
 
 use crate::campaign::{self, Kind};
 use crate::district::{self, District};

@@ -8,6 +8,11 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::{Ground, Wiring};
+
+pub const AMQP_PORT: u16 = 5672;
+pub const POSTGRES_PORT: u16 = 5432;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cable {
     Plugged,
@@ -44,6 +49,29 @@ impl Wire {
 
     pub fn mend(&self) {
         self.cable.send_replace(Cable::Plugged);
+    }
+}
+
+/// What can be cut.
+#[derive(Debug, Default)]
+pub struct Wires {
+    pub api_to_broker: Option<Wire>,
+    pub broker: Option<Wire>,
+    pub database: Option<Wire>,
+}
+
+impl Wires {
+    pub async fn of(wiring: Wiring, ground: &Ground, tasks: &Tasks) -> Result<Self> {
+        let (broker, _) = authority(&ground.amqp_url, AMQP_PORT)?;
+        let broker = Wire::to(&broker, tasks);
+        Ok(match wiring {
+            Wiring::Direct => Self::default(),
+            Wiring::ApiToBroker => Self { api_to_broker: Some(broker.await?), ..Self::default() },
+            Wiring::All => {
+                let database = Wire::to(&authority(&ground.database_url, POSTGRES_PORT)?.0, tasks).await?;
+                Self { api_to_broker: None, broker: Some(broker.await?), database: Some(database) }
+            }
+        })
     }
 }
 

@@ -12,16 +12,16 @@ use tocsin_runtime::Tasks;
 pub use self::stalls::Stalls;
 
 use crate::findings::Findings;
-use crate::stage::{Role, Stage};
+use crate::stage::{AMQP_PORT, POSTGRES_PORT, Role, Stage};
 
 /// Processes that come and go in between are not seen.
-const SAMPLE_EVERY: Duration = Duration::from_millis(500);
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// Of the samples that look at the database's memory: the kernel walks every page of every session for it.
+const DATABASE_MEMORY_EVERY: u32 = 4;
 /// The record of every request and the callbacks are made in this process.
 const SIMULATOR: &str = "simulator";
 const DATABASE: &str = "database";
 const BROKER: &str = "broker";
-const POSTGRES_PORT: u16 = 5432;
-const AMQP_PORT: u16 = 5672;
 /// What the kernel shows processor time in (USER_HZ), on every architecture that servers run on.
 const TICKS_PER_SECOND: f64 = 100.0;
 const WHY_NULL: &str = "null: a process that is not on this machine, or not to be looked into";
@@ -43,6 +43,7 @@ struct Meters {
     /// Ticks at the first and at the last look, by process.
     cpu: BTreeMap<&'static str, HashMap<u32, (u64, u64)>>,
     peak_kb: BTreeMap<&'static str, u64>,
+    samples: u32,
 }
 
 impl Usage {
@@ -82,6 +83,8 @@ impl Usage {
     pub fn end(self) -> Used {
         self.tasks.abort();
         let mut meters = lock(&self.meters);
+        // The last one looks at everything.
+        meters.samples = 0;
         meters.sample(Look::Later);
         Used { cpu_seconds: meters.seconds(), rss_mb: meters.megabytes() }
     }
@@ -159,6 +162,7 @@ impl Meters {
         for (name, pids) in groups {
             self.sample_group(name, &pids, look);
         }
+        self.samples += 1;
     }
 
     fn sample_group(&mut self, name: &'static str, pids: &[u32], look: Look) {
@@ -171,6 +175,7 @@ impl Meters {
         }
         // The server's processes share most of their memory; of a role the largest process counts.
         let kb = match name {
+            DATABASE if self.samples % DATABASE_MEMORY_EVERY != 0 => 0,
             DATABASE => pids.iter().filter_map(|pid| proc::proportional_kb(*pid)).sum(),
             _ => pids.iter().filter_map(|pid| proc::resident_kb(*pid)).max().unwrap_or_default(),
         };
