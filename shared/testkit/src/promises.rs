@@ -21,7 +21,7 @@ use crate::simulator::{Kind, Record};
 
 /// A claim that began before the cancel's commit may carry a time after `canceled_at`: the cancel reads the
 /// clock before it commits, the claim after it has its row locks. What lies within this time is not held to
-/// have begun after the commit.
+/// have begun after the commit; nor is a request late that arrives within it after the claim's `send_by`.
 const COMMIT_MARGIN: Duration = Duration::from_millis(500);
 
 /// What a run broke. Each text names the campaign, and the job and attempt where there is one.
@@ -274,7 +274,7 @@ fn sent_after_cancel(facts: &Facts, sends: &[Send]) -> Vec<String> {
     let mut after = Vec::new();
     for send in sends {
         let late = send.arrived_at - canceled_at;
-        if late > time_delta(SEND_BY) {
+        if late > time_delta(SEND_BY + COMMIT_MARGIN) {
             after.push(format!("attempt {}: arrived {} after the cancel", send.attempt, in_seconds(late)));
             continue;
         }
