@@ -28,6 +28,7 @@ pub async fn send(tenant: &Tenant) -> Result<CampaignId> {
         audience: Audience { all: true, ..Audience::default() },
         redial: RedialPolicy::default_for(Lane::General),
         calling_window: None,
+        limits: Default::default(),
         contents: vec![Content {
             language: None,
             channel: None,

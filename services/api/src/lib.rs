@@ -13,6 +13,7 @@ mod consents;
 mod console;
 mod fields;
 mod json;
+mod limits;
 mod message_type;
 mod page;
 mod policies;

@@ -19,7 +19,8 @@ use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    PageAccess, campaigns, cancel, consent_policy, consents, console, policies, recipients, suppressions,
+    PageAccess, campaigns, cancel, consent_policy, consents, console, limits, policies, recipients,
+    suppressions,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -62,6 +63,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/receipt", get(cancel::receipt))
         .route("/v1/campaigns/{id}/recipients", get(recipients::list))
         .route("/v1/policies/{message_type}", get(policies::show).put(policies::put))
+        .route("/v1/limits", get(limits::show).put(limits::put))
         .route("/v1/consents", get(consents::list))
         .route("/v1/consents/{phone}", get(consents::show).put(consents::change))
         .route("/v1/consent-policy", get(consent_policy::show).put(consent_policy::change))

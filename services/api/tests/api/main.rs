@@ -8,6 +8,7 @@ mod campaigns;
 mod cancel;
 mod consents;
 mod console;
+mod limits;
 mod policies;
 mod recipients;
 mod stage;

@@ -60,8 +60,7 @@ impl Process {
             generation: Generation(1),
             lane,
             account,
-            tag: self.tag,
-            acker: self.acker.clone(),
+            message: Some((self.acker.clone(), self.tag)),
             arrived: Stopwatch::start(),
         });
     }
@@ -71,10 +70,12 @@ impl Process {
         self.worker.shares.grant(Lease {
             account,
             name: format!("account-{}", account.0),
+            sender: None,
             share: Share { rate_per_second, burst: None, concurrency, general: concurrency },
             expires_at: SystemClock.now(),
             epoch: 1,
             calls: 0,
+            seated: None,
         });
     }
 }
