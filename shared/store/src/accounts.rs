@@ -210,8 +210,11 @@ with holding as materialized (
 select a.id, a.parent_id, a.address, a.name, a.district_id, a.channel, a.rate_per_second, a.burst, a.concurrency,
   a.reserve, a.depth, a.weight, a.backoff_rate, a.backoff_full, a.backoff_since, a.held_until,
   a.stopped_at is not null as stopped, a.stop_reason, tocsin_now() as now,
-  coalesce((select sum(attempts)::bigint from holding where account_id = a.id or parent_id = a.id), 0) as holds
+  coalesce(own.attempts, 0) + coalesce(senders.attempts, 0) as holds
 from provider_accounts a
+left join holding own on own.account_id = a.id
+left join (select parent_id, sum(attempts)::bigint as attempts from holding group by 1) senders
+  on senders.parent_id = a.id
 order by a.id";
 
 /// Named after its account, so that no account has that name: a slash is none of its characters.
