@@ -31,10 +31,13 @@ use tocsin_store::Store;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+pub use audit::tick as audit;
+pub use close::tick as close;
 pub use duties::Duties;
 pub use error::PlannerError;
 pub use expand::{Expander, PEOPLE_PER_CHUNK};
 pub use expire::tick as expire;
+pub use listen::watch_depths;
 pub use release::Releaser;
 pub use sweep::Sweeper;
 

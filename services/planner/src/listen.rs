@@ -91,7 +91,8 @@ fn obey(planner: &Planner, delivery: &Delivery) {
     }
 }
 
-async fn watch_depths(planner: &Planner, session: &Arc<dyn Session>) -> Result<(), PlannerError> {
+/// Looks for queues that are empty while jobs are queued: their messages are lost.
+pub async fn watch_depths(planner: &Planner, session: &Arc<dyn Session>) -> Result<(), PlannerError> {
     for queued in planner.store.queued_counts().await? {
         if queued.queued > 0 {
             let depth = session.depth(Queue::Jobs(queued.channel, queued.lane)).await?;

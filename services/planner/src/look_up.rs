@@ -1,9 +1,10 @@
 //! Look-ups: attempts of which nothing was heard are sought at their provider, by a worker.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tocsin_domain::{AttemptKey, Channel};
+use tocsin_domain::{AttemptKey, Channel, Lane};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::LookUp;
 use tocsin_queue::{Destination, Message, Queue};
@@ -39,11 +40,11 @@ pub async fn order(
         .map(|open| LookUpOrder { attempt: open.view.key, looked_up_at: open.looked_up_at })
         .collect();
     let ordered = planner.store.order_look_ups(&orders, now).await?;
-    let channels: std::collections::HashMap<AttemptKey, Channel> =
-        silent.iter().map(|open| (open.view.key, open.view.job.channel)).collect();
+    let queues: HashMap<AttemptKey, Queue> =
+        silent.iter().map(|open| (open.view.key, queue(open.view.job.channel, open.view.job.lane))).collect();
     let messages: Vec<Message> = ordered
         .into_iter()
-        .filter_map(|attempt| channels.get(&attempt).map(|channel| message(attempt, *channel)))
+        .filter_map(|attempt| queues.get(&attempt).map(|queue| message(attempt, *queue)))
         .collect();
     if messages.is_empty() {
         return Ok(());
@@ -56,7 +57,14 @@ pub async fn order(
     Ok(())
 }
 
-fn message(attempt: AttemptKey, channel: Channel) -> Message {
+fn queue(channel: Channel, lane: Lane) -> Queue {
+    match lane {
+        Lane::Emergency => Queue::EmergencyLookUp(channel),
+        Lane::Priority | Lane::General => Queue::LookUp(channel),
+    }
+}
+
+fn message(attempt: AttemptKey, queue: Queue) -> Message {
     let body = Envelope::new(LookUp {
         campaign_id: attempt.job.campaign.0.as_bytes().to_vec().into(),
         job_id: attempt.job.job,
@@ -64,5 +72,17 @@ fn message(attempt: AttemptKey, channel: Channel) -> Message {
         traceparent: String::new(),
     })
     .into_bytes();
-    Message { to: Destination::Queue(Queue::LookUp(channel)), body, headers: Vec::new(), persistent: true }
+    Message { to: Destination::Queue(queue), body, headers: Vec::new(), persistent: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_ups_of_an_emergency_wait_behind_no_others() {
+        assert_eq!(queue(Channel::Sms, Lane::Emergency), Queue::EmergencyLookUp(Channel::Sms));
+        assert_eq!(queue(Channel::Sms, Lane::Priority), queue(Channel::Sms, Lane::General));
+        assert_ne!(queue(Channel::Sms, Lane::Emergency), queue(Channel::Sms, Lane::Priority));
+    }
 }

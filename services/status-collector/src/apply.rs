@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
 use tocsin_runtime::{CancellationToken, retry};
 use tocsin_store::StoreError;
@@ -30,12 +31,7 @@ pub async fn run(collector: Collector, queue: Queue, stopping: CancellationToken
         };
         let name = queue.name();
         tracing::info!(queue = name, "applying callbacks");
-        let applier = Applier {
-            collector: collector.clone(),
-            queue,
-            acker: consumer.acker(),
-            stopping: stopping.clone(),
-        };
+        let applier = Applier::new(&collector, queue, &consumer, &stopping);
         match applier.serve(&mut consumer).await {
             Ok(()) if stopping.is_cancelled() => {}
             Ok(()) => {
@@ -55,6 +51,7 @@ async fn subscribe(collector: &Collector, queue: Queue) -> Result<(Arc<dyn Sessi
     Ok((session, consumer))
 }
 
+#[derive(Debug)]
 struct Applier {
     collector: Collector,
     queue: Queue,
@@ -70,7 +67,48 @@ enum Written {
     Stopping,
 }
 
+/// One session of the above, a batch at a time, for whoever holds a collector between two: the simulation
+/// (docs/SIMULATION.md).
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Applying {
+    session: Arc<dyn Session>,
+    consumer: Consumer,
+    applier: Applier,
+}
+
+impl Applying {
+    pub async fn open(collector: &Collector, queue: Queue) -> Result<Self, QueueError> {
+        let (session, consumer) = subscribe(collector, queue).await?;
+        let applier = Applier::new(collector, queue, &consumer, &CancellationToken::new());
+        Ok(Self { session, consumer, applier })
+    }
+
+    pub fn is_lost(&self) -> bool {
+        self.session.lost().now_or_never().is_some()
+    }
+
+    /// At most so many of the callbacks that are there: none may be.
+    pub fn take(&mut self, batch_max: usize) -> Vec<Delivery> {
+        self.consumer.next_batch(batch_max).now_or_never().flatten().unwrap_or_default()
+    }
+
+    pub async fn apply(&self, batch: Vec<Delivery>) -> Result<(), QueueError> {
+        self.applier.apply(batch).await
+    }
+
+    /// What is unsettled goes back to the queue; what is written from here on cannot be acknowledged.
+    pub async fn break_session(&self) {
+        self.session.close().await;
+    }
+}
+
 impl Applier {
+    fn new(collector: &Collector, queue: Queue, consumer: &Consumer, stopping: &CancellationToken) -> Self {
+        let (collector, stopping) = (collector.clone(), stopping.clone());
+        Self { collector, queue, acker: consumer.acker(), stopping }
+    }
+
     /// Until stopping, or until the session is lost.
     async fn serve(&self, consumer: &mut Consumer) -> Result<(), QueueError> {
         loop {

@@ -28,6 +28,8 @@ use tocsin_runtime::{SharedClock, Tasks};
 use tocsin_store::Store;
 use tokio::net::TcpListener;
 
+#[doc(hidden)]
+pub use crate::apply::Applying;
 pub use crate::counts::{Counter, Counts};
 use crate::ingress::Ingress;
 pub use crate::rematch::Rematch;

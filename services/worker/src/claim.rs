@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tocsin_domain::settlement::{AttemptView, JobView};
 use tocsin_domain::{AttemptState, Channel, Generation, JobKey, JobState, WaitReason};
 use tocsin_runtime::{Stopwatch, retry};
+use tocsin_store::StoreError;
 use tocsin_store::claim::{Asked, Claim, Denied, Granted};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +30,15 @@ pub struct Permitted {
     pub places: Vec<Slot>,
 }
 
+/// The answers to a claim that is committed. The messages are still unsettled.
+#[derive(Debug)]
+pub struct Answered {
+    pub permitted: Vec<Permitted>,
+    pub answers: Vec<Claim>,
+    /// Started before the claim was asked for.
+    pub since: Stopwatch,
+}
+
 /// Claims `permitted` in one statement, acknowledges, and starts the sends.
 pub async fn run(
     worker: &Worker,
@@ -37,24 +49,48 @@ pub async fn run(
     outcomes: &mpsc::Sender<Outcomes>,
     over: &CancellationToken,
 ) {
-    let asked: Vec<Asked> = permitted
+    let answered = ask(worker, permitted, over).await;
+    drop(turn);
+    let Some(answered) = answered else { return };
+    for claims in settle(worker, channel, answered).await {
+        send::launch(worker, channel, claims, sends, outcomes);
+    }
+}
+
+/// None: there was no answer before `over`.
+pub async fn ask(worker: &Worker, permitted: Vec<Permitted>, over: &CancellationToken) -> Option<Answered> {
+    let asked: Arc<[Asked]> = permitted
         .iter()
         .map(|permitted| Asked { key: permitted.job.key, generation: permitted.job.generation })
         .collect();
     // An answer that is under way is waited for, even if the session is lost or the process is asked to stop:
     // what it grants is claimed, and would become unknown. Without an answer the claim is asked again: if the
     // first one was committed after all, the second is denied as stale, and the attempts become unknown in time.
-    let (store, id) = (worker.store.clone(), worker.id);
-    let ask = async move || {
-        let since = Stopwatch::start();
-        store.claim(id, &asked).await.map(|answers| (answers, since))
-    };
+    let asking = worker.clone();
+    let ask = move || ask_once(asking.clone(), Arc::clone(&asked));
     let claimed = match ask().await {
         Ok(claimed) => Some(claimed),
         Err(_) => retry("claim", over, ask).await,
     };
-    drop(turn);
-    let Some((answers, since)) = claimed else { return };
+    claimed.map(|(answers, since)| Answered { permitted, answers, since })
+}
+
+/// Boxed, because the compiler cannot see through the borrows of a retried closure that it is `Send`.
+fn ask_once(
+    worker: Worker,
+    asked: Arc<[Asked]>,
+) -> BoxFuture<'static, Result<(Vec<Claim>, Stopwatch), StoreError>> {
+    async move {
+        let since = Stopwatch::start_by(&worker.clock);
+        Ok((worker.store.claim(worker.id, &asked).await?, since))
+    }
+    .boxed()
+}
+
+/// Acknowledges what the claim decided, and gives back what it could not. Returns what is to be sent, each
+/// account's by itself.
+pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Vec<Vec<Claimed>> {
+    let Answered { permitted, answers, since } = answered;
     let mut by_key: HashMap<JobKey, Permitted> =
         permitted.into_iter().map(|permitted| (permitted.job.key, permitted)).collect();
     let mut granted = Vec::new();
@@ -83,7 +119,7 @@ pub async fn run(
     tokio::join!(acknowledge(&settled), async {
         give_back(worker, &without_lease, WaitReason::Limiter).await;
     });
-    launch(worker, channel, granted, since, sends, outcomes).await;
+    ready(worker, channel, granted, since).await
 }
 
 /// Queued jobs go back to their rows, and their messages away. Returns how many were still queued. Of jobs that
@@ -103,14 +139,13 @@ pub async fn give_back(worker: &Worker, jobs: &[Pending], reason: WaitReason) ->
     given
 }
 
-async fn launch(
+/// Claims with all that their requests need.
+async fn ready(
     worker: &Worker,
     channel: Channel,
     granted: Vec<(Granted, Arc<AccountShare>, Vec<Slot>)>,
     since: Stopwatch,
-    sends: &TaskTracker,
-    outcomes: &mpsc::Sender<Outcomes>,
-) {
+) -> Vec<Vec<Claimed>> {
     let mut by_account: HashMap<_, Vec<Claimed>> = HashMap::new();
     for (grant, share, places) in granted {
         let brief = match worker.briefs.get(grant.attempt.job.campaign).await {
@@ -145,10 +180,8 @@ async fn launch(
             },
         };
         let calls = share.calls(channel);
-        let claimed = Claimed { grant, view, brief, share, since, places, calls };
+        let claimed = Claimed { grant, view, brief, share, since: since.clone(), places, calls };
         by_account.entry(claimed.share.account).or_default().push(claimed);
     }
-    for claims in by_account.into_values() {
-        send::launch(worker, channel, claims, sends, outcomes);
-    }
+    by_account.into_values().collect()
 }

@@ -6,13 +6,13 @@ use tocsin_domain::CampaignId;
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Control;
 use tocsin_proto::v1::control::Command;
-use tocsin_queue::{Consumer, Delivery, Session};
+use tocsin_queue::{Acker, Consumer, Delivery, Session};
 use uuid::Uuid;
 
 use crate::{Worker, WorkerError};
 
 /// Commands handled at once.
-const BATCH_MAX: usize = 64;
+pub const BATCH_MAX: usize = 64;
 
 /// Subscribes first and loads the open cancels second, so that none falls between.
 pub async fn subscribe(worker: &Worker, session: &Arc<dyn Session>) -> Result<Consumer, WorkerError> {
@@ -26,12 +26,17 @@ pub async fn subscribe(worker: &Worker, session: &Arc<dyn Session>) -> Result<Co
 pub async fn obey_all(worker: &Worker, control: &mut Consumer) {
     let acker = control.acker();
     while let Some(batch) = control.next_batch(BATCH_MAX).await {
-        batch.iter().for_each(|delivery| obey(worker, delivery));
-        let tags: Vec<_> = batch.iter().map(|delivery| delivery.tag).collect();
-        if acker.ack(&tags).await.is_err() {
+        if !obey_batch(worker, &batch, &acker).await {
             return;
         }
     }
+}
+
+/// Returns whether the session is still there.
+pub async fn obey_batch(worker: &Worker, batch: &[Delivery], acker: &Acker) -> bool {
+    batch.iter().for_each(|delivery| obey(worker, delivery));
+    let tags: Vec<_> = batch.iter().map(|delivery| delivery.tag).collect();
+    acker.ack(&tags).await.is_ok()
 }
 
 fn obey(worker: &Worker, delivery: &Delivery) {

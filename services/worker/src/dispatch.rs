@@ -20,7 +20,7 @@ use crate::slots::Line;
 use crate::told;
 
 /// Messages taken from a lane at once.
-const INTAKE_MAX: usize = 500;
+pub const INTAKE_MAX: usize = 500;
 /// Jobs claimed in one statement.
 const CLAIM_MAX: usize = 200;
 /// Claims under way at once: while one commits, the next is asked.
@@ -126,10 +126,10 @@ impl Dispatch {
     }
 
     /// Reads messages, and screens: a job of a canceled campaign is dropped without costing a token.
-    async fn take_in(&mut self, lane: Lane, batch: Vec<Delivery>, acker: Acker) {
+    pub async fn take_in(&mut self, lane: Lane, batch: Vec<Delivery>, acker: Acker) {
         let mut canceled = Vec::new();
         for delivery in batch {
-            match Pending::read(&delivery, self.channel, lane, &acker) {
+            match Pending::read(&delivery, self.channel, lane, &acker, &self.worker.clock) {
                 Ok(job) if self.worker.cancels.contains(job.key.campaign) => canceled.push(job),
                 Ok(job) => self.waiting.push(job),
                 Err(reason) => {
@@ -144,7 +144,7 @@ impl Dispatch {
     }
 
     /// The same of jobs that other workers tell of.
-    fn take_in_told(&mut self) {
+    pub fn take_in_told(&mut self) {
         let cancels = &self.worker.cancels;
         let told = self.worker.told.take(self.channel).into_iter();
         told.filter(|job| !cancels.contains(job.key.campaign)).for_each(|job| self.waiting.push_told(job));
@@ -171,7 +171,7 @@ impl Dispatch {
 
     /// Takes permits for waiting jobs, lane by lane. A waiting emergency takes the next place of the process, and
     /// the next token and place of its account: no later lane takes what an earlier one waits for.
-    fn permits(&mut self) -> (Vec<Permitted>, Duration) {
+    pub fn permits(&mut self) -> (Vec<Permitted>, Duration) {
         let mut permitted = Vec::new();
         let mut pause = LOOK_AGAIN;
         let mut exhausted = Vec::new();
@@ -234,11 +234,11 @@ impl Dispatch {
         }
         let (publisher, channel, jobs) = (Arc::clone(&self.worker.publisher), self.channel, own.clone());
         self.sends.spawn(async move { told::tell(&publisher, channel, worker, &jobs).await });
-        let arrived = Stopwatch::start();
-        self.told.extend(own.into_iter().map(|job| Pending { arrived, ..job }));
+        let arrived = Stopwatch::start_by(&self.worker.clock);
+        self.told.extend(own.into_iter().map(|job| Pending { arrived: arrived.clone(), ..job }));
     }
 
-    async fn drop_canceled(&mut self) {
+    pub async fn drop_canceled(&mut self) {
         let cancels = self.worker.cancels.clone();
         let canceled = |job: &Pending| cancels.contains(job.key.campaign);
         let mut dropped = self.waiting.extract(canceled);
@@ -246,7 +246,7 @@ impl Dispatch {
         acknowledge(&dropped).await;
     }
 
-    async fn give_back_overdue(&mut self) {
+    pub async fn give_back_overdue(&mut self) {
         let overdue = self.waiting.extract(|job| job.arrived.elapsed() >= PERMIT_WAIT);
         claim::give_back(&self.worker, &overdue, WaitReason::Limiter).await;
         let told: Vec<Pending> = self.told.extract_if(.., |job| job.arrived.elapsed() >= TOLD_WAIT).collect();
@@ -256,8 +256,13 @@ impl Dispatch {
         }
     }
 
+    /// Jobs that wait here for a permit.
+    pub fn waiting(&self) -> impl Iterator<Item = &Pending> {
+        self.waiting.all()
+    }
+
     /// What was not claimed goes to another worker.
-    async fn leave(&mut self) {
+    pub async fn leave(&mut self) {
         for job in self.waiting.extract(|_| true).into_iter().chain(std::mem::take(&mut self.told)) {
             let Some((acker, tag)) = job.message else { continue };
             if acker.give_back(&[tag]).await.is_err() {

@@ -22,6 +22,8 @@ mod send;
 mod session;
 mod shares;
 mod slots;
+#[doc(hidden)]
+pub mod stages;
 mod told;
 mod usage;
 
@@ -32,7 +34,7 @@ use futures::FutureExt;
 use tocsin_domain::{Channel, Lane, WorkerId};
 use tocsin_providers::{Provider, Registry, TokenKeys};
 use tocsin_queue::{Broker, Publisher};
-use tocsin_runtime::{SharedClock, Tasks, run_ticker};
+use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -108,13 +110,13 @@ impl Worker {
             id,
             name: format!("worker {id}").into(),
             inbox: Arc::new(Inbox::new(store.clone(), Arc::clone(&clock))),
-            told: Told::default(),
+            told: Told::new(Arc::clone(&clock)),
             publisher: Arc::new(Publisher::new(Arc::clone(&broker), format!("worker {id} tells"))),
             broker,
+            shares: Shares::new(Arc::clone(&clock)),
             clock,
             registry,
             cancels: Cancels::default(),
-            shares: Shares::default(),
             slots: Slots::new(settings.in_flight_max),
             briefs: Briefs::new(store.clone()),
             store,
@@ -144,13 +146,14 @@ impl Worker {
         publisher.close().await;
     }
 
+    async fn renew_once(&self) -> Result<Progress, WorkerError> {
+        Ok(self.shares.renew(&self.store, self.id, &self.settings.channels).await?)
+    }
+
     /// Renews the leases until the worker has `left`, and gives them up.
     async fn renew(self, left: CancellationToken) {
         let worker = self.clone();
-        let tick = async move || {
-            let progress = worker.shares.renew(&worker.store, worker.id, &worker.settings.channels).await?;
-            Ok::<_, WorkerError>(progress)
-        };
+        let tick = async move || worker.renew_once().await;
         run_ticker("worker.leases", RENEW_EVERY, self.shares.hastened(), &left, tick).await;
         if let Err(error) = self.store.drop_leases(self.id).await {
             tracing::warn!(%error, "leases run out by themselves");

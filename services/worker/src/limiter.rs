@@ -4,13 +4,15 @@
 //! empty, because what was spent under the share before it is not known here.
 
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use tocsin_runtime::Stopwatch;
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+use tocsin_runtime::SharedClock;
 
 /// A bucket that begins empty. Clones share it. None inside: no limit.
 #[derive(Debug, Clone)]
@@ -20,22 +22,56 @@ pub struct Limiter {
 
 #[derive(Debug)]
 struct Bucket {
-    limiter: DefaultDirectRateLimiter,
-    clock: DefaultClock,
-    debt: Debt,
-    /// A token that was taken at that time and not used.
-    unused: Mutex<Option<Stopwatch>>,
+    limiter: RateLimiter<NotKeyed, InMemoryState, Passing, NoOpMiddleware<Duration>>,
+    clock: Passing,
+    spending: Spending,
+    /// When a token was taken that was not used.
+    unused: Mutex<Option<Duration>>,
     /// Between two tokens.
     interval: Duration,
 }
 
-/// Tokens still to be paid for sends that cost more than the one their permit took. It is the account's: it
-/// outlives the share under which it was made.
-pub type Debt = Arc<AtomicU32>;
+/// The worker's clock, as `governor` reads it.
+#[derive(Debug, Clone)]
+struct Passing(SharedClock);
+
+impl governor::clock::Clock for Passing {
+    type Instant = Duration;
+
+    fn now(&self) -> Duration {
+        self.0.reading().monotonic()
+    }
+}
+
+/// An account's spending. It outlives the share under which tokens were spent. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Spending {
+    /// Tokens still to be paid for sends that cost more than the one their permit took.
+    debt: Arc<AtomicU32>,
+    /// Tokens ever taken.
+    taken: Arc<AtomicU64>,
+}
+
+impl Spending {
+    /// Tokens ever taken from a bucket, those that paid a debt included.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// Tokens still to be paid.
+    pub fn debt(&self) -> u32 {
+        self.debt.load(Ordering::Acquire)
+    }
+}
 
 impl Limiter {
     /// `rate_per_second` None: no limit; zero or less: no token ever.
-    pub fn new(rate_per_second: Option<f64>, burst: Option<u32>, debt: Debt) -> Option<Self> {
+    pub fn new(
+        rate_per_second: Option<f64>,
+        burst: Option<u32>,
+        spending: Spending,
+        clock: &SharedClock,
+    ) -> Option<Self> {
         let Some(rate) = rate_per_second else { return Some(Self { bucket: None }) };
         if rate.is_nan() || rate <= 0.0 {
             return None;
@@ -43,26 +79,27 @@ impl Limiter {
         let burst = NonZeroU32::new(burst.unwrap_or(1)).unwrap_or(NonZeroU32::MIN);
         let interval = Duration::try_from_secs_f64(1.0 / rate).ok()?;
         let quota = Quota::with_period(interval)?.allow_burst(burst);
-        let clock = DefaultClock::default();
+        let clock = Passing(Arc::clone(clock));
         let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
         // Cannot be refused: the bucket is full and the cost is its size.
         let _ = limiter.check_n(burst);
-        let bucket = Bucket { limiter, clock, debt, unused: Mutex::default(), interval };
+        let bucket = Bucket { limiter, clock, spending, unused: Mutex::default(), interval };
         Some(Self { bucket: Some(Arc::new(bucket)) })
     }
 
     /// Takes one token if there is one; else says how long until there is.
     pub fn take(&self) -> Result<(), Duration> {
         let Some(bucket) = &self.bucket else { return Ok(()) };
-        if bucket.unused().take().is_some_and(|taken| taken.elapsed() < bucket.interval) {
+        if bucket.takes_unused() {
             return Ok(());
         }
         loop {
             if let Err(not_until) = bucket.limiter.check() {
                 return Err(not_until.wait_time_from(bucket.clock.now()));
             }
-            let paid =
-                bucket.debt.fetch_update(Ordering::AcqRel, Ordering::Acquire, |debt| debt.checked_sub(1));
+            let Spending { debt, taken } = &bucket.spending;
+            taken.fetch_add(1, Ordering::AcqRel);
+            let paid = debt.fetch_update(Ordering::AcqRel, Ordering::Acquire, |debt| debt.checked_sub(1));
             if paid.is_err() {
                 return Ok(());
             }
@@ -73,62 +110,80 @@ impl Limiter {
     /// place: with both the burst would be exceeded by one.
     pub fn put_back(&self) {
         if let Some(bucket) = &self.bucket {
-            *bucket.unused() = Some(Stopwatch::start());
+            *bucket.unused() = Some(bucket.clock.now());
+            bucket.spending.taken.fetch_sub(1, Ordering::AcqRel);
         }
     }
 
     /// Charges what a send cost beyond its one token, to be paid before the next permit.
     pub fn charge(&self, tokens: u32) {
         if let Some(bucket) = &self.bucket {
-            bucket.debt.fetch_add(tokens, Ordering::AcqRel);
+            bucket.spending.debt.fetch_add(tokens, Ordering::AcqRel);
         }
     }
 }
 
 impl Bucket {
-    fn unused(&self) -> MutexGuard<'_, Option<Stopwatch>> {
+    fn takes_unused(&self) -> bool {
+        let unused = self.unused().take();
+        let takes = unused.is_some_and(|taken| self.clock.now().saturating_sub(taken) < self.interval);
+        if takes {
+            self.spending.taken.fetch_add(1, Ordering::AcqRel);
+        }
+        takes
+    }
+
+    fn unused(&self) -> MutexGuard<'_, Option<Duration>> {
         self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tocsin_runtime::SystemClock;
+
     use super::*;
+
+    fn limiter(rate_per_second: Option<f64>, burst: u32, spending: &Spending) -> Option<Limiter> {
+        let clock: SharedClock = Arc::new(SystemClock);
+        Limiter::new(rate_per_second, Some(burst), spending.clone(), &clock)
+    }
 
     #[test]
     fn a_token_that_is_given_back_can_be_had_again_once() {
         // A token in a fifth of a second: none comes while this looks.
-        let limiter = Limiter::new(Some(5.0), Some(1), Debt::default()).unwrap();
+        let spending = Spending::default();
+        let limiter = limiter(Some(5.0), 1, &spending).unwrap();
         let (mut tries, taken) = (0_u64, || limiter.take().is_ok());
         while !taken() {
             tries += 1;
         }
         assert!(tries > 0, "it begins empty");
         limiter.put_back();
+        assert_eq!(spending.taken(), 0);
         assert_eq!([taken(), taken()], [true, false]);
+        assert_eq!(spending.taken(), 1);
     }
 
     #[test]
     fn a_token_that_was_given_back_and_the_one_in_its_place_are_one() {
-        let limiter = Limiter::new(Some(1_000.0), Some(1), Debt::default()).unwrap();
+        let limiter = limiter(Some(1_000.0), 1, &Spending::default()).unwrap();
         while limiter.take().is_err() {}
         limiter.put_back();
-        let waited = Stopwatch::start();
-        while waited.elapsed() < Duration::from_millis(3) {}
-        assert!(limiter.take().is_ok());
         let bucket = limiter.bucket.as_ref().unwrap();
-        assert!(bucket.unused().is_none());
+        *bucket.unused() = bucket.clock.now().checked_sub(Duration::from_millis(3));
+        assert!(!bucket.takes_unused());
     }
 
     #[test]
     fn a_new_share_begins_empty() {
-        let limiter = Limiter::new(Some(0.001), Some(10), Debt::default()).unwrap();
+        let limiter = limiter(Some(0.001), 10, &Spending::default()).unwrap();
         assert!(limiter.take().is_err());
     }
 
     #[test]
     fn without_a_limit_there_is_always_a_token() {
-        let limiter = Limiter::new(None, None, Debt::default()).unwrap();
+        let limiter = limiter(None, 1, &Spending::default()).unwrap();
         limiter.charge(1_000);
         assert!((0..10_000).all(|_| limiter.take().is_ok()));
     }
@@ -136,18 +191,18 @@ mod tests {
     #[test]
     fn a_rate_of_nothing_is_no_limiter() {
         for rate in [0.0, -1.0, f64::NAN] {
-            assert!(Limiter::new(Some(rate), Some(1), Debt::default()).is_none(), "{rate}");
+            assert!(limiter(Some(rate), 1, &Spending::default()).is_none(), "{rate}");
         }
     }
 
     #[test]
     fn debt_is_paid_before_the_next_token_also_under_the_next_share() {
         // One token a nanosecond: the bucket is never the reason to wait here.
-        let debt = Debt::default();
-        let limiter = || Limiter::new(Some(1e9), Some(1_000), Arc::clone(&debt)).unwrap();
-        limiter().charge(3);
-        let next = limiter();
+        let spending = Spending::default();
+        let share = || limiter(Some(1e9), 1_000, &spending).unwrap();
+        share().charge(3);
+        let next = share();
         while next.take().is_err() {}
-        assert_eq!(debt.load(Ordering::Acquire), 0);
+        assert_eq!((spending.debt(), spending.taken()), (0, 4));
     }
 }

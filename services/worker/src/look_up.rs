@@ -52,7 +52,7 @@ pub async fn run(worker: Worker, channel: Channel, mut consumer: Consumer, over:
     consumer.stop().await;
 }
 
-async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) -> Result<(), WorkerError> {
+pub async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) -> Result<(), WorkerError> {
     let mut attempts = Vec::with_capacity(batch.len());
     let mut read_whole = Vec::with_capacity(batch.len());
     for delivery in &batch {

@@ -6,7 +6,7 @@ use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Job;
 use tocsin_queue::{Acker, Delivery, Tag};
-use tocsin_runtime::Stopwatch;
+use tocsin_runtime::{SharedClock, Stopwatch};
 use uuid::Uuid;
 
 /// A job that is to be claimed.
@@ -23,14 +23,20 @@ pub struct Pending {
 
 impl Pending {
     /// Reads a job's message. The error is the reason for the dead letter, and quotes nothing of it.
-    pub fn read(delivery: &Delivery, channel: Channel, lane: Lane, acker: &Acker) -> Result<Self, String> {
+    pub fn read(
+        delivery: &Delivery,
+        channel: Channel,
+        lane: Lane,
+        acker: &Acker,
+        clock: &SharedClock,
+    ) -> Result<Self, String> {
         let job = Envelope::<Job>::decode(delivery.body.clone()).map_err(|error| error.to_string())?.message;
-        let told = Self::told(&job, channel, lane)?;
+        let told = Self::told(&job, channel, lane, clock)?;
         Ok(Self { message: Some((acker.clone(), delivery.tag)), ..told })
     }
 
     /// Reads a job that another worker tells of. The error quotes nothing of it.
-    pub fn told(job: &Job, channel: Channel, lane: Lane) -> Result<Self, String> {
+    pub fn told(job: &Job, channel: Channel, lane: Lane, clock: &SharedClock) -> Result<Self, String> {
         let campaign = Uuid::from_slice(&job.campaign_id)
             .map_err(|_| format!("campaign_id has {} bytes, a UUID has 16", job.campaign_id.len()))?;
         if job.channel != i32::from(channel.number()) {
@@ -45,7 +51,7 @@ impl Pending {
             lane,
             account: AccountId(job.account_id),
             message: None,
-            arrived: Stopwatch::start(),
+            arrived: Stopwatch::start_by(clock),
         })
     }
 
@@ -80,6 +86,10 @@ impl Waiting {
         if !self.lane(job.lane).iter().any(same) {
             self.push(job);
         }
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Pending> {
+        self.lanes.iter().flatten()
     }
 
     pub fn is_empty(&self) -> bool {

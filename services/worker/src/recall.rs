@@ -16,7 +16,7 @@ use crate::error::outage_apart;
 use crate::{Worker, WorkerError};
 
 /// Recalls asked at once.
-const AT_ONCE: usize = 32;
+pub const AT_ONCE: usize = 32;
 
 /// Serves one channel's recalls until `over`.
 pub async fn run(worker: Worker, channel: Channel, mut consumer: Consumer, over: CancellationToken) {
@@ -42,7 +42,7 @@ pub async fn run(worker: Worker, channel: Channel, mut consumer: Consumer, over:
     consumer.stop().await;
 }
 
-async fn recall_all(
+pub async fn recall_all(
     worker: &Worker,
     channel: Channel,
     batch: Vec<Delivery>,

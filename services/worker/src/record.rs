@@ -58,7 +58,7 @@ pub async fn run(store: Store, clock: SharedClock, mut to_record: mpsc::Receiver
 
 /// Done again after a failure, it changes nothing twice. A fact about an address that cannot be kept must not hold up
 /// outcomes, which are recorded by then.
-async fn write(
+pub async fn write(
     store: &Store,
     reports: &[Report],
     views: &[AttemptView],

@@ -48,15 +48,10 @@ pub fn launch(
     sends: &TaskTracker,
     outcomes: &mpsc::Sender<Outcomes>,
 ) {
-    let Some(share) = claims.first().map(|claimed| Arc::clone(&claimed.share)) else { return };
-    let provider = worker.provider(channel, &share.name);
-    let batch_max = provider.as_ref().map_or(1, |provider| provider.capabilities().batch_max.max(1));
-    let mut claims = claims.into_iter().peekable();
-    while claims.peek().is_some() {
-        let batch: Vec<Claimed> = claims.by_ref().take(batch_max).collect();
-        let (worker, provider, outcomes) = (worker.clone(), provider.clone(), outcomes.clone());
+    for batch in batches(worker, channel, claims) {
+        let (worker, outcomes) = (worker.clone(), outcomes.clone());
         sends.spawn(async move {
-            let (settled, places) = send(&worker, channel, provider.as_deref(), batch).await;
+            let Sent { settled, places } = send(&worker, channel, batch).await;
             // Closed only when the recorder is gone: then the attempts become unknown in time.
             if outcomes.send(settled).await.is_err() {
                 tracing::error!("outcomes could not be recorded");
@@ -67,12 +62,38 @@ pub fn launch(
     }
 }
 
-async fn send(
-    worker: &Worker,
-    channel: Channel,
-    provider: Option<&dyn Provider>,
-    batch: Vec<Claimed>,
-) -> (Outcomes, Vec<Vec<Slot>>) {
+/// Claims that are sent together.
+#[derive(Debug)]
+pub struct Batch {
+    provider: Option<Arc<dyn Provider>>,
+    pub claims: Vec<Claimed>,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Sent {
+    pub settled: Outcomes,
+    /// Taken until the outcomes wait to be recorded.
+    pub places: Vec<Vec<Slot>>,
+}
+
+/// One account's claims, as its provider takes them.
+pub fn batches(worker: &Worker, channel: Channel, claims: Vec<Claimed>) -> Vec<Batch> {
+    let Some(share) = claims.first().map(|claimed| Arc::clone(&claimed.share)) else { return Vec::new() };
+    let provider = worker.provider(channel, &share.name);
+    let batch_max = provider.as_ref().map_or(1, |provider| provider.capabilities().batch_max.max(1));
+    let mut claims = claims.into_iter().peekable();
+    let mut batches = Vec::new();
+    while claims.peek().is_some() {
+        batches.push(Batch { provider: provider.clone(), claims: claims.by_ref().take(batch_max).collect() });
+    }
+    batches
+}
+
+/// Asks the provider, unless it is too late to.
+pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
+    let Batch { provider, claims: batch } = batch;
+    let provider = provider.as_deref();
     let mut settled = Vec::with_capacity(batch.len());
     let mut asking = Vec::with_capacity(batch.len());
     let mut requests = Vec::with_capacity(batch.len());
@@ -107,7 +128,7 @@ async fn send(
         let kind = heard(worker, claimed, answer).await;
         settled.push(settled_as(worker, &claimed.view, kind, fact));
     }
-    (settled, kept.into_iter().map(|claimed| claimed.places).collect())
+    Sent { settled, places: kept.into_iter().map(|claimed| claimed.places).collect() }
 }
 
 /// May the request not start any more? Its campaign is canceled, it is past `send_by`, its lease is over,

@@ -19,12 +19,13 @@ use crate::{Worker, WorkerError, control, look_up, recall};
 const RECALL_PREFETCH: u16 = 32;
 
 /// Everything a session serves.
-struct Subscriptions {
-    session: Arc<dyn Session>,
-    control: Consumer,
-    jobs: Vec<(Channel, Lanes)>,
-    recalls: Vec<(Channel, Consumer)>,
-    look_ups: Vec<(Channel, Consumer)>,
+pub struct Subscriptions {
+    pub session: Arc<dyn Session>,
+    pub control: Consumer,
+    pub jobs: Vec<(Channel, Lanes)>,
+    pub recalls: Vec<(Channel, Consumer)>,
+    /// Those of emergencies first.
+    pub look_ups: Vec<(Channel, [Consumer; 2])>,
 }
 
 /// Takes and sends jobs until stopping, and until what was claimed is sent.
@@ -46,7 +47,7 @@ fn subscribe(worker: Worker) -> BoxFuture<'static, Result<Subscriptions, WorkerE
     async move { open(&worker).await }.boxed()
 }
 
-async fn open(worker: &Worker) -> Result<Subscriptions, WorkerError> {
+pub async fn open(worker: &Worker) -> Result<Subscriptions, WorkerError> {
     let session = worker.broker.connect(&worker.name).await?;
     let control = control::subscribe(worker, &session).await?;
     let mut jobs = Vec::with_capacity(worker.settings.channels.len());
@@ -60,7 +61,9 @@ async fn open(worker: &Worker) -> Result<Subscriptions, WorkerError> {
         };
         jobs.push((*channel, lanes));
         recalls.push((*channel, session.consume(Queue::Recall(*channel), RECALL_PREFETCH).await?));
-        look_ups.push((*channel, session.consume(Queue::LookUp(*channel), look_up::BATCH_MAX).await?));
+        let seek = |queue| session.consume(queue, look_up::BATCH_MAX);
+        let emergencies = seek(Queue::EmergencyLookUp(*channel)).await?;
+        look_ups.push((*channel, [emergencies, seek(Queue::LookUp(*channel)).await?]));
     }
     Ok(Subscriptions { session, control, jobs, recalls, look_ups })
 }
@@ -88,6 +91,7 @@ async fn serve(
         .collect();
     let looking_up: Vec<_> = look_ups
         .into_iter()
+        .flat_map(|(channel, consumers)| consumers.map(|consumer| (channel, consumer)))
         .map(|(channel, consumer)| look_up::run(worker.clone(), channel, consumer, over.clone()))
         .collect();
     let watching = async {

@@ -7,12 +7,12 @@ use std::time::Duration;
 use tocsin_domain::lease::Share;
 use tocsin_domain::{AccountId, Channel, Lane, WorkerId};
 use tocsin_providers::Whose;
-use tocsin_runtime::{Progress, Stopwatch};
+use tocsin_runtime::{Progress, SharedClock, Stopwatch};
 use tocsin_store::leases::{LEASE_TERM, Lease, Usage};
 use tocsin_store::{Store, StoreError};
 use tokio::sync::Notify;
 
-use crate::limiter::{Debt, Limiter};
+use crate::limiter::{Limiter, Spending};
 use crate::places::{Call, Places};
 use crate::slots::Slot;
 use crate::usage::Meter;
@@ -35,7 +35,7 @@ pub struct AccountShare {
     /// Names the lease in the next renewal: this share is applied, and no earlier one.
     epoch: i64,
     limiter: Option<Limiter>,
-    debt: Debt,
+    spending: Spending,
     places: Arc<Places>,
     meter: Arc<Meter>,
     /// Another worker that may send.
@@ -72,8 +72,9 @@ pub struct Permit {
 }
 
 /// The shares, by account and sender. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Shares {
+    clock: SharedClock,
     accounts: Arc<RwLock<HashMap<AccountId, Arc<AccountShare>>>>,
     /// Senders that jobs wait for and that are not leased.
     wanted: Arc<Mutex<Wanted>>,
@@ -97,6 +98,10 @@ struct Told {
 }
 
 impl Shares {
+    pub fn new(clock: SharedClock) -> Self {
+        Self { clock, accounts: Arc::default(), wanted: Arc::default(), hasten: Arc::default() }
+    }
+
     /// Renews every share in one round trip, and tells what was used, lacked and heard. A share that did not
     /// change keeps its bucket; a new or changed one begins empty. Where a share shrank there is more to do:
     /// others wait to hear that it was taken.
@@ -106,7 +111,7 @@ impl Shares {
         worker: WorkerId,
         channels: &[Channel],
     ) -> Result<Progress, StoreError> {
-        let asked = Stopwatch::start();
+        let asked = Stopwatch::start_by(&self.clock);
         let told: HashMap<AccountId, Told> = {
             let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
             accounts.iter().map(|(account, share)| (*account, share.told())).collect()
@@ -135,7 +140,9 @@ impl Shares {
                 continue;
             }
             let known = known.get(&account);
-            let Some(share) = AccountShare::renewed(known.map(Arc::as_ref), lease, &accounts, asked) else {
+            let renewed =
+                AccountShare::renewed(known.map(Arc::as_ref), lease, &accounts, asked.clone(), &self.clock);
+            let Some(share) = renewed else {
                 continue;
             };
             if let (Some(known), Some(told)) = (known, told) {
@@ -183,9 +190,15 @@ impl Shares {
     #[cfg(test)]
     pub fn grant(&self, lease: Lease) {
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(share) = AccountShare::renewed(None, lease, &accounts, Stopwatch::start()) {
+        let asked = Stopwatch::start_by(&self.clock);
+        if let Some(share) = AccountShare::renewed(None, lease, &accounts, asked, &self.clock) {
             accounts.insert(share.account, Arc::new(share));
         }
+    }
+
+    /// Every account's and sender's, those that are over too.
+    pub fn all(&self) -> Vec<Arc<AccountShare>> {
+        self.accounts.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     pub fn get(&self, account: AccountId) -> Option<Arc<AccountShare>> {
@@ -236,6 +249,7 @@ impl AccountShare {
         lease: Lease,
         accounts: &HashMap<AccountId, Arc<Self>>,
         asked: Stopwatch,
+        clock: &SharedClock,
     ) -> Option<Self> {
         let sender = match lease.sender {
             None => None,
@@ -244,21 +258,29 @@ impl AccountShare {
                 Some(SenderOf { address: sender.address, account })
             }
         };
-        let (places, meter, debt) = match known {
-            Some(known) => (Arc::clone(&known.places), Arc::clone(&known.meter), Arc::clone(&known.debt)),
-            None => (Arc::new(Places::new(&lease.share)), Arc::default(), Debt::default()),
+        let (places, meter, spending) = match known {
+            Some(known) => (Arc::clone(&known.places), Arc::clone(&known.meter), known.spending.clone()),
+            None => (Arc::new(Places::new(&lease.share)), Arc::new(Meter::new(clock)), Spending::default()),
         };
         let limiter = match known {
             Some(known) if known.share == lease.share && !known.is_over() => known.limiter.clone(),
-            _ => Limiter::new(lease.share.rate_per_second, lease.share.burst, Arc::clone(&debt)),
+            _ => Limiter::new(lease.share.rate_per_second, lease.share.burst, spending.clone(), clock),
         };
         let Lease { account, name, share, epoch, seated, .. } = lease;
-        Some(Self { account, name, sender, share, epoch, limiter, debt, places, meter, seated, asked })
+        Some(Self { account, name, sender, share, epoch, limiter, spending, places, meter, seated, asked })
     }
 
     /// Is the lease over, by this machine's stricter clock?
     pub fn is_over(&self) -> bool {
         self.asked.elapsed() >= LEASE_TERM
+    }
+
+    pub fn share(&self) -> &Share {
+        &self.share
+    }
+
+    pub fn spending(&self) -> &Spending {
+        &self.spending
     }
 
     /// The account itself, of a sender too.
@@ -348,11 +370,16 @@ impl AccountShare {
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
+    use tocsin_runtime::SystemClock;
     use tocsin_store::leases::Sender;
 
     use super::*;
 
     const ACCOUNT: AccountId = AccountId(1);
+
+    fn shares() -> Shares {
+        Shares::new(Arc::new(SystemClock))
+    }
 
     fn lease(concurrency: u32, epoch: i64) -> Lease {
         Lease {
@@ -369,7 +396,7 @@ mod tests {
 
     #[test]
     fn a_share_that_shrank_is_not_given_on_before_the_requests_beyond_it_have_ended() {
-        let shares = Shares::default();
+        let shares = shares();
         shares.grant(lease(2, 7));
         let Permit { share: wide, places: first } = shares.permit(ACCOUNT, Lane::General).unwrap();
         let _second = shares.permit(ACCOUNT, Lane::General).unwrap();
@@ -378,7 +405,8 @@ mod tests {
         let smaller = lease(1, 8);
         wide.places.renewed(wide.places.asks(), &smaller.share, 0);
         let narrow =
-            AccountShare::renewed(Some(&wide), smaller, &HashMap::new(), Stopwatch::start()).unwrap();
+            AccountShare::renewed(Some(&wide), smaller, &HashMap::new(), Stopwatch::start(), &shares.clock)
+                .unwrap();
         assert_eq!(narrow.usage().taken, NOT_TAKEN);
         drop(first);
         assert_eq!(narrow.usage().taken, 8);
@@ -393,7 +421,7 @@ mod tests {
 
     /// The account has so many places; one sender has one, the other no limit of its own.
     fn with_senders(places: u32) -> Shares {
-        let shares = Shares::default();
+        let shares = shares();
         shares.grant(lease(places, 1));
         shares.grant(sender(SENDERS[0], Share { concurrency: Some(1), ..Share::default() }));
         shares.grant(sender(SENDERS[1], Share::default()));
@@ -430,14 +458,12 @@ mod tests {
     #[test]
     fn segments_weigh_on_the_sender_and_on_its_account() {
         let limited = Share { rate_per_second: Some(100.0), ..Share::default() };
-        let shares = Shares::default();
+        let shares = shares();
         shares.grant(Lease { share: limited.clone(), ..lease(1, 1) });
         shares.grant(sender(SENDERS[0], limited));
         let share = shares.get(SENDERS[0]).unwrap();
         share.charge(3);
-        for debt in [&share.debt, &share.of_account().debt] {
-            assert_eq!(debt.load(std::sync::atomic::Ordering::Relaxed), 3);
-        }
+        assert_eq!([share.spending.debt(), share.of_account().spending.debt()], [3, 3]);
     }
 
     #[test]
@@ -455,7 +481,7 @@ mod tests {
 
     #[test]
     fn whoever_may_not_send_says_who_may_and_lacks_nothing() {
-        let shares = Shares::default();
+        let shares = shares();
         let other = WorkerId(uuid::Uuid::from_u128(7));
         shares.grant(Lease { share: Share::NOTHING, seated: Some(other), ..lease(0, 1) });
         assert_eq!(refused(&shares, ACCOUNT), NoPermit::Elsewhere(other));

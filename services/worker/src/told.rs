@@ -13,6 +13,7 @@ use tocsin_proto::Envelope;
 use tocsin_proto::v1::control::Command;
 use tocsin_proto::v1::{Control, Take};
 use tocsin_queue::{Destination, Message, Publisher};
+use tocsin_runtime::SharedClock;
 use tokio::sync::Notify;
 
 use crate::pending::Pending;
@@ -21,13 +22,18 @@ use crate::pending::Pending;
 const TOLD_MAX: usize = 1_000;
 
 /// What was told and not taken in yet. Cheap to clone.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Told {
+    clock: SharedClock,
     jobs: Arc<Mutex<HashMap<Channel, Vec<Pending>>>>,
     arrived: Arc<[Notify; Channel::ALL.len()]>,
 }
 
 impl Told {
+    pub fn new(clock: SharedClock) -> Self {
+        Self { clock, jobs: Arc::default(), arrived: Arc::default() }
+    }
+
     /// Notes what is meant for `worker`.
     pub fn hear(&self, worker: WorkerId, take: &Take) {
         if take.worker_id != worker.0.as_bytes().as_slice() {
@@ -37,7 +43,9 @@ impl Told {
             let channel = i16::try_from(job.channel).ok().and_then(Channel::from_number);
             let lane = i16::try_from(job.lane).ok().and_then(Lane::from_number);
             let read = channel.zip(lane).ok_or_else(|| "no such channel and lane".to_owned());
-            match read.and_then(|(channel, lane)| Ok((channel, Pending::told(job, channel, lane)?))) {
+            match read
+                .and_then(|(channel, lane)| Ok((channel, Pending::told(job, channel, lane, &self.clock)?)))
+            {
                 Ok((channel, job)) => self.note(channel, job),
                 Err(reason) => tracing::warn!(reason, "a job that another worker told of is ignored"),
             }
@@ -85,6 +93,7 @@ pub async fn tell(publisher: &Publisher, channel: Channel, worker: WorkerId, job
 #[cfg(test)]
 mod tests {
     use tocsin_proto::v1::Job;
+    use tocsin_runtime::SystemClock;
     use uuid::Uuid;
 
     use super::*;
@@ -103,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_worker_takes_what_it_is_told_and_nobody_else() {
-        let (told, me) = (Told::default(), WorkerId(Uuid::from_u128(1)));
+        let (told, me) = (Told::new(Arc::new(SystemClock)), WorkerId(Uuid::from_u128(1)));
         let take = |to: u128, jobs| Take { worker_id: Uuid::from_u128(to).as_bytes().to_vec().into(), jobs };
         told.hear(me, &take(2, vec![job(1, Channel::Sms)]));
         assert!(told.take(Channel::Sms).is_empty());

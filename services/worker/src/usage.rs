@@ -1,11 +1,11 @@
 //! What this worker tells of an account when it renews its share: what it used, whether it lacked anything,
 //! and what the provider said.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tocsin_domain::AccountId;
-use tocsin_runtime::Stopwatch;
+use tocsin_runtime::{SharedClock, Stopwatch};
 use tocsin_store::leases::{Throttled, Usage};
 
 /// A worker that used nothing for so long is idle. Shorter pauses must not cost it its share: what it gets
@@ -17,6 +17,7 @@ const MEASURE: Duration = Duration::from_millis(500);
 /// One account's usage since it was reported last.
 #[derive(Debug)]
 pub struct Meter {
+    clock: SharedClock,
     state: Mutex<State>,
 }
 
@@ -32,34 +33,32 @@ struct State {
     throttled: Option<Throttled>,
 }
 
-impl Default for Meter {
-    fn default() -> Self {
+impl Meter {
+    pub fn new(clock: &SharedClock) -> Self {
         let state = State {
             used: 0,
             lacked: 0,
             quiet: None,
-            measured: Stopwatch::start(),
+            measured: Stopwatch::start_by(clock),
             used_since_measured: 0,
             used_per_second: 0.0,
             throttled: None,
         };
-        Self { state: Mutex::new(state) }
+        Self { clock: Arc::clone(clock), state: Mutex::new(state) }
     }
-}
 
-impl Meter {
     pub fn used(&self, tokens: u32) {
         let mut state = self.state();
         state.used = state.used.saturating_add(tokens);
         state.used_since_measured = state.used_since_measured.saturating_add(tokens);
-        state.quiet = Some(Stopwatch::start());
+        state.quiet = Some(Stopwatch::start_by(&self.clock));
     }
 
     /// A job found no permit.
     pub fn lacked(&self) {
         let mut state = self.state();
         state.lacked = state.lacked.saturating_add(1);
-        state.quiet = Some(Stopwatch::start());
+        state.quiet = Some(Stopwatch::start_by(&self.clock));
     }
 
     /// The provider said "too fast"; of several waits the longest counts.
@@ -76,9 +75,9 @@ impl Meter {
             state.used_per_second =
                 f64::from(state.used_since_measured) / state.measured.elapsed().as_secs_f64();
             state.used_since_measured = 0;
-            state.measured = Stopwatch::start();
+            state.measured = Stopwatch::start_by(&self.clock);
         }
-        let recently = state.quiet.is_some_and(|quiet| quiet.elapsed() < IDLE_AFTER);
+        let recently = state.quiet.as_ref().is_some_and(|quiet| quiet.elapsed() < IDLE_AFTER);
         let demand = state.used.saturating_add(state.lacked).max(u32::from(recently));
         (state.used, state.lacked) = (0, 0);
         let (used_per_second, throttled) = (state.used_per_second, state.throttled);
@@ -100,13 +99,20 @@ impl Meter {
 
 #[cfg(test)]
 mod tests {
+    use tocsin_runtime::SystemClock;
+
     use super::*;
 
     const ACCOUNT: AccountId = AccountId(1);
 
+    fn meter() -> Meter {
+        let clock: SharedClock = Arc::new(SystemClock);
+        Meter::new(&clock)
+    }
+
     #[test]
     fn a_pause_is_not_idleness() {
-        let meter = Meter::default();
+        let meter = meter();
         assert_eq!(meter.report(ACCOUNT, 1).demand, 0, "never used");
         meter.used(2);
         meter.lacked();
@@ -116,7 +122,7 @@ mod tests {
 
     #[test]
     fn what_the_provider_said_is_told_until_it_was_heard() {
-        let meter = Meter::default();
+        let meter = meter();
         meter.throttled(Some(Duration::from_secs(7)));
         meter.throttled(None);
         let told = meter.report(ACCOUNT, 1).throttled;

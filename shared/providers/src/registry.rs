@@ -39,6 +39,13 @@ impl Registry {
     }
 }
 
+/// Adapters that are there already, each under its account's name.
+impl FromIterator<(String, Arc<dyn Provider>)> for Registry {
+    fn from_iter<I: IntoIterator<Item = (String, Arc<dyn Provider>)>>(providers: I) -> Self {
+        Self { providers: providers.into_iter().collect() }
+    }
+}
+
 fn adapter(account: &AccountSettings, client: reqwest::Client) -> Result<Arc<dyn Provider>, ProvidersError> {
     match (account.kind, account.channel) {
         (ProviderKind::Twilio, Channel::Voice) => Ok(Arc::new(TwilioVoice::new(account, client)?)),

@@ -31,6 +31,8 @@ pub enum Queue {
     Recall(Channel),
     /// Attempts of which nothing was heard, to be sought at their provider.
     LookUp(Channel),
+    /// The same, of emergencies: no number of others stands before them.
+    EmergencyLookUp(Channel),
     /// Raw provider callbacks, by the lane of the attempt they speak of.
     Status(Lane),
     /// Raw texts that people sent to our numbers.

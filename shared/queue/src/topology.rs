@@ -2,7 +2,7 @@
 //!
 //! | exchange | kind | queues |
 //! | --- | --- | --- |
-//! | `tocsin.jobs` | direct | `<channel>.<lane>`, `<channel>.recall`, `<channel>.look-up` |
+//! | `tocsin.jobs` | direct | `<channel>.<lane>`, `<channel>.recall`, `<channel>.look-up`, `<channel>.look-up.emergency` |
 //! | `tocsin.status` | direct | `status.<lane>`, `inbound` |
 //! | `tocsin.control` | fanout | one exclusive queue per session that asks for it |
 //! | `tocsin.dead` | fanout | `dead-letters` |
@@ -59,7 +59,7 @@ impl Queue {
     pub fn all() -> impl Iterator<Item = Self> {
         let jobs = Channel::ALL.into_iter().flat_map(|channel| {
             let lanes = Lane::ALL.into_iter().map(move |lane| Self::Jobs(channel, lane));
-            lanes.chain([Self::Recall(channel), Self::LookUp(channel)])
+            lanes.chain([Self::Recall(channel), Self::LookUp(channel), Self::EmergencyLookUp(channel)])
         });
         let status = Lane::ALL.into_iter().map(Self::Status).chain([Self::Inbound]);
         [Self::DeadLetters].into_iter().chain(jobs).chain(status)
@@ -71,6 +71,7 @@ impl Queue {
             Self::Jobs(channel, lane) => format!("{channel}.{lane}"),
             Self::Recall(channel) => format!("{channel}.recall"),
             Self::LookUp(channel) => format!("{channel}.look-up"),
+            Self::EmergencyLookUp(channel) => format!("{channel}.look-up.emergency"),
             Self::Status(lane) => format!("status.{lane}"),
             Self::Inbound => "inbound".to_owned(),
             Self::DeadLetters => "dead-letters".to_owned(),
@@ -79,7 +80,7 @@ impl Queue {
 
     pub(crate) fn exchange(self) -> &'static str {
         match self {
-            Self::Jobs(..) | Self::Recall(_) | Self::LookUp(_) => JOBS_EXCHANGE,
+            Self::Jobs(..) | Self::Recall(_) | Self::LookUp(_) | Self::EmergencyLookUp(_) => JOBS_EXCHANGE,
             Self::Status(_) | Self::Inbound => STATUS_EXCHANGE,
             Self::DeadLetters => DEAD_EXCHANGE,
         }
@@ -105,7 +106,7 @@ mod tests {
     #[test]
     fn every_queue_has_a_name_of_its_own() {
         let names: Vec<String> = Queue::all().map(Queue::name).collect();
-        assert_eq!(names.len(), 25);
+        assert_eq!(names.len(), 29);
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
         for name in
             ["sms.emergency", "voice.recall", "email.look-up", "status.general", "inbound", "dead-letters"]

@@ -7,9 +7,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-/// Tells the time of the calendar. Passed as a parameter, so that tests decide what time it is.
+/// Tells the time of the calendar, and how time passes. Passed as a parameter, so that tests decide what time it is.
 pub trait Clock: Send + Sync + Debug {
     fn now(&self) -> DateTime<Utc>;
+
+    /// What a [`Stopwatch`] reads. Time that a test sets passes as it does on this machine, unless the test's clock
+    /// says otherwise.
+    fn reading(&self) -> Reading {
+        Reading::take()
+    }
 }
 
 pub type SharedClock = Arc<dyn Clock>;
@@ -30,29 +36,47 @@ impl Clock for SystemClock {
 /// The monotonic clock goes on while the process is stopped, but not while the machine is suspended; the boot-time
 /// clock counts a suspend too. A wait that must not be too long (`send_by`, a lease) takes the larger reading, so
 /// that neither a freeze nor a suspend is missed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Stopwatch {
     started: Reading,
+    /// None: this machine's.
+    clock: Option<SharedClock>,
 }
 
 impl Stopwatch {
+    /// Goes by this machine's clocks.
     pub fn start() -> Self {
-        Self { started: Reading::take() }
+        Self { started: Reading::take(), clock: None }
+    }
+
+    /// Goes by `clock`.
+    pub fn start_by(clock: &SharedClock) -> Self {
+        Self { started: clock.reading(), clock: Some(Arc::clone(clock)) }
     }
 
     pub fn elapsed(&self) -> Duration {
-        Reading::take().since(self.started)
+        let now = self.clock.as_ref().map_or_else(Reading::take, |clock| clock.reading());
+        now.since(self.started)
     }
 }
 
 /// Both clocks, each as the time since its own zero.
 #[derive(Debug, Clone, Copy)]
-struct Reading {
+pub struct Reading {
     monotonic: Duration,
     boot: Duration,
 }
 
 impl Reading {
+    /// Of a clock that never stops.
+    pub fn at(passed: Duration) -> Self {
+        Self { monotonic: passed, boot: passed }
+    }
+
+    pub fn monotonic(self) -> Duration {
+        self.monotonic
+    }
+
     fn take() -> Self {
         Self { monotonic: duration(clock_gettime(ClockId::Monotonic)), boot: boot_time() }
     }
@@ -97,6 +121,25 @@ mod tests {
             let now = Reading { monotonic: monotonic * SECOND, boot: boot * SECOND };
             assert_eq!(now.since(started), expected * SECOND, "{case}");
         }
+    }
+
+    #[test]
+    fn a_stopwatch_goes_by_the_clock_that_it_was_started_by() {
+        #[derive(Debug, Default)]
+        struct Passed(std::sync::atomic::AtomicU64);
+        impl Clock for Passed {
+            fn now(&self) -> DateTime<Utc> {
+                DateTime::UNIX_EPOCH
+            }
+            fn reading(&self) -> Reading {
+                Reading::at(Duration::from_secs(self.0.load(std::sync::atomic::Ordering::Relaxed)))
+            }
+        }
+        let passed = Arc::new(Passed::default());
+        let clock: SharedClock = passed.clone();
+        let stopwatch = Stopwatch::start_by(&clock);
+        passed.0.store(7, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(stopwatch.elapsed(), 7 * SECOND);
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod tasks;
 mod telemetry;
 mod ticker;
 
-pub use clock::{Clock, SharedClock, Stopwatch, SystemClock};
+pub use clock::{Clock, Reading, SharedClock, Stopwatch, SystemClock};
 pub use config::{Config, ConfigError};
 pub use retry::retry;
 pub use signals::{on_signal, stop_on_signal};

@@ -9,7 +9,7 @@ use tocsin_testkit::simulator::{ChannelScenario, Delay, Scenario};
 use tocsin_testkit::{TestVhost, wait_until};
 
 use crate::district::{DEVICES, message};
-use crate::facts::WITHIN;
+use crate::facts::{DOUBT_IS_OVER, WITHIN};
 use crate::fleet::{Fleet, Settings, Worker};
 
 const WORKERS: usize = 8;
@@ -86,12 +86,19 @@ async fn a_cancel_that_nobody_hears_is_obeyed_all_the_same() -> Result<()> {
     let fleet = Fleet::start(&vhost.amqp_url, settings()).await?;
     let _planner = fleet.planner().await?;
     let workers = workers(&fleet).await?;
-    let campaigns = campaigns(&fleet, 2).await?;
+    let campaigns = campaigns(&fleet, 3).await?;
+    // The exchange is cut while cancels are under way: one was heard by all.
+    let (before, after) = campaigns.split_at(1);
+    fleet.client.cancel(before[0]).await?;
+    let heard_before: BTreeSet<String> = before.iter().map(CampaignId::to_string).collect();
+    for worker in &workers {
+        wait_until("the worker to hear the cancel", WITHIN, async || heard(worker) == heard_before).await?;
+    }
     unbind_control(&vhost.amqp_url).await?;
     let held = "select count(*) from jobs where state = 2";
     let queued = fleet.ask(held).await?.context("no count")?;
     ensure!(queued != "0", "no job is with the workers when the cancels come");
-    for campaign in &campaigns {
+    for campaign in after {
         fleet.client.cancel(*campaign).await?;
     }
     // The jobs that the workers hold come to a claim, and are refused.
@@ -99,8 +106,42 @@ async fn a_cancel_that_nobody_hears_is_obeyed_all_the_same() -> Result<()> {
     wait_until("claims to be denied", WITHIN, async || refused() > 0).await?;
     canceled_unsent(&fleet, &campaigns).await?;
     for worker in &workers {
-        ensure!(heard(worker).is_empty(), "worker {} heard a cancel", worker.id);
+        ensure!(heard(worker) == heard_before, "worker {} heard a cancel of the cut exchange", worker.id);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_restarted_during_a_cancel_obeys_it() -> Result<()> {
+    let vhost = TestVhost::create().await?;
+    let fleet = Fleet::start(&vhost.amqp_url, settings()).await?;
+    let planner = fleet.planner().await?;
+    let mut killed = fleet.worker(&[Channel::Email]).await?;
+    let campaigns = campaigns(&fleet, 2).await?;
+    fleet.sends_reach(1).await?;
+    // Without a planner nothing is swept: the jobs stay queued, and their messages with the broker.
+    drop(planner);
+    killed.process.kill()?;
+    for campaign in &campaigns {
+        fleet.client.cancel(*campaign).await?;
+    }
+    let sends = fleet.simulator.sends().len();
+    // It was not there when the cancels were broadcast, and gets the messages of their jobs.
+    let restarted = fleet.worker(&[Channel::Email]).await?;
+    let screened = "select count(*) from jobs where state = 2";
+    let queued = fleet.ask(screened).await?.context("no count")?;
+    ensure!(queued != "0", "no job was queued when the worker came back");
+    let _planner = fleet.planner().await?;
+    let asking = format!("worker_id = '{}' and state in (1, 4)", killed.id);
+    fleet.age_attempts(&asking, DOUBT_IS_OVER).await?;
+    for campaign in &campaigns {
+        fleet.ends_well(*campaign).await?;
+    }
+    let after = fleet.simulator.sends().len();
+    ensure!(after == sends, "{} sends after the cancels", after - sends);
+    // It knew them when it took its first job: nothing came to a claim.
+    let denied = restarted.process.lines("claim denied").len();
+    ensure!(denied == 0, "{denied} claims were asked for jobs of canceled campaigns");
     Ok(())
 }
 

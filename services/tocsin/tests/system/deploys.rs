@@ -8,7 +8,7 @@ use tocsin_testkit::simulator::{ChannelScenario, Delay, Scenario};
 
 use crate::district::message;
 use crate::fleet::{Fleet, Settings, Worker};
-use crate::held::{a_claim_waits, claims_are_committed, while_claims_are_held};
+use crate::held::{CLAIM, claims_are_committed};
 
 /// Enough to be in the middle.
 const SENT_BEFORE_LEAVING: usize = 10;
@@ -54,14 +54,15 @@ async fn a_claim_under_way_is_seen_through_by_a_worker_that_is_to_leave() -> Res
     let fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
     let _planner = fleet.planner().await?;
     let mut worker = fleet.worker(&[Channel::Sms]).await?;
-    let campaign = while_claims_are_held(&fleet, async || {
-        let campaign = fleet.client.send(&message("general", &[Channel::Sms])).await?;
-        a_claim_waits(&fleet).await?;
-        worker.process.ask_to_leave()?;
-        worker.process.logged("stopping").await?;
-        Ok(campaign)
-    })
-    .await?;
+    let campaign = CLAIM
+        .held(&fleet, async || {
+            let campaign = fleet.client.send(&message("general", &[Channel::Sms])).await?;
+            CLAIM.reached(&fleet).await?;
+            worker.process.ask_to_leave()?;
+            worker.process.logged("stopping").await?;
+            Ok(campaign)
+        })
+        .await?;
     claims_are_committed(&fleet).await?;
     left_nothing_open(&fleet, &mut worker).await?;
 

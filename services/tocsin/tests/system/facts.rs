@@ -17,6 +17,9 @@ use crate::client::Client;
 
 /// Many times what a small campaign takes, for machines that do much else.
 pub const WITHIN: Duration = Duration::from_secs(120);
+/// Longer than `send_by`, request deadline, margin and the doubt period of any lane.
+pub const DOUBT_IS_OVER: Duration = Duration::from_secs(360);
+pub const EVERY_JOB_TRIED: &str = "count(*) = 0 from jobs where state in (1, 2)";
 
 const COUNTERS: [&str; 8] =
     ["devices", "attempts", "successful", "error", "canceled", "open", "duplicates", "not_dispatched"];

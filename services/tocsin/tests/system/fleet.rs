@@ -117,11 +117,15 @@ impl Fleet {
         Ok(planner)
     }
 
-    /// Starts a worker for `channels` and waits until it takes jobs.
+    /// Starts a worker for `channels` and waits until it takes jobs. Its sessions with the store are named `worker`.
     pub async fn worker(&self, channels: &[Channel]) -> Result<Worker> {
         let names = channels.iter().flat_map(|channel| ["--channel", channel.as_str()]);
         let arguments: Vec<&str> = ["worker"].into_iter().chain(names).collect();
-        let mut process = Process::start(&arguments, &self.environment)?;
+        let mut environment = self.environment.clone();
+        let mark = if self.database.url.contains('?') { '&' } else { '?' };
+        let url = format!("{}{mark}application_name=worker", self.database.url);
+        environment.insert("DATABASE_URL".to_owned(), url);
+        let mut process = Process::start(&arguments, &environment)?;
         let taking = process.logged("taking jobs").await?;
         let id = taking["worker.id"].as_str().context("a worker without an id")?.to_owned();
         Ok(Worker { id, process })

@@ -196,7 +196,7 @@ async fn a_worker_that_may_not_send_tells_one_that_may() {
     assert!(sms.waiting.is_empty());
     assert!(sms.told.iter().all(|job| job.message.is_some()));
     let heard = control.next_batch(1).await.unwrap().remove(0);
-    let told = Told::default();
+    let told = Told::new(process.worker.clock.clone());
     let Command::Take(take) = Envelope::<Control>::decode(heard.body).unwrap().message.command.unwrap()
     else {
         panic!("no job is told of")
