@@ -62,14 +62,14 @@ async fn impossible_limits_are_refused_with_field_fault_and_remedy() {
     ] {
         of_campaign["channels"] = json!(["sms"]);
         of_campaign["limits"] = limits;
-        let answer = stage.post("/v1/campaigns", &of_campaign).await;
+        let answer = stage.submit("limited", &of_campaign).await;
         assert_eq!(faults(&answer), [field], "{answer:?}");
     }
     of_campaign["limits"] = json!({"voice": {"rate_per_second": 1}});
-    let answer = stage.post("/v1/campaigns", &of_campaign).await;
+    let answer = stage.submit("limited", &of_campaign).await;
     assert_eq!(faults(&answer), ["limits.voice"], "not a channel of it: {answer:?}");
     of_campaign["limits"] = json!({"sms": {"rate_per_second": 0.5}});
-    let answer = stage.post("/v1/campaigns", &of_campaign).await;
+    let answer = stage.submit("limited", &of_campaign).await;
     let id = answer.body["id"].as_str().unwrap();
     let shown = stage.get(&format!("/v1/campaigns/{id}")).await;
     assert_eq!(shown.body["limits"], json!({"sms": {"rate_per_second": 0.5}}), "{answer:?}");
