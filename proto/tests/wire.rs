@@ -92,7 +92,7 @@ fn every_message_keeps_its_bytes() {
     assert_golden(cancel(), &format!("0a140a10{ID_HEX}1005"));
     assert_golden(wake(), "12040a020102");
     let told = format!("0a10{ID_HEX}10ac0218022001280330073a05{TRACE_HEX}");
-    assert_golden(take(), &format!("1a360a10{ID_HEX}12{:02x}{told}", told.len() / 2));
+    assert_golden(take(), &format!("1a380a10{ID_HEX}12{:02x}{told}", told.len() / 2));
     let request = format!("10e8071a01612204504f53542a01753206{HEADER_HEX}3a02ff00");
     assert_golden(callback(), &format!("0a10{ID_HEX}{request}4210{ID_HEX}48ac0250015803"));
 }

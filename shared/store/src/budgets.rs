@@ -165,16 +165,17 @@ on conflict (owner, channel) do nothing";
 /// `instant` is read after the locks: whoever waited has a later time than those it waited for.
 pub(crate) const DRAW_BUDGETS: &str = "-- store.draw_budgets
 with asked as materialized (
-  select * from unnest($1::uuid[], $3::float8[], $4::float8[], $5::int[]) a(owner, rate, full_at, jobs)
+  select *, $2::smallint as channel
+  from unnest($1::uuid[], $3::float8[], $4::float8[], $5::int[]) a(owner, rate, full_at, jobs)
   order by owner
 ), locked as materialized (
-  select b.owner, b.tokens, b.at, a.rate, a.full_at, a.jobs
+  select b.owner, b.channel, b.tokens, b.at, a.rate, a.full_at, a.jobs
   from asked a cross join lateral (
-    select * from release_budgets k where k.owner = a.owner and k.channel = $2 for update) b
+    select * from release_budgets k where k.owner = a.owner and k.channel = a.channel for update) b
 ), instant as materialized (
   select tocsin_now() as now from (select count(*) from locked) after_the_locks
 ), filled as materialized (
-  select l.owner, l.jobs, greatest(i.now, l.at) as at,
+  select l.owner, l.channel, l.jobs, greatest(i.now, l.at) as at,
     least(l.full_at, l.tokens + l.rate * greatest(0, extract(epoch from i.now - l.at))::float8) as tokens
   from locked l cross join instant i
 )
@@ -182,7 +183,7 @@ update release_budgets b
 set granted = least(f.jobs, greatest(0, floor(f.tokens)))::int,
   tokens = f.tokens - least(f.jobs, greatest(0, floor(f.tokens))), at = f.at
 from filled f
-where b.owner = any(array[f.owner]) and b.channel = $2
+where b.owner = any(array[f.owner]) and b.channel = f.channel
 returning b.owner, b.granted";
 
 const LOCK_PLACES: &str = "-- store.take_places lock
@@ -195,7 +196,7 @@ for update";
 /// kept for a while, and no longer: its planner may be gone.
 pub(crate) const FREE_PLACES: &str = "-- store.free_places
 with limits as materialized (
-  select district_id, concurrency from district_limits
+  select district_id, channel, concurrency from district_limits
   where district_id = any($1) and channel = $2 and concurrency is not null
 ), judged as materialized (
   select p.campaign_id, p.job_id, p.district_id, exists (
@@ -205,7 +206,7 @@ with limits as materialized (
         or (j.state = 1 and j.generation = p.generation - 1
           and p.taken_at > tocsin_now() - interval '3 seconds')) offset 0) as busy
   from limits l cross join lateral (
-    select * from release_places where district_id = l.district_id and channel = $2) p
+    select * from release_places where district_id = l.district_id and channel = l.channel offset 0) p
 ), gone as (
   delete from release_places p using judged g
   where p.campaign_id = any(array[g.campaign_id]) and p.job_id = g.job_id and not g.busy

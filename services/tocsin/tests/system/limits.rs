@@ -292,13 +292,13 @@ async fn a_slow_account_is_used_whichever_worker_gets_its_jobs_and_never_above_i
     for _ in 0..6 {
         system.start_worker(vec![Channel::Sms]);
     }
+    let asked = SystemClock.now();
     client.send(&message("general", &[Channel::Sms])).await?;
-    sends_reach(system, 1).await?;
-    let from = SystemClock.now();
     sends_reach(system, 21).await?;
-    let seconds = (SystemClock.now() - from).as_seconds_f64();
-    println!("20 sends in {seconds:.1} s");
     let arrivals = arrivals(system);
+    let seconds = (arrivals[20] - arrivals[0]).as_seconds_f64();
+    let first = (arrivals[0] - asked).as_seconds_f64();
+    println!("20 sends in {seconds:.1} s, the first {first:.1} s after it was asked for");
     within_limits(&arrivals, 1.0, 1.0)?;
     ensure!(seconds <= 40.0, "20 sends in {seconds} s");
     stage.strike().await
