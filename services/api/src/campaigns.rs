@@ -7,6 +7,7 @@ use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tocsin_domain::{CampaignId, CampaignState};
 use tocsin_store::Tenant;
@@ -19,7 +20,7 @@ use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{Standing, Submission};
 use crate::view::{CampaignView, DetailView};
-use crate::{announce, json};
+use crate::{announce, correction, json};
 
 const KEY_HEADER: &str = "Idempotency-Key";
 const KEY_CHARS_MAX: usize = 255;
@@ -46,33 +47,49 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let key = client_key(&headers)?;
     let request = json::required(&headers, body)?;
+    let (id, status) = submit(&api, &tenant, key, request).await?;
+    stored(&api, &tenant, id, status).await
+}
+
+/// The one command behind every place where campaigns are made. The status says whether this call made it.
+pub(crate) async fn submit(
+    api: &Api,
+    tenant: &Tenant,
+    key: String,
+    request: Value,
+) -> Result<(CampaignId, StatusCode), Problem> {
     // Of the value, not of the bytes: spaces make no other request.
     let request_hash = Sha256::digest(request.to_string()).to_vec();
     let now = api.clock.now();
     // Asked first, because a request tried again may not be valid any more: its schedule is past by then.
     if let Some(known) = tenant.campaign_by_key(&key, &request_hash).await? {
-        return stored(&api, &tenant, known.id, StatusCode::OK).await;
+        return Ok((known.id, StatusCode::OK));
     }
-    let standing = Standing::of(&tenant).await?;
+    let standing = Standing::of(tenant, correction::corrected(tenant, &request).await?).await?;
     let submission = Submission::read(request, &standing, now)
         .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let campaign = submission.into_campaign(key, request_hash, now);
     let answer = tenant.create_campaign(&campaign).await?;
     if !answer.made {
-        return stored(&api, &tenant, answer.id, StatusCode::OK).await;
+        return Ok((answer.id, StatusCode::OK));
     }
-    announce::wake(&api, &campaign.channels);
+    announce::wake(api, &campaign.channels);
     tracing::info!(campaign.id = %answer.id, lane = %campaign.lane, message_type = campaign.message_type,
         "campaign stored");
-    stored(&api, &tenant, answer.id, StatusCode::CREATED).await
+    Ok((answer.id, StatusCode::CREATED))
 }
 
-async fn stored(api: &Api, tenant: &Tenant, id: CampaignId, status: StatusCode) -> Result<Response, Problem> {
+pub(crate) async fn stored(
+    api: &Api,
+    tenant: &Tenant,
+    id: CampaignId,
+    status: StatusCode,
+) -> Result<Response, Problem> {
     let view = detail(api, tenant, id).await?;
     Ok((status, [(LOCATION, format!("/v1/campaigns/{id}"))], Json(view)).into_response())
 }
 
-fn client_key(headers: &HeaderMap) -> Result<String, Problem> {
+pub(crate) fn client_key(headers: &HeaderMap) -> Result<String, Problem> {
     let refused = |reason: &str| {
         let fault = Fault { field: KEY_HEADER.to_owned(), reason: reason.to_owned() };
         Problem::faulty(Kind::InvalidHeader, vec![fault])

@@ -1,48 +1,24 @@
-//! The cancel and its receipt (requirements 19-28, decision D5, promise 3).
+//! The cancel (requirements 19-28, decision D5, promise 3).
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use chrono::{DateTime, Utc};
-use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::{CampaignId, CampaignState};
 use tocsin_store::Tenant;
-use tocsin_store::tenant::campaigns::CampaignSummary;
-use tocsin_store::tenant::cancel::{Cancel, Canceled};
+use tocsin_store::tenant::cancel::Cancel;
 
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, existing};
 use crate::fields::{Fault, Faults, Field};
 use crate::problem::{Kind, Problem};
+use crate::receipt::ReceiptView;
 use crate::server::Api;
 use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
 use crate::{announce, json};
 
 pub(crate) const REASON_CHARS_MAX: usize = 1000;
-
-/// Whom a cancel reached. The four counts partition the campaign's devices by what is known now; who,
-/// when and what was never tried do not change any more.
-#[derive(Debug, Serialize)]
-pub(crate) struct ReceiptView {
-    id: CampaignId,
-    state: CampaignState,
-    /// Null: nobody canceled it.
-    canceled: Option<CanceledView>,
-    contacted: i64,
-    in_flight_or_unknown: i64,
-    recalled: i64,
-    never_tried: i64,
-}
-
-#[derive(Debug, Serialize)]
-struct CanceledView {
-    at: DateTime<Utc>,
-    by: String,
-    reason: Option<String>,
-    epoch: i64,
-}
 
 /// Who cancels, and why.
 pub(crate) struct Order {
@@ -66,8 +42,7 @@ pub(crate) async fn cancel(
     };
     let answer = carry_out(&api, &tenant, id, &order).await?;
     let status = if answer.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let canceled = answer.canceled.map(CanceledView::of);
-    Ok((status, Json(counted(&tenant, id, answer.state, canceled).await?)))
+    Ok((status, Json(ReceiptView::read(&tenant, existing(&tenant, id).await?).await?)))
 }
 
 /// The one command behind every place where cancel is offered (decision D5).
@@ -88,35 +63,6 @@ pub(crate) async fn carry_out(
     Ok(answer)
 }
 
-/// `GET /v1/campaigns/{id}/receipt`.
-pub(crate) async fn receipt(
-    Caller(tenant): Caller,
-    id: Result<Path<String>, PathRejection>,
-) -> Result<Json<ReceiptView>, Problem> {
-    let id = campaign_id(id)?;
-    let campaign = existing(&tenant, id).await?;
-    let (state, canceled) = (campaign.state, CanceledView::of_campaign(campaign));
-    Ok(Json(counted(&tenant, id, state, canceled).await?))
-}
-
-async fn counted(
-    tenant: &Tenant,
-    id: CampaignId,
-    state: CampaignState,
-    canceled: Option<CanceledView>,
-) -> Result<ReceiptView, Problem> {
-    let receipt = tenant.receipt(id).await?;
-    Ok(ReceiptView {
-        id,
-        state,
-        canceled,
-        contacted: receipt.contacted,
-        in_flight_or_unknown: receipt.in_flight_or_unknown,
-        recalled: receipt.recalled,
-        never_tried: receipt.never_tried,
-    })
-}
-
 fn read_order(request: Value) -> Result<Order, Vec<Fault>> {
     let mut faults = Faults::default();
     let order = Field::root(request).object(&mut faults).map(|mut fields| {
@@ -126,19 +72,4 @@ fn read_order(request: Value) -> Result<Order, Vec<Fault>> {
         Order { by: by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()), reason }
     });
     faults.or(order)
-}
-
-impl CanceledView {
-    fn of(canceled: Canceled) -> Self {
-        Self { at: canceled.at, by: canceled.by, reason: canceled.reason, epoch: canceled.epoch }
-    }
-
-    fn of_campaign(campaign: CampaignSummary) -> Option<Self> {
-        Some(Self {
-            at: campaign.canceled_at?,
-            by: campaign.canceled_by?,
-            reason: campaign.cancel_reason,
-            epoch: campaign.cancel_epoch?,
-        })
-    }
 }

@@ -68,6 +68,11 @@ impl Fields {
         Some(Field { path: below(&self.path, name), value })
     }
 
+    /// Is the member there, and not null?
+    pub fn holds(&self, name: &str) -> bool {
+        self.members.get(name).is_some_and(|value| !value.is_null())
+    }
+
     /// As [`Fields::take`]; its absence is a fault, which `remedy` mends.
     pub fn required(&mut self, name: &'static str, remedy: &str, faults: &mut Faults) -> Option<Field> {
         let field = self.take(name);

@@ -24,9 +24,12 @@ pub(crate) enum Kind {
     UnknownCampaign,
     UnknownMessageType,
     UnknownSuppression,
+    UnknownPart,
     WrongMethod,
     KeyReused,
     ConsentRefused,
+    NotCanceled,
+    NobodyContacted,
     TooLarge,
     MediaType,
     InvalidBody,
@@ -48,10 +51,15 @@ impl Kind {
                 (StatusCode::NOT_FOUND, "unknown-message-type", "No such message type")
             }
             Self::UnknownSuppression => (StatusCode::NOT_FOUND, "unknown-suppression", "No such suppression"),
+            Self::UnknownPart => (StatusCode::NOT_FOUND, "unknown-part", "No such part of a receipt"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),
             Self::KeyReused => (StatusCode::CONFLICT, "key-reused", "The key made another campaign"),
             Self::ConsentRefused => {
                 (StatusCode::CONFLICT, "consent-refused", "The consent cannot be changed to that")
+            }
+            Self::NotCanceled => (StatusCode::CONFLICT, "not-canceled", "The campaign is not canceled"),
+            Self::NobodyContacted => {
+                (StatusCode::CONFLICT, "nobody-contacted", "There is nobody to send a correction to")
             }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),

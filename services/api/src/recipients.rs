@@ -29,7 +29,7 @@ pub(crate) struct ListView {
 
 /// A recipient and one of its devices; without any, the fields of the device are null.
 #[derive(Debug, Serialize)]
-struct RowView {
+pub(crate) struct RowView {
     recipient: String,
     student: Option<String>,
     language: Option<String>,
@@ -142,7 +142,7 @@ pub(crate) fn last_of(after: After, rows: &[RecipientRow]) -> After {
 }
 
 impl RowView {
-    fn of(row: RecipientRow, around: &Around) -> Self {
+    pub fn of(row: RecipientRow, around: &Around) -> Self {
         let bare = Self {
             recipient: row.name,
             student: row.student,

@@ -19,8 +19,8 @@ use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    PageAccess, campaigns, cancel, consent_policy, consents, console, limits, policies, recipients,
-    suppressions,
+    PageAccess, campaigns, cancel, consent_policy, consents, console, correction, limits, policies, receipt,
+    recipients, suppressions,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -60,7 +60,9 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns", post(campaigns::create).get(campaigns::list))
         .route("/v1/campaigns/{id}", get(campaigns::show))
         .route("/v1/campaigns/{id}/cancel", post(cancel::cancel))
-        .route("/v1/campaigns/{id}/receipt", get(cancel::receipt))
+        .route("/v1/campaigns/{id}/receipt", get(receipt::show))
+        .route("/v1/campaigns/{id}/receipt/{part}", get(receipt::list))
+        .route("/v1/campaigns/{id}/correction", post(correction::create))
         .route("/v1/campaigns/{id}/recipients", get(recipients::list))
         .route("/v1/policies/{message_type}", get(policies::show).put(policies::put))
         .route("/v1/limits", get(limits::show).put(limits::put))

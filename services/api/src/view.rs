@@ -33,6 +33,8 @@ pub(crate) struct CampaignView {
     pub failure_reason: Option<String>,
     /// Requirement 192: null unless it was canceled.
     pub cancel: Option<CancelView>,
+    /// The canceled campaign that it corrects, if it does.
+    pub corrects: Option<CampaignId>,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,6 +105,7 @@ impl CampaignView {
             expires_at: found.expires_at,
             failure_reason: found.failure_reason,
             cancel: found.canceled_at.map(|at| CancelView { at, by, reason }),
+            corrects: found.corrects,
         }
     }
 }

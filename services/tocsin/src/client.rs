@@ -68,7 +68,7 @@ pub struct ChannelDetail {
     pub first_attempt_seconds: Option<f64>,
 }
 
-/// What a cancel reached: the four counts partition the campaign's devices, duplicates included.
+/// What a cancel reached: the four counts partition the audience, duplicates and people without a device included.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Receipt {
     pub canceled: Option<Canceled>,
@@ -114,7 +114,16 @@ impl Client {
 
     /// Posting twice with one key makes one campaign.
     pub async fn send_raw(&self, message: &Value, key: &str) -> Result<Value> {
-        let request = self.http.post(format!("{}/v1/campaigns", self.url));
+        self.post_with_key("/v1/campaigns", message, key).await
+    }
+
+    /// As [`Client::send_raw`], to those whom the canceled `campaign` reached, or may have.
+    pub async fn correct_raw(&self, campaign: CampaignId, message: &Value, key: &str) -> Result<Value> {
+        self.post_with_key(&format!("/v1/campaigns/{campaign}/correction"), message, key).await
+    }
+
+    async fn post_with_key(&self, path: &str, message: &Value, key: &str) -> Result<Value> {
+        let request = self.http.post(format!("{}{path}", self.url));
         self.ask(request.header("idempotency-key", key).json(message)).await
     }
 

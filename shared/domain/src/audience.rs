@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::receipt::Addressed;
+
 /// Every list that is given narrows the audience; one that is left out does not. Grades 3 and 4 of two
 /// schools are the guardians of students who are in one of the schools and in one of the grades.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub struct Audience {
     pub language: Option<String>,
     /// Also people and students who are no longer active.
     pub include_inactive: bool,
+    /// Those of a canceled campaign's receipt, at the devices where they were tried; nothing else narrows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<Addressed>,
 }
 
 /// In what capacity a person is reached. The numbers are those stored in the database.
@@ -55,6 +60,7 @@ impl Default for Audience {
             people: Vec::new(),
             language: None,
             include_inactive: false,
+            receipt: None,
         }
     }
 }
@@ -71,6 +77,8 @@ pub enum AudienceError {
     NoRoles,
     #[error("{0} has an empty entry: remove it")]
     EmptyEntry(&'static str),
+    #[error("{0} stands beside receipt, which says whom already: leave it out")]
+    BesideReceipt(&'static str),
 }
 
 impl AudienceError {
@@ -79,15 +87,26 @@ impl AudienceError {
         match self {
             Self::Nobody => "audience",
             Self::NoRoles => "roles",
-            Self::Contradiction(field) | Self::EmptyEntry(field) => field,
+            Self::Contradiction(field) | Self::EmptyEntry(field) | Self::BesideReceipt(field) => field,
         }
     }
 }
 
 impl Audience {
+    /// What an audience is said by, beside a receipt.
+    pub const FILTERS: [&'static str; 7] =
+        ["all", "schools", "grades", "roles", "people", "language", "include_inactive"];
+
+    pub fn of_receipt(addressed: Addressed) -> Self {
+        Self { receipt: Some(addressed), ..Self::default() }
+    }
+
     /// Does it say whom it means? Whether anybody is found is another matter: "no recipients" is a
     /// valid end of a campaign (requirement 190).
     pub fn validate(&self) -> Result<(), AudienceError> {
+        if self.receipt.is_some() {
+            return self.validate_beside_receipt();
+        }
         let lists = [("schools", &self.schools), ("grades", &self.grades), ("people", &self.people)];
         for (field, list) in lists {
             if list.iter().any(|entry| entry.trim().is_empty()) {
@@ -107,6 +126,21 @@ impl Audience {
             return Err(AudienceError::EmptyEntry("language"));
         }
         Ok(())
+    }
+
+    fn validate_beside_receipt(&self) -> Result<(), AudienceError> {
+        let defaults = Self::default();
+        let is_default = [
+            self.all == defaults.all,
+            self.schools == defaults.schools,
+            self.grades == defaults.grades,
+            self.roles == defaults.roles,
+            self.people == defaults.people,
+            self.language == defaults.language,
+            self.include_inactive == defaults.include_inactive,
+        ];
+        let given = Self::FILTERS.into_iter().zip(is_default).find(|(_, is_default)| !is_default);
+        given.map_or(Ok(()), |(field, _)| Err(AudienceError::BesideReceipt(field)))
     }
 }
 
@@ -157,6 +191,26 @@ mod tests {
         assert_eq!(Audience::default().roles, [Role::Guardian]);
         assert!(read(r#"{"school":["s1"]}"#).is_err());
         assert!(read(r#"{"roles":["parent"]}"#).is_err());
+    }
+
+    #[test]
+    fn a_receipt_stands_alone() {
+        let receipt = r#""receipt":{"campaign":"01900000-0000-7000-8000-000000000001"}"#;
+        let read_beside = |other: &str| read(&format!("{{{receipt}{other}}}")).unwrap().validate();
+        assert_eq!(read_beside(""), Ok(()));
+        for (other, field) in [
+            (r#","all":true"#, "all"),
+            (r#","schools":["s1"]"#, "schools"),
+            (r#","grades":["03"]"#, "grades"),
+            (r#","roles":["staff"]"#, "roles"),
+            (r#","people":["p1"]"#, "people"),
+            (r#","language":"es""#, "language"),
+            (r#","include_inactive":true"#, "include_inactive"),
+        ] {
+            assert_eq!(read_beside(other), Err(AudienceError::BesideReceipt(field)), "{other}");
+        }
+        // The release before this one reads no such member, and need not: it is not written.
+        assert!(!serde_json::to_string(&Audience::default()).unwrap().contains("receipt"));
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub mod lease;
 pub mod limits;
 pub mod outcome;
 pub mod policy;
+pub mod receipt;
 pub mod segments;
 pub mod sender;
 pub mod settlement;

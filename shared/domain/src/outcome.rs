@@ -229,6 +229,11 @@ impl Outcome {
         self.row().family.is_answer()
     }
 
+    /// Can nobody say, by this outcome, whether the device was contacted?
+    pub fn leaves_open(self) -> bool {
+        matches!(self.row().family, Family::Unmapped | Family::Progress | Family::Doubt)
+    }
+
     /// Did the request of such an attempt never reach, or never enter, the provider? No try is used up.
     pub fn is_not_taken(self) -> bool {
         self.row().family == Family::NotTaken

@@ -6,6 +6,8 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use tocsin_domain::DistrictId;
 use tocsin_domain::consent::{ConsentChange, ConsentState};
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::{Store, StoreError};
@@ -73,28 +75,10 @@ impl Store {
         let standing: Vec<DateTime<Utc>> = run.iter().map(|text| own.counts_until(text.at)).collect();
         let events: Vec<Uuid> = run.iter().map(|text| text.event).collect();
         let (own_from, shared_from) = (states(own.from()), states(shared.from()));
-        let mut rounds = Rounds::default();
-        loop {
-            let rows = self
-                .rows(
-                    "hear",
-                    HEAR,
-                    &[
-                        &accounts,
-                        &phones,
-                        &ats,
-                        &standing,
-                        &events,
-                        &own.to().number(),
-                        &own_from,
-                        &shared_from,
-                    ],
-                )
-                .await?;
-            if let Some(moved) = rounds.moved(&rows)? {
-                return Ok(moved);
-            }
-        }
+        let to = own.to().number();
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [&accounts, &phones, &ats, &standing, &events, &to, &own_from, &shared_from];
+        until_moved(|| self.rows("hear", HEAR, &parameters)).await
     }
 
     /// The phone's owner wants no more texts of this district (requirements 85, 161).
@@ -123,19 +107,9 @@ impl Store {
         let standing: Vec<DateTime<Utc>> = ats.iter().map(|at| stop.counts_until(*at)).collect();
         let events: Vec<Option<Uuid>> = opt_outs.iter().map(|one| one.event).collect();
         let (to, from) = (stop.to().number(), states(stop.from()));
-        let mut rounds = Rounds::default();
-        loop {
-            let rows = self
-                .rows(
-                    "move_consents",
-                    MOVE_CONSENTS,
-                    &[&districts, &phones, &ats, &standing, &events, &source, &to, &from],
-                )
-                .await?;
-            if let Some(moved) = rounds.moved(&rows)? {
-                return Ok(moved);
-            }
-        }
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [&districts, &phones, &ats, &standing, &events, &source, &to, &from];
+        until_moved(|| self.rows("move_consents", MOVE_CONSENTS, &parameters)).await
     }
 }
 
@@ -167,26 +141,26 @@ pub(crate) fn states(states: &[Option<ConsentState>]) -> Vec<i16> {
     states.iter().map(|state| state.map_or(0, ConsentState::number)).collect()
 }
 
-/// Answers of a moving statement, which is asked until what it found due has moved.
-#[derive(Default)]
-pub(crate) struct Rounds {
-    count: usize,
-    moved: u64,
-}
-
-impl Rounds {
-    /// How many consents were moved in all; None: another transaction was faster somewhere, ask again.
-    pub(crate) fn moved(&mut self, rows: &[tokio_postgres::Row]) -> Result<Option<u64>, StoreError> {
-        let count = |name: &str| rows.first().map_or(0, |found| found.get::<_, i64>(name));
-        self.count += 1;
-        self.moved += count("moved").unsigned_abs();
-        let missed = count("due") - count("moved");
-        if missed > 0 && self.count == ROUNDS_MAX {
-            let rows = usize::try_from(missed).unwrap_or_default();
-            return Err(StoreError::Contended { statement: "move_consents", rows });
+/// Asks a moving statement until what it found due has moved: where another transaction was faster, it finds more
+/// due than it moved. Returns how many consents were moved in all.
+pub(crate) async fn until_moved<F>(ask: impl Fn() -> F) -> Result<u64, StoreError>
+where
+    F: Future<Output = Result<Vec<Row>, StoreError>>,
+{
+    let (mut moved, mut missed) = (0, 0);
+    for _ in 0..ROUNDS_MAX {
+        let rows = ask().await?;
+        let count = |name: &str| rows.first().map_or(0, |found| found.get::<_, i64>(name)).unsigned_abs();
+        moved += count("moved");
+        missed = count("due").saturating_sub(count("moved"));
+        if missed == 0 {
+            return Ok(moved);
         }
-        Ok((missed == 0).then_some(self.moved))
     }
+    Err(StoreError::Contended {
+        statement: "move_consents",
+        rows: usize::try_from(missed).unwrap_or(usize::MAX),
+    })
 }
 
 /// A statement that moves consents: `targets` before it says which, with district_id, phone, at, standing, source,

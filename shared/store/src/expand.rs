@@ -19,6 +19,7 @@ pub struct Expansion {
     pub mode: DedupeMode,
     pub audience: Audience,
     pub channels: Vec<Channel>,
+    /// The last person whose rows are made; of a correction, the last job of the campaign corrected.
     pub cursor: i64,
 }
 
@@ -57,7 +58,8 @@ impl Store {
             .collect()
     }
 
-    /// Makes the rows of the next `people_max` people of the audience.
+    /// Makes the rows of the next `people_max` people of the audience; of a correction, of as many attempts of the
+    /// campaign that it corrects.
     pub async fn expand(
         &self,
         expansion: &Expansion,
@@ -65,6 +67,9 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Chunk, StoreError> {
         let audience = &expansion.audience;
+        if let Some(addressed) = audience.receipt {
+            return self.expand_receipt(expansion, addressed, people_max, now).await;
+        }
         let wants = |role| audience.roles.contains(&role);
         let channels: Vec<i16> = expansion.channels.iter().map(|channel| channel.number()).collect();
         let rows = self
@@ -91,12 +96,7 @@ impl Store {
                 ],
             )
             .await?;
-        let Some(made) = rows.first() else { return Ok(Chunk::Moved) };
-        let (people, jobs) = (made.get("people"), made.get("jobs"));
-        Ok(match made.get::<_, Option<i64>>("cursor") {
-            Some(cursor) => Chunk::Made { cursor, people, jobs },
-            None => Chunk::Complete { people, jobs },
-        })
+        Ok(read_chunk(&rows))
     }
 
     /// The campaign could not be expanded: nobody was reached (requirement 11).
@@ -125,7 +125,17 @@ impl Store {
     }
 }
 
-fn mode(statement: &'static str, number: i16) -> Result<DedupeMode, StoreError> {
+/// What an expanding statement answers.
+pub(crate) fn read_chunk(rows: &[tokio_postgres::Row]) -> Chunk {
+    let Some(made) = rows.first() else { return Chunk::Moved };
+    let (people, jobs) = (made.get("people"), made.get("jobs"));
+    match made.get::<_, Option<i64>>("cursor") {
+        Some(cursor) => Chunk::Made { cursor, people, jobs },
+        None => Chunk::Complete { people, jobs },
+    }
+}
+
+pub(crate) fn mode(statement: &'static str, number: i16) -> Result<DedupeMode, StoreError> {
     DedupeMode::from_number(number).ok_or_else(|| StoreError::Unreadable {
         statement,
         what: "a mode",

@@ -17,6 +17,7 @@ pub mod districts;
 mod error;
 pub mod events;
 pub mod expand;
+mod expand_receipt;
 pub mod expire;
 pub mod inbox;
 pub mod leadership;
@@ -26,6 +27,7 @@ mod migrations;
 #[doc(hidden)]
 pub mod plans;
 mod pool;
+mod receipt;
 pub mod recount;
 pub mod release;
 pub mod rematch;

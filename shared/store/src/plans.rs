@@ -2,14 +2,21 @@
 //! (docs/adr/0004-plans.md).
 
 use crate::{
-    budgets, claim, consents, events, expand, expire, inbox, look_up, recount, release, rematch, settle,
-    suppressions, sweep,
+    budgets, claim, consents, events, expand, expand_receipt, expire, inbox, look_up, recount, release,
+    rematch, settle, suppressions, sweep,
 };
 
-pub use crate::pool::ENGINE_SESSION;
+pub use crate::pool::{ENGINE_SESSION, TENANT_SESSION};
+
+/// Pages of the api that walk a campaign by windows.
+pub const WINDOWED: &[(&str, &str)] = &[
+    ("receipt_part", crate::tenant::receipt::RECEIPT_PART),
+    ("without_device", crate::tenant::matching::WITHOUT_DEVICE),
+];
 
 pub const BATCHED: &[(&str, &str)] = &[
     ("expand", expand::EXPAND),
+    ("expand_receipt", expand_receipt::EXPAND_RECEIPT),
     ("due_jobs", release::DUE_JOBS),
     ("hold", release::HOLD),
     ("release", release::RELEASE),

@@ -22,7 +22,7 @@ const SOLE_CONNECTION_WAIT: Duration = Duration::from_secs(60);
 pub const ENGINE_SESSION: &str = "set role tocsin_engine; set plan_cache_mode = force_generic_plan; \
      set enable_hashjoin = off; set enable_mergejoin = off; set enable_seqscan = off; \
      set enable_bitmapscan = off; set jit = off; set client_min_messages = warning";
-const TENANT_SESSION: &str = "set role tocsin_app; set jit = off; set client_min_messages = warning";
+pub const TENANT_SESSION: &str = "set role tocsin_app; set jit = off; set client_min_messages = warning";
 
 /// A process that is frozen inside a transaction must not keep its locks: a lease renewal locks the
 /// account, and every other worker would wait for it.

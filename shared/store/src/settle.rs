@@ -216,7 +216,7 @@ cross join lateral (select * from campaigns where id = u.campaign_id limit 1) c"
 /// Job states: 1 waiting, 2 queued, 4 ended. Results: 1 successful, 2 error, 3 canceled, 4 not dispatched,
 /// which takes the attempt out of the count (nobody was contacted). A job that ended without an attempt that
 /// counts is itself counted, `was` before and `becomes` after. Attempt state 1 is asking, 2 accepted: these the
-/// provider holds; 3 is settled; recall 1 ordered, 2 stopped, 3 too late.
+/// provider holds; 3 is settled, 4 unknown; recall 1 ordered, 2 stopped, 3 too late.
 pub(crate) const APPLY: &str = "-- store.apply
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::smallint[], $6::smallint[],
@@ -255,6 +255,7 @@ with asked as materialized (
   update attempts t set version = t.version + 1, state = w.state, outcome = w.outcome, result = w.result,
     provider_id = w.provider_id, provider_code = w.provider_code,
     settled_at = case when w.state = 3 then coalesce(t.settled_at, $21) end,
+    taken = t.taken or t.state in (2, 4) or w.state in (2, 4),
     recall = case when w.state = 3 and t.recall = 1 then case when w.result = 3 then 2 else 3 end
       else t.recall end
   from weighed w

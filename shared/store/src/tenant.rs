@@ -7,6 +7,7 @@ pub mod limits;
 pub mod matching;
 pub mod policies;
 pub mod progress;
+pub mod receipt;
 pub mod recipients;
 pub mod suppressions;
 pub mod visitor;

@@ -4,12 +4,13 @@
 
 use askama::Template;
 use chrono::{DateTime, Utc};
+use tocsin_domain::receipt::Part;
 use tocsin_domain::{CampaignId, CampaignState};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
-use tocsin_store::tenant::cancel::Receipt;
+use tocsin_store::tenant::receipt::Receipt;
 
-use super::bar::{Part, Results, parts, percent};
+use super::bar::{self, Results, parts, percent};
 use super::page::Count;
 use super::when::{Length, Stamp, Zone};
 use super::words::{self, Tone};
@@ -38,6 +39,8 @@ pub(crate) struct Live {
     pub over: bool,
     pub cancelable: bool,
     pub discarded: bool,
+    /// The canceled campaign that it corrects.
+    pub corrects: Option<CampaignId>,
     pub failure: Option<String>,
     pub recipients: Count,
     pub no_device: Count,
@@ -64,7 +67,7 @@ pub(crate) struct Line {
     pub open: Count,
     pub duplicates: Count,
     pub first_attempt: Option<Length>,
-    pub parts: Vec<Part>,
+    pub parts: Vec<bar::Part>,
 }
 
 #[derive(Debug, Clone)]
@@ -73,10 +76,20 @@ pub(crate) struct ReceiptCard {
     pub by: String,
     pub reason: Option<String>,
     pub settled: bool,
-    pub contacted: Count,
-    pub in_flight_or_unknown: Count,
-    pub recalled: Count,
-    pub never_tried: Count,
+    /// Was the audience worked out to its end?
+    pub complete: bool,
+    pub parts: [Tile; 4],
+    /// Is there somebody to send a correction to?
+    pub correctable: bool,
+}
+
+/// One part of the receipt, which leads to its list.
+#[derive(Debug, Clone)]
+pub(crate) struct Tile {
+    pub part: &'static str,
+    pub name: &'static str,
+    pub count: Count,
+    pub hint: &'static str,
 }
 
 /// Which receipt goes with the numbers. Counting one walks the whole campaign.
@@ -147,6 +160,7 @@ impl Live {
             over: closed,
             cancelable: may_be_canceled(campaign.state),
             discarded: campaign.state == CampaignState::Discarded,
+            corrects: campaign.corrects,
             failure: campaign.failure_reason,
             recipients: Count(detail.recipients),
             no_device: Count(detail.no_device),
@@ -209,10 +223,22 @@ impl ReceiptCard {
             by: campaign.canceled_by.clone()?,
             reason: campaign.cancel_reason.clone(),
             settled: campaign.state.is_final(),
-            contacted: Count(receipt.contacted),
-            in_flight_or_unknown: Count(receipt.in_flight_or_unknown),
-            recalled: Count(receipt.recalled),
-            never_tried: Count(receipt.never_tried),
+            complete: campaign.expanded_at.is_some(),
+            correctable: campaign.state == CampaignState::Canceled
+                && receipt.contacted + receipt.in_flight_or_unknown > 0,
+            parts: [
+                Tile::of(Part::Contacted, receipt.contacted),
+                Tile::of(Part::InFlightOrUnknown, receipt.in_flight_or_unknown),
+                Tile::of(Part::Recalled, receipt.recalled),
+                Tile::of(Part::NeverTried, receipt.never_tried),
+            ],
         })
+    }
+}
+
+impl Tile {
+    fn of(part: Part, count: i64) -> Self {
+        let (name, hint) = words::receipt_part(part);
+        Self { part: part.as_str(), name, count: Count(count), hint }
     }
 }

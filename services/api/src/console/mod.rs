@@ -7,11 +7,13 @@ mod access;
 mod assets;
 mod bar;
 mod cancel;
+mod correction;
 mod detail;
 mod guard;
 mod list;
 mod live;
 mod page;
+mod receipt;
 mod recipients;
 mod session;
 mod sign_in;
@@ -39,6 +41,8 @@ pub(crate) fn routes(api: &Api) -> Router<Api> {
         .route("/campaigns/{id}/events", get(watch::events))
         .route("/campaigns/{id}/recipients", get(recipients::show))
         .route("/campaigns/{id}/cancel", get(cancel::ask).post(cancel::cancel))
+        .route("/campaigns/{id}/receipt/{part}", get(receipt::show))
+        .route("/campaigns/{id}/correction", get(correction::ask).post(correction::send))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/districts", get(sign_in::districts).post(sign_in::choose))

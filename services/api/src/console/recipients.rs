@@ -58,32 +58,32 @@ struct Choice {
     chosen: bool,
 }
 
-struct Row {
-    recipient: String,
-    student: Option<String>,
-    channel: &'static str,
-    address: Option<Address>,
-    status: &'static str,
-    tone: Tone,
-    result: &'static str,
+pub(super) struct Row {
+    pub recipient: String,
+    pub student: Option<String>,
+    pub channel: &'static str,
+    pub address: Option<Address>,
+    pub status: &'static str,
+    pub tone: Tone,
+    pub result: &'static str,
     /// The 1.0 call code, where the status has one.
-    code: Option<i16>,
+    pub code: Option<i16>,
     /// The name of the status in the API and in exports.
-    name: &'static str,
-    provider_code: Option<String>,
+    pub name: &'static str,
+    pub provider_code: Option<String>,
     /// None: not known yet.
-    reached: Option<bool>,
-    attempts: i16,
-    time: Option<Stamp>,
-    reason: String,
-    duplicate: bool,
+    pub reached: Option<bool>,
+    pub attempts: i16,
+    pub time: Option<Stamp>,
+    pub reason: String,
+    pub duplicate: bool,
 }
 
 /// In two parts, between which a line may break.
-struct Address {
-    name: String,
+pub(super) struct Address {
+    pub name: String,
     /// From the @ on, of email addresses.
-    host: String,
+    pub host: String,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -265,7 +265,7 @@ impl Address {
 }
 
 impl Row {
-    fn of(row: RecipientRow, around: &Around, zone: Zone, now: DateTime<Utc>) -> Self {
+    pub fn of(row: RecipientRow, around: &Around, zone: Zone, now: DateTime<Utc>) -> Self {
         let outcome = match &row.device {
             None => Outcome::NoDevice,
             Some(device) => device.outcome.unwrap_or(Outcome::InProgress),

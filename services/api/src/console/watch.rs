@@ -18,7 +18,7 @@ use futures::stream;
 use tocsin_domain::{CampaignId, CampaignState, DistrictId};
 use tocsin_runtime::CancellationToken;
 use tocsin_store::Tenant;
-use tocsin_store::tenant::cancel::Receipt;
+use tocsin_store::tenant::receipt::Receipt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 

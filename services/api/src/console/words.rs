@@ -1,6 +1,8 @@
 //! What users read in place of our names (requirements 9, 63, 76, 188; decision D1).
 
+use tocsin_domain::receipt::Part;
 use tocsin_domain::{AttemptResult, CampaignState, Channel, Outcome};
+use tocsin_store::tenant::receipt::Recall;
 
 /// How something is coloured. The class of the same name is in the style sheet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,26 @@ pub(crate) fn state(state: CampaignState) -> (&'static str, Tone) {
         CampaignState::NoRecipients => ("No recipients", Tone::Quiet),
         CampaignState::Failed => ("Failed", Tone::Bad),
         CampaignState::Discarded => ("Canceled before sending", Tone::Stopped),
+    }
+}
+
+/// A part of the receipt, and what it means.
+pub(crate) fn receipt_part(part: Part) -> (&'static str, &'static str) {
+    match part {
+        Part::Contacted => ("Contacted", "reached before the cancel, or tried with an error"),
+        Part::InFlightOrUnknown => ("In flight or unknown", "may have been contacted"),
+        Part::Recalled => ("Recalled", "stopped on its way, nobody was contacted"),
+        Part::NeverTried => ("Never tried", "not contacted by this message"),
+    }
+}
+
+/// What a provider did when it was asked to stop.
+pub(crate) fn recall(recall: Recall) -> &'static str {
+    match recall {
+        Recall::None => "",
+        Recall::Ordered => "ordered, no answer",
+        Recall::Stopped => "stopped",
+        Recall::TooLate => "too late",
     }
 }
 

@@ -1,17 +1,24 @@
 //! Whom a campaign is for: the domain's audience, member by member.
 
-use tocsin_domain::audience::{Audience, Role};
+use tocsin_domain::CampaignId;
+use tocsin_domain::audience::{Audience, AudienceError, Role};
+use tocsin_domain::receipt::{Addressed, AddressedPart};
 
-use crate::fields::{Faults, Field, Fields, all_of, below};
+use crate::fields::{Faults, Field, Fields, all_of, below, quoted};
 
 /// Long enough for any source id or grade of a roster.
 const ENTRY_CHARS_MAX: usize = 255;
+
+const RECEIPT: &str = "receipt";
 
 pub(super) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience> {
     const REMEDY: &str = "say whom the campaign is for, by all, schools, grades or people";
     let field = fields.required("audience", REMEDY, faults)?;
     let path = field.path.clone();
     let mut fields = field.object(faults)?;
+    if fields.holds(RECEIPT) {
+        return read_receipt(fields, faults).map(Audience::of_receipt);
+    }
     let defaults = Audience::default();
     let all = read_flag(&mut fields, "all", faults);
     let schools = read_entries(&mut fields, "schools", faults);
@@ -23,6 +30,7 @@ pub(super) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience>
     };
     let language = fields.take("language").map(|field| field.string(faults));
     let include_inactive = read_flag(&mut fields, "include_inactive", faults);
+    fields.take(RECEIPT);
     fields.finish(faults);
     let audience = Audience {
         all: all?,
@@ -35,6 +43,7 @@ pub(super) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience>
             Some(read) => Some(read?),
         },
         include_inactive: include_inactive?,
+        receipt: None,
     };
     if let Err(fault) = audience.validate() {
         let at = match fault.field() {
@@ -44,6 +53,33 @@ pub(super) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience>
         faults.add(at, fault.to_string());
     }
     Some(audience)
+}
+
+/// Those whom a canceled campaign contacted, or may have: nothing else narrows them.
+fn read_receipt(mut fields: Fields, faults: &mut Faults) -> Option<Addressed> {
+    let field = fields.take(RECEIPT)?;
+    for filter in Audience::FILTERS {
+        if let Some(beside) = fields.take(filter) {
+            faults.add(beside.path, AudienceError::BesideReceipt(filter).to_string());
+        }
+    }
+    fields.finish(faults);
+    let mut fields = field.object(faults)?;
+    let campaign = fields
+        .required("campaign", "give the id of the canceled campaign", faults)
+        .and_then(|field| field.parsed(faults, read_campaign));
+    let part =
+        fields.take("part").map(|field| field.one_of(&AddressedPart::ALL, AddressedPart::as_str, faults));
+    fields.finish(faults);
+    let part = match part {
+        None => AddressedPart::default(),
+        Some(read) => read?,
+    };
+    Some(Addressed { campaign: campaign?, part })
+}
+
+fn read_campaign(text: &str) -> Result<CampaignId, String> {
+    text.parse().map_err(|_| format!("{} is no campaign's id", quoted(text)))
 }
 
 fn read_flag(fields: &mut Fields, name: &'static str, faults: &mut Faults) -> Option<bool> {

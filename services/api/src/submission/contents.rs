@@ -15,8 +15,17 @@ pub(super) struct Wanted<'a> {
     pub channels: Option<&'a [Channel]>,
 }
 
-/// The campaign's own subject, which is the emails' too and so may have merge fields.
-pub(super) fn read_subject(fields: &mut Fields, faults: &mut Faults) -> Option<String> {
+/// The campaign's own subject, which is the emails' too and so may have merge fields. Only a correction may leave
+/// it out, and has `default` then.
+pub(super) fn read_subject(
+    fields: &mut Fields,
+    default: Option<String>,
+    faults: &mut Faults,
+) -> Option<String> {
+    if default.is_some() && !fields.holds("subject") {
+        fields.take("subject");
+        return default;
+    }
     let field =
         fields.required("subject", "give the campaign a title, which emails have as subject", faults)?;
     let path = field.path.clone();

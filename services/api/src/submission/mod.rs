@@ -15,12 +15,13 @@ use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::{MessagePolicy, RedialPolicy, default_expiry};
 use tocsin_domain::window::{CallingWindow, Contact, Zone, contact};
 use tocsin_domain::{CampaignId, Channel};
-use tocsin_store::tenant::campaigns::NewCampaign;
+use tocsin_store::tenant::campaigns::{CampaignSummary, NewCampaign};
 use tocsin_store::tenant::policies::KeptPolicy;
 use tocsin_store::{StoreError, Tenant};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::MessageType;
+use crate::correction;
 use crate::fields::{Fault, Faults, Field, Fields, quoted};
 use crate::limits::read_campaign;
 use crate::policies::{read_redial, read_window};
@@ -51,16 +52,25 @@ pub(crate) struct Submission {
     created_by: String,
 }
 
-/// What the district decided for all its campaigns.
+/// What a request is read against: what the district decided for all its campaigns, and the campaign that is
+/// corrected.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standing {
     policies: BTreeMap<String, KeptPolicy>,
     zone: Option<Zone>,
+    corrected: Option<CampaignSummary>,
 }
 
 impl Standing {
-    pub async fn of(tenant: &Tenant) -> Result<Self, StoreError> {
-        Ok(Self { policies: tenant.policies().await?, zone: tenant.time_zone().await? })
+    /// `corrected` gives what a correction's author leaves out.
+    pub async fn of(tenant: &Tenant, corrected: Option<CampaignSummary>) -> Result<Self, StoreError> {
+        Ok(Self { policies: tenant.policies().await?, zone: tenant.time_zone().await?, corrected })
+    }
+
+    fn message_type(&self) -> MessageType {
+        let corrected = self.corrected.as_ref().map(|campaign| campaign.message_type.as_str());
+        let named = |name: &str| MessageType::ALL.into_iter().find(|known| known.as_str() == name);
+        corrected.and_then(named).unwrap_or_default()
     }
 
     fn policy(&self, message_type: MessageType) -> MessagePolicy {
@@ -114,12 +124,14 @@ fn read(
     now: DateTime<Utc>,
     faults: &mut Faults,
 ) -> Option<Submission> {
-    let subject = contents::read_subject(&mut fields, faults);
-    let channels = read_channels(&mut fields, faults);
+    let corrected = standing.corrected.as_ref();
+    let default_subject = corrected.map(|campaign| correction::subject_for(&campaign.subject));
+    let subject = contents::read_subject(&mut fields, default_subject, faults);
+    let channels = read_channels(&mut fields, corrected, faults);
     let message_type = fields
         .take("message_type")
         .and_then(|field| field.one_of(&MessageType::ALL, MessageType::as_str, faults))
-        .unwrap_or_default();
+        .unwrap_or_else(|| standing.message_type());
     let lane = message_type.lane();
     let audience = audience::read(&mut fields, faults);
     let texts = contents::Wanted { subject: subject.as_deref(), channels: channels.as_deref() };
@@ -152,7 +164,7 @@ fn read(
         message_type,
         audience: audience?,
         contents: contents?,
-        mode: mode.unwrap_or_default(),
+        mode: mode.or(corrected.map(|campaign| campaign.mode)).unwrap_or_default(),
         scheduled_at,
         expires_in,
         redial,
@@ -162,8 +174,19 @@ fn read(
     })
 }
 
-fn read_channels(fields: &mut Fields, faults: &mut Faults) -> Option<Vec<Channel>> {
+/// A correction goes over the channels of the campaign corrected, or over some of them.
+fn read_channels(
+    fields: &mut Fields,
+    corrected: Option<&CampaignSummary>,
+    faults: &mut Faults,
+) -> Option<Vec<Channel>> {
     const REMEDY: &str = "list at least one of voice, sms, email, inbox";
+    if let Some(campaign) = corrected
+        && !fields.holds("channels")
+    {
+        fields.take("channels");
+        return Some(campaign.channels.clone());
+    }
     let field = fields.required("channels", REMEDY, faults)?;
     let path = field.path.clone();
     let entries = field.list(faults)?;
@@ -176,6 +199,11 @@ fn read_channels(fields: &mut Fields, faults: &mut Faults) -> Option<Vec<Channel
     for entry in entries {
         let path = entry.path.clone();
         match entry.one_of(&Channel::ALL, Channel::as_str, faults) {
+            Some(channel) if corrected.is_some_and(|campaign| !campaign.channels.contains(&channel)) => {
+                let reason =
+                    "was not used by the campaign corrected, so nobody was contacted by it: leave it out";
+                faults.add(path, format!("{channel} {reason}"));
+            }
             Some(channel) if seen.insert(channel) => channels.push(channel),
             Some(channel) => faults.add(path, format!("repeats {channel}: list each channel once")),
             None => {}

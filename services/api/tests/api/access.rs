@@ -51,6 +51,8 @@ async fn another_districts_campaign_is_as_unknown_as_one_that_never_was() {
             (Method::GET, ""),
             (Method::GET, "/recipients"),
             (Method::GET, "/receipt"),
+            (Method::GET, "/receipt/contacted"),
+            (Method::POST, "/correction"),
             (Method::POST, "/cancel"),
         ] {
             let path = format!("/v1/campaigns/{known}{rest}");

@@ -69,11 +69,11 @@ async fn the_receipt_partitions_the_devices() {
     let id = stage.campaign("stop").await;
     stage.expand_all().await;
     // Jobs 1 to 3: delivered; asked and not answered for; recalled in time. Job 4 was never tried.
-    for (job, state, result, recall) in [(1, 3, 1, 0), (2, 4, 0, 0), (3, 3, 3, 2)] {
+    for (job, state, outcome, recall) in [(1, 3, "107", 0), (2, 4, "null", 0), (3, 3, "36", 2)] {
         let sql = format!(
             "insert into attempts (campaign_id, district_id, worker_id, claimed_at, send_by, job_id, account_id,
-               generation, version, number, state, result, recall)
-             select campaign_id, district_id, gen_random_uuid(), now(), now(), id, 1, 1, 1, 1, {state}, {result}, {recall}
+               generation, version, number, state, outcome, recall)
+             select campaign_id, district_id, gen_random_uuid(), now(), now(), id, 1, 1, 1, 1, {state}, {outcome}, {recall}
              from jobs where campaign_id = $1 and id = {job}"
         );
         stage.change(&sql, &id).await;

@@ -3,6 +3,7 @@
 mod access;
 mod events;
 mod pages;
+mod receipts;
 mod recipients;
 
 use reqwest::Method;

@@ -1,6 +1,9 @@
 //! `tocsin campaign`: over the REST API, as any other client.
 
+mod correct;
+mod receipt;
 mod send;
+mod text;
 mod watch;
 
 use std::net::IpAddr;
@@ -72,6 +75,12 @@ Examples:
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Show what a cancel reached, or list one part of it.
+    #[command(after_long_help = receipt::EXAMPLES)]
+    Receipt(receipt::Args),
+    /// Send a message to those whom a canceled one reached, or may have.
+    #[command(after_long_help = correct::EXAMPLES)]
+    Correct(Box<correct::Args>),
     /// Follow a campaign until it has ended.
     #[command(after_long_help = "\
 Bars on a terminal, else a line now and then, else (with --json) one JSON object a line.
@@ -108,6 +117,14 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
         Action::Cancel { id, reason } => {
             let answer = api.cancel_raw(CampaignId(id), ACTOR, reason.as_deref()).await?;
             show(&answer, args.json, canceled)
+        }
+        Action::Receipt(receipt) => {
+            let (answer, in_words) = receipt::ask(&api, &receipt).await?;
+            show(&answer, args.json, in_words)
+        }
+        Action::Correct(message) => {
+            let answer = api.correct_raw(CampaignId(message.id), &message.body()?, &message.key()).await?;
+            show(&answer, args.json, sent)
         }
         Action::Watch { id } => watch::run(&api, CampaignId(id), args.json).await,
     }?;

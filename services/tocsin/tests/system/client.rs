@@ -42,16 +42,25 @@ impl Client {
         self.ask(self.http.get(format!("{}/v1/campaigns/{campaign}/receipt", self.url))).await
     }
 
+    /// One part of the receipt, whole.
+    pub async fn receipt_part(&self, campaign: CampaignId, part: &str) -> Result<Vec<Value>> {
+        let path = format!("{}/v1/campaigns/{campaign}/receipt/{part}?limit=500", self.url);
+        rows(self.ask(self.http.get(path)).await?)
+    }
+
+    /// A correction of a canceled campaign.
+    pub async fn correct(&self, campaign: CampaignId, body: &str) -> Result<CampaignId> {
+        let request = self.http.post(format!("{}/v1/campaigns/{campaign}/correction", self.url));
+        let request = request.header("idempotency-key", Uuid::now_v7().to_string());
+        let answer = self.ask(request.json(&json!({ "body": body }))).await?;
+        let id = answer["id"].as_str().context("an answer without an id")?;
+        Ok(CampaignId(id.parse()?))
+    }
+
     /// The first page of the recipients' rows, which holds all of a small campaign.
     pub async fn recipients(&self, campaign: CampaignId) -> Result<Vec<Value>> {
-        let mut answer = self
-            .ask(self.http.get(format!("{}/v1/campaigns/{campaign}/recipients?limit=500", self.url)))
-            .await?;
-        ensure!(answer["next_cursor"].is_null(), "the campaign has more than one page of recipients");
-        match answer["recipients"].take() {
-            Value::Array(rows) => Ok(rows),
-            other => anyhow::bail!("recipients are {other}"),
-        }
+        let path = format!("{}/v1/campaigns/{campaign}/recipients?limit=500", self.url);
+        rows(self.ask(self.http.get(path)).await?)
     }
 
     /// What the district allows of each channel from now on.
@@ -71,5 +80,14 @@ impl Client {
         let body: Value = answer.json().await.context("the API's answer is no JSON")?;
         ensure!(status.is_success(), "the API answered {status}: {body}");
         Ok(body)
+    }
+}
+
+/// A page that is the only one.
+fn rows(mut answer: Value) -> Result<Vec<Value>> {
+    ensure!(answer["next_cursor"].is_null(), "the campaign has more than one page of recipients");
+    match answer["recipients"].take() {
+        Value::Array(rows) => Ok(rows),
+        other => anyhow::bail!("recipients are {other}"),
     }
 }

@@ -91,6 +91,8 @@ fn shown_counters(detail: &Value) -> Counters {
             let numbers = COUNTERS.map(|name| counts[name].as_u64().unwrap_or(u64::MAX));
             (channel.clone(), numbers)
         })
+        // A channel that nobody has is shown, and has no rows to be counted from.
+        .filter(|(_, numbers)| numbers.iter().any(|number| *number > 0))
         .collect()
 }
 

@@ -88,9 +88,29 @@ async fn progress_moves_and_a_cancel_shows_its_receipt() -> Result<()> {
     .await?;
     shows_what_the_api_says(&browser, &stage, campaign).await?;
     browser.picture("campaign-canceled").await?;
+    corrects_from_the_receipt(&browser).await?;
     ensure!(browser.complaints().await?.is_empty(), "{:?}", browser.complaints().await?);
     browser.close().await?;
     stage.strike().await
+}
+
+/// From a part's list back to the receipt, and from there through the form to the correction.
+async fn corrects_from_the_receipt(browser: &Browser) -> Result<()> {
+    browser.click(".tile a[href$=contacted]").await?;
+    ensure!(browser.text("[aria-current=page]").await?.starts_with("Contacted"), "no list of the contacted");
+    ensure!(browser.has("tbody tr").await?, "nobody is listed as contacted");
+    browser.picture("receipt-list").await?;
+    browser.click(".tabs a").await?;
+    browser.click("#correction-button").await?;
+    browser.type_into("#body", "School is open after all.").await?;
+    browser.picture("correction").await?;
+    browser.click("#send-button").await?;
+    wait_until("the correction's own page", WITHIN, async || {
+        browser.text("h1").await.is_ok_and(|title| title == "Correction: School is closed")
+    })
+    .await?;
+    ensure!(browser.text(".facts").await?.contains("corrects a canceled message"), "it says not what it is");
+    Ok(())
 }
 
 /// The four tiles are the API's receipt.
@@ -158,6 +178,10 @@ async fn pages_fit_a_phone_and_have_contrast_by_day_and_night() -> Result<()> {
         ("campaign", format!("/campaigns/{running}")),
         ("sent", format!("/campaigns/{sent}")),
         ("receipt", format!("/campaigns/{canceled}")),
+        ("receipt-contacted", format!("/campaigns/{canceled}/receipt/contacted")),
+        ("receipt-never-tried", format!("/campaigns/{canceled}/receipt/never_tried")),
+        ("receipt-unknown", format!("/campaigns/{canceled}/receipt/in_flight_or_unknown")),
+        ("correction", format!("/campaigns/{canceled}/correction")),
         ("cancel-page", format!("/campaigns/{running}/cancel")),
         ("recipients", format!("/campaigns/{running}/recipients")),
         ("filtered", format!("/campaigns/{canceled}/recipients?channel=voice&status=not_reached")),

@@ -149,11 +149,20 @@ async fn campaigns_are_sent_listed_shown_watched_and_canceled() -> Result<()> {
 
     let receipt = text(&["campaign", "cancel", id, "--reason", "it thaws"])?;
     ensure!(receipt.contains("by cli") && receipt.contains("it thaws"), "{receipt}");
+    let head = text(&["campaign", "receipt", id])?;
+    ensure!(head.contains("by cli") && head.contains("it thaws"), "{head}");
+    let part = ["campaign", "receipt", id, "--part", "never_tried"];
+    exits(0, &part, &environment, "nobody")?;
+    ensure!(json_of(&[&part[..], &["--json"]].concat(), &environment)?["part"] == "never_tried");
+    exits(2, &["campaign", "receipt", id, "--part", "lost"], &environment, "in_flight_or_unknown")?;
+    let correct = ["campaign", "correct", id, "--body", "It is open."];
+    exits(3, &correct, &environment, "wait until its state is canceled")?;
     let _planner = fleet.planner().await?;
     let watched = exits(0, &["campaign", "watch", id, "--json"], &environment, "")?;
     let lines = String::from_utf8(watched.stdout)?;
     let last: Value = serde_json::from_str(lines.lines().last().context("no line")?)?;
     ensure!(last["ended_at"].is_string(), "{last}");
+    exits(3, &correct, &environment, "nobody was contacted")?;
     let nobody = text(&[&send[..], &["--grade", "99"]].concat())?;
     let watched = text(&["campaign", "watch", nobody.trim()])?;
     ensure!(watched.contains("  Status          No recipients"), "{watched}");

@@ -12,6 +12,7 @@ use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
 
 use super::{Tenant, to_json};
+use crate::expand::mode;
 use crate::{StoreError, row};
 
 /// A validated campaign, ready to be stored.
@@ -61,6 +62,9 @@ pub struct CampaignSummary {
     pub message_type: String,
     pub subject: String,
     pub channels: Vec<Channel>,
+    pub mode: DedupeMode,
+    /// The canceled campaign whose recipients this one is for, if it is a correction.
+    pub corrects: Option<CampaignId>,
     pub redial: RedialPolicy,
     pub calling_window: Option<CallingWindow>,
     pub limits: CampaignLimits,
@@ -68,6 +72,8 @@ pub struct CampaignSummary {
     pub created_at: DateTime<Utc>,
     pub scheduled_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
+    /// When its audience was worked out whole.
+    pub expanded_at: Option<DateTime<Utc>>,
     pub started_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
     pub closed_at: Option<DateTime<Utc>>,
@@ -285,6 +291,10 @@ fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreErr
             .into_iter()
             .map(|number| row::channel(NAME, number))
             .collect::<Result<_, _>>()?,
+        mode: mode(NAME, found.get("mode"))?,
+        corrects: row::from_json::<Audience>(NAME, "an audience", found.get("audience"))?
+            .receipt
+            .map(|addressed| addressed.campaign),
         redial: row::from_json(NAME, "a redial policy", found.get("redial"))?,
         calling_window: row::calling_window(NAME, found)?,
         limits: row::campaign_limits(NAME, found)?,
@@ -292,6 +302,7 @@ fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreErr
         created_at: found.get("created_at"),
         scheduled_at: found.get("scheduled_at"),
         expires_at: found.get("expires_at"),
+        expanded_at: found.get("expanded_at"),
         started_at: found.get("started_at"),
         ended_at: found.get("ended_at"),
         closed_at: found.get("closed_at"),

@@ -1,4 +1,4 @@
-//! The cancel and its receipt.
+//! The cancel.
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::{CampaignId, CampaignState};
@@ -26,16 +26,6 @@ pub struct Canceled {
     pub reason: Option<String>,
 }
 
-/// The jobs of a canceled campaign, by what the cancel reached, as known now: the four parts partition
-/// them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Receipt {
-    pub contacted: i64,
-    pub in_flight_or_unknown: i64,
-    pub recalled: i64,
-    pub never_tried: i64,
-}
-
 impl Tenant {
     /// Cancels a campaign. The commit of this statement is the promise: no claim that starts after it is
     /// granted. None: no such campaign in this district.
@@ -60,18 +50,6 @@ impl Tenant {
             canceled,
             fresh: found.get("fresh"),
         }))
-    }
-
-    /// What the cancel reached, counted over the campaign's jobs.
-    pub async fn receipt(&self, campaign: CampaignId) -> Result<Receipt, StoreError> {
-        let rows = self.rows("receipt", RECEIPT, &[&campaign.0]).await?;
-        let count = |name: &str| rows.first().map_or(0, |found| found.get::<_, i64>(name));
-        Ok(Receipt {
-            contacted: count("contacted"),
-            in_flight_or_unknown: count("in_flight_or_unknown"),
-            recalled: count("recalled"),
-            never_tried: count("never_tried"),
-        })
     }
 }
 
@@ -99,23 +77,3 @@ select state, cancel_epoch, canceled_at, canceled_by, cancel_reason, true as fre
 union all
 select state, cancel_epoch, canceled_at, canceled_by, cancel_reason, false
 from target where not exists (select from epoch)";
-
-/// An attempt counts if somebody may have been contacted by it: its result is not 4 (not dispatched) and
-/// it was not recalled. Attempt states 1 asking, 2 accepted, 4 unknown; results 1 successful, 2 error,
-/// 3 canceled; recall 2 is stopped.
-const RECEIPT: &str = "-- store.receipt
-with classed as (
-  select j.id,
-    bool_or(a.result in (1, 2)) as contacted,
-    bool_or(a.state in (1, 4) or (a.state = 2 and a.result = 0)) as open,
-    bool_or(a.recall = 2 or a.result = 3) as recalled
-  from jobs j
-  left join attempts a on a.campaign_id = j.campaign_id and a.job_id = j.id and a.result <> 4
-  where j.campaign_id = $1
-  group by j.id
-)
-select count(*) filter (where contacted) as contacted,
-  count(*) filter (where contacted is not true and open) as in_flight_or_unknown,
-  count(*) filter (where contacted is not true and open is not true and recalled) as recalled,
-  count(*) filter (where contacted is not true and open is not true and recalled is not true) as never_tried
-from classed";

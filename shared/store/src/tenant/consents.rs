@@ -6,7 +6,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::Tenant;
-use crate::consents::{MOVE_CONSENTS, Rounds, states};
+use crate::consents::{MOVE_CONSENTS, states, until_moved};
 use crate::{StoreError, row};
 
 /// The newest changes of one phone that are shown.
@@ -92,19 +92,10 @@ impl Tenant {
         // Somebody decides now, whatever was said before and whoever's clock is ahead.
         let (standing, events) = (vec![now + TimeDelta::days(1)], vec![None::<Uuid>]);
         let (to, from) = (change.to().number(), states(change.from()));
-        let mut rounds = Rounds::default();
-        loop {
-            let rows = self
-                .rows(
-                    "move_consents",
-                    MOVE_CONSENTS,
-                    &[&districts, &phones, &ats, &standing, &events, &source, &to, &from],
-                )
-                .await?;
-            if let Some(moved) = rounds.moved(&rows)? {
-                return Ok(moved > 0);
-            }
-        }
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [&districts, &phones, &ats, &standing, &events, &source, &to, &from];
+        let moved = until_moved(|| self.rows("move_consents", MOVE_CONSENTS, &parameters)).await?;
+        Ok(moved > 0)
     }
 }
 

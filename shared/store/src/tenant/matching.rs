@@ -156,7 +156,7 @@ join destinations d on d.campaign_id = $1 and d.job_id = j.id
 left join attempts a on a.campaign_id = $1 and a.job_id = j.id and a.number = j.attempt
 order by j.id";
 
-const WITHOUT_DEVICE: &str = "-- store.without_device
+pub(crate) const WITHOUT_DEVICE: &str = "-- store.without_device
 select r.id, r.name, r.student_name, r.language, r.time_zone, null::int as job_id
 from recipients r
 where r.campaign_id = $1 and r.id > $2 and r.id <= $3 and r.no_device

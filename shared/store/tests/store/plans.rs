@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{CampaignId, Channel, Outcome};
-use tocsin_store::plans::{BATCHED, ENGINE_SESSION};
+use tocsin_store::plans::{BATCHED, ENGINE_SESSION, TENANT_SESSION, WINDOWED};
 use tocsin_testkit::wait_until;
 use tokio_postgres::Client;
 
@@ -41,6 +41,9 @@ const KEYS: &[(&str, &[&str])] = &[
 const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     ("due_jobs", "jobs", &["campaign_id", "channel", "due_at"]),
     ("expand", "destinations", &["campaign_id", "channel", "address"]),
+    ("expand_receipt", "attempts", &["campaign_id", "job_id"]),
+    ("expand_receipt", "destinations", &["campaign_id", "channel", "address"]),
+    ("receipt_part", "attempts", &["campaign_id", "job_id"]),
     ("order_recalls", "jobs", &["campaign_id"]),
     ("order_recalls", "attempts", &["campaign_id"]),
     ("audit_campaign", "recipients", &["campaign_id"]),
@@ -175,6 +178,17 @@ fn fault(statement: &str, scan: &Value) -> Option<String> {
     (!by_index || !keyed).then(|| format!("{statement}: {node} on {table} by {condition:?}"))
 }
 
+/// As [`fault`]; a window of a campaign may be read by a bitmap of its index, too.
+fn windowed_fault(statement: &str, scan: &Value) -> Option<String> {
+    if scan["Node Type"] != "Bitmap Heap Scan" {
+        return fault(statement, scan);
+    }
+    let mut by_index = scan.clone();
+    by_index["Node Type"] = "Index Scan".into();
+    by_index["Index Cond"] = scan["Recheck Cond"].clone();
+    fault(statement, &by_index)
+}
+
 async fn assert_keyed(setting: &Setting, campaign: CampaignId, context: &str) {
     assert_keyed_but_for(setting, campaign, context, "").await;
 }
@@ -204,6 +218,35 @@ async fn no_batched_statement_scans_but_by_whole_keys() {
     assert_keyed(&setting, campaign, "full, not analysed").await;
     setting.run("analyze").await;
     assert_keyed(&setting, campaign, "full, analysed").await;
+}
+
+/// The receipt's lists are the api's, whose sessions plan with all that PostgreSQL has, and see one district.
+#[tokio::test]
+async fn a_page_of_a_receipt_reads_its_window_by_indexes_however_large_the_campaign() {
+    let setting = Setting::new().await;
+    let campaign = setting.campaign(|_| ()).await;
+    fill(&setting, campaign, 1..=JOBS).await;
+    for context in ["not analysed", "analysed"] {
+        let tenant = connect(&setting.database.url).await;
+        tenant
+            .batch_execute(&format!("{TENANT_SESSION}; set tocsin.district = '{}'", setting.district))
+            .await
+            .unwrap();
+        let mut faults = Vec::new();
+        for (name, sql) in WINDOWED {
+            // In the midst of the campaign, a window of 10,000 and a page of 100.
+            let after = if *name == "receipt_part" { "20000, 30000, 4, 101" } else { "20000, 30000, 101" };
+            tenant.batch_execute(&format!("prepare {name} as {sql}")).await.unwrap();
+            let explain = format!("explain (format json) execute {name}('{campaign}', {after})");
+            let plan: Value = tenant.query_one(&explain, &[]).await.unwrap().get(0);
+            let mut found = Vec::new();
+            scans(&plan[0]["Plan"], &mut found);
+            assert!(!found.is_empty(), "{plan}");
+            faults.extend(found.into_iter().filter_map(|scan| windowed_fault(name, scan)));
+        }
+        assert!(faults.is_empty(), "{context}:\n{}", faults.join("\n"));
+        setting.run("analyze").await;
+    }
 }
 
 /// A session keeps its plans: those made when the first campaigns were small serve the large one, too. Expansion

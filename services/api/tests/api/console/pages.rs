@@ -95,7 +95,7 @@ async fn the_form_cancels_and_the_page_shows_one_receipt_however_often_it_is_pre
     }
     let page = visitor.page(&format!("/campaigns/{id}")).await;
     assert!(page.contains("By <strong>test</strong>") && page.contains("the wrong day"), "{page}");
-    assert!(page.contains("<dt>Never tried</dt><dd>2</dd>"), "{page}");
+    assert!(page.contains("/receipt/never_tried\">Never tried</a></dt><dd>2</dd>"), "{page}");
     assert!(!page.contains("again") && !page.contains("Cancel message…"), "{page}");
 }
 

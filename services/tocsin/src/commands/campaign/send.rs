@@ -1,14 +1,12 @@
 //! `tocsin campaign send`: the request's body from the command line.
 
-use std::fs;
-use std::io::Read as _;
-
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use tocsin_domain::Channel;
 use uuid::Uuid;
 
 use super::ACTOR;
+use super::text::Text;
 
 pub(super) const EXAMPLES: &str = "\
 Prints the campaign's id. Merge fields: {{ student_name }}, {{ given_name | family }}.
@@ -21,20 +19,12 @@ Examples:
   pandoc letter.md -t plain | tocsin campaign send --subject Letter --body-file - --channel email --all";
 
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("text").required(true).args(["body", "body_file"]))]
 #[command(group = clap::ArgGroup::new("audience").required(true).multiple(true).args(["all", "schools", "grades"]))]
 pub(super) struct Args {
     #[arg(long)]
     subject: String,
-    /// The message.
-    #[arg(long)]
-    body: Option<String>,
-    /// A file with the message; `-` reads standard input.
-    #[arg(long, value_name = "FILE")]
-    body_file: Option<String>,
-    /// The message for those who speak a language: its tag and a file, as es=carta.txt. May be given several times.
-    #[arg(long = "content", value_name = "LANG=FILE", value_parser = translation)]
-    contents: Vec<(String, String)>,
+    #[command(flatten)]
+    text: Text,
     /// voice, sms, email or inbox. May be given several times.
     #[arg(long = "channel", required = true)]
     channels: Vec<Channel>,
@@ -65,52 +55,20 @@ impl Args {
 
     /// The body of `POST /v1/campaigns`.
     pub(super) fn body(&self) -> Result<Value> {
-        let text = match (&self.body, &self.body_file) {
-            (Some(body), _) => body.clone(),
-            (None, Some(file)) => read("--body-file", file)?,
-            (None, None) => String::new(),
-        };
         let mut request = json!({
             "subject": self.subject, "channels": self.channels, "message_type": self.message_type,
             "scheduled_at": self.at, "created_by": ACTOR,
             "audience": {"all": self.all, "schools": self.schools, "grades": self.grades},
         });
-        if self.contents.is_empty() {
-            request["body"] = json!(text);
-            return Ok(request);
-        }
-        let mut contents = vec![json!({ "body": text })];
-        for (language, file) in &self.contents {
-            contents.push(json!({ "language": language, "body": read("--content", file)? }));
-        }
-        request["contents"] = json!(contents);
+        self.text.write_into(&mut request)?;
         Ok(request)
-    }
-}
-
-/// Without the line's end that every editor leaves.
-fn read(option: &str, file: &str) -> Result<String> {
-    let text = if file == "-" {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        fs::read_to_string(file)
-    };
-    let text = text.with_context(|| format!("{option}: cannot read {file} as UTF-8 text"))?;
-    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
-}
-
-fn translation(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((language, file)) if !language.is_empty() && !file.is_empty() => {
-            Ok((language.to_owned(), file.to_owned()))
-        }
-        _ => Err("write a language tag, =, and a file, as es=carta.txt".to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use clap::Parser;
 
     use super::*;

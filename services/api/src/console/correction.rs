@@ -1,0 +1,141 @@
+//! `/campaigns/{id}/correction`: a message to those whom a canceled one contacted, or may have.
+
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use serde_json::{Value, json};
+use tocsin_domain::Channel;
+use tocsin_store::tenant::campaigns::CampaignSummary;
+use uuid::Uuid;
+
+use super::access::Visitor;
+use super::detail::existing;
+use super::live::Live;
+use super::page::{Count, Refused, Shell, answer};
+use super::sign_in::field;
+use super::words;
+use crate::campaigns::submit;
+use crate::correction::{addressed, correctable, subject_for};
+use crate::fields::Fault;
+use crate::server::Api;
+
+#[derive(Template)]
+#[template(path = "correction.html")]
+struct CorrectionPage {
+    shell: Shell,
+    live: Live,
+    contacted: Count,
+    unknown: Count,
+    typed: Typed,
+    faults: Vec<String>,
+}
+
+/// What the form holds.
+struct Typed {
+    /// Drawn with the form, so that pressing twice makes one campaign.
+    key: String,
+    subject: String,
+    body: String,
+    channels: Vec<ChannelText>,
+}
+
+/// A text for one channel in place of the one for all.
+struct ChannelText {
+    channel: Channel,
+    name: &'static str,
+    body: String,
+}
+
+impl Typed {
+    fn of_form(form: &[u8], campaign: &CampaignSummary) -> Self {
+        let text = |name: &str| field(form, name).unwrap_or_default().replace("\r\n", "\n");
+        let key = field(form, "key").filter(|key| Uuid::parse_str(key).is_ok());
+        Self {
+            key: key.unwrap_or_else(|| Uuid::now_v7().to_string()),
+            subject: text("subject"),
+            body: text("body"),
+            channels: campaign
+                .channels
+                .iter()
+                .map(|channel| ChannelText {
+                    channel: *channel,
+                    name: words::channel(*channel),
+                    body: text(channel.as_str()),
+                })
+                .collect(),
+        }
+    }
+
+    /// The body of `POST /v1/campaigns/{id}/correction`.
+    fn request(&self, actor: &str) -> Value {
+        let given = |text: &str| !text.trim().is_empty();
+        let for_channels = self
+            .channels
+            .iter()
+            .filter(|text| given(&text.body))
+            .map(|text| json!({ "channel": text.channel, "body": text.body }));
+        let contents: Vec<Value> =
+            std::iter::once(json!({ "body": self.body })).chain(for_channels).collect();
+        json!({ "subject": self.subject, "contents": contents, "created_by": actor })
+    }
+}
+
+impl CorrectionPage {
+    fn new(visitor: &Visitor, live: Live, typed: Typed, faults: Vec<String>) -> Self {
+        let shell = Shell::new(format!("Correct {}", live.subject), &visitor.who, "");
+        let count = |part: usize| live.receipt.as_ref().map_or(Count(0), |card| card.parts[part].count);
+        Self { shell, contacted: count(0), unknown: count(1), live, typed, faults }
+    }
+}
+
+/// `GET /campaigns/{id}/correction`.
+pub(crate) async fn ask(
+    visitor: Visitor,
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Response, Refused> {
+    let (live, id) = existing(&visitor, &api, &id).await?;
+    let campaign = crate::campaigns::existing(&visitor.tenant, id).await?;
+    let campaign = correctable(&visitor.tenant, campaign).await?;
+    let typed = Typed { subject: subject_for(&campaign.subject), ..Typed::of_form(&[], &campaign) };
+    Ok(answer(StatusCode::OK, &CorrectionPage::new(&visitor, live, typed, Vec::new())))
+}
+
+/// `POST /campaigns/{id}/correction`. Leads to the new campaign.
+pub(crate) async fn send(
+    visitor: Visitor,
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let (live, id) = existing(&visitor, &api, &id).await?;
+    let campaign = crate::campaigns::existing(&visitor.tenant, id).await?;
+    let typed = Typed::of_form(&body, &campaign);
+    let request = addressed(id, typed.request(&visitor.actor))?;
+    match submit(&api, &visitor.tenant, typed.key.clone(), request).await {
+        Ok((made, _)) => Ok(Redirect::to(&format!("/campaigns/{made}")).into_response()),
+        Err(problem) if !problem.errors().is_empty() => {
+            let faults = problem.errors().iter().map(|fault| in_words(fault, &typed)).collect();
+            let status = problem.status();
+            Ok(answer(status, &CorrectionPage::new(&visitor, live, typed, faults)))
+        }
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// A fault of the request by the name of the form's field.
+fn in_words(fault: &Fault, typed: &Typed) -> String {
+    let nth = fault.field.strip_prefix("contents[").and_then(|rest| rest.split(']').next());
+    let name = match nth.and_then(|nth| nth.parse::<usize>().ok()) {
+        Some(0) => "The message",
+        Some(nth) => {
+            let given = typed.channels.iter().filter(|text| !text.body.trim().is_empty());
+            given.map(|text| text.name).nth(nth - 1).unwrap_or("A text")
+        }
+        None if fault.field == "subject" => "The subject",
+        None => fault.field.as_str(),
+    };
+    format!("{name} {}.", fault.reason)
+}

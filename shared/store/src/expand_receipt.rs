@@ -1,0 +1,167 @@
+//! Expanding a correction: its audience are those whom an earlier, canceled campaign contacted, or may have.
+//!
+//! The chunks walk the attempts of that campaign, so that the work is in what was tried and not in what was planned.
+//! Names, addresses and merge values are those of that campaign: whoever left the directory since, or has another
+//! phone, is reached where the message that is corrected went.
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::receipt::{Addressed, AddressedPart};
+
+use crate::expand::{Chunk, Expansion, read_chunk};
+use crate::receipt::part_of_attempt;
+use crate::{Store, StoreError};
+
+impl Store {
+    /// Makes the rows of the next `attempts_max` attempts of the campaign that is corrected.
+    pub(crate) async fn expand_receipt(
+        &self,
+        expansion: &Expansion,
+        addressed: Addressed,
+        attempts_max: i64,
+        now: DateTime<Utc>,
+    ) -> Result<Chunk, StoreError> {
+        let channels: Vec<i16> = expansion.channels.iter().map(|channel| channel.number()).collect();
+        let last_part = match addressed.part {
+            AddressedPart::ContactedOrUnknown => tocsin_domain::receipt::Part::InFlightOrUnknown,
+        };
+        let rows = self
+            .rows(
+                "expand_receipt",
+                EXPAND_RECEIPT,
+                &[
+                    &expansion.campaign.0,
+                    &expansion.district.0,
+                    &expansion.cursor,
+                    &attempts_max,
+                    &now,
+                    &channels,
+                    &expansion.mode.number(),
+                    &addressed.campaign.0,
+                    &i32::from(last_part.number()),
+                ],
+            )
+            .await?;
+        Ok(read_chunk(&rows))
+    }
+}
+
+/// As `expand`, with its numbers. The cursor is a job of the campaign that is corrected, `$8`. `again` is 1 where
+/// the first person, or recipient, of this chunk is the last of the chunk before: jobs are numbered in the order of
+/// recipients, and these in the order of people, so that it can be no other.
+pub(crate) const EXPAND_RECEIPT: &str = concat!(
+    "-- store.expand_receipt
+with campaign as materialized (
+  select id, recipients_made, jobs_made, scheduled_at, lane, consent_class,
+    consent_class = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
+  from campaigns
+  where id = $1 and expand_cursor = $3 and expanded_at is null and state in (2, 3)
+  for update
+), walked as materialized (
+  select a.job_id from campaign cross join lateral (
+    select job_id from attempts where campaign_id = $8 and job_id > $3 order by job_id, number limit $4) a
+), told as materialized (
+  select w.job_id, t.part from (select distinct job_id from walked) w cross join lateral (
+    select min(",
+    part_of_attempt!(),
+    ") as part
+    from attempts a where a.campaign_id = $8 and a.job_id = w.job_id) t
+), reached as materialized (
+  select j.id as old_job, j.recipient_id as old_recipient, j.channel, d.device_id, d.address, d.extension,
+    r.person_id, r.student_id, r.name, r.student_name, r.language, r.time_zone, r.merge_values,
+    case when $7::smallint = 2 then r.student_id end as about_id
+  from told t
+  cross join lateral (
+    select * from jobs where campaign_id = $8 and id = t.job_id and district_id = $2 limit 1) j
+  cross join lateral (
+    select device_id, address, extension from destinations
+    where campaign_id = $8 and job_id = t.job_id limit 1) d
+  cross join lateral (
+    select * from recipients where campaign_id = $8 and id = j.recipient_id limit 1) r
+  where t.part <= $9 and j.channel = any($6)
+), again as materialized (
+  select coalesce(max(1), 0) as person,
+    coalesce(max(1) filter (where b.student_id is not distinct from f.student_id), 0) as recipient
+  from (select person_id, student_id from reached order by old_job limit 1) f cross join campaign c
+  cross join lateral (
+    select student_id from recipients
+    where campaign_id = $1 and id = c.recipients_made and person_id = f.person_id limit 1) b
+), numbered as materialized (
+  select r.*,
+    c.recipients_made - a.recipient + (dense_rank() over (order by r.old_recipient))::int as recipient_id,
+    c.jobs_made + (row_number() over (order by r.old_job))::int as job_id
+  from reached r cross join campaign c cross join again a
+), judged as materialized (
+  select n.*,
+    row_number() over (partition by n.channel, n.address, n.about_id order by n.job_id) > 1
+      or exists (select from destinations e where e.campaign_id = $1 and e.channel = n.channel
+                 and e.address = n.address and e.student_id is not distinct from n.about_id
+                 and not e.duplicate) as duplicate,
+    case
+      when n.channel = 2 and consent.state = 3 and c.overrides_stop is not true then 31::smallint
+      when s.outcome is not null then s.outcome
+      when n.channel = 2 and c.consent_class = 3 and consent.state is distinct from 2 then 48::smallint
+    end as barred
+  from numbered n cross join campaign c
+  left join lateral (
+    select state from consents where district_id = $2 and phone = n.address and n.channel = 2 limit 1) consent
+    on true
+  left join lateral (
+    select outcome from suppressions
+    where district_id = $2 and channel = n.channel and address = n.address limit 1) s on true
+), made_recipients as (
+  insert into recipients (campaign_id, district_id, person_id, student_id, id, no_device, name, student_name,
+    language, time_zone, merge_values)
+  select distinct on (n.recipient_id) $1, $2, n.person_id, n.student_id, n.recipient_id, false, n.name,
+    n.student_name, n.language, n.time_zone, n.merge_values
+  from numbered n cross join campaign c where n.recipient_id > c.recipients_made
+  order by n.recipient_id
+), made_destinations as (
+  insert into destinations (campaign_id, district_id, device_id, student_id, job_id, channel, duplicate,
+    address, extension)
+  select $1, $2, device_id, about_id, job_id, channel, duplicate, address, extension from judged
+), made_jobs as (
+  insert into jobs (campaign_id, district_id, id, recipient_id, generation, channel, lane, state, outcome,
+    due_at, ended_at, wait_reason)
+  select $1, $2, j.job_id, j.recipient_id, 0, j.channel, c.lane,
+    case when j.duplicate or j.barred is not null then 4 else 1 end,
+    case when j.duplicate then 33 else j.barred end,
+    case when j.duplicate or j.barred is not null then null else greatest(c.scheduled_at, $5) end,
+    case when j.duplicate or j.barred is not null then $5 end,
+    case when j.duplicate or j.barred is not null then null else 1 end
+  from judged j cross join campaign c
+), extent as materialized (
+  select (select max(job_id)::bigint from walked) as last, (select count(*) from walked) as attempts,
+    (select count(distinct person_id)::int from numbered) - (select person from again) as people,
+    (select count(distinct recipient_id)::int from numbered) - (select recipient from again) as recipients,
+    (select count(*)::int from judged) as jobs
+), tallied as (
+  insert into tallies (campaign_id, district_id, channel, recipients, devices, duplicates, open, untried,
+    not_dispatched)
+  select $1, $2, 0::smallint, x.people, 0, 0, 0, 0, 0 from extent x where x.people > 0
+  union all
+  select $1, $2, channel, 0, count(*) filter (where not duplicate), count(*) filter (where duplicate),
+    count(*) filter (where not duplicate and barred is null),
+    count(*) filter (where not duplicate and barred is null),
+    count(*) filter (where not duplicate and barred is not null)
+  from judged group by channel
+)
+update campaigns c set
+  expand_cursor = coalesce(x.last, c.expand_cursor),
+  recipients_made = c.recipients_made + x.recipients,
+  jobs_made = c.jobs_made + x.jobs,
+  expanded_at = case when x.attempts < $4 then $5 end
+from extent x
+where c.id = $1 and exists (select from campaign)
+returning case when x.attempts < $4 then null else x.last end as cursor, x.people, x.jobs"
+);
+
+#[cfg(test)]
+mod tests {
+    use tocsin_domain::receipt::Part;
+
+    /// `part <= $9` means the parts up to that one.
+    #[test]
+    fn contacted_and_unknown_are_the_first_two_parts() {
+        assert_eq!((Part::Contacted.number(), Part::InFlightOrUnknown.number()), (1, 2));
+    }
+}
