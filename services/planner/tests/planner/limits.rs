@@ -103,21 +103,23 @@ async fn an_emergency_heeds_its_districts_limit_unless_it_is_spared_and_then_hol
 #[tokio::test]
 async fn people_are_contacted_from_the_same_number_in_every_campaign() {
     let stage = Stage::new().await;
-    stage.fixture.guardians(12, Channel::Sms).await.unwrap();
+    // As many as do not divide evenly: by load alone the second campaign would go another way than the first.
+    stage.fixture.guardians(13, Channel::Sms).await.unwrap();
     let account = stage.fixture.account(Channel::Sms).unwrap();
     for number in ["+12025550101", "+12025550102", "+12025550103"] {
         let now = chrono::DateTime::UNIX_EPOCH;
         stage.fixture.store().add_sender(account, number, &SenderLimits::default(), now).await.unwrap();
     }
+    let planning = stage.leading().await;
     for _ in 0..2 {
         campaign(&stage, Lane::General).await;
+        planning.release(Channel::Sms).await;
     }
-    stage.leading().await.release(Channel::Sms).await;
     let by_person = "select count(distinct j.account_id) from jobs j
         join destinations d on d.campaign_id = j.campaign_id and d.job_id = j.id
         where j.state = 2 group by d.address having count(*) = 2";
     let numbers = stage.numbers(by_person).await;
-    assert_eq!(numbers, vec![1; 12]);
+    assert_eq!(numbers, vec![1; 13]);
     let used = stage.numbers("select count(distinct account_id) from jobs").await;
     assert!(used[0] > 1, "and not all from one");
     let of_account = format!("select count(*) from jobs where account_id = {}", account.0);

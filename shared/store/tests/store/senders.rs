@@ -112,8 +112,11 @@ async fn a_sender_that_is_stopped_leaves_the_others_and_their_account_alone() {
     assert!(of(&leases, first).is_none());
     assert!(of(&leases, second).is_some() && of(&leases, texts).is_some());
     // With its account all of them stop.
+    let epoch = format!("select epoch from leases where account_id = {}", second.0);
+    let before = setting.number(&epoch).await;
     setting.store.stop_account(texts, "suspended", now).await.unwrap();
     assert_eq!(renew(&setting, worker(1), &both).await, []);
+    assert_eq!(setting.number(&epoch).await, before, "no claim finds a new lease");
 }
 
 #[tokio::test]
