@@ -1,4 +1,7 @@
-//! Whether emergency texts go to those who opted out (decision D11). Off, unless the district decides otherwise.
+//! What a district decided about consent (decision D11): whether emergency texts go to those who opted out, which is
+//! off unless it says so, and which message types need an opt-in, which is none.
+
+use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::State;
@@ -6,53 +9,81 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::consent::EmergencyPolicy;
+use tocsin_store::tenant::consents::ConsentPolicy;
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field};
-use crate::json;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+use crate::{MessageType, json};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct PolicyView {
     emergency_overrides_stop: bool,
+    opt_in_needed: Vec<String>,
 }
 
 /// `GET /v1/consent-policy`.
 pub(crate) async fn show(Caller(tenant): Caller) -> Result<Json<PolicyView>, Problem> {
-    Ok(Json(PolicyView::of(tenant.emergency_policy().await?)))
+    Ok(Json(PolicyView::of(tenant.consent_policy().await?)))
 }
 
-/// `PUT /v1/consent-policy`. Who changed it stands in the audit.
+/// `PUT /v1/consent-policy`. What is left out stays as it is. Who changed it stands in the audit.
 pub(crate) async fn change(
     Caller(tenant): Caller,
     State(api): State<Api>,
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Json<PolicyView>, Problem> {
-    let body = json::optional(&headers, body)?.unwrap_or(Value::Null);
-    let (policy, by) = read(body).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
-    tenant.set_emergency_policy(policy, &by, api.clock.now()).await?;
-    Ok(Json(PolicyView::of(tenant.emergency_policy().await?)))
+    let body = json::required(&headers, body)?;
+    let standing = tenant.consent_policy().await?;
+    let (policy, by) = read(body, standing).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    tenant.set_consent_policy(&policy, &by, api.clock.now()).await?;
+    Ok(Json(PolicyView::of(tenant.consent_policy().await?)))
 }
 
-fn read(body: Value) -> Result<(EmergencyPolicy, String), Vec<Fault>> {
+fn read(body: Value, standing: ConsentPolicy) -> Result<(ConsentPolicy, String), Vec<Fault>> {
     let mut faults = Faults::default();
-    let read = Field::root(body).object(&mut faults).and_then(|mut fields| {
-        let overrides = fields
-            .required("emergency_overrides_stop", "say true or false", &mut faults)
-            .and_then(|field| field.boolean(&mut faults));
+    let read = Field::root(body).object(&mut faults).map(|mut fields| {
+        let overrides = fields.take("emergency_overrides_stop").and_then(|field| field.boolean(&mut faults));
+        let emergencies = match overrides {
+            Some(true) => EmergencyPolicy::OverrideStop,
+            Some(false) => EmergencyPolicy::HonourStop,
+            None => standing.emergencies,
+        };
+        let named = fields.take("opt_in_needed").map(|field| read_types(field, &mut faults));
         let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
         fields.finish(&mut faults);
-        let policy = if overrides? { EmergencyPolicy::OverrideStop } else { EmergencyPolicy::HonourStop };
-        Some((policy, by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned())))
+        let policy = ConsentPolicy { emergencies, opt_in_needed: named.unwrap_or(standing.opt_in_needed) };
+        (policy, by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()))
     });
     faults.or(read)
 }
 
+/// Names of message types, each once, of which none asks for an opt-in or needs no consent at all.
+fn read_types(field: Field, faults: &mut Faults) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let mut types = Vec::new();
+    for entry in field.list(faults).unwrap_or_default() {
+        let path = entry.path.clone();
+        let Some(named) = entry.one_of(&MessageType::ALL, MessageType::as_str, faults) else { continue };
+        match named.may_need_opt_in() {
+            Err(reason) => faults.add(path, format!("cannot be {}: {reason}", named.as_str())),
+            Ok(()) if !seen.insert(named.as_str()) => {
+                faults.add(path, format!("repeats {}: name each once", named.as_str()));
+            }
+            Ok(()) => types.push(named.as_str().to_owned()),
+        }
+    }
+    types
+}
+
 impl PolicyView {
-    fn of(policy: EmergencyPolicy) -> Self {
-        Self { emergency_overrides_stop: policy == EmergencyPolicy::OverrideStop }
+    fn of(policy: ConsentPolicy) -> Self {
+        Self {
+            emergency_overrides_stop: policy.emergencies == EmergencyPolicy::OverrideStop,
+            opt_in_needed: policy.opt_in_needed,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! What a campaign is about (decision D12), which decides its lane and the consent it needs.
 
 use tocsin_domain::Lane;
+use tocsin_domain::consent::ConsentClass;
 
 /// Decision D12's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,15 +64,12 @@ impl MessageType {
         }
     }
 
-    /// Decision D11: 1 emergency, no consent needed; 2 school mission, the number was given to the school;
-    /// 3 opt-in needed. A STOP is honoured in each.
-    ///
-    /// Every type of the list is a school's own business, so none has class 3, which is for types beyond
-    /// it. Opt-in messages could not have it: they ask for the consent that it presupposes, and so must
-    /// reach pending numbers.
-    pub fn consent_class(self) -> i16 {
+    /// The consent that its texts need where the district does not say that they need an opt-in (decision D11):
+    /// all but emergencies are a school's own business.
+    pub fn consent_class(self) -> ConsentClass {
         match self {
-            Self::Emergency => 1,
+            Self::Emergency => ConsentClass::Emergency,
+            Self::OptIn => ConsentClass::AsksOptIn,
             Self::Priority
             | Self::General
             | Self::Attendance
@@ -79,8 +77,16 @@ impl MessageType {
             | Self::MissingAssignment
             | Self::SpecialEd
             | Self::MessageBuilder
-            | Self::ProcessAlert
-            | Self::OptIn => 2,
+            | Self::ProcessAlert => ConsentClass::SchoolMission,
+        }
+    }
+
+    /// May the district say that its texts need an opt-in? Else why not.
+    pub fn may_need_opt_in(self) -> Result<(), &'static str> {
+        match self.consent_class() {
+            ConsentClass::SchoolMission | ConsentClass::OptIn => Ok(()),
+            ConsentClass::Emergency => Err("emergencies need no consent"),
+            ConsentClass::AsksOptIn => Err("opt-in messages ask for the opt-in that they would need"),
         }
     }
 }

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use tocsin_domain::policy::{ATTEMPTS, MessagePolicy, RedialPolicy, WAIT_SECONDS};
+use tocsin_domain::policy::{ATTEMPTS, Machines, MessagePolicy, RedialPolicy, WAIT_SECONDS};
 use tocsin_domain::window::{CallingWindow, PolicyFault, WrittenHours, WrittenWindow};
 use tocsin_domain::{Lane, OutcomeSet};
 use tocsin_store::tenant::policies::KeptPolicy;
@@ -37,14 +37,14 @@ pub(crate) struct PolicyView {
 pub(crate) struct RedialView {
     attempts_max: u8,
     wait_seconds: u32,
-    machines: bool,
+    machines: &'static str,
     outcomes: OutcomeSet,
 }
 
 impl From<RedialPolicy> for RedialView {
     fn from(policy: RedialPolicy) -> Self {
         let RedialPolicy { attempts_max, wait_seconds, machines, outcomes } = policy;
-        Self { attempts_max, wait_seconds, machines, outcomes }
+        Self { attempts_max, wait_seconds, machines: machines.as_str(), outcomes }
     }
 }
 
@@ -126,7 +126,8 @@ pub(crate) fn read_redial(fields: &mut Fields, policy: RedialPolicy, faults: &mu
     }
     let wait = fields.take("wait_seconds").and_then(|field| field.integer(WAIT_SECONDS, faults));
     policy.wait_seconds = wait.unwrap_or(policy.wait_seconds);
-    let machines = fields.take("machines").and_then(|field| field.boolean(faults));
+    let machines =
+        fields.take("machines").and_then(|field| field.one_of(&Machines::ALL, Machines::as_str, faults));
     policy.machines = machines.unwrap_or(policy.machines);
     let outcomes = fields.take("outcomes").and_then(|field| read_strings(field, faults));
     if let Some(names) = outcomes {

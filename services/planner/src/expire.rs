@@ -74,7 +74,7 @@ async fn look_after(
                 Look::Again(at) => again_at(at),
                 Look::Report(kind) => {
                     again_at(now + TimeDelta::seconds(1));
-                    reports.push(Report { attempt: open.view.key, at: now, kind });
+                    reports.push(Report { attempt: open.view.key, at: now, sequence: None, kind });
                     views.push(open.view);
                 }
                 Look::AskProvider => {
@@ -124,7 +124,8 @@ enum Look {
 }
 
 /// An unknown attempt is looked up as soon as it is due for a look, and once more just before its doubt is over; one
-/// that was accepted and stayed silent, at the channel's report deadline. An ordered look-up is waited for, so
+/// that was accepted and stayed silent, at the channel's report deadline; a call that is over and of which nobody said
+/// who answered, at the detection's. An ordered look-up is waited for, so
 /// that also a planner that comes late decides on what the provider says.
 fn look(open: &OpenAttempt, now: DateTime<Utc>) -> Look {
     let OpenAttempt { view, claimed_at, looked_up_at } = open;
@@ -135,7 +136,8 @@ fn look(open: &OpenAttempt, now: DateTime<Utc>) -> Look {
         AttemptState::Asking if answer_by <= now => return Look::Report(ReportKind::Lost),
         AttemptState::Asking => return Look::Again(answer_by),
         AttemptState::Accepted => {
-            let end = *claimed_at + span(report_deadline(view.job.channel));
+            let silent_at = || *claimed_at + span(report_deadline(view.job.channel));
+            let end = view.detect_until.unwrap_or_else(silent_at);
             (ReportKind::Silence, end, [end, end])
         }
         // The job went on without waiting for this attempt: an emergency that was tried again.

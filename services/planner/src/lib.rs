@@ -18,6 +18,7 @@ mod listen;
 mod look_up;
 mod release;
 mod sweep;
+mod unserved;
 mod windows;
 
 use std::collections::HashMap;

@@ -20,6 +20,7 @@ use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Persons, Position, Re
 use crate::duties::{Duties, Duty};
 use crate::hold::{Judged, hold, judge};
 use crate::limits::{Allowance, Limits};
+use crate::unserved::Unserved;
 use crate::windows::{Windows, Wish};
 use crate::{Planner, PlannerError, emergency};
 
@@ -40,13 +41,14 @@ pub struct Releaser {
     channel: Channel,
     duties: Duties,
     positions: HashMap<CampaignId, Position>,
+    unserved: Unserved,
     /// Rotates what does not divide evenly.
     turn: u64,
 }
 
 impl Releaser {
     pub fn new(channel: Channel, duties: Duties) -> Self {
-        Self { channel, duties, positions: HashMap::new(), turn: 0 }
+        Self { channel, duties, positions: HashMap::new(), unserved: Unserved::default(), turn: 0 }
     }
 
     /// Fills the window of every lane, emergencies first. While an emergency job is due, released or
@@ -69,6 +71,9 @@ impl Releaser {
         let mut queued = planner.store.queued_counts().await?;
         let accounts = emergency::serving(&planner.store.accounts().await?, self.channel);
         let limits = Limits::of(planner, self.channel).await?;
+        let ours = |campaign: &&OpenCampaign| self.duties.release(self.channel, campaign.lane).is_some();
+        let released_here: Vec<&OpenCampaign> = open.iter().filter(ours).collect();
+        self.unserved.tell(planner, self.channel, &released_here, &accounts, now).await?;
         let mut progress = Progress::Idle;
         for lane in Lane::ALL {
             let campaigns: Vec<&OpenCampaign> =

@@ -91,7 +91,8 @@ impl Ingress {
         Ok(())
     }
 
-    async fn answer(&self, account: &str, token: Option<&str>, request: Request) -> StatusCode {
+    /// How a provider's request is answered.
+    pub async fn answer(&self, account: &str, token: Option<&str>, request: Request) -> StatusCode {
         let counts = &self.collector.counts;
         let taking = timeout(REQUEST_DEADLINE, self.take(account, token, request));
         match taking.await.unwrap_or(Err(Refusal::Unavailable)) {

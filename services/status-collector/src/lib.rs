@@ -31,7 +31,8 @@ use tokio::net::TcpListener;
 #[doc(hidden)]
 pub use crate::apply::Applying;
 pub use crate::counts::{Counter, Counts};
-use crate::ingress::Ingress;
+#[doc(hidden)]
+pub use crate::ingress::Ingress;
 pub use crate::rematch::Rematch;
 
 /// The queues between the halves, which [`Collector::start_apply`] works off.

@@ -50,6 +50,7 @@ pub fn understand(callback: &Callback, said: Vec<CallbackReport>) -> Understood 
             about: about(attempt),
             reported_at,
             outcome: Some(report.outcome),
+            sequence: report.sequence,
             provider_id: provider_id.clone(),
             provider_code: provider_code.clone(),
             ..event
@@ -57,6 +58,7 @@ pub fn understand(callback: &Callback, said: Vec<CallbackReport>) -> Understood 
         understood.reports.extend(attempt.map(|attempt| Report {
             attempt,
             at: reported_at.unwrap_or(callback.received_at),
+            sequence: report.sequence,
             kind: ReportKind::Status { outcome: report.outcome, provider_code, provider_id },
         }));
     }
@@ -112,6 +114,7 @@ pub fn bare_event(callback: &Callback) -> Event {
         received_at: callback.received_at,
         reported_at: None,
         outcome: None,
+        sequence: None,
         account: callback.account.clone(),
         provider_id: None,
         provider_code: None,
@@ -174,10 +177,13 @@ mod tests {
 
     #[test]
     fn every_report_of_a_batch_is_settled_and_kept_and_the_body_once() {
-        let other = CallbackReport { attempt: Some(key(9)), ..said(Outcome::Delivered) };
+        let other = CallbackReport { attempt: Some(key(9)), sequence: Some(2), ..said(Outcome::Delivered) };
         let understood = understand(&callback(Some(key(7))), vec![said(Outcome::Sent), other]);
         let settled: Vec<_> = understood.reports.iter().map(|report| report.attempt).collect();
         assert_eq!(settled, [key(7), key(9)]);
+        let numbered: Vec<_> = understood.reports.iter().map(|report| report.sequence).collect();
+        let kept: Vec<_> = understood.events.iter().map(|event| event.sequence).collect();
+        assert_eq!((numbered, kept), (vec![None, Some(2)], vec![None, Some(2)]));
         let kept: Vec<_> = understood
             .events
             .iter()

@@ -4,3 +4,4 @@ pub mod board;
 pub mod list;
 pub mod page;
 pub mod receipt;
+pub mod recipients;

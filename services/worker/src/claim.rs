@@ -1,12 +1,13 @@
 //! Claim and settle: from here the row carries the job, not the message.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tocsin_domain::settlement::{AttemptView, JobView};
-use tocsin_domain::{AttemptState, Channel, Generation, JobKey, JobState, WaitReason};
+use tocsin_domain::{Channel, Generation, JobKey, JobState, WaitReason};
 use tocsin_runtime::{Stopwatch, retry};
 use tocsin_store::StoreError;
 use tocsin_store::claim::{Asked, Claim, Denied, Granted};
@@ -33,7 +34,9 @@ pub struct Permitted {
 /// The answers to a claim that is committed. The messages are still unsettled.
 #[derive(Debug)]
 pub struct Answered {
-    pub permitted: Vec<Permitted>,
+    pub permitted: HashMap<JobKey, Permitted>,
+    /// What was not asked for, because a later message of the same job was.
+    pub void: Vec<Permitted>,
     pub answers: Vec<Claim>,
     /// Started before the claim was asked for.
     pub since: Stopwatch,
@@ -59,9 +62,10 @@ pub async fn run(
 
 /// None: there was no answer before `over`.
 pub async fn ask(worker: &Worker, permitted: Vec<Permitted>, over: &CancellationToken) -> Option<Answered> {
+    let (permitted, void) = latest(permitted);
     let asked: Arc<[Asked]> = permitted
         .iter()
-        .map(|permitted| Asked { key: permitted.job.key, generation: permitted.job.generation })
+        .map(|(key, permitted)| Asked { key: *key, generation: permitted.job.generation })
         .collect();
     // An answer that is under way is waited for, even if the session is lost or the process is asked to stop:
     // what it grants is claimed, and would become unknown. Without an answer the claim is asked again: if the
@@ -72,7 +76,25 @@ pub async fn ask(worker: &Worker, permitted: Vec<Permitted>, over: &Cancellation
         Ok(claimed) => Some(claimed),
         Err(_) => retry("claim", over, ask).await,
     };
-    claimed.map(|(answers, since)| Answered { permitted, answers, since })
+    claimed.map(|(answers, since)| Answered { permitted, void, answers, since })
+}
+
+/// Of two messages of one job the earlier generation's is void, and no statement names a job twice.
+fn latest(permitted: Vec<Permitted>) -> (HashMap<JobKey, Permitted>, Vec<Permitted>) {
+    let mut latest: HashMap<JobKey, Permitted> = HashMap::with_capacity(permitted.len());
+    let mut void = Vec::new();
+    for permitted in permitted {
+        match latest.entry(permitted.job.key) {
+            Entry::Vacant(free) => {
+                free.insert(permitted);
+            }
+            Entry::Occupied(mut known) if known.get().job.generation < permitted.job.generation => {
+                void.push(known.insert(permitted));
+            }
+            Entry::Occupied(_) => void.push(permitted),
+        }
+    }
+    (latest, void)
 }
 
 /// Boxed, because the compiler cannot see through the borrows of a retried closure that it is `Send`.
@@ -90,11 +112,9 @@ fn ask_once(
 /// Acknowledges what the claim decided, and gives back what it could not. Returns what is to be sent, each
 /// account's by itself.
 pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Vec<Vec<Claimed>> {
-    let Answered { permitted, answers, since } = answered;
-    let mut by_key: HashMap<JobKey, Permitted> =
-        permitted.into_iter().map(|permitted| (permitted.job.key, permitted)).collect();
+    let Answered { permitted: mut by_key, void, answers, since } = answered;
     let mut granted = Vec::new();
-    let mut settled = Vec::new();
+    let mut settled: Vec<Pending> = void.into_iter().map(|void| void.job).collect();
     let mut without_lease = Vec::new();
     for answer in answers {
         match answer {
@@ -160,25 +180,19 @@ async fn ready(
                 continue;
             }
         };
-        let view = AttemptView {
-            key: grant.attempt,
-            version: 1,
-            state: AttemptState::Asking,
-            outcome: None,
-            provider_code: None,
-            provider_id: None,
-            job: JobView {
-                state: JobState::Claimed,
-                attempt: grant.attempt.number,
-                tries: grant.tries,
-                outcome: grant.outcome,
-                channel,
-                lane: brief.lane,
-                redial: brief.redial.clone(),
-                expires_at: brief.expires_at,
-                canceled: false,
-            },
+        let job = JobView {
+            state: JobState::Claimed,
+            attempt: grant.attempt.number,
+            tries: grant.tries,
+            outcome: grant.outcome,
+            channel,
+            lane: brief.lane,
+            redial: brief.redial.clone(),
+            expires_at: brief.expires_at,
+            canceled: false,
+            asks_opt_in: brief.asks_opt_in,
         };
+        let view = AttemptView::claimed(grant.attempt, job);
         let calls = share.calls(channel);
         let claimed = Claimed { grant, view, brief, share, since: since.clone(), places, calls };
         by_account.entry(claimed.share.account).or_default().push(claimed);

@@ -165,7 +165,7 @@ async fn look_up(worker: &Worker, provider: &dyn Provider, sought: Sought) -> Lo
 
 /// In the words of a callback.
 fn as_report(worker: &Worker, attempt: AttemptKey, found: CallbackReport) -> Report {
-    let CallbackReport { outcome, provider_code, provider_id, at, .. } = found;
+    let CallbackReport { outcome, provider_code, provider_id, at, sequence, .. } = found;
     let kind = ReportKind::Status { outcome, provider_code, provider_id };
-    Report { attempt, at: at.unwrap_or_else(|| worker.clock.now()), kind }
+    Report { attempt, at: at.unwrap_or_else(|| worker.clock.now()), sequence, kind }
 }

@@ -65,7 +65,12 @@ pub async fn recall_all(
     for (attempt, answer) in answers {
         match answer {
             RecallAnswer::Stopped => {
-                stopped.push(Report { attempt, at: worker.clock.now(), kind: ReportKind::Recalled });
+                stopped.push(Report {
+                    attempt,
+                    at: worker.clock.now(),
+                    sequence: None,
+                    kind: ReportKind::Recalled,
+                });
             }
             RecallAnswer::TooLate | RecallAnswer::Unsupported => failed.push(attempt),
             // Open until its deadline; its callback may still tell.

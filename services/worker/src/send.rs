@@ -144,7 +144,7 @@ fn late(worker: &Worker, claimed: &Claimed, known: bool) -> bool {
 fn settled_as(worker: &Worker, view: &AttemptView, kind: ReportKind, fact: Option<AddressFact>) -> Settled {
     let at = worker.clock.now();
     let learned = fact.map(|fact| Learned { attempt: view.key, fact, at, event: None });
-    Settled { report: Report { attempt: view.key, at, kind }, view: view.clone(), learned }
+    Settled { report: Report { attempt: view.key, at, sequence: None, kind }, view: view.clone(), learned }
 }
 
 /// Renders the message. An error is what the attempt ends with: the content was checked when the campaign
@@ -185,6 +185,7 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
         language: content.language.clone().or_else(|| language.clone()),
         subject,
         body,
+        detection: claimed.brief.redial.detection(claimed.grant.tries).filter(|_| channel == Channel::Voice),
         callback_url: callback_url(&worker.settings.public_url, &claimed.share.name, &token),
         valid_for: left.min(VALID_FOR_MAX),
         deadline: REQUEST_DEADLINE,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use tocsin_domain::lease::Share;
-use tocsin_domain::{AccountId, Channel, Lane, WorkerId};
+use tocsin_domain::{AccountId, CampaignId, Channel, Lane, WorkerId};
 use tocsin_queue::{Consumer, Session};
 use tocsin_runtime::Progress;
 use tocsin_store::StoreError;
@@ -152,6 +152,11 @@ impl Stages {
         self.session.close().await;
     }
 
+    /// The session breaks: what is unsettled goes back to its queues.
+    pub async fn lose(self) {
+        self.session.close().await;
+    }
+
     fn served(&mut self, channel: Channel) -> Option<&mut Served> {
         self.channels.iter_mut().find(|served| served.channel == channel)
     }
@@ -160,6 +165,11 @@ impl Stages {
 impl Worker {
     pub fn id(&self) -> WorkerId {
         self.id
+    }
+
+    /// Has it heard that the campaign is canceled?
+    pub fn knows_canceled(&self, campaign: CampaignId) -> bool {
+        self.cancels.contains(campaign)
     }
 
     pub async fn renew_leases(&self) -> Result<Progress, WorkerError> {

@@ -28,6 +28,8 @@ numbered! {
         SchoolMission = 2 => "school_mission",
         /// That its owner opted in.
         OptIn = 3 => "opt_in",
+        /// As the school's mission does: it asks for the opt-in, and makes a phone pending.
+        AsksOptIn = 4 => "asks_opt_in",
     }
 }
 
@@ -48,9 +50,11 @@ impl ConsentClass {
                 EmergencyPolicy::HonourStop => Some(Outcome::OptOut),
                 EmergencyPolicy::OverrideStop => None,
             },
-            (Self::SchoolMission | Self::OptIn, Some(ConsentState::OptedOut)) => Some(Outcome::OptOut),
+            (Self::SchoolMission | Self::OptIn | Self::AsksOptIn, Some(ConsentState::OptedOut)) => {
+                Some(Outcome::OptOut)
+            }
             (Self::OptIn, None | Some(ConsentState::Pending)) => Some(Outcome::Ineligible),
-            (Self::Emergency | Self::SchoolMission, None | Some(ConsentState::Pending))
+            (Self::Emergency | Self::SchoolMission | Self::AsksOptIn, None | Some(ConsentState::Pending))
             | (_, Some(ConsentState::OptedIn)) => None,
         }
     }
@@ -147,6 +151,7 @@ mod tests {
         let table = [
             (ConsentClass::Emergency, [None, None, None, None]),
             (ConsentClass::SchoolMission, [None, None, None, Some(Outcome::OptOut)]),
+            (ConsentClass::AsksOptIn, [None, None, None, Some(Outcome::OptOut)]),
             (
                 ConsentClass::OptIn,
                 [Some(Outcome::Ineligible), Some(Outcome::Ineligible), None, Some(Outcome::OptOut)],

@@ -44,6 +44,11 @@ pub enum Outcome {
     Sent = 23,
     EmailSent = 24,
     SoftBounce = 25,
+    // Who answered a call that still goes on, in the order in which one outranks another.
+    FaxAnswered = 26,
+    CallAnswered = 27,
+    MachineAnswered = 28,
+    PersonAnswered = 29,
     // Never tried.
     NoDevice = 30,
     OptOut = 31,
@@ -65,6 +70,8 @@ pub enum Outcome {
     ScriptEnded = 47,
     Ineligible = 48,
     Dropped = 49,
+    // Over, and who answered is still to be told.
+    CallEnded = 50,
     // Tried, the person was not reached.
     Busy = 60,
     NoAnswer = 61,
@@ -237,6 +244,17 @@ impl Outcome {
     /// Did the request of such an attempt never reach, or never enter, the provider? No try is used up.
     pub fn is_not_taken(self) -> bool {
         self.row().family == Family::NotTaken
+    }
+
+    /// What a call came to when it is over, if this is who answered it; None: this tells nobody.
+    pub fn once_over(self) -> Option<Self> {
+        match self {
+            Self::FaxAnswered => Some(Self::Fax),
+            Self::CallAnswered => Some(Self::Completed),
+            Self::MachineAnswered => Some(Self::AnsweringMachine),
+            Self::PersonAnswered => Some(Self::LivePerson),
+            _ => None,
+        }
     }
 
     /// The outcome of an attempt of which nothing was ever heard (requirements 83, 84).

@@ -1,10 +1,14 @@
 //! What a campaign may do: how often and how long a job is tried (decision D6).
 
+mod machines;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+
+pub use machines::Machines;
 
 use crate::window::{CallingWindow, PolicyFault};
 use crate::{Channel, Lane, Outcome, OutcomeSet};
@@ -30,9 +34,9 @@ pub struct RedialPolicy {
     pub attempts_max: u8,
     /// Time between an attempt's outcome and the next attempt.
     pub wait_seconds: u32,
-    /// Does an answering machine lead to another attempt? It counts as a contact either way.
+    /// What becomes of a call that a machine answers. It counts as a contact either way.
     #[serde(default)]
-    pub machines: bool,
+    pub machines: Machines,
     /// What is tried again. The usual ones are not written down: policies from before there was a choice
     /// have no list.
     #[serde(default = "OutcomeSet::transient", skip_serializing_if = "OutcomeSet::is_transient")]
@@ -64,13 +68,13 @@ impl RedialPolicy {
     }
 
     fn usual(attempts_max: u8, wait_seconds: u32) -> Self {
-        Self { attempts_max, wait_seconds, machines: false, outcomes: OutcomeSet::transient() }
+        Self { attempts_max, wait_seconds, machines: Machines::Ignored, outcomes: OutcomeSet::transient() }
     }
 
     /// Is `outcome` one that this policy tries again?
     pub fn redials(&self, outcome: Outcome) -> bool {
         match outcome {
-            Outcome::AnsweringMachine => self.machines,
+            Outcome::AnsweringMachine => self.machines == Machines::Redial,
             _ => self.outcomes.contains(outcome),
         }
     }
@@ -87,6 +91,17 @@ impl RedialPolicy {
         if faults.is_empty() { Ok(outcomes.into_iter().collect()) } else { Err(faults) }
     }
 
+    /// How the call that is try number `tries` finds out who answers it. The last one leaves its message, whatever
+    /// answers: nobody calls again.
+    pub fn detection(&self, tries: i16) -> Option<Detection> {
+        match self.machines {
+            Machines::Ignored => None,
+            Machines::LeaveMessage => Some(Detection::AfterGreeting),
+            Machines::Redial if tries >= i16::from(self.attempts_max) => Some(Detection::AfterGreeting),
+            Machines::Redial => Some(Detection::Meanwhile),
+        }
+    }
+
     pub fn wait(&self) -> TimeDelta {
         TimeDelta::seconds(i64::from(self.wait_seconds))
     }
@@ -101,11 +116,20 @@ fn read_outcome(name: &str) -> Result<Outcome, String> {
     match Outcome::all().find(|outcome| outcome.code() == name) {
         Some(outcome) if outcome.may_redial() => Ok(outcome),
         Some(Outcome::AnsweringMachine) => {
-            Err("\"answering_machine\" has a setting of its own: set machines to true".to_owned())
+            Err("\"answering_machine\" has a setting of its own: set machines to redial".to_owned())
         }
         Some(_) => Err(format!("{name:?} is never tried again: use some of {}", possible())),
         None => Err(format!("{name:?} is unknown: use some of {}", possible())),
     }
+}
+
+/// How a provider is asked to find out whether a machine answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detection {
+    /// The message begins when the greeting is over.
+    AfterGreeting,
+    /// The message begins at once, and who answered is told meanwhile.
+    Meanwhile,
 }
 
 /// How long a campaign is worth sending when its author does not say.
@@ -125,6 +149,9 @@ pub fn report_deadline(channel: Channel) -> Duration {
         Channel::Inbox => Duration::from_secs(60),
     }
 }
+
+/// How long the provider is given, once a call is over, to say whether a machine answered it.
+pub const DETECTION_WAIT: Duration = Duration::from_secs(20);
 
 /// How long an unknown attempt is given to be cleared up before its lane decides (promise 2).
 pub fn doubt_period(lane: Lane) -> Duration {
@@ -170,12 +197,22 @@ mod tests {
     #[test]
     fn machines_redial_only_where_the_policy_says_so() {
         let quiet = RedialPolicy::default_for(Lane::General);
-        let machines = RedialPolicy { machines: true, ..quiet.clone() };
+        let machines = RedialPolicy { machines: Machines::Redial, ..quiet.clone() };
         assert!(!quiet.redials(Outcome::AnsweringMachine));
         assert!(machines.redials(Outcome::AnsweringMachine));
         for outcome in Outcome::all().filter(|outcome| *outcome != Outcome::AnsweringMachine) {
             assert_eq!(quiet.redials(outcome), machines.redials(outcome), "{outcome}");
         }
+    }
+
+    #[test]
+    fn who_answers_is_asked_where_the_policy_says_so_and_the_last_try_leaves_its_message() {
+        let policy = |machines| RedialPolicy { machines, ..RedialPolicy::usual(3, 60) };
+        let asked = |machines| [1, 2, 3, 4].map(|tries| policy(machines).detection(tries));
+        let (after, meanwhile) = (Some(Detection::AfterGreeting), Some(Detection::Meanwhile));
+        assert_eq!(asked(Machines::Ignored), [None; 4]);
+        assert_eq!(asked(Machines::LeaveMessage), [after; 4]);
+        assert_eq!(asked(Machines::Redial), [meanwhile, meanwhile, after, after]);
     }
 
     #[test]
@@ -194,7 +231,7 @@ mod tests {
             ("delivered", "is never tried again"),
             ("canceled", "is never tried again"),
             ("no_call_status", "is never tried again"),
-            ("answering_machine", "set machines to true"),
+            ("answering_machine", "set machines to redial"),
         ];
         for (name, says) in cases {
             let faults = RedialPolicy::read_outcomes(&["busy".to_owned(), name.to_owned()]).unwrap_err();
@@ -222,6 +259,19 @@ mod tests {
         let written = serde_json::to_string(&chosen).unwrap();
         assert!(written.contains(r#""outcomes":["busy"]"#), "{written}");
         assert_eq!(serde_json::from_str::<RedialPolicy>(&written).unwrap(), chosen);
-        assert!(serde_json::from_str::<RedialPolicy>(r#"{"attempts_max":2,"wait_minutes":1}"#).is_err());
+        for (machines, text) in [
+            (Machines::Ignored, "false"),
+            (Machines::Redial, "true"),
+            (Machines::LeaveMessage, r#""leave_message""#),
+        ] {
+            let policy = RedialPolicy { machines, ..chosen.clone() };
+            let written = serde_json::to_string(&policy).unwrap();
+            assert!(written.contains(&format!(r#""machines":{text}"#)), "{written}");
+            assert_eq!(serde_json::from_str::<RedialPolicy>(&written).unwrap(), policy);
+        }
+        for wrong in [r#""wait_minutes":1"#, r#""wait_seconds":1,"machines":"hang_up""#] {
+            let written = format!(r#"{{"attempts_max":2,{wrong}}}"#);
+            assert!(serde_json::from_str::<RedialPolicy>(&written).is_err(), "{written}");
+        }
     }
 }

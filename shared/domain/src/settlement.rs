@@ -6,11 +6,14 @@
 //! [`ReportKind::Silence`] are decisions of a deadline on the state as it stands, not facts, and stand
 //! outside of that: they do nothing to an attempt that has moved on.
 
+mod merge;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::policy::RedialPolicy;
+use self::merge::Merged;
+use crate::policy::{DETECTION_WAIT, RedialPolicy};
 use crate::{AttemptKey, AttemptResult, AttemptState, Channel, JobState, Lane, Outcome, WaitReason};
 
 /// How long a job waits after its provider was busy and did not say for how long.
@@ -26,6 +29,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 pub struct Report {
     pub attempt: AttemptKey,
     pub at: DateTime<Utc>,
+    /// The provider's own order of one attempt's reports, where it numbers them.
+    pub sequence: Option<i64>,
     pub kind: ReportKind,
 }
 
@@ -56,8 +61,14 @@ pub struct AttemptView {
     pub version: i32,
     pub state: AttemptState,
     pub outcome: Option<Outcome>,
+    /// The provider's number of the report that told the outcome.
+    pub sequence: Option<i64>,
     pub provider_code: Option<String>,
     pub provider_id: Option<String>,
+    /// Who answered the call, as told while it went on or after: the highest of what was told.
+    pub answered: Option<Outcome>,
+    /// Until when a call that is over waits for the word who answered it.
+    pub detect_until: Option<DateTime<Utc>>,
     pub job: JobView,
 }
 
@@ -76,6 +87,26 @@ pub struct JobView {
     pub expires_at: DateTime<Utc>,
     /// Has the campaign been canceled?
     pub canceled: bool,
+    /// Does its message ask for an opt-in?
+    pub asks_opt_in: bool,
+}
+
+impl AttemptView {
+    /// An attempt that was claimed just now.
+    pub fn claimed(key: AttemptKey, job: JobView) -> Self {
+        Self {
+            key,
+            version: 1,
+            state: AttemptState::Asking,
+            outcome: None,
+            sequence: None,
+            provider_code: None,
+            provider_id: None,
+            answered: None,
+            detect_until: None,
+            job,
+        }
+    }
 }
 
 /// The new values of an attempt, and what its job does.
@@ -83,8 +114,11 @@ pub struct JobView {
 pub struct Change {
     pub state: AttemptState,
     pub outcome: Option<Outcome>,
+    pub sequence: Option<i64>,
     pub provider_code: Option<String>,
     pub provider_id: Option<String>,
+    pub answered: Option<Outcome>,
+    pub detect_until: Option<DateTime<Utc>>,
     pub job: JobAction,
 }
 
@@ -114,15 +148,21 @@ pub fn settle(view: &AttemptView, reports: &[Report], now: DateTime<Utc>) -> Opt
     let mut ordered: Vec<&Report> = reports.iter().collect();
     ordered.sort_by_key(|report| report.at);
     for report in &ordered {
-        merged.take(&report.kind, view);
+        merged.take(&report.kind, report.sequence, view.job.channel);
     }
     let retry_after = reports.iter().filter_map(|report| report.kind.retry_after()).max();
     let job = next_step(view, &merged, retry_after, now);
+    let detect_until = merged
+        .awaits_detection()
+        .then(|| view.detect_until.unwrap_or(now + TimeDelta::seconds(DETECTION_WAIT.as_secs() as i64)));
     let change = Change {
         state: merged.state,
         outcome: merged.outcome,
+        sequence: merged.sequence,
         provider_code: merged.provider_code,
         provider_id: merged.provider_id,
+        answered: merged.answered,
+        detect_until,
         job,
     };
     (!change.is_void(view)).then_some(change)
@@ -144,103 +184,26 @@ impl ReportKind {
 }
 
 impl Change {
+    /// Does it make known that the provider took a message that asks for an opt-in?
+    pub fn asks_opt_in(&self, view: &AttemptView) -> bool {
+        let taken = match self.state {
+            AttemptState::Accepted => true,
+            AttemptState::Settled => {
+                self.outcome.is_some_and(|outcome| outcome.result() == AttemptResult::Successful)
+            }
+            AttemptState::Asking | AttemptState::Unknown => false,
+        };
+        view.job.asks_opt_in && taken
+    }
+
     fn is_void(&self, view: &AttemptView) -> bool {
         self.job == JobAction::Keep
             && self.state == view.state
             && self.outcome == view.outcome
+            && self.sequence == view.sequence
+            && self.answered == view.answered
             && self.provider_code == view.provider_code
             && self.provider_id == view.provider_id
-    }
-}
-
-struct Merged {
-    state: AttemptState,
-    outcome: Option<Outcome>,
-    provider_code: Option<String>,
-    provider_id: Option<String>,
-    /// The doubt period ended this attempt: its lane decides whether the job is tried again.
-    doubt_over: bool,
-}
-
-impl Merged {
-    fn of(view: &AttemptView) -> Self {
-        Self {
-            state: view.state,
-            outcome: view.outcome,
-            provider_code: view.provider_code.clone(),
-            provider_id: view.provider_id.clone(),
-            doubt_over: false,
-        }
-    }
-
-    fn take(&mut self, kind: &ReportKind, view: &AttemptView) {
-        match kind {
-            ReportKind::Accepted { provider_id } => {
-                self.learn_id(provider_id);
-                if matches!(self.state, AttemptState::Asking | AttemptState::Unknown) {
-                    self.state = AttemptState::Accepted;
-                }
-            }
-            ReportKind::Status { outcome, provider_code, provider_id } => {
-                self.learn_id(provider_id);
-                self.raise(*outcome, provider_code);
-            }
-            ReportKind::NotAsked => self.raise(Outcome::NotAsked, &None),
-            ReportKind::Throttled { provider_code, .. } => self.raise(Outcome::Throttled, provider_code),
-            ReportKind::Recalled => self.raise(Outcome::Canceled, &None),
-            ReportKind::Lost => {
-                if self.state == AttemptState::Asking {
-                    self.state = AttemptState::Unknown;
-                }
-            }
-            ReportKind::DoubtOver => {
-                if self.state == AttemptState::Unknown {
-                    self.doubt_over = true;
-                    self.end_in_silence(view.job.channel);
-                }
-            }
-            ReportKind::Silence => {
-                if self.state == AttemptState::Accepted {
-                    self.end_in_silence(view.job.channel);
-                }
-            }
-        }
-    }
-
-    /// The best status known stands. Mere progress is none: it would read "in progress" for ever.
-    /// A word that nobody mapped stands, too, and is shown as N/S (decision D8).
-    fn end_in_silence(&mut self, channel: Channel) {
-        if self.outcome.is_none_or(|known| known.result() == AttemptResult::Open) {
-            self.raise(Outcome::silent(channel), &None);
-        }
-        self.state = AttemptState::Settled;
-    }
-
-    /// The first id stays: recalls and look-ups may already have used it.
-    fn learn_id(&mut self, provider_id: &Option<String>) {
-        if self.provider_id.is_none() {
-            self.provider_id.clone_from(provider_id);
-        }
-    }
-
-    /// Takes `outcome` if it outranks what is known. The provider's word is kept with its outcome;
-    /// of two words for one outcome the smaller stays, so that the order of reports does not matter.
-    fn raise(&mut self, outcome: Outcome, provider_code: &Option<String>) {
-        let outranks = self.outcome.is_none_or(|known| outcome.outranks(known));
-        if outranks {
-            self.outcome = Some(outcome);
-            self.provider_code.clone_from(provider_code);
-        } else if self.outcome == Some(outcome) && provider_code.is_some() {
-            let smaller = self.provider_code.is_none() || *provider_code < self.provider_code;
-            if smaller {
-                self.provider_code.clone_from(provider_code);
-            }
-        }
-        if outcome.terminal() {
-            self.state = AttemptState::Settled;
-        } else if self.state != AttemptState::Settled {
-            self.state = AttemptState::Accepted;
-        }
     }
 }
 

@@ -51,6 +51,8 @@ impl Wait<'_> {
         let when = if due { format!("at {}", self.clock(self.due_at, now)) } else { "now".to_owned() };
         match self.reason {
             WaitReason::Window if due => self.held(self.due_at, now),
+            // Whatever it waited for last: it was tried before, and is due for the next try.
+            WaitReason::Turn if self.tries > 0 => format!("{} {when}", self.redial()),
             WaitReason::Turn if due => format!("not tried yet: due {when}"),
             WaitReason::Turn => "not tried yet: waits for its turn".to_owned(),
             WaitReason::Redial => format!("{} {when}", self.redial()),
@@ -62,9 +64,10 @@ impl Wait<'_> {
                 format!("nobody knows what became of the last attempt: tried again {when}")
             }
             WaitReason::Window => "the calling window is open: waits for its turn".to_owned(),
-            WaitReason::NoAccount => {
-                format!("no provider account serves the channel: looked at again {when}")
-            }
+            WaitReason::NoAccount => format!(
+                "no provider account serves the channel: waits for one until the message expires at {}",
+                self.clock(self.expires_at, now)
+            ),
             WaitReason::ZoneUnknown => format!("the time zone is known now: looked at again {when}"),
         }
     }
@@ -157,13 +160,14 @@ mod tests {
                 wait(WaitReason::ProviderBusy, 1),
                 "the provider is busy or down: tried again at 13:01 America/Chicago",
             ),
+            (Wait { tries: 2, ..wait(WaitReason::Turn, 0) }, "redial: attempt 3 of 3 now"),
             (wait(WaitReason::Limiter, 0), "others went first at the provider's limit: due again now"),
             (wait(WaitReason::NotAsked, 0), "the last claim came too late to be sent: due again now"),
             (wait(WaitReason::Republish, 0), "its message was lost on the queue: due again now"),
             (wait(WaitReason::Doubt, 0), "nobody knows what became of the last attempt: tried again now"),
             (
                 Wait { zone: None, ..wait(WaitReason::NoAccount, 1) },
-                "no provider account serves the channel: looked at again at 19:01 UTC",
+                "no provider account serves the channel: waits for one until the message expires at 2026-12-01 19:00 UTC",
             ),
             (
                 wait(WaitReason::ZoneUnknown, 10),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use tocsin_domain::policy::Detection;
 use tocsin_domain::suppression::AddressFact;
 use tocsin_domain::{AttemptKey, Outcome};
 
@@ -94,6 +95,8 @@ pub struct SendRequest {
     /// Email only.
     pub subject: Option<String>,
     pub body: String,
+    /// Voice: is the vendor to find out whether a machine answers, and how?
+    pub detection: Option<Detection>,
     /// Public address for reports, with our token in its last path segment.
     pub callback_url: String,
     /// How long the vendor may keep the attempt waiting before it drops it.

@@ -15,6 +15,8 @@ pub struct CampaignBrief {
     pub lane: Lane,
     pub redial: RedialPolicy,
     pub expires_at: DateTime<Utc>,
+    /// Do its texts ask for an opt-in?
+    pub asks_opt_in: bool,
     pub contents: Vec<Content>,
 }
 
@@ -32,7 +34,7 @@ impl Store {
             .rows(
                 NAME,
                 "-- store.campaign_brief
-                 select c.district_id, c.lane, c.redial, c.expires_at, t.channel, t.language, t.subject, t.body
+                 select c.district_id, c.lane, c.redial, c.expires_at, c.consent_class = 4 as asks_opt_in, t.channel, t.language, t.subject, t.body
                  from campaigns c join contents t on t.campaign_id = c.id
                  where c.id = $1 order by t.ordinal",
                 &[&campaign.0],
@@ -46,6 +48,7 @@ impl Store {
             lane: row::lane(NAME, first.get("lane"))?,
             redial: row::from_json(NAME, "a redial policy", first.get("redial"))?,
             expires_at: first.get("expires_at"),
+            asks_opt_in: first.get("asks_opt_in"),
             contents,
         }))
     }

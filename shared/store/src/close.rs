@@ -43,7 +43,7 @@ fn closed(statement: &'static str, rows: Vec<tokio_postgres::Row>) -> Result<Vec
 }
 
 /// Attempt states 1 asking, 2 accepted, 4 unknown (it settles later and is never tried again); recall 1
-/// ordered. What was accepted since the last sweep may have its recall still to be ordered.
+/// ordered; outcome 50 a call that is over. What was accepted since the last sweep may have its recall still to be ordered.
 /// campaign states 2 processing, 4 canceling, 7 canceled, 10 discarded: one canceled while it was processing
 /// leaves the lists (decision D4).
 const FINISH_CANCELS: &str = "-- store.finish_cancels
@@ -54,7 +54,7 @@ with through as materialized (
       select from attempts a
       where a.campaign_id = c.id
         and (a.state = 1 or (a.recall = 1 and a.recall_until > $1)
-          or (a.state = 2 and a.recall = 0 and a.provider_id is not null
+          or (a.state = 2 and a.recall = 0 and a.provider_id is not null and a.outcome is distinct from 50
             and a.account_id in (select id from provider_accounts where channel = any($2)))))
   order by c.id
   for no key update of c

@@ -89,32 +89,35 @@ impl Store {
         source: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.opt_out_all(&[OptOut { district, phone: phone.to_owned(), at: now, event: None }], source)
-            .await
-            .map(drop)
+        let opt_out = PhoneChange { district, phone: phone.to_owned(), at: now, event: None };
+        self.change_phones(ConsentChange::Stop, &[opt_out], source).await.map(drop)
     }
 
-    /// The same for many phones. Returns how many consents it moved.
-    pub(crate) async fn opt_out_all(&self, opt_outs: &[OptOut], source: &str) -> Result<u64, StoreError> {
+    /// One change of many phones' consents. Returns how many it moved.
+    pub(crate) async fn change_phones(
+        &self,
+        change: ConsentChange,
+        phones: &[PhoneChange],
+        source: &str,
+    ) -> Result<u64, StoreError> {
         // A statement changes a row once.
         let mut seen = HashSet::new();
-        let opt_outs: Vec<&OptOut> =
-            opt_outs.iter().filter(|one| seen.insert((one.district, one.phone.as_str()))).collect();
-        let districts: Vec<Uuid> = opt_outs.iter().map(|one| one.district.0).collect();
-        let phones: Vec<&str> = opt_outs.iter().map(|one| one.phone.as_str()).collect();
-        let ats: Vec<DateTime<Utc>> = opt_outs.iter().map(|one| one.at).collect();
-        let stop = ConsentChange::Stop;
-        let standing: Vec<DateTime<Utc>> = ats.iter().map(|at| stop.counts_until(*at)).collect();
-        let events: Vec<Option<Uuid>> = opt_outs.iter().map(|one| one.event).collect();
-        let (to, from) = (stop.to().number(), states(stop.from()));
+        let changes: Vec<&PhoneChange> =
+            phones.iter().filter(|one| seen.insert((one.district, one.phone.as_str()))).collect();
+        let districts: Vec<Uuid> = changes.iter().map(|one| one.district.0).collect();
+        let phones: Vec<&str> = changes.iter().map(|one| one.phone.as_str()).collect();
+        let ats: Vec<DateTime<Utc>> = changes.iter().map(|one| one.at).collect();
+        let standing: Vec<DateTime<Utc>> = ats.iter().map(|at| change.counts_until(*at)).collect();
+        let events: Vec<Option<Uuid>> = changes.iter().map(|one| one.event).collect();
+        let (to, from) = (change.to().number(), states(change.from()));
         let parameters: [&(dyn ToSql + Sync); 8] =
             [&districts, &phones, &ats, &standing, &events, &source, &to, &from];
         until_moved(|| self.rows("move_consents", MOVE_CONSENTS, &parameters)).await
     }
 }
 
-/// A phone that a provider will not text any more.
-pub(crate) struct OptOut {
+/// A phone, and when and by which report its consent changes.
+pub(crate) struct PhoneChange {
     pub district: DistrictId,
     pub phone: String,
     pub at: DateTime<Utc>,

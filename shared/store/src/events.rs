@@ -44,6 +44,8 @@ pub struct Event {
     pub received_at: DateTime<Utc>,
     pub reported_at: Option<DateTime<Utc>>,
     pub outcome: Option<Outcome>,
+    /// The provider's own order of one attempt's reports.
+    pub sequence: Option<i64>,
     pub account: String,
     pub provider_id: Option<String>,
     pub provider_code: Option<String>,
@@ -62,6 +64,7 @@ impl Store {
         let reported: Vec<Option<DateTime<Utc>>> = events.iter().map(|event| event.reported_at).collect();
         let outcomes: Vec<Option<i16>> =
             events.iter().map(|event| event.outcome.map(|outcome| outcome.number())).collect();
+        let sequences: Vec<Option<i64>> = events.iter().map(|event| event.sequence).collect();
         let accounts: Vec<&str> = events.iter().map(|event| event.account.as_str()).collect();
         let provider_ids: Vec<Option<&str>> =
             events.iter().map(|event| event.provider_id.as_deref()).collect();
@@ -86,6 +89,7 @@ impl Store {
                 &token_campaigns,
                 &token_jobs,
                 &token_numbers,
+                &sequences,
             ],
         )
         .await
@@ -106,15 +110,15 @@ fn columns(keys: impl Iterator<Item = Option<AttemptKey>>) -> Keys {
 
 pub(crate) const RECORD_EVENTS: &str = "-- store.record_events
 insert into events (campaign_id, district_id, job_id, number, id, ordinal, received_at, reported_at, outcome,
-  account, provider_id, provider_code, raw, token_campaign_id, token_job_id, token_number)
+  account, provider_id, provider_code, raw, token_campaign_id, token_job_id, token_number, sequence)
 select u.campaign_id, c.district_id, u.job_id, u.number, u.id, u.ordinal, u.received_at, u.reported_at,
   u.outcome, u.account, u.provider_id, u.provider_code, u.raw, u.token_campaign_id, u.token_job_id,
-  u.token_number
+  u.token_number, u.sequence
 from unnest($1::uuid[], $2::int[], $3::smallint[], $4::uuid[], $5::smallint[], $6::timestamptz[],
     $7::timestamptz[], $8::smallint[], $9::text[], $10::text[], $11::text[], $12::bytea[],
-    $13::uuid[], $14::int[], $15::smallint[])
+    $13::uuid[], $14::int[], $15::smallint[], $16::bigint[])
   u(campaign_id, job_id, number, id, ordinal, received_at, reported_at, outcome, account, provider_id,
-    provider_code, raw, token_campaign_id, token_job_id, token_number)
+    provider_code, raw, token_campaign_id, token_job_id, token_number, sequence)
 left join lateral (select district_id from campaigns where id = u.campaign_id limit 1) c on true
 order by u.campaign_id, u.id, u.ordinal
 on conflict (campaign_id, id, ordinal) do nothing";

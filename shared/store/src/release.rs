@@ -59,6 +59,8 @@ pub struct Due {
     /// The best outcome of its attempts, and the account that it was last released to.
     pub outcome: Option<Outcome>,
     pub account: Option<AccountId>,
+    /// Why it waited until it fell due.
+    pub reason: Option<WaitReason>,
     /// The recipient's own, read only where the campaign has a calling window.
     pub zone: Option<Zone>,
     /// The same for every job to one address, read only where asked for.
@@ -194,6 +196,7 @@ impl Store {
                     due_at: found.get("due_at"),
                     outcome: row::optional_outcome(NAME, found.get("outcome"))?,
                     account: found.get::<_, Option<i32>>("account_id").map(AccountId),
+                    reason: found.get::<_, Option<i16>>("wait_reason").and_then(WaitReason::from_number),
                     zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
                     person: found.get("person"),
                 })
@@ -298,11 +301,13 @@ impl Store {
 /// A recipient's row is read only where the campaign has a window to hold it against, an address only where there
 /// are senders to choose from.
 pub(crate) const DUE_JOBS: &str = "-- store.due_jobs
-select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, r.time_zone, whom.person
+select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.wait_reason, r.time_zone,
+  whom.person
 from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[]) d(campaign_id, after_due, after_job, most)
 cross join lateral (select calling_window is not null as windowed from campaigns where id = d.campaign_id limit 1) c
 cross join lateral (
-  select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.recipient_id from jobs j
+  select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.wait_reason, j.recipient_id
+  from jobs j
   where j.campaign_id = d.campaign_id and j.channel = $5
     and j.due_at <= $6 and (j.due_at, j.id) > (d.after_due, d.after_job)
   order by j.due_at, j.id

@@ -69,6 +69,7 @@ fn read(statement: &'static str, found: &tokio_postgres::Row) -> Result<Unmatche
     let report = row::optional_outcome(statement, found.get("outcome"))?.map(|outcome| Report {
         attempt,
         at: found.get::<_, Option<DateTime<Utc>>>("reported_at").unwrap_or_else(|| found.get("received_at")),
+        sequence: found.get("sequence"),
         kind: ReportKind::Status {
             outcome,
             provider_code: found.get("provider_code"),
@@ -82,7 +83,7 @@ fn read(statement: &'static str, found: &tokio_postgres::Row) -> Result<Unmatche
 /// name it, and compare neither campaign nor ordinal as they stand, by which another index could be walked whole.
 pub(crate) const UNMATCHED_REPORTS: &str = "-- store.unmatched_reports
 select id, ordinal, received_at, reported_at, token_campaign_id, token_job_id, token_number, outcome,
-  account, provider_id, provider_code
+  account, provider_id, provider_code, sequence
 from events_default
 where district_id is null and token_campaign_id is not null
   and (id, ordinal) > (coalesce($2, uuid7_floor($1)), coalesce($3, (-1)::smallint))
@@ -104,9 +105,9 @@ with found as materialized (
   returning e.*
 )
 insert into events (campaign_id, district_id, job_id, number, id, ordinal, received_at, reported_at, outcome,
-  account, provider_id, provider_code, raw)
+  account, provider_id, provider_code, raw, sequence)
 select g.token_campaign_id, c.district_id, g.token_job_id, g.token_number, g.id, g.ordinal, g.received_at,
-  g.reported_at, g.outcome, g.account, g.provider_id, g.provider_code, g.raw
+  g.reported_at, g.outcome, g.account, g.provider_id, g.provider_code, g.raw, g.sequence
 from gone g
 cross join lateral (select district_id from campaigns where id = g.token_campaign_id limit 1) c
 on conflict (campaign_id, id, ordinal) do nothing";

@@ -1,6 +1,7 @@
 //! Writing what reports change: the worker's own answers and the providers' callbacks alike.
 
 mod batch;
+mod opt_in;
 
 use std::collections::{HashMap, HashSet};
 
@@ -78,6 +79,8 @@ impl Store {
                     None => settled.unchanged += 1,
                 }
             }
+            // Before the rows: what a process that dies in between leaves undone is done again.
+            self.ask_opt_ins(&changes, now).await?;
             let moved = self.apply(&changes, now).await?;
             settled.changed += changes.len() - moved.len();
             let stayed: HashSet<AttemptKey> = moved.iter().copied().collect();
@@ -157,6 +160,9 @@ impl Store {
                     &batch.job_results,
                     &batch.best_results,
                     &now,
+                    &batch.sequences,
+                    &batch.answered,
+                    &batch.detect_until,
                 ],
             )
             .await?;
@@ -182,8 +188,11 @@ fn read_view(found: &tokio_postgres::Row) -> Result<AttemptView, StoreError> {
         version: found.get("version"),
         state: row::attempt_state(NAME, found.get("state"))?,
         outcome: row::optional_outcome(NAME, found.get("outcome"))?,
+        sequence: found.get("sequence"),
         provider_code: found.get("provider_code"),
         provider_id: found.get("provider_id"),
+        answered: row::optional_outcome(NAME, found.get("answered"))?,
+        detect_until: found.get("detect_until"),
         job: JobView {
             state: row::job_state(NAME, found.get("job_state"))?,
             attempt: found.get("job_attempt"),
@@ -194,14 +203,17 @@ fn read_view(found: &tokio_postgres::Row) -> Result<AttemptView, StoreError> {
             redial,
             expires_at: found.get("expires_at"),
             canceled: found.get("canceled"),
+            asks_opt_in: found.get("asks_opt_in"),
         },
     })
 }
 
 pub(crate) const ATTEMPT_VIEWS: &str = "-- store.attempt_views
 select a.campaign_id, a.job_id, a.number, a.version, a.state, a.outcome, a.provider_code, a.provider_id,
+  a.sequence, a.answered, a.detect_until,
   j.state as job_state, j.attempt as job_attempt, j.tries, j.outcome as job_outcome, j.channel, j.lane,
-  c.redial, c.expires_at, c.cancel_epoch is not null as canceled
+  c.redial, c.expires_at, c.cancel_epoch is not null as canceled,
+  c.consent_class = 4 as asks_opt_in
 from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
 cross join lateral (
   select * from attempts
@@ -216,20 +228,23 @@ cross join lateral (select * from campaigns where id = u.campaign_id limit 1) c"
 /// Job states: 1 waiting, 2 queued, 4 ended. Results: 1 successful, 2 error, 3 canceled, 4 not dispatched,
 /// which takes the attempt out of the count (nobody was contacted). A job that ended without an attempt that
 /// counts is itself counted, `was` before and `becomes` after. Attempt state 1 is asking, 2 accepted: these the
-/// provider holds; 3 is settled, 4 unknown; recall 1 ordered, 2 stopped, 3 too late.
+/// provider holds, but for calls that are over and wait for the word who answered: outcome 50, Call Ended. Those are looked
+/// after at `detect_until`. 3 is settled, 4 unknown; recall 1 ordered, 2 stopped, 3 too late.
 pub(crate) const APPLY: &str = "-- store.apply
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::smallint[], $6::smallint[],
     $7::smallint[], $8::text[], $9::text[], $10::smallint[], $11::smallint[], $12::smallint[],
     $13::smallint[], $14::timestamptz[], $15::smallint[], $16::smallint[], $17::smallint[], $18::boolean[],
-    $19::smallint[], $20::smallint[])
+    $19::smallint[], $20::smallint[], $22::bigint[], $23::smallint[], $24::timestamptz[])
   a(campaign_id, job_id, number, version, state, outcome, result, provider_id, provider_code, job_state,
-    job_attempt, job_outcome, action, due_at, reason, best, refund, canceled, job_result, best_result)
+    job_attempt, job_outcome, action, due_at, reason, best, refund, canceled, job_result, best_result, sequence,
+    answered, detect_until)
   order by campaign_id, job_id
 ), locked as materialized (
   select a.*, j.channel, j.lane, j.account_id, j.district_id, j.dispatched, t.result as old_result,
-    t.account_id as asked_account, t.worker_id,
-    (a.state in (1, 2))::int - (t.state in (1, 2))::int as holds,
+    t.account_id as asked_account, t.worker_id, t.detect_until as old_detect_until,
+    (a.state in (1, 2) and a.outcome is distinct from 50)::int
+      - (t.state in (1, 2) and t.outcome is distinct from 50)::int as holds,
     (a.result <> 4)::int - (t.result <> 4)::int as dispatches
   from asked a
   cross join lateral (
@@ -253,7 +268,8 @@ with asked as materialized (
   from locked l
 ), written as (
   update attempts t set version = t.version + 1, state = w.state, outcome = w.outcome, result = w.result,
-    provider_id = w.provider_id, provider_code = w.provider_code,
+    provider_id = w.provider_id, provider_code = w.provider_code, sequence = w.sequence, answered = w.answered,
+    detect_until = w.detect_until,
     settled_at = case when w.state = 3 then coalesce(t.settled_at, $21) end,
     taken = t.taken or t.state in (2, 4) or w.state in (2, 4),
     recall = case when w.state = 3 and t.recall = 1 then case when w.result = 3 then 2 else 3 end
@@ -275,6 +291,10 @@ with asked as materialized (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, -count(*) from weighed
   where action in (2, 3) and job_state = 2 group by 1, 2, 3
+), awaited as (
+  insert into claim_batches (check_at, campaign_ids, job_ids, numbers)
+  select detect_until, array_agg(campaign_id), array_agg(job_id), array_agg(number)
+  from weighed where detect_until is not null and old_detect_until is null group by 1
 ), freed as (
   insert into held (account_id, worker_id, attempts)
   select asked_account, worker_id, sum(holds) from weighed group by 1, 2 having sum(holds) <> 0
@@ -296,3 +316,14 @@ with asked as materialized (
   group by 1, 2, 3
 )
 select campaign_id, job_id, number from weighed";
+
+#[cfg(test)]
+mod tests {
+    use tocsin_domain::Outcome;
+
+    #[test]
+    fn the_numbers_written_into_the_statements_are_the_domains() {
+        assert_eq!(Outcome::CallEnded.number(), 50);
+        assert_eq!(tocsin_domain::consent::ConsentClass::AsksOptIn.number(), 4);
+    }
+}

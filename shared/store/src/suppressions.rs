@@ -1,11 +1,12 @@
 //! What providers tell of an address itself: it bounces, complains, takes no texts, or opted out.
 
 use chrono::{DateTime, Utc};
+use tocsin_domain::consent::ConsentChange;
 use tocsin_domain::suppression::{AddressFact, SuppressionReason};
-use tocsin_domain::{AttemptKey, Channel, DistrictId};
+use tocsin_domain::{AttemptKey, Channel, DistrictId, JobKey};
 use uuid::Uuid;
 
-use crate::consents::OptOut;
+use crate::consents::PhoneChange;
 use crate::{Store, StoreError, row};
 
 /// Who told it.
@@ -22,10 +23,10 @@ pub struct Learned {
 }
 
 /// Whose attempt it was and whom it was to reach.
-struct Address {
-    district: DistrictId,
-    channel: Channel,
-    address: String,
+pub(crate) struct Address {
+    pub district: DistrictId,
+    pub channel: Channel,
+    pub address: String,
 }
 
 impl Store {
@@ -36,14 +37,15 @@ impl Store {
         if learned.is_empty() {
             return Ok(0);
         }
-        let addresses = self.addresses(learned).await?;
+        let jobs: Vec<JobKey> = learned.iter().map(|one| one.attempt.job).collect();
+        let addresses = self.addresses(&jobs).await?;
         let mut opt_outs = Vec::new();
         let mut suppressed = Vec::new();
         for (Learned { fact, at, event, .. }, found) in learned.iter().zip(addresses) {
             let Some(Address { district, channel, address }) = found else { continue };
             match *fact {
                 AddressFact::OptedOut => {
-                    opt_outs.push(OptOut { district, phone: address, at: *at, event: *event });
+                    opt_outs.push(PhoneChange { district, phone: address, at: *at, event: *event });
                 }
                 AddressFact::Suppress(reason) if reason.channels().contains(&channel) => {
                     suppressed.push((district, channel, address, reason, *at));
@@ -51,15 +53,16 @@ impl Store {
                 AddressFact::Suppress(_) => {}
             }
         }
-        Ok(self.opt_out_all(&opt_outs, SOURCE).await? + self.suppress(&suppressed).await?)
+        Ok(self.change_phones(ConsentChange::Stop, &opt_outs, SOURCE).await?
+            + self.suppress(&suppressed).await?)
     }
 
-    /// In the order of `learned`.
-    async fn addresses(&self, learned: &[Learned]) -> Result<Vec<Option<Address>>, StoreError> {
+    /// In the order of `jobs`; None for one that does not exist.
+    pub(crate) async fn addresses(&self, jobs: &[JobKey]) -> Result<Vec<Option<Address>>, StoreError> {
         const NAME: &str = "addresses";
-        let campaigns: Vec<Uuid> = learned.iter().map(|one| one.attempt.job.campaign.0).collect();
-        let jobs: Vec<i32> = learned.iter().map(|one| one.attempt.job.job).collect();
-        let rows = self.rows(NAME, ADDRESSES, &[&campaigns, &jobs]).await?;
+        let campaigns: Vec<Uuid> = jobs.iter().map(|job| job.campaign.0).collect();
+        let numbers: Vec<i32> = jobs.iter().map(|job| job.job).collect();
+        let rows = self.rows(NAME, ADDRESSES, &[&campaigns, &numbers]).await?;
         rows.iter()
             .map(|found| {
                 let Some(address) = found.get::<_, Option<String>>("address") else { return Ok(None) };

@@ -171,8 +171,8 @@ with locked as materialized (
 select (select count(*) from locked) as ended, $2 + $3 as last, $2 + $3 >= c.jobs_made as through
 from campaigns c where c.id = $1";
 
-/// Attempt state 2 is accepted; recall 1 is ordered. Walks the campaign's claimed jobs. What a sender sent its
-/// account takes back.
+/// Attempt state 2 is accepted; recall 1 is ordered; a call that is over (outcome 50) is not to be stopped. Walks the
+/// campaign's claimed jobs. What a sender sent its account takes back.
 pub(crate) const ORDER_RECALLS: &str = "-- store.order_recalls
 with accepted as materialized (
   select id, attempt, channel, lane from jobs
@@ -182,7 +182,7 @@ with accepted as materialized (
   from accepted j cross join lateral (
     select * from attempts k
     where k.campaign_id = $1 and k.job_id = j.id and k.number = j.attempt
-      and k.state = 2 and k.recall = 0 and k.provider_id is not null
+      and k.state = 2 and k.recall = 0 and k.provider_id is not null and k.outcome is distinct from 50
     for update) a
 )
 update attempts a set recall = 1, recall_until = $3

@@ -113,7 +113,7 @@ const RECOUNT_TURN: &str = "-- store.recount_held turn
 select pg_advisory_xact_lock(7403)";
 
 /// One snapshot for both counts: a tally is written with the state that it counts. Attempt states: 1 asking,
-/// 2 accepted.
+/// 2 accepted. A call that is over (outcome 50) holds no place; it alone stands in two batches.
 pub(crate) const RECOUNT_HELD: &str = "-- store.recount_held
 with counted as materialized (
   select a.account_id, a.worker_id, count(*) as attempts
@@ -121,7 +121,8 @@ with counted as materialized (
   cross join lateral unnest(b.campaign_ids, b.job_ids, b.numbers) u(campaign_id, job_id, number)
   cross join lateral (
     select account_id, worker_id from attempts
-    where campaign_id = u.campaign_id and job_id = u.job_id and number = u.number and state in (1, 2) limit 1) a
+    where campaign_id = u.campaign_id and job_id = u.job_id and number = u.number and state in (1, 2)
+      and outcome is distinct from 50 limit 1) a
   group by 1, 2
 ), compared as (
   select account_id, worker_id, attempts from counted

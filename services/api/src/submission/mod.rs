@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tocsin_domain::audience::Audience;
+use tocsin_domain::consent::ConsentClass;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::limits::CampaignLimits;
@@ -41,6 +42,7 @@ pub(crate) struct Submission {
     subject: String,
     channels: Vec<Channel>,
     message_type: MessageType,
+    consent_class: ConsentClass,
     audience: Audience,
     contents: Vec<Content>,
     mode: DedupeMode,
@@ -58,13 +60,28 @@ pub(crate) struct Submission {
 pub(crate) struct Standing {
     policies: BTreeMap<String, KeptPolicy>,
     zone: Option<Zone>,
+    /// Names of the message types whose texts need an opt-in.
+    opt_in_needed: Vec<String>,
     corrected: Option<CampaignSummary>,
 }
 
 impl Standing {
     /// `corrected` gives what a correction's author leaves out.
     pub async fn of(tenant: &Tenant, corrected: Option<CampaignSummary>) -> Result<Self, StoreError> {
-        Ok(Self { policies: tenant.policies().await?, zone: tenant.time_zone().await?, corrected })
+        Ok(Self {
+            policies: tenant.policies().await?,
+            zone: tenant.time_zone().await?,
+            opt_in_needed: tenant.consent_policy().await?.opt_in_needed,
+            corrected,
+        })
+    }
+
+    fn consent_class(&self, message_type: MessageType) -> ConsentClass {
+        if self.opt_in_needed.iter().any(|name| name == message_type.as_str()) {
+            ConsentClass::OptIn
+        } else {
+            message_type.consent_class()
+        }
     }
 
     fn message_type(&self) -> MessageType {
@@ -101,7 +118,7 @@ impl Submission {
             request_hash,
             lane: self.message_type.lane(),
             mode: self.mode,
-            consent_class: self.message_type.consent_class(),
+            consent_class: self.consent_class.number(),
             message_type: self.message_type.as_str().to_owned(),
             subject: self.subject,
             channels: self.channels,
@@ -162,6 +179,7 @@ fn read(
         subject: subject?,
         channels: channels?,
         message_type,
+        consent_class: standing.consent_class(message_type),
         audience: audience?,
         contents: contents?,
         mode: mode.or(corrected.map(|campaign| campaign.mode)).unwrap_or_default(),

@@ -132,7 +132,7 @@ async fn a_faulty_campaign_is_refused_with_field_and_reason() {
         (json!({"redial": {"attempts_max": 11}}), "redial.attempts_max", "from 1 to 10"),
         (json!({"redial": {"wait_seconds": 9}}), "redial.wait_seconds", "from 10 to 86400"),
         (json!({"redial": {"wait_seconds": -1}}), "redial.wait_seconds", "is -1"),
-        (json!({"redial": {"machines": 1}}), "redial.machines", "give true or false"),
+        (json!({"redial": {"machines": 1}}), "redial.machines", "give a text"),
         (
             json!({"redial": {"wait_minutes": 1}}),
             "redial.wait_minutes",
@@ -176,7 +176,7 @@ async fn all_faults_are_told_at_once() {
         ("contents[1].body", "closes nothing"),
         ("expires_in_seconds", "is 1"),
         ("redial.attempts_max", "is 99"),
-        ("redial.machines", "true or false"),
+        ("redial.machines", "use ignored, leave_message, redial"),
         ("colour", "unknown"),
     ];
     assert_faults(&answer, &expected, &body);

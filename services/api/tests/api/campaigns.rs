@@ -95,6 +95,7 @@ async fn the_message_type_decides_lane_and_consent() {
         let (lane, consent_class) = match kind.as_str() {
             "emergency" => ("emergency", 1i16),
             "priority" => ("priority", 2),
+            "opt_in" => ("general", 4),
             _ => ("general", 2),
         };
         assert_eq!(answer.body["lane"], lane, "{kind:?}");

@@ -5,7 +5,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 use tocsin_runtime::Clock as _;
 
-use crate::stage::{Answer, KEY, OTHER_KEY, Stage};
+use crate::stage::{Answer, KEY, OTHER_KEY, Stage, campaign};
 
 const PHONE: &str = "/v1/consents/+15551230001";
 
@@ -216,16 +216,50 @@ async fn another_district_sees_and_changes_nothing_of_it() {
 async fn a_district_decides_whether_its_emergencies_override_a_stop() {
     let stage = Stage::start().await;
     let path = "/v1/consent-policy";
-    assert_eq!(stage.get(path).await.body, json!({ "emergency_overrides_stop": false }));
+    let says = |overrides: bool| json!({ "emergency_overrides_stop": overrides, "opt_in_needed": [] });
+    assert_eq!(stage.get(path).await.body, says(false));
     let order = json!({ "emergency_overrides_stop": true, "by": "superintendent" });
     for _ in 0..2 {
-        assert_eq!(stage.put(path, &order).await.body, json!({ "emergency_overrides_stop": true }));
+        assert_eq!(stage.put(path, &order).await.body, says(true));
     }
-    assert_eq!(stage.get_as(OTHER_KEY, path).await.body, json!({ "emergency_overrides_stop": false }));
+    assert_eq!(stage.get_as(OTHER_KEY, path).await.body, says(false));
     let audited =
         "select count(*) from audit where action = 'consent_policy.change' and actor = 'superintendent'";
     assert_eq!(stage.sql.query_one(audited, &[]).await.unwrap().get::<_, i64>(0), 1);
-    assert_faults(&stage.put(path, &json!({})).await, &[("emergency_overrides_stop", "is missing")]);
     let text = json!({ "emergency_overrides_stop": "yes" });
     assert_faults(&stage.put(path, &text).await, &[("emergency_overrides_stop", "give true or false")]);
+}
+
+#[tokio::test]
+async fn a_district_says_which_message_types_need_an_opt_in() {
+    let stage = Stage::start().await;
+    let path = "/v1/consent-policy";
+    let order = json!({ "opt_in_needed": ["behavior", "message_builder"] });
+    let wanted =
+        json!({ "emergency_overrides_stop": false, "opt_in_needed": ["behavior", "message_builder"] });
+    assert_eq!(stage.put(path, &order).await.body, wanted);
+    // What is left out stays as it is.
+    let emergencies = stage.put(path, &json!({ "emergency_overrides_stop": true })).await.body;
+    assert_eq!(emergencies["opt_in_needed"], wanted["opt_in_needed"]);
+    for (message_type, class) in [("behavior", 3), ("general", 2), ("opt_in", 4)] {
+        let mut campaign = campaign();
+        campaign["message_type"] = json!(message_type);
+        let made = stage.submit(message_type, &campaign).await.body;
+        let number = made["number"].as_i64().unwrap();
+        let sql = "select consent_class from campaigns where number = $1";
+        let row = stage.sql.query_one(sql, &[&number]).await.unwrap();
+        assert_eq!(row.get::<_, i16>(0), class, "{message_type}");
+    }
+    let wrong = json!({ "opt_in_needed": ["emergency", "opt_in", "fax", "behavior", "behavior", 7] });
+    assert_faults(
+        &stage.put(path, &wrong).await,
+        &[
+            ("opt_in_needed[0]", "emergencies need no consent"),
+            ("opt_in_needed[1]", "ask for the opt-in"),
+            ("opt_in_needed[2]", "is unknown"),
+            ("opt_in_needed[4]", "repeats behavior"),
+            ("opt_in_needed[5]", "give a text"),
+        ],
+    );
+    assert_eq!(stage.put(path, &json!({ "opt_in_needed": [] })).await.body["opt_in_needed"], json!([]));
 }

@@ -19,25 +19,19 @@ fn at(second: i64) -> DateTime<Utc> {
 /// Claimed at second 0.
 fn open(state: AttemptState, channel: Channel, lane: Lane, looked_up: Option<i64>) -> OpenAttempt {
     let job = JobKey { campaign: CampaignId(Uuid::nil()), job: 1 };
-    let view = AttemptView {
-        key: AttemptKey { job, number: 1 },
-        version: 1,
-        state,
+    let claimed = JobView {
+        state: JobState::Claimed,
+        attempt: 1,
+        tries: 1,
         outcome: None,
-        provider_code: None,
-        provider_id: None,
-        job: JobView {
-            state: JobState::Claimed,
-            attempt: 1,
-            tries: 1,
-            outcome: None,
-            channel,
-            lane,
-            redial: RedialPolicy::default_for(lane),
-            expires_at: at(86_400),
-            canceled: false,
-        },
+        channel,
+        lane,
+        redial: RedialPolicy::default_for(lane),
+        expires_at: at(86_400),
+        canceled: false,
+        asks_opt_in: false,
     };
+    let view = AttemptView { state, ..AttemptView::claimed(AttemptKey { job, number: 1 }, claimed) };
     OpenAttempt { view, claimed_at: at(0), looked_up_at: looked_up.map(at) }
 }
 
@@ -63,6 +57,22 @@ fn an_unknown_attempt_is_looked_up_soon_and_once_more_before_its_doubt_is_over()
     for (lane, looked_up, now, expected) in table {
         let open = open(AttemptState::Unknown, Channel::Voice, lane, looked_up);
         assert_eq!(look(&open, at(now)), expected, "{lane} {looked_up:?} {now}");
+    }
+}
+
+#[test]
+fn a_call_that_is_over_is_looked_up_when_its_detection_is_due_and_then_decided() {
+    let until = 90;
+    let table = [
+        (None, until - 1, Look::Again(at(until))),
+        (None, until, Look::AskProvider),
+        (Some(until), until + 9, Look::Again(at(until + 10))),
+        (Some(until), until + 10, Look::Report(ReportKind::Silence)),
+    ];
+    for (looked_up, now, expected) in table {
+        let mut open = open(AttemptState::Accepted, Channel::Voice, Lane::General, looked_up);
+        open.view.detect_until = Some(at(until));
+        assert_eq!(look(&open, at(now)), expected, "{looked_up:?} {now}");
     }
 }
 

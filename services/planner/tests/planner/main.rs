@@ -8,3 +8,4 @@ mod limits;
 mod overdue;
 mod redials;
 mod stage;
+mod unserved;

@@ -25,7 +25,12 @@ async fn look_after(planning: &Planning) {
 
 async fn report(stage: &Stage, attempt: AttemptKey, kind: ReportKind) {
     let now = stage.fixture.store().now().await.unwrap();
-    stage.fixture.store().settle(vec![Report { attempt, at: now, kind }], vec![], now).await.unwrap();
+    stage
+        .fixture
+        .store()
+        .settle(vec![Report { attempt, at: now, sequence: None, kind }], vec![], now)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -77,6 +82,7 @@ async fn a_report_without_a_token_is_named_when_its_attempt_is_looked_after() {
         about: About::Nothing,
         received_at: now,
         reported_at: None,
+        sequence: None,
         outcome: Some(Outcome::Delivered),
         account,
         provider_id: Some("m-7@example.org".to_owned()),

@@ -57,6 +57,41 @@ async fn every_permutation_of_a_calls_reports_ends_in_the_same_state() {
     }
 }
 
+/// Reports of a call for which detection was asked, and was told beside it.
+const DETECTED: [&[(&str, &str)]; 4] = [
+    &[("CallSid", "CA1"), ("CallStatus", "in-progress"), ("SequenceNumber", "1")],
+    &[("CallSid", "CA1"), ("CallStatus", "completed"), ("SequenceNumber", "2")],
+    &[("CallSid", "CA1"), ("CallStatus", "completed"), ("SequenceNumber", "2"), ("Duplicate", "1")],
+    &[
+        ("CallSid", "CA1"),
+        ("AccountSid", "AC1"),
+        ("AnsweredBy", "machine_start"),
+        ("MachineDetectionDuration", "9"),
+    ],
+];
+
+#[tokio::test]
+async fn every_permutation_of_a_detected_calls_reports_ends_in_the_same_state() {
+    let (stage, _) = Stage::memory().await;
+    let orders = permutations();
+    stage.fixture.guardians(24, Channel::Voice).await.unwrap();
+    let attempts = stage.attempts(Lane::General, Channel::Voice).await;
+    for position in 0..4 {
+        for (attempt, order) in attempts.iter().zip(&orders) {
+            let fields = DETECTED[order[position]];
+            let query = "?detection=1";
+            let answer = stage.twilio_at(Channel::Voice, Lane::General, *attempt, query, fields).await;
+            assert_eq!(answer, 200);
+        }
+        stage.events_become(24 * (position as i64 + 1), 0).await;
+    }
+    let machine = Some(Outcome::AnsweringMachine);
+    let expected = Standing { outcome: machine, provider_code: None, job_outcome: machine, ..answered() };
+    for (attempt, order) in attempts.into_iter().zip(orders) {
+        assert_eq!(stage.standing(attempt).await, expected, "{order:?}");
+    }
+}
+
 #[tokio::test]
 async fn one_batch_of_all_reports_and_their_duplicates_ends_in_that_state_too() {
     let (stage, _) = Stage::memory().await;
@@ -68,6 +103,12 @@ async fn one_batch_of_all_reports_and_their_duplicates_ends_in_that_state_too() 
     stage.resume_applying();
     stage.events_become(8, 0).await;
     assert_eq!(stage.standing(attempt).await, answered());
+    let numbered = "select count(*) filter (where sequence = 3) from events";
+    assert_eq!(
+        stage.query(numbered, &[]).await.get::<_, i64>(0),
+        3,
+        "duplicates are kept, with their number"
+    );
 }
 
 #[tokio::test]

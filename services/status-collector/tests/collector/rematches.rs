@@ -75,7 +75,7 @@ async fn a_report_without_our_token_finds_its_attempt_by_the_providers_id() {
     assert_eq!(store.name_unmatched(&[attempt]).await.unwrap(), 0, "its id is not known yet");
 
     let kind = ReportKind::Accepted { provider_id: Some("m-7@x.org".to_owned()) };
-    let accepted = Report { attempt, at: SystemClock.now(), kind };
+    let accepted = Report { attempt, at: SystemClock.now(), sequence: None, kind };
     store.settle(vec![accepted], vec![], SystemClock.now()).await.unwrap();
     assert_eq!(store.name_unmatched(&[attempt]).await.unwrap(), 1);
     assert_eq!(store.name_unmatched(&[attempt]).await.unwrap(), 0);

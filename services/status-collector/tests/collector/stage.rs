@@ -153,7 +153,19 @@ impl Stage {
         attempt: AttemptKey,
         fields: &[(&str, &str)],
     ) -> StatusCode {
-        let url = callback_url(PUBLIC_URL, &account_name(channel), &self.token(attempt, lane));
+        self.twilio_at(channel, lane, attempt, "", fields).await
+    }
+
+    /// The same at an address with a query.
+    pub async fn twilio_at(
+        &self,
+        channel: Channel,
+        lane: Lane,
+        attempt: AttemptKey,
+        query: &str,
+        fields: &[(&str, &str)],
+    ) -> StatusCode {
+        let url = callback_url(PUBLIC_URL, &account_name(channel), &self.token(attempt, lane)) + query;
         let signature = twilio_signature(&url, fields);
         let headers = [
             ("content-type", "application/x-www-form-urlencoded"),

@@ -22,6 +22,7 @@ use crate::exit::{Exit, Failure};
 use crate::terminal::{print, print_json, say};
 use crate::view::list::{Campaigns, campaigns};
 use crate::view::page::{Page, Reached};
+use crate::view::recipients::{Recipients, recipients};
 
 /// Who sends and cancels, in the campaign's records.
 const ACTOR: &str = "cli";
@@ -63,6 +64,21 @@ Examples:
     Show {
         /// From `tocsin campaign list`.
         id: Uuid,
+    },
+    /// Show what became of each device, or what it waits for and until when.
+    #[command(after_long_help = "\
+Examples:
+  tocsin campaign recipients 01900000-0000-7000-8000-000000000001
+  tocsin campaign recipients 01900000-0000-7000-8000-000000000001 --json | jq '.recipients[].wait.words'")]
+    Recipients {
+        /// From `tocsin campaign list`.
+        id: Uuid,
+        /// How many devices at most.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5000))]
+        limit: u32,
+        /// Go on after an earlier page: its `next_cursor`.
+        #[arg(long)]
+        after: Option<String>,
     },
     /// Cancel a campaign and show what the cancel reached.
     #[command(after_long_help = "\
@@ -113,6 +129,11 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
         Action::Show { id } => {
             let answer = api.get(&format!("/v1/campaigns/{id}")).await?;
             if args.json { print_json(&answer) } else { page(&api, &read(answer)?).await }
+        }
+        Action::Recipients { id, limit, after } => {
+            let after = after.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+            let answer = api.get(&format!("/v1/campaigns/{id}/recipients?limit={limit}{after}")).await?;
+            show(&answer, args.json, rows)
         }
         Action::Cancel { id, reason } => {
             let answer = api.cancel_raw(CampaignId(id), ACTOR, reason.as_deref()).await?;
@@ -180,6 +201,19 @@ fn list(answer: Value) -> Result<()> {
     print(campaigns(&list.campaigns))?;
     if list.next_cursor.is_some() {
         say("there are more: ask for them with --limit");
+    }
+    Ok(())
+}
+
+fn rows(answer: Value) -> Result<()> {
+    let page: Recipients = read(answer)?;
+    if page.recipients.is_empty() {
+        say("no recipients yet, or none after that page");
+        return Ok(());
+    }
+    print(recipients(&page.recipients))?;
+    if let Some(cursor) = page.next_cursor {
+        say(format_args!("there are more: ask for them with --after {cursor}"));
     }
     Ok(())
 }

@@ -59,6 +59,7 @@ fn channel(fates: &[&[(Fate, f64)]]) -> ChannelScenario {
             reorder: 0.05,
             early: 0.05,
             lost: 0.0,
+            ..Callbacks::default()
         },
     }
 }

@@ -83,7 +83,7 @@ fn write_receipt(receipt: &Receipt, row: &mut impl FnMut(&str, String) -> fmt::R
         "It reached",
         format!(
             "{} devices contacted, {} in flight or unknown, {} recalled; {} never tried,\n{:18}duplicates and \
-             opted-out ones among them",
+             those without a device among them",
             HumanCount(receipt.contacted),
             HumanCount(receipt.in_flight_or_unknown),
             HumanCount(receipt.recalled),

@@ -5,6 +5,7 @@ mod callback;
 mod campaign;
 mod cancel;
 mod look_up;
+mod machines;
 pub mod stage;
 
 /// Makes a test of a journey over the broker in memory, and another over RabbitMQ.

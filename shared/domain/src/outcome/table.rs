@@ -16,6 +16,8 @@ pub(super) enum Family {
     Doubt,
     /// Passed on by the provider; what became of it may follow.
     Handed,
+    /// Over at the provider, which has still to say who was reached.
+    Over,
     /// Ended before any try, or stopped.
     NeverTried,
     /// Tried, not reached, worth another try.
@@ -43,6 +45,7 @@ impl Family {
             Self::Progress => 20,
             Self::Doubt => 25,
             Self::Handed => 30,
+            Self::Over => 35,
             Self::NeverTried => 40,
             Self::Transient => 50,
             Self::Lasting => 55,
@@ -56,12 +59,17 @@ impl Family {
     /// An unmapped word is not terminal: the next report may be one that we know, and the deadline
     /// for silence ends the attempt if none comes.
     pub(super) fn terminal(self) -> bool {
-        !matches!(self, Self::Unmapped | Self::Progress | Self::Handed)
+        !matches!(self, Self::Unmapped | Self::Progress | Self::Handed | Self::Over)
     }
 
     pub(super) fn is_answer(self) -> bool {
         match self {
-            Self::Unmapped | Self::NotTaken | Self::Progress | Self::Doubt | Self::NeverTried => false,
+            Self::Unmapped
+            | Self::NotTaken
+            | Self::Progress
+            | Self::Doubt
+            | Self::Over
+            | Self::NeverTried => false,
             Self::Handed
             | Self::Transient
             | Self::Lasting
@@ -122,6 +130,10 @@ pub(super) const TABLE: &[Row] = &[
     row(Outcome::Sent, "sent", "Sent", Some(-27), Successful, Family::Handed, Contact::Yes),
     row(Outcome::EmailSent, "email_sent", "Email Sent", Some(-29), Successful, Family::Handed, Contact::No),
     row(Outcome::SoftBounce, "soft_bounce", "Bounced (soft)", None, Error, Family::Handed, Contact::No),
+    row(Outcome::FaxAnswered, "fax_answered", "Answered by a Fax", None, Open, Family::Progress, Contact::No),
+    row(Outcome::CallAnswered, "call_answered", "Answered", None, Open, Family::Progress, Contact::No),
+    row(Outcome::MachineAnswered, "machine_answered", "Answered by a Machine", None, Open, Family::Progress, Contact::No),
+    row(Outcome::PersonAnswered, "person_answered", "Answered by a Person", None, Open, Family::Progress, Contact::No),
     row(Outcome::NoDevice, "no_device", "No Device", None, NotDispatched, Family::NeverTried, Contact::No),
     row(Outcome::OptOut, "opt_out", "Opt-Out", Some(-33), NotDispatched, Family::NeverTried, Contact::No),
     row(Outcome::Suppressed, "suppressed", "Suppressed", Some(-22), NotDispatched, Family::NeverTried, Contact::No),
@@ -142,6 +154,7 @@ pub(super) const TABLE: &[Row] = &[
     row(Outcome::ScriptEnded, "script_ended", "Script Ended Before Dialing", Some(-35), NotDispatched, Family::NeverTried, Contact::No),
     row(Outcome::Ineligible, "ineligible", "Ineligible to Send", None, NotDispatched, Family::NeverTried, Contact::No),
     row(Outcome::Dropped, "dropped", "Dropped", None, NotDispatched, Family::NeverTried, Contact::No),
+    row(Outcome::CallEnded, "call_ended", "Call Ended", None, Open, Family::Over, Contact::No),
     row(Outcome::Busy, "busy", "Busy", Some(1), Successful, Family::Transient, Contact::No),
     row(Outcome::NoAnswer, "no_answer", "No Answer", Some(0), Successful, Family::Transient, Contact::No),
     row(Outcome::FastBusy, "fast_busy", "Fast Busy", Some(14), Error, Family::Transient, Contact::No),

@@ -101,9 +101,10 @@ fn outcomes_rise_from_doubt_to_fact() {
     let rising = [
         &[Unknown][..],
         &[NotAsked, Throttled, ProviderUnavailable],
-        &[InProgress, SmsQueued, Sending],
+        &[InProgress, SmsQueued, Sending, FaxAnswered, CallAnswered, MachineAnswered, PersonAnswered],
         &[UnknownError, NoCallStatus, NoStatus, ProgressUnknown, DialerNoResponse],
         &[Sent, EmailSent, SoftBounce],
+        &[CallEnded],
         &[Canceled, Expired, OptOut, Suppressed, Duplicate],
         &[Busy, NoAnswer, FastBusy],
         &[NotInService, InvalidNumber, Failed, Undelivered],
@@ -133,9 +134,11 @@ fn an_order_of_two_outcomes_always_stands() {
 
 #[test]
 fn what_may_still_change_is_not_terminal() {
+    let answered = [FaxAnswered, CallAnswered, MachineAnswered, PersonAnswered, CallEnded];
     let open = [Unknown, InProgress, SmsQueued, Sending, Sent, EmailSent, SoftBounce];
     for outcome in Outcome::all() {
-        assert_eq!(outcome.terminal(), !open.contains(&outcome), "{outcome}");
+        let may_change = open.contains(&outcome) || answered.contains(&outcome);
+        assert_eq!(outcome.terminal(), !may_change, "{outcome}");
     }
 }
 
@@ -147,4 +150,14 @@ fn doubt_progress_and_the_never_tried_are_no_answers() {
     for outcome in [Sent, Busy, Failed, Completed, Opened, HardBounce, Complained] {
         assert!(outcome.is_answer(), "{outcome}");
     }
+}
+
+#[test]
+fn who_answered_counts_in_the_same_order_while_a_call_goes_on_and_when_it_is_over() {
+    let answered: Vec<Outcome> = Outcome::all().filter(|outcome| outcome.once_over().is_some()).collect();
+    let over: Vec<Outcome> = answered.iter().filter_map(|outcome| outcome.once_over()).collect();
+    assert_eq!(over, [Fax, Completed, AnsweringMachine, LivePerson]);
+    assert!(over.is_sorted_by(|one, other| other.outranks(*one)));
+    assert!(answered.iter().all(|outcome| InProgress < *outcome && outcome.result() == AttemptResult::Open));
+    assert!(over.iter().all(|outcome| outcome.outranks(CallEnded)));
 }

@@ -1,5 +1,6 @@
 //! Each rule of settling, by a table.
 
+mod detection;
 mod order;
 
 use chrono::TimeZone;
@@ -7,6 +8,7 @@ use uuid::Uuid;
 
 use super::ReportKind::{DoubtOver, Lost, NotAsked, Recalled, Silence};
 use super::*;
+use crate::policy::Machines;
 use crate::{CampaignId, JobKey};
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -19,14 +21,9 @@ fn key(number: i16) -> AttemptKey {
 
 /// A claimed voice job in its first attempt, that nothing is known of.
 fn asking() -> AttemptView {
-    AttemptView {
-        key: key(1),
-        version: 0,
-        state: AttemptState::Asking,
-        outcome: None,
-        provider_code: None,
-        provider_id: None,
-        job: JobView {
+    AttemptView::claimed(
+        key(1),
+        JobView {
             state: JobState::Claimed,
             attempt: 1,
             tries: 1,
@@ -36,8 +33,9 @@ fn asking() -> AttemptView {
             redial: RedialPolicy::default_for(Lane::General),
             expires_at: at(3600),
             canceled: false,
+            asks_opt_in: false,
         },
-    }
+    )
 }
 
 fn with(change: impl FnOnce(&mut AttemptView)) -> AttemptView {
@@ -54,7 +52,7 @@ fn in_second_attempt(view: &mut AttemptView) {
 }
 
 fn report(kind: ReportKind) -> Report {
-    Report { attempt: key(1), at: at(0), kind }
+    Report { attempt: key(1), at: at(0), sequence: None, kind }
 }
 
 fn status(outcome: Outcome) -> ReportKind {
@@ -91,8 +89,11 @@ fn wait(second: i64, reason: WaitReason, best: Option<Outcome>, used_up: UsedUp)
 fn apply(view: &mut AttemptView, change: Change) {
     view.state = change.state;
     view.outcome = change.outcome;
+    view.sequence = change.sequence;
     view.provider_code = change.provider_code;
     view.provider_id = change.provider_id;
+    view.answered = change.answered;
+    view.detect_until = change.detect_until;
     match change.job {
         JobAction::Keep => {}
         JobAction::Raise { outcome } => view.job.outcome = Some(outcome),
@@ -114,7 +115,7 @@ fn apply(view: &mut AttemptView, change: Change) {
 fn redials_follow_policy_tries_expiry_and_cancel() {
     use Outcome::{AnsweringMachine, Busy, Completed, NoAnswer, NotInService};
     let redial = |best| wait(300, WaitReason::Redial, Some(best), UsedUp::Yes);
-    let machines = |view: &mut AttemptView| view.job.redial.machines = true;
+    let machines = |view: &mut AttemptView| view.job.redial.machines = Machines::Redial;
     let cases: Vec<(&str, AttemptView, Outcome, JobAction)> = vec![
         ("busy is tried again", asking(), Busy, redial(Busy)),
         ("a wrong number is not", asking(), NotInService, end(NotInService)),

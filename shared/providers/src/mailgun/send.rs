@@ -138,6 +138,7 @@ mod tests {
             language: None,
             subject: Some("Snow\r\nBcc: all@example.org".into()),
             body: "No school & no bus".into(),
+            detection: None,
             callback_url: "https://bell.example/callbacks/mail/tok".into(),
             valid_for: Duration::from_secs(5400),
             deadline: Duration::from_secs(5),

@@ -78,6 +78,37 @@ async fn every_fate_is_reported_step_by_step() {
     }
 }
 
+/// What a vendor reports of a call to a machine, by whether and how it was asked who answers.
+#[tokio::test]
+async fn who_answered_is_told_with_the_calls_end_or_beside_it_as_it_was_asked() {
+    use Outcome::{AnsweringMachine, CallEnded, InProgress, MachineAnswered};
+    use tocsin_domain::policy::Detection::{AfterGreeting, Meanwhile};
+    let in_the_end: &[Outcome] = &[InProgress, MachineAnswered, AnsweringMachine];
+    let beside: &[Outcome] = &[InProgress, InProgress, MachineAnswered, CallEnded];
+    let ignored: &[Outcome] = &[InProgress, InProgress, AnsweringMachine];
+    for (detection, extension, expected) in [
+        (Some(AfterGreeting), None, in_the_end),
+        (Some(Meanwhile), None, beside),
+        (Some(Meanwhile), Some("12"), ignored),
+    ] {
+        let stage = Stage::set(always(Channel::Voice, Fate::Machine)).await;
+        let provider = stage.provider(Channel::Voice);
+        let mut request = stage.request(Channel::Voice, 5);
+        request.detection = detection;
+        request.extension = extension.map(str::to_owned);
+        assert!(matches!(provider.send(&request).await, Answer::Accepted { .. }));
+        stage.simulator.callbacks_done(LIMIT).await.unwrap();
+        let mut found = Vec::new();
+        for raw in stage.receiver.received() {
+            assert_eq!(provider.verify(&raw, now()), Ok(()));
+            assert_eq!(stage.tokens.read(token_of_url(&raw.url)), Ok((attempt(5), Lane::General)));
+            found.push(provider.parse(&raw).unwrap().remove(0).outcome);
+        }
+        found.sort_unstable();
+        assert_eq!(found, expected, "{detection:?} {extension:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_report_changed_on_the_way_or_of_another_account_is_refused() {
     let stage = Stage::set(Scenario::default()).await;

@@ -61,6 +61,7 @@ impl Stage {
             language: Some("en".into()),
             subject: Some("Snow day".into()),
             body: "No school today & tomorrow.".into(),
+            detection: None,
             callback_url: callback_url(&self.receiver.base_url, channel.as_str(), &token),
             valid_for: Duration::from_secs(3600),
             deadline: Duration::from_secs(5),

@@ -29,6 +29,9 @@ pub(super) struct Batch {
     /// What the job counts as by its outcome, before and after.
     pub(super) job_results: Vec<i16>,
     pub(super) best_results: Vec<i16>,
+    pub(super) sequences: Vec<Option<i64>>,
+    pub(super) answered: Vec<Option<i16>>,
+    pub(super) detect_until: Vec<Option<DateTime<Utc>>>,
 }
 
 impl Batch {
@@ -64,6 +67,9 @@ impl Batch {
             batch.best_results.push(counts_as(best.or(view.job.outcome)));
             batch.refunds.push(refund);
             batch.canceled.push(view.job.canceled);
+            batch.sequences.push(change.sequence);
+            batch.answered.push(change.answered.map(|outcome| outcome.number()));
+            batch.detect_until.push(change.detect_until);
         }
         batch
     }

@@ -99,23 +99,35 @@ impl Tenant {
     }
 }
 
+/// What a district decided about consent (decision D11).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConsentPolicy {
+    pub emergencies: EmergencyPolicy,
+    /// Names of the message types whose texts go only to phones that opted in.
+    pub opt_in_needed: Vec<String>,
+}
+
 impl Tenant {
-    pub async fn emergency_policy(&self) -> Result<EmergencyPolicy, StoreError> {
-        let rows = self.rows("emergency_policy", EMERGENCY_POLICY, &[&self.district.0]).await?;
-        let overrides = rows.first().is_some_and(|found| found.get("emergency_overrides_stop"));
-        Ok(if overrides { EmergencyPolicy::OverrideStop } else { EmergencyPolicy::HonourStop })
+    pub async fn consent_policy(&self) -> Result<ConsentPolicy, StoreError> {
+        let rows = self.rows("consent_policy", CONSENT_POLICY, &[&self.district.0]).await?;
+        let Some(found) = rows.first() else { return Ok(ConsentPolicy::default()) };
+        let overrides = found.get("emergency_overrides_stop");
+        let emergencies = if overrides { EmergencyPolicy::OverrideStop } else { EmergencyPolicy::HonourStop };
+        Ok(ConsentPolicy { emergencies, opt_in_needed: found.get("opt_in_needed") })
     }
 
-    /// Holds for every text that is expanded or claimed from now on.
-    pub async fn set_emergency_policy(
+    /// About emergencies it holds for every text that is expanded or claimed from now on; about opt-ins for campaigns
+    /// that are made from now on.
+    pub async fn set_consent_policy(
         &self,
-        policy: EmergencyPolicy,
+        policy: &ConsentPolicy,
         actor: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let overrides = policy == EmergencyPolicy::OverrideStop;
-        let parameters: [&(dyn ToSql + Sync); 4] = [&self.district.0, &overrides, &actor, &now];
-        self.rows("set_emergency_policy", SET_EMERGENCY_POLICY, &parameters).await.map(drop)
+        let overrides = policy.emergencies == EmergencyPolicy::OverrideStop;
+        let parameters: [&(dyn ToSql + Sync); 5] =
+            [&self.district.0, &overrides, &actor, &now, &policy.opt_in_needed];
+        self.rows("set_consent_policy", SET_CONSENT_POLICY, &parameters).await.map(drop)
     }
 }
 
@@ -143,14 +155,16 @@ order by phone limit $4";
 const CONSENT_TOTALS: &str = "-- store.consent_totals
 select state, count(*) as phones from consents where district_id = $1 group by state";
 
-const EMERGENCY_POLICY: &str = "-- store.emergency_policy
-select emergency_overrides_stop from districts where id = $1";
+const CONSENT_POLICY: &str = "-- store.consent_policy
+select emergency_overrides_stop, opt_in_needed from districts where id = $1";
 
-const SET_EMERGENCY_POLICY: &str = "-- store.set_emergency_policy
+const SET_CONSENT_POLICY: &str = "-- store.set_consent_policy
 with changed as (
-  update districts set emergency_overrides_stop = $2 where id = $1 and emergency_overrides_stop <> $2
+  update districts set emergency_overrides_stop = $2, opt_in_needed = $5
+  where id = $1 and (emergency_overrides_stop, opt_in_needed) is distinct from ($2, $5)
   returning id
 )
 insert into audit (district_id, at, actor, action, subject, details)
-select id, $4, $3, 'consent_policy.change', id::text, jsonb_build_object('emergency_overrides_stop', $2::boolean)
+select id, $4, $3, 'consent_policy.change', id::text,
+  jsonb_build_object('emergency_overrides_stop', $2::boolean, 'opt_in_needed', to_jsonb($5::text[]))
 from changed";

@@ -10,21 +10,22 @@ use tocsin_store::claim::Denied;
 use tocsin_store::consents::{Heard, Said};
 use tocsin_store::events::Event;
 use tocsin_store::suppressions::Learned;
+use tocsin_store::tenant::consents::ConsentPolicy;
 use tocsin_testkit::fixture::Fixture;
 use uuid::Uuid;
 
 use crate::counters::assert_counters;
 use crate::fixture::{Setting, attempts, denials};
 
-const PHONE: &str = "+13125550100";
+pub const PHONE: &str = "+13125550100";
 /// The fixture's account, whose number every district shares.
-const SHARED: &str = "sms-1";
+pub const SHARED: &str = "sms-1";
 
-fn text(account: &str, said: Said, at: DateTime<Utc>) -> Heard {
+pub fn text(account: &str, said: Said, at: DateTime<Utc>) -> Heard {
     Heard { account: account.to_owned(), phone: PHONE.to_owned(), said, at, event: Uuid::new_v4() }
 }
 
-async fn state_in(setting: &Setting, district: DistrictId) -> Option<ConsentState> {
+pub async fn state_in(setting: &Setting, district: DistrictId) -> Option<ConsentState> {
     setting.store.tenant(district).consent(PHONE).await.unwrap().map(|consent| consent.state)
 }
 
@@ -203,6 +204,7 @@ async fn what_is_delivered_late_or_again_does_not_undo_what_was_said_since() {
         about: tocsin_store::events::About::Nothing,
         received_at: now,
         reported_at: None,
+        sequence: None,
         outcome: None,
         account: account.to_owned(),
         provider_id: None,
@@ -377,8 +379,9 @@ async fn consent_classes_and_the_districts_setting_bar_what_the_domain_bars() {
             .await;
     }
     for policy in [EmergencyPolicy::HonourStop, EmergencyPolicy::OverrideStop] {
-        setting.tenant().set_emergency_policy(policy, "office", setting.now().await).await.unwrap();
-        assert_eq!(setting.tenant().emergency_policy().await.unwrap(), policy);
+        let whole = ConsentPolicy { emergencies: policy, ..ConsentPolicy::default() };
+        setting.tenant().set_consent_policy(&whole, "office", setting.now().await).await.unwrap();
+        assert_eq!(setting.tenant().consent_policy().await.unwrap(), whole);
         for class in ConsentClass::ALL {
             let campaign = setting.campaign(|new| new.consent_class = class.number()).await;
             setting.expand(campaign, 10).await;

@@ -322,5 +322,8 @@ pub fn keys(asked: &[Asked]) -> Vec<(JobKey, Generation)> {
 }
 
 pub fn reports(attempts: &[AttemptKey], kind: &ReportKind, at: DateTime<Utc>) -> Vec<Report> {
-    attempts.iter().map(|attempt| Report { attempt: *attempt, at, kind: kind.clone() }).collect()
+    attempts
+        .iter()
+        .map(|attempt| Report { attempt: *attempt, at, sequence: None, kind: kind.clone() })
+        .collect()
 }

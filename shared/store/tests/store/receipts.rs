@@ -91,12 +91,12 @@ async fn parts(setting: &Setting, campaign: CampaignId, context: &str) -> BTreeM
     parts
 }
 
-/// Cancels, sweeps, and answers `canceled`, with what is asking ended as unknown.
+/// Cancels, sweeps, and answers `canceled`: nothing may be asking.
 async fn cancel(setting: &Setting, campaign: CampaignId) -> CampaignState {
     setting.cancel(campaign).await;
     setting.sweep(ToSweep { campaign, outcome: Outcome::Canceled }).await;
     let finished = setting.store.finish_cancels(setting.now().await, &[]).await.unwrap();
-    finished.iter().find(|end| end.campaign == campaign).expect("nothing is asking").state
+    finished.iter().find(|end| end.campaign == campaign).unwrap().state
 }
 
 fn status(outcome: Outcome) -> ReportKind {

@@ -41,6 +41,7 @@ async fn filled() -> Setting {
         about: About::Attempt(tried[0]),
         received_at: now,
         reported_at: None,
+        sequence: None,
         outcome: Some(Outcome::Delivered),
         account: "sms".to_owned(),
         provider_id: None,

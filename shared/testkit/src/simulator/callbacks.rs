@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::detection::Detection;
 use super::fate::Step;
 use super::record::{MessageId, Snapshot};
 use super::scenario::{CallbackEvents, Callbacks};
@@ -170,12 +171,33 @@ impl CallbackQueue {
             }
             planned.push(due);
         }
+        if message.detection == Detection::Beside && steps.contains(&Step::Answered) {
+            planned.extend(self.detection(message, callbacks, &planned, rng));
+        }
         if rng.random_bool(callbacks.reorder) {
             reverse_posts(&mut planned);
         }
         let receiver = early.then(|| mark_first(&mut planned)).flatten();
         self.push(planned);
         receiver
+    }
+
+    /// The report of who answered: some time after the answer, or too late, after the end.
+    fn detection(
+        &self,
+        call: &Snapshot,
+        callbacks: &Callbacks,
+        planned: &[Due],
+        rng: &mut StdRng,
+    ) -> Option<Due> {
+        let late = rng.random_bool(callbacks.detection_late);
+        let after = |due: &&Due| if late { due.step.is_final() } else { due.step == Step::Answered };
+        let at = planned.iter().filter(after).map(|due| due.at).max()?;
+        let delay = if late { callbacks.detection_delay } else { callbacks.delay };
+        let mut due = self.due(call.id, Step::Detected, at + delay.draw(rng));
+        due.post = !call.callback.is_empty() && !rng.random_bool(callbacks.detection_lost);
+        self.lost.fetch_add(u64::from(!due.post), Ordering::Relaxed);
+        Some(due)
     }
 
     /// Reports at once that a message was canceled.
@@ -293,12 +315,13 @@ mod tests {
     use crate::simulator::{Fate, clock};
 
     /// The posts of one answered call, in the order they are due.
-    fn posts(behaviour: &Callbacks) -> Vec<(Step, u8)> {
+    fn posts(behaviour: &Callbacks, detection: Detection) -> Vec<(Step, u8)> {
         let queue = CallbackQueue::new();
         let ledger = Ledger::new(clock::now());
         let arrival =
             Arrival { channel: Channel::Voice, kind: Kind::Send, token: Some("t"), to: None, answered: 201 };
-        let acceptance = Acceptance { fate: Fate::Human, callback: "http://x/", origin: "", body: "" };
+        let acceptance =
+            Acceptance { fate: Fate::Human, callback: "http://x/", origin: "", body: "", detection };
         let call = ledger.accepted(clock::now(), arrival, acceptance);
         let mut rng = StdRng::seed_from_u64(1);
         let manner = Manner { callbacks: behaviour, subscribed: &|_| true, answered_in: Duration::ZERO };
@@ -311,14 +334,28 @@ mod tests {
     fn posts_keep_their_order_or_reverse_it_and_their_number_either_way() {
         let mut steps =
             vec![(Step::Initiated, 0), (Step::Ringing, 1), (Step::Answered, 2), (Step::Completed, 3)];
-        assert_eq!(posts(&Callbacks::default()), steps);
+        assert_eq!(posts(&Callbacks::default(), Detection::NotAsked), steps);
         steps.reverse();
-        assert_eq!(posts(&Callbacks { reorder: 1.0, ..Callbacks::default() }), steps);
+        let reorder = Callbacks { reorder: 1.0, ..Callbacks::default() };
+        assert_eq!(posts(&reorder, Detection::NotAsked), steps);
     }
 
     #[test]
     fn only_the_last_step_is_posted_where_the_scenario_wants_no_more() {
         let last = Callbacks { events: CallbackEvents::Final, ..Callbacks::default() };
-        assert_eq!(posts(&last), [(Step::Completed, 0)]);
+        assert_eq!(posts(&last, Detection::First), [(Step::Completed, 0)]);
+    }
+
+    #[test]
+    fn who_answered_is_told_beside_the_call_late_or_never() {
+        let step_of = |behaviour: Callbacks| {
+            let posts = posts(&behaviour, Detection::Beside);
+            posts.iter().position(|(step, _)| *step == Step::Detected)
+        };
+        let delay = super::super::Delay::Fixed(0);
+        let usual = Callbacks { delay, ..Callbacks::default() };
+        assert!(step_of(usual.clone()).is_some());
+        assert_eq!(step_of(Callbacks { detection_late: 1.0, ..usual.clone() }), Some(4), "after the end");
+        assert_eq!(step_of(Callbacks { detection_lost: 1.0, ..usual }), None);
     }
 }

@@ -46,6 +46,8 @@ pub(super) enum Step {
     Initiated,
     Ringing,
     Answered,
+    /// Who answered is known; the call goes on.
+    Detected,
     Sent,
     SoftBounced,
     Completed,
@@ -125,8 +127,7 @@ impl Fate {
         }
     }
 
-    /// Twilio says who answered only where detection was asked for; a scenario that asks for machines
-    /// is taken to mean that it was.
+    /// In the words of a detection that waits for the end of the greeting.
     pub(super) fn answered_by(self) -> Option<&'static str> {
         match self {
             Self::Human => Some("human"),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use tocsin_domain::Channel;
 
+use super::detection::Detection;
 use super::fate::{Fate, Step};
 use super::record::{Acceptance, Arrival, Kind, MessageId, Record, Snapshot};
 
@@ -46,6 +47,7 @@ struct Message {
     body: u32,
     fate: Fate,
     step: Step,
+    detection: Detection,
     canceled: bool,
 }
 
@@ -105,6 +107,7 @@ impl Ledger {
             body: inner.texts.number_within(acceptance.body, TEXTS_MAX),
             fate: acceptance.fate,
             step: Step::Queued,
+            detection: acceptance.detection,
             canceled: false,
         };
         inner.messages.push(message);
@@ -212,6 +215,7 @@ impl Ledger {
             body: inner.texts.text(message.body),
             fate: message.fate,
             step: message.step,
+            detection: message.detection,
         }
     }
 
@@ -266,7 +270,9 @@ mod tests {
             to: Some("+14155550100"),
             answered: 201,
         };
-        let acceptance = Acceptance { fate: Fate::Human, callback: "http://x/", origin: "+1", body: "" };
+        let detection = Detection::NotAsked;
+        let acceptance =
+            Acceptance { fate: Fate::Human, callback: "http://x/", origin: "+1", body: "", detection };
         let sent = ledger.accepted(DateTime::default(), arrival, acceptance);
         assert_eq!(ledger.find(&sent.provider_id).unwrap().id, sent.id);
         let texted = sent.provider_id.replace("CA", "SM");
@@ -280,7 +286,8 @@ mod tests {
         let ledger = Ledger::new(DateTime::default());
         let arrival =
             Arrival { channel: Channel::Voice, kind: Kind::Send, token: None, to: None, answered: 201 };
-        let acceptance = Acceptance { fate: Fate::Human, callback: "", origin: "", body: "" };
+        let detection = Detection::NotAsked;
+        let acceptance = Acceptance { fate: Fate::Human, callback: "", origin: "", body: "", detection };
         let [canceled, answered] =
             [0, 1].map(|_| ledger.accepted(DateTime::default(), arrival, acceptance).id);
         assert!(ledger.advance(canceled, Step::Ringing).is_some());

@@ -16,6 +16,7 @@ use tocsin_providers::twilio::form::Form;
 use super::answer::{Answer, Reply};
 use super::behaviour::{self, Fault, Treatment};
 use super::callbacks::Manner;
+use super::detection::Detection;
 use super::fate::{Fate, Step};
 use super::record::{Acceptance, Arrival, Kind, Snapshot};
 use super::{Shared, auth, clock, report};
@@ -64,7 +65,7 @@ fn take(shared: &Shared, domain: &str, headers: &HeaderMap, body: &[u8]) -> Answ
     let mail = shared.ledger.accepted(
         at,
         Arrival { answered: if dropped { 0 } else { 200 }, ..arrival },
-        Acceptance { fate, callback, origin: domain, body: "" },
+        Acceptance { fate, callback, origin: domain, body: "", detection: Detection::NotAsked },
     );
     let manner = Manner { callbacks: &behaviour.callbacks, subscribed: &|_| true, answered_in: latency };
     let early = shared.callbacks.plan(&mail, &manner, &mut rng);

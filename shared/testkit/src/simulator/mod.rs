@@ -12,6 +12,7 @@ mod callbacks;
 mod clock;
 mod control;
 mod delivery;
+mod detection;
 mod fate;
 mod inbound;
 mod ledger;

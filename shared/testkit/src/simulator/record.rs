@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tocsin_domain::Channel;
 
+use super::detection::Detection;
 use super::fate::{Fate, Step};
 
 /// One request, as the outside world saw it.
@@ -59,6 +60,7 @@ pub(super) struct Acceptance<'a> {
     pub origin: &'a str,
     /// The text that a look-up gives back; empty for calls and mails.
     pub body: &'a str,
+    pub detection: Detection,
 }
 
 /// One accepted message as the callbacks and look-ups need it.
@@ -75,4 +77,5 @@ pub(super) struct Snapshot {
     pub body: Arc<str>,
     pub fate: Fate,
     pub step: Step,
+    pub detection: Detection,
 }

@@ -33,6 +33,16 @@ pub(super) fn of(scenario: &Scenario, message: &Snapshot, due: &Due, now: DateTi
 type Parameters = Vec<(&'static str, String)>;
 
 fn call_parameters(scenario: &Scenario, call: &Snapshot, due: &Due, now: DateTime<Utc>) -> Parameters {
+    let answered_by = call.detection.answered_by(call.fate, due.step).map(|by| ("AnsweredBy", by.to_owned()));
+    if due.step == Step::Detected {
+        let mut parameters = vec![
+            ("CallSid", call.provider_id.clone()),
+            ("AccountSid", scenario.credentials.twilio_account.clone()),
+            ("MachineDetectionDuration", "2500".to_owned()),
+        ];
+        parameters.extend(answered_by);
+        return parameters;
+    }
     let mut parameters = vec![
         ("CallSid", call.provider_id.clone()),
         ("AccountSid", scenario.credentials.twilio_account.clone()),
@@ -50,8 +60,8 @@ fn call_parameters(scenario: &Scenario, call: &Snapshot, due: &Due, now: DateTim
         parameters.push(("CallDuration", seconds.to_owned()));
         parameters.push(("Duration", if seconds == "0" { "0" } else { "1" }.to_owned()));
         parameters.push(("SipResponseCode", sip_code(due.step).to_owned()));
-        parameters.extend(call.fate.answered_by().map(|by| ("AnsweredBy", by.to_owned())));
     }
+    parameters.extend(answered_by);
     parameters
 }
 
@@ -135,6 +145,7 @@ pub(super) fn mail_event(mail: &Snapshot, step: Step, at: DateTime<Utc>) -> Opti
         Step::Initiated
         | Step::Ringing
         | Step::Answered
+        | Step::Detected
         | Step::Sent
         | Step::Completed
         | Step::Busy
@@ -179,7 +190,7 @@ pub(super) fn twilio_word(step: Step) -> &'static str {
         Step::Queued => "queued",
         Step::Initiated => "initiated",
         Step::Ringing => "ringing",
-        Step::Answered => "in-progress",
+        Step::Answered | Step::Detected => "in-progress",
         Step::Completed => "completed",
         Step::Busy => "busy",
         Step::NoAnswer => "no-answer",
@@ -211,5 +222,6 @@ fn sip_code(step: Step) -> &'static str {
 
 /// A callback address that ended with its token is kept without it.
 fn address(callback: &str, token: &str) -> String {
-    if callback.ends_with('/') { format!("{callback}{token}") } else { callback.to_owned() }
+    let (path, query) = callback.split_at(callback.find('?').unwrap_or(callback.len()));
+    if path.ends_with('/') { format!("{path}{token}{query}") } else { callback.to_owned() }
 }

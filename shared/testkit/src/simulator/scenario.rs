@@ -83,6 +83,11 @@ pub struct Callbacks {
     pub early: f64,
     /// Share of reports that are never posted.
     pub lost: f64,
+    /// Share of calls whose detection beside the call is told only after their end, by `detection_delay`.
+    pub detection_late: f64,
+    pub detection_delay: Delay,
+    /// Share of calls whose detection beside the call is never told.
+    pub detection_lost: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -191,7 +196,9 @@ impl ChannelScenario {
             );
         }
         let callbacks = &self.callbacks;
-        for share in [callbacks.duplicate, callbacks.reorder, callbacks.early, callbacks.lost] {
+        let detection = [callbacks.detection_late, callbacks.detection_lost];
+        let reports = [callbacks.duplicate, callbacks.reorder, callbacks.early, callbacks.lost];
+        for share in reports.into_iter().chain(detection) {
             ensure!((0.0..=1.0).contains(&share), "{channel}.callbacks: {share} is no share");
         }
         Ok(())

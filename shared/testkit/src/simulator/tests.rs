@@ -41,6 +41,7 @@ impl Stage {
             language: None,
             subject: None,
             body: "Hi".to_owned(),
+            detection: None,
             callback_url: callback_url(
                 &self.receiver.base_url,
                 "x",

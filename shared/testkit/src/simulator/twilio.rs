@@ -1,5 +1,6 @@
 //! Twilio's calls and messages: create, fetch, list, cancel (wire A.1 to A.4).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
@@ -16,6 +17,7 @@ use tocsin_providers::twilio::form::Form;
 use super::answer::{Answer, Reply};
 use super::behaviour::{self, Fault, Treatment};
 use super::callbacks::Manner;
+use super::detection::Detection;
 use super::fate::{Fate, Step};
 use super::record::{Acceptance, Arrival, Kind, MessageId, Snapshot};
 use super::{Shared, auth, clock, report, twilio_refusals};
@@ -103,9 +105,10 @@ fn create(shared: &Shared, channel: Channel, account: &str, headers: &HeaderMap,
         Arrival { answered: if dropped { 0 } else { 201 }, ..arrival },
         Acceptance {
             fate,
-            callback: without_token(callback.unwrap_or_default(), token.unwrap_or_default()),
+            callback: &without_token(callback.unwrap_or_default(), token.unwrap_or_default()),
             origin: form.get("From").unwrap_or_default(),
             body: form.get("Body").unwrap_or_default(),
+            detection: Detection::of(&form),
         },
     );
     let manner = Manner {
@@ -173,7 +176,7 @@ fn end_call(shared: &Shared, call: &Snapshot, status: Option<&str>) -> Reply {
     let waiting = [Step::Queued, Step::Initiated, Step::Ringing];
     let from: &[Step] = match status {
         Some("canceled") => &waiting,
-        Some("completed") => &[Step::Queued, Step::Initiated, Step::Ringing, Step::Answered],
+        Some("completed") => &[Step::Queued, Step::Initiated, Step::Ringing, Step::Answered, Step::Detected],
         Some(_) | None => return error_400(20001),
     };
     if call.step.is_final() {
@@ -312,6 +315,12 @@ fn wants_event(call: &Form<'_>, step: Step) -> bool {
     if wanted.peek().is_none() { event == "completed" } else { wanted.any(|(_, value)| value == event) }
 }
 
-fn without_token<'a>(callback: &'a str, token: &str) -> &'a str {
-    callback.strip_suffix(token).filter(|rest| rest.ends_with('/')).unwrap_or(callback)
+/// A query stays.
+fn without_token<'a>(callback: &'a str, token: &str) -> Cow<'a, str> {
+    let (path, query) = callback.split_at(callback.find('?').unwrap_or(callback.len()));
+    match path.strip_suffix(token).filter(|rest| rest.ends_with('/')) {
+        Some(rest) if query.is_empty() => rest.into(),
+        Some(rest) => format!("{rest}{query}").into(),
+        None => callback.into(),
+    }
 }

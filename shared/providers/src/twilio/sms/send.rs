@@ -49,6 +49,7 @@ mod tests {
                 language: None,
                 subject: None,
                 body: "¡Hola & adiós!".into(),
+                detection: None,
                 callback_url: "https://bell.example/callbacks/sms/tok".into(),
                 valid_for: Duration::from_secs(valid_for),
                 deadline: Duration::from_secs(5),

@@ -1,6 +1,7 @@
 //! A call's progress callbacks (wire A.3).
 
-use super::status;
+use super::detection;
+use super::status::{self, Said};
 use crate::twilio::form::Form;
 use crate::twilio::resource::parse_rfc2822;
 use crate::{CallbackReport, ParseError, RawRequest};
@@ -8,22 +9,34 @@ use crate::{CallbackReport, ParseError, RawRequest};
 pub(super) fn parse(raw: &RawRequest) -> Result<Vec<CallbackReport>, ParseError> {
     let form = Form::parse(&raw.body);
     let sid = form.get("CallSid").ok_or(ParseError::Missing("CallSid"))?;
-    let word = form.get("CallStatus").ok_or(ParseError::Missing("CallStatus"))?;
-    let sip = form.get("SipResponseCode");
-    let provider_code = match (word, sip) {
-        // The reason of a failure is only in the SIP code.
-        ("failed", Some(sip)) => format!("failed {sip}"),
-        _ => word.to_owned(),
+    let (sip, answered_by) = (form.get("SipResponseCode"), form.get("AnsweredBy"));
+    let (outcome, provider_code) = match (form.get("CallStatus"), answered_by) {
+        (Some(word), _) => {
+            let awaits_detection = detection::was_asked(&raw.url);
+            let outcome = status::outcome(Said { status: word, answered_by, sip, awaits_detection });
+            (outcome, word_of(word, sip))
+        }
+        // The result of a detection beside the call tells no status.
+        (None, Some(by)) => (detection::answered(by), by.to_owned()),
+        (None, None) => return Err(ParseError::Missing("CallStatus")),
     };
     Ok(vec![CallbackReport {
         attempt: None,
         provider_id: Some(sid.to_owned()),
-        outcome: status::outcome(word, form.get("AnsweredBy"), sip),
+        outcome,
         provider_code: Some(provider_code),
         at: form.get("Timestamp").and_then(parse_rfc2822),
         sequence: form.get("SequenceNumber").and_then(|text| text.parse().ok()),
         event_id: raw.header("I-Twilio-Idempotency-Token").map(str::to_owned),
     }])
+}
+
+fn word_of(status: &str, sip: Option<&str>) -> String {
+    match sip {
+        // The reason of a failure is only in the SIP code.
+        Some(sip) if status == "failed" => format!("failed {sip}"),
+        _ => status.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -55,6 +68,23 @@ mod tests {
         assert_eq!(report.provider_code.as_deref(), Some("failed 404"));
         assert_eq!(report.at.unwrap().to_rfc3339(), "2023-08-24T05:01:45+00:00");
         assert_eq!((report.sequence, report.event_id.as_deref()), (Some(2), Some("e-1")));
+    }
+
+    #[test]
+    fn the_result_of_a_detection_is_read_with_its_word_and_ends_no_call() {
+        let raw =
+            callback("CallSid=CA1&AccountSid=AC1&AnsweredBy=machine_start&MachineDetectionDuration=4000");
+        let report = parse(&raw).unwrap().remove(0);
+        assert_eq!((report.outcome, report.sequence), (Outcome::MachineAnswered, None));
+        assert_eq!(report.provider_code.as_deref(), Some("machine_start"));
+    }
+
+    #[test]
+    fn an_end_waits_for_the_detection_that_its_address_tells_of() {
+        let mut raw = callback("CallSid=CA1&CallStatus=completed&SequenceNumber=2");
+        assert_eq!(parse(&raw).unwrap()[0].outcome, Outcome::Completed);
+        raw.url = detection::marked(&raw.url);
+        assert_eq!(parse(&raw).unwrap()[0].outcome, Outcome::CallEnded);
     }
 
     #[test]

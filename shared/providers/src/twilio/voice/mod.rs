@@ -1,6 +1,7 @@
 //! Voice: calls that speak a text (wire A.2, A.3).
 
 mod callback;
+mod detection;
 mod recall;
 mod send;
 mod status;

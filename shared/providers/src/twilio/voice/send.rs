@@ -1,8 +1,9 @@
 //! Placing a call: `POST …/Calls.json` (wire A.2).
 
 use tocsin_domain::Outcome;
+use tocsin_domain::policy::Detection;
 
-use super::{status, twiml};
+use super::{detection, status, twiml};
 use crate::twilio::account::{TwilioAccount, answer};
 use crate::{Answer, RefusalClass, SendRequest};
 
@@ -15,9 +16,7 @@ const PAUSE: &str = "wwww";
 
 pub(super) async fn send(account: &TwilioAccount, request: &SendRequest) -> Answer {
     match form(account, request) {
-        Ok(form) => answer(account.create(form, request.deadline).await, |call| {
-            status::outcome(call.status.as_deref().unwrap_or_default(), call.answered_by.as_deref(), None)
-        }),
+        Ok(form) => answer(account.create(form, request.deadline).await, status::of_call),
         Err(outcome) => Answer::Refused { outcome, provider_code: None, class: RefusalClass::Permanent },
     }
 }
@@ -26,14 +25,31 @@ pub(super) async fn send(account: &TwilioAccount, request: &SendRequest) -> Answ
 fn form(account: &TwilioAccount, request: &SendRequest) -> Result<String, Outcome> {
     let twiml = twiml::say(&request.body, request.language.as_deref()).ok_or(Outcome::CallNotInitiated)?;
     let digits = request.extension.as_deref().map(send_digits).transpose()?;
+    // With digits to dial the vendor detects nothing.
+    let asked = request.detection.filter(|_| digits.is_none());
+    let status_callback = match asked {
+        Some(_) => detection::marked(&request.callback_url),
+        None => request.callback_url.clone(),
+    };
     let capacity = 2 * twiml.len() + request.callback_url.len() + 256;
     let mut form = form_urlencoded::Serializer::new(String::with_capacity(capacity));
     form.append_pair("To", &request.to)
         .append_pair("From", request.from.as_deref().unwrap_or(&account.sender))
         .append_pair("Twiml", &twiml)
-        .append_pair("StatusCallback", &request.callback_url);
+        .append_pair("StatusCallback", &status_callback);
     for event in EVENTS {
         form.append_pair("StatusCallbackEvent", event);
+    }
+    match asked {
+        None => {}
+        Some(Detection::AfterGreeting) => {
+            form.append_pair("MachineDetection", "DetectMessageEnd");
+        }
+        Some(Detection::Meanwhile) => {
+            form.append_pair("MachineDetection", "Enable")
+                .append_pair("AsyncAmd", "true")
+                .append_pair("AsyncAmdStatusCallback", &status_callback);
+        }
     }
     if let Some(digits) = digits {
         form.append_pair("SendDigits", &digits);

@@ -2,32 +2,46 @@
 
 use tocsin_domain::Outcome;
 
+use super::detection;
 use crate::CallbackReport;
 use crate::twilio::resource::Resource;
 
-/// `sip` is the final SIP response code, where Twilio told it.
-pub(super) fn outcome(status: &str, answered_by: Option<&str>, sip: Option<&str>) -> Outcome {
-    match status {
-        "queued" | "initiated" | "ringing" | "in-progress" => Outcome::InProgress,
-        "completed" => who_answered(answered_by),
+/// What a report, or the call itself, says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Said<'a> {
+    pub status: &'a str,
+    pub answered_by: Option<&'a str>,
+    /// The final SIP response code, where the vendor told it.
+    pub sip: Option<&'a str>,
+    /// Is who answered still to be told, if it is not told here?
+    pub awaits_detection: bool,
+}
+
+pub(super) fn outcome(said: Said<'_>) -> Outcome {
+    let answered = said.answered_by.map(detection::answered);
+    match said.status {
+        "queued" | "initiated" | "ringing" => Outcome::InProgress,
+        "in-progress" => answered.unwrap_or(Outcome::InProgress),
+        "completed" => match answered.and_then(Outcome::once_over) {
+            Some(outcome) => outcome,
+            None if said.awaits_detection => Outcome::CallEnded,
+            // Nobody asked who answers: the call was completed.
+            None => Outcome::Completed,
+        },
         "busy" => Outcome::Busy,
         "no-answer" => Outcome::NoAnswer,
         "canceled" => Outcome::Canceled,
         // The network does not know the number.
-        "failed" if sip == Some("404") => Outcome::NotInService,
+        "failed" if said.sip == Some("404") => Outcome::NotInService,
         "failed" => Outcome::Failed,
         _ => Outcome::Unknown,
     }
 }
 
-/// Without machine detection nobody says who answered: the call was completed.
-fn who_answered(answered_by: Option<&str>) -> Outcome {
-    match answered_by {
-        Some("human") => Outcome::LivePerson,
-        Some("fax") => Outcome::Fax,
-        Some(by) if by.starts_with("machine_") => Outcome::AnsweringMachine,
-        Some(_) | None => Outcome::Completed,
-    }
+/// What the call itself says. Nothing more is to come of it than what stands there.
+pub(super) fn of_call(call: &Resource) -> Outcome {
+    let status = call.status.as_deref().unwrap_or_default();
+    outcome(Said { status, answered_by: call.answered_by.as_deref(), ..Said::default() })
 }
 
 /// What a call fetched by a look-up says.
@@ -36,7 +50,7 @@ pub(super) fn report(call: &Resource) -> CallbackReport {
     CallbackReport {
         attempt: None,
         provider_id: call.sid.clone(),
-        outcome: outcome(status.as_deref().unwrap_or_default(), call.answered_by.as_deref(), None),
+        outcome: of_call(call),
         provider_code: status,
         at: None,
         sequence: None,
@@ -55,7 +69,7 @@ mod tests {
             ("initiated", None, None, Outcome::InProgress),
             ("ringing", None, None, Outcome::InProgress),
             ("in-progress", None, None, Outcome::InProgress),
-            ("in-progress", Some("human"), None, Outcome::InProgress),
+            ("in-progress", Some("human"), None, Outcome::PersonAnswered),
             ("completed", None, Some("200"), Outcome::Completed),
             ("completed", Some("unknown"), None, Outcome::Completed),
             ("completed", Some("human"), None, Outcome::LivePerson),
@@ -73,7 +87,24 @@ mod tests {
             ("something-new", None, None, Outcome::Unknown),
         ];
         for (status, answered_by, sip, expected) in table {
-            assert_eq!(outcome(status, answered_by, sip), expected, "{status} {answered_by:?} {sip:?}");
+            let said = Said { status, answered_by, sip, awaits_detection: false };
+            assert_eq!(outcome(said), expected, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn where_detection_was_asked_for_an_end_without_its_result_waits_for_it() {
+        let table = [
+            ("completed", None, Outcome::CallEnded),
+            ("completed", Some("unknown"), Outcome::Completed),
+            ("completed", Some("machine_start"), Outcome::AnsweringMachine),
+            ("in-progress", None, Outcome::InProgress),
+            ("in-progress", Some("machine_start"), Outcome::MachineAnswered),
+            ("busy", None, Outcome::Busy),
+        ];
+        for (status, answered_by, expected) in table {
+            let said = Said { status, answered_by, sip: None, awaits_detection: true };
+            assert_eq!(outcome(said), expected, "{said:?}");
         }
     }
 }

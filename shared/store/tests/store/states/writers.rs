@@ -1,0 +1,93 @@
+//! The statements that write what has states: those whose transitions are observed, and those that leave states alone.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Statements whose transitions the tests beside this one observe or enumerate.
+const MOVING: [(&str, &str); 22] = [
+    ("attempts", "apply"),
+    ("attempts", "claim"),
+    ("campaigns", "cancel"),
+    ("campaigns", "close_campaigns"),
+    ("campaigns", "create_campaign"),
+    ("campaigns", "expansions_due"),
+    ("campaigns", "fail_expansion"),
+    ("campaigns", "finish_cancels"),
+    ("campaigns", "release"),
+    ("consents", "moving"),
+    ("jobs", "apply"),
+    ("jobs", "claim"),
+    ("jobs", "expand"),
+    ("jobs", "expand_receipt"),
+    ("jobs", "give_back"),
+    ("jobs", "hold"),
+    ("jobs", "release"),
+    ("jobs", "sweep"),
+    ("leases", "begin_alone"),
+    ("leases", "drop_leases"),
+    ("leases", "renew_leases"),
+    // By the statement of `give_back`, after reading which.
+    ("jobs", "requeue_overdue"),
+];
+
+/// Statements that write beside the state.
+const BESIDE: [(&str, &str); 7] = [
+    ("attempts", "order_look_ups"),
+    ("attempts", "order_recalls"),
+    ("attempts", "recall_failed"),
+    ("campaigns", "audit_campaign"),
+    ("campaigns", "expand"),
+    ("campaigns", "expand_receipt"),
+    ("campaigns", "mark_swept"),
+];
+
+/// The names of statements that write `table`, in the store's sources: a statement begins with its name.
+fn writers_of(table: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for path in rust_files(&sources) {
+        let source = std::fs::read_to_string(path).unwrap();
+        // Of the statements of consent only the part that they share has a verb.
+        let source = source.replace("\"-- store.\",\n            $name", "-- store.moving\n");
+        for statement in source.split("-- store.").skip(1) {
+            let name = statement.split(['\n', ' ', '"']).next().unwrap();
+            let writes = ["update", "insert into", "delete from"].iter().any(|verb| {
+                let written = format!("{verb} {table}");
+                statement.match_indices(&written).any(|(at, _)| {
+                    let next = statement[at + written.len()..].chars().next();
+                    next.is_none_or(|next| !next.is_alphanumeric() && next != '_')
+                })
+            });
+            if writes {
+                found.insert(name.to_owned());
+            }
+        }
+    }
+    found
+}
+
+fn rust_files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn no_statement_writes_states_that_is_not_among_those_that_are_observed() {
+    for table in ["campaigns", "jobs", "attempts", "consents", "leases"] {
+        let known: BTreeSet<String> = MOVING
+            .iter()
+            .chain(&BESIDE)
+            .filter(|(written, name)| *written == table && *name != "requeue_overdue")
+            .map(|(_, name)| (*name).to_owned())
+            .collect();
+        assert_eq!(writers_of(table), known, "{table}");
+    }
+}

@@ -1,0 +1,203 @@
+//! The one database of a run: its clock stands still between two operations, its districts stay, and everything
+//! else is removed between two seeds.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Context as _, Result};
+use chrono::TimeDelta;
+use tocsin_domain::{Channel, DistrictId};
+use tocsin_runtime::{Clock as _, Tasks};
+use tocsin_store::districts::District;
+use tocsin_store::{Access, Store};
+use tocsin_testkit::TestDatabase;
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+use crate::clock::{START, SimulatedClock};
+
+/// Guardians of each district, and the zone that it is in.
+pub const DISTRICTS: [(usize, Option<&str>); 3] =
+    [(6, Some("America/Chicago")), (4, Some("Pacific/Auckland")), (3, None)];
+/// Who lives elsewhere than their district.
+const TRAVELLER: (usize, usize, &str) = (0, 3, "America/New_York");
+/// The last guardian of the first district has no device, and the one before shares the phone of another.
+const WITHOUT_DEVICE: (usize, usize) = (0, 5);
+const SHARES_A_PHONE: (usize, usize) = (0, 4);
+
+/// What a seed leaves behind; the districts and their people stay. Rows are deleted and not truncated: that would
+/// make every session plan every statement anew.
+const LEFT_BEHIND: [&str; 21] = [
+    "contents",
+    "recipients",
+    "destinations",
+    "jobs",
+    "attempts",
+    "events",
+    "inbox_messages",
+    "release_batches",
+    "claim_batches",
+    "flow",
+    "held",
+    "tallies",
+    "control_log",
+    "audit",
+    "leases",
+    "planner_leases",
+    "consents",
+    "consent_history",
+    "suppressions",
+    "campaigns",
+    "provider_accounts",
+];
+/// After so many seeds the space of what was deleted is given back.
+const SEEDS_PER_VACUUM: u32 = 50;
+
+#[derive(Debug)]
+pub struct Database {
+    pub store: Store,
+    pub tenants: Store,
+    /// As its owner: for what no role of the product may read or set.
+    pub client: Client,
+    connection: Tasks,
+    cleaned: AtomicU32,
+    _database: TestDatabase,
+}
+
+impl Database {
+    pub async fn create() -> Result<Self> {
+        let database = TestDatabase::create().await?;
+        let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await?;
+        let tasks = Tasks::new();
+        tasks.spawn("database", async move {
+            // Ends with its client.
+            let _ = connection.await;
+        });
+        // The server's own clock goes on while a statement runs: the same seed would not be the same run.
+        client
+            .batch_execute(&format!(
+                "set synchronous_commit = off;
+                 create or replace function tocsin_now() returns timestamptz language sql volatile
+                 as $$ select timestamptz '{START}' + (select shift from clock) $$"
+            ))
+            .await?;
+        // Nothing here outlives the run.
+        let fast = format!("alter database {} set synchronous_commit = off", database.name);
+        client.batch_execute(&fast).await?;
+        // One session each: what it has planned serves all seeds.
+        let store = Store::open(&database.url, 1, Access::Engine)?;
+        let tenants = Store::open(&database.url, 1, Access::Tenants)?;
+        let made = Self {
+            store,
+            tenants,
+            client,
+            connection: tasks,
+            cleaned: AtomicU32::new(0),
+            _database: database,
+        };
+        made.populate().await.context("the districts")?;
+        Ok(made)
+    }
+
+    /// Everything that campaigns leave is removed, and the clock is where it began.
+    pub async fn clean(&self) -> Result<()> {
+        let mut sql = String::from("update clock set shift = interval '0'");
+        for table in LEFT_BEHIND {
+            sql.push_str(&format!("; delete from {table}"));
+        }
+        self.client.batch_execute(&sql).await.context("cleaning the database")?;
+        if self.cleaned.fetch_add(1, Ordering::Relaxed) % SEEDS_PER_VACUUM == SEEDS_PER_VACUUM - 1 {
+            self.client.batch_execute("vacuum").await.context("vacuum")?;
+        }
+        Ok(())
+    }
+
+    pub async fn set_clock(&self, passed: TimeDelta) -> Result<()> {
+        let micros = passed.num_microseconds().context("a time too long")?;
+        let sql = format!("update clock set shift = {micros} * interval '1 microsecond'");
+        Ok(self.client.batch_execute(&sql).await?)
+    }
+
+    pub async fn close(self) {
+        let Self { store, tenants, client, connection, .. } = self;
+        store.close();
+        tenants.close();
+        drop(client);
+        connection.stop(std::time::Duration::from_secs(5)).await;
+    }
+
+    async fn populate(&self) -> Result<()> {
+        let now = SimulatedClock::default().now();
+        self.store.make_partitions(now + TimeDelta::days(40)).await?;
+        for (number, (guardians, zone)) in DISTRICTS.into_iter().enumerate() {
+            let (id, time_zone) = (district(number), zone.map(str::to_owned));
+            let (name, default_region) = (format!("District {number}"), "US".to_owned());
+            self.store.add_district(&District { id, name, time_zone, default_region }, now).await?;
+            self.client.execute(STUDENT, &[&id.0]).await?;
+            for guardian in 0..guardians {
+                let zone = (TRAVELLER.0 == number && TRAVELLER.1 == guardian).then_some(TRAVELLER.2);
+                let devices = devices(number, guardian);
+                let channels: Vec<i16> = devices.iter().map(|(channel, _)| channel.number()).collect();
+                let addresses: Vec<&str> = devices.iter().map(|(_, address)| address.as_str()).collect();
+                let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+                    [&id.0, &format!("guardian-{guardian}"), &zone, &channels, &addresses];
+                self.client.execute(GUARDIAN, &parameters).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub fn district(number: usize) -> DistrictId {
+    DistrictId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + number as u128))
+}
+
+/// How many devices a campaign to all of a district has to reach over `channels`, duplicates included.
+pub fn device_count(number: usize, channels: &[Channel]) -> usize {
+    let of_guardian =
+        |guardian| devices(number, guardian).iter().filter(|(channel, _)| channels.contains(channel)).count();
+    (0..DISTRICTS[number].0).map(of_guardian).sum()
+}
+
+/// One of the devices of all districts.
+pub fn device(pick: u64) -> (usize, Channel, String) {
+    let all: Vec<(usize, Channel, String)> = (0..DISTRICTS.len())
+        .flat_map(|number| (0..DISTRICTS[number].0).map(move |guardian| (number, guardian)))
+        .flat_map(|(number, guardian)| {
+            devices(number, guardian).into_iter().map(move |(channel, address)| (number, channel, address))
+        })
+        .collect();
+    all[(pick % all.len() as u64) as usize].clone()
+}
+
+fn devices(number: usize, guardian: usize) -> Vec<(Channel, String)> {
+    if WITHOUT_DEVICE == (number, guardian) {
+        return Vec::new();
+    }
+    let phone = if SHARES_A_PHONE == (number, guardian) { 0 } else { guardian };
+    let phone = format!("+1312555{:04}", number * 100 + phone);
+    let email = format!("guardian{guardian}@district{number}.example.org");
+    vec![(Channel::Voice, phone.clone()), (Channel::Sms, phone), (Channel::Email, email)]
+}
+
+const STUDENT: &str = "
+with school as (
+  insert into schools (district_id, source_id, name, kind) values ($1, 'school', 'Lincoln Elementary', 'school')
+), student as (
+  insert into people (district_id, source_id, given_name, family_name, role, active)
+  values ($1, 'student', 'Sam', 'Rivera', 2, true) returning id
+)
+insert into students (district_id, person_id, school_source_id, grade, active)
+select $1, id, 'school', '03', true from student";
+
+const GUARDIAN: &str = "
+with made as (
+  insert into people (district_id, source_id, given_name, family_name, role, time_zone, active)
+  values ($1, $2, 'Guardian', $2, 1, $3, true) returning id
+), related as (
+  insert into contacts (district_id, person_id, student_id, relationship)
+  select $1, made.id, student.id, 'parent'
+  from made join people student on student.district_id = $1 and student.source_id = 'student'
+)
+insert into devices (district_id, person_id, channel, address, position)
+select $1, made.id, u.channel, u.address, u.position::smallint
+from made cross join unnest($4::smallint[], $5::text[]) with ordinality u(channel, address, position)";

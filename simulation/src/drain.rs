@@ -1,0 +1,180 @@
+//! The calm end of a run: no more faults, and everything is let run to its end.
+
+use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use tocsin_domain::Lane;
+
+use crate::invariants::{Promise, broken};
+use crate::operations::{again, once, perform, post, work};
+use crate::plan::{Operation, Stage, Tick};
+use crate::world::World;
+
+/// Far more than any run takes.
+const ROUNDS_MAX: usize = 400;
+/// Workers that are kept for it.
+const WORKERS: usize = 2;
+/// Between two looks for tokens; so often a lease is not renewed, which is well within its term.
+const LOOK: TimeDelta = TimeDelta::milliseconds(200);
+const LOOKS: usize = 5;
+/// Where nothing moves, time goes in steps that double, up to the next instant at which something is due.
+const STEP: TimeDelta = TimeDelta::seconds(1);
+
+/// Returns how many rounds it took.
+pub async fn drain(world: &mut World<'_>) -> Result<usize> {
+    calm(world).await?;
+    let mut idle = 0;
+    let mut before = Pulse::take(world).await?;
+    for rounds in 0..ROUNDS_MAX {
+        if before.open == 0 && is_quiet(world) {
+            return Ok(rounds);
+        }
+        round(world, &before).await?;
+        let after = Pulse::take(world).await?;
+        idle = if after.moved == before.moved { idle + 1 } else { 0 };
+        let waits = world.workers.iter().any(|worker| !worker.is_done());
+        // Who waits for a token keeps its lease meanwhile.
+        let step = if waits { STEP } else { after.step(idle, world.now()) };
+        world.advance(step).await?;
+        before = after.at(world.now());
+    }
+    Err(broken(Promise::NothingLost, format!("campaigns never come to their end: {before:?}")))
+}
+
+async fn calm(world: &mut World<'_>) -> Result<()> {
+    world.broker.no_more_faults();
+    while world.broker.held() > 0 {
+        world.broker.deliver_held(0).await?;
+    }
+    world.ledger().calm = true;
+    world.workers.iter_mut().for_each(|worker| worker.frozen = false);
+    while world.workers.len() > WORKERS {
+        world.workers.remove(0).stop(world).await?;
+    }
+    if world.workers.is_empty() {
+        world.start_worker().await?;
+    }
+    Ok(())
+}
+
+fn is_quiet(world: &World<'_>) -> bool {
+    world.ledger().callbacks.is_empty() && world.workers.iter().all(|worker| worker.is_done())
+}
+
+/// Everything once that the rows say there is something to do for.
+async fn round(world: &mut World<'_>, pulse: &Pulse) -> Result<()> {
+    let planner = world.planners.len() - 1;
+    if pulse.to_expand {
+        again(world, planner, Tick::Expand).await?;
+    }
+    if pulse.to_release || pulse.to_expand {
+        once(world, planner, Tick::Duties).await?;
+        for channel in world.channels.clone() {
+            again(world, planner, Tick::Release(channel)).await?;
+        }
+    }
+    if pulse.to_sweep {
+        again(world, planner, Tick::Sweep).await?;
+    }
+    if pulse.to_expire {
+        once(world, planner, Tick::Expire).await?;
+    }
+    workers(world).await?;
+    while !world.ledger().callbacks.is_empty() {
+        post(world, 0).await?;
+    }
+    let mut applied = 0;
+    for lane in Lane::ALL {
+        applied += world.collector.apply(lane, usize::MAX).await?;
+    }
+    if applied > 0 {
+        world.watch.callbacks.look(world.database).await?;
+    }
+    once(world, planner, Tick::Close).await.map(drop)
+}
+
+async fn workers(world: &mut World<'_>) -> Result<()> {
+    let numbers = 0..world.workers.len() as u64;
+    for worker in numbers.clone() {
+        perform(world, &Operation::Serve { worker }).await?;
+    }
+    for look in 0..LOOKS {
+        for worker in numbers.clone() {
+            if look == 0 && !world.workers[worker as usize].takes_in().await? {
+                continue;
+            }
+            if look == 0 {
+                perform(world, &Operation::Renew { worker }).await?;
+            }
+            work(world, worker, Stage::Record).await?;
+        }
+        if look + 1 == LOOKS || world.workers.iter().all(|worker| worker.is_done()) {
+            break;
+        }
+        world.advance(LOOK).await?;
+    }
+    Ok(())
+}
+
+/// How far the world has come, and what there is to do.
+#[derive(Debug)]
+struct Pulse {
+    open: i64,
+    /// Changes whenever something moves.
+    moved: (i64, i64, i64, i64, usize),
+    to_expand: bool,
+    to_release: bool,
+    to_sweep: bool,
+    to_expire: bool,
+    next: Option<DateTime<Utc>>,
+}
+
+impl Pulse {
+    async fn take(world: &World<'_>) -> Result<Self> {
+        let row = world.database.client.query_one(PULSE, &[&world.now()]).await?;
+        let requests = world.ledger().requests.len();
+        Ok(Self {
+            open: row.get("open"),
+            moved: (row.get("open"), row.get("made"), row.get("ended"), row.get("settled"), requests),
+            to_expand: row.get("to_expand"),
+            to_release: row.get("to_release"),
+            to_sweep: row.get("to_sweep"),
+            to_expire: row.get("to_expire"),
+            next: row.get("next"),
+        })
+    }
+
+    fn step(&self, idle: u32, now: DateTime<Utc>) -> TimeDelta {
+        let next = self.next.map_or(STEP, |next| next - now + TimeDelta::milliseconds(1));
+        if self.to_release { (STEP * (1 << idle.min(10))).min(next) } else { next }
+    }
+
+    /// Time that has gone may have made anything due.
+    fn at(self, now: DateTime<Utc>) -> Self {
+        if self.next.is_none_or(|next| next > now) {
+            return self;
+        }
+        Self { to_expand: true, to_release: true, to_sweep: true, to_expire: true, ..self }
+    }
+}
+
+/// Job states: 1 waiting, 2 queued, 4 ended; of an attempt 3 is settled.
+const PULSE: &str = "
+with open as materialized (select * from campaigns where closed_at is null)
+select
+  (select count(*) from open) as open,
+  (select count(*) from jobs) as made,
+  (select count(*) from jobs where state = 4) as ended,
+  (select count(*) from attempts where state = 3) as settled,
+  exists (select from open where expanded_at is null and cancel_epoch is null and scheduled_at <= $1) as to_expand,
+  exists (select from jobs j join open c on c.id = j.campaign_id
+    where j.state = 2 or (j.state = 1 and j.due_at <= $1 and c.cancel_epoch is null)) as to_release,
+  exists (select from open where cancel_epoch is not null or expires_at <= $1) as to_sweep,
+  exists (select from claim_batches where check_at <= $1)
+    or exists (select from release_batches where requeue_at <= $1) as to_expire,
+  (select min(at) from (
+    select due_at as at from jobs where state = 1
+    union all select check_at from claim_batches
+    union all select requeue_at from release_batches
+    union all select unnest(array[expires_at, scheduled_at, swept_at + interval '5 seconds']) from open
+    union all select recall_until from attempts where recall = 1) ahead
+   where at > $1) as next";

@@ -1,0 +1,57 @@
+//! Callbacks (promise 8): an attempt's outcome only rises, and in the end no report that was kept outranks it.
+
+use std::collections::HashMap;
+
+use anyhow::{Context as _, Result};
+use tocsin_domain::{AttemptKey, CampaignId, JobKey, Outcome};
+use tokio_postgres::Row;
+
+use super::{Promise, hold};
+use crate::database::Database;
+
+#[derive(Debug, Default)]
+pub struct Rising {
+    known: HashMap<AttemptKey, Outcome>,
+}
+
+impl Rising {
+    pub async fn look(&mut self, database: &Database) -> Result<()> {
+        for row in database.client.query(OUTCOMES, &[]).await? {
+            let (attempt, outcome) = (attempt(&row), outcome(&row)?);
+            let earlier = self.known.insert(attempt, outcome);
+            hold(
+                Promise::CallbacksAreSafe,
+                earlier.is_none_or(|earlier| !earlier.outranks(outcome)),
+                || format!("the outcome of attempt {attempt} fell from {earlier:?} to {outcome}"),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// When all is applied.
+    pub async fn judge(&self, database: &Database) -> Result<()> {
+        for row in database.client.query(REPORTED, &[]).await? {
+            let (attempt, reported) = (attempt(&row), outcome(&row)?);
+            let stands = self.known.get(&attempt);
+            hold(
+                Promise::CallbacksAreSafe,
+                stands.is_some_and(|stands| !reported.outranks(*stands)),
+                || format!("attempt {attempt} was reported {reported}, and its outcome is {stands:?}"),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+fn attempt(row: &Row) -> AttemptKey {
+    let job = JobKey { campaign: CampaignId(row.get("campaign_id")), job: row.get("job_id") };
+    AttemptKey { job, number: row.get("number") }
+}
+
+fn outcome(row: &Row) -> Result<Outcome> {
+    Outcome::from_number(row.get("outcome")).context("an outcome that nobody knows")
+}
+
+const OUTCOMES: &str = "select campaign_id, job_id, number, outcome from attempts where outcome is not null";
+const REPORTED: &str = "select campaign_id, job_id, number, outcome from events
+where campaign_id is not null and number is not null and outcome is not null";

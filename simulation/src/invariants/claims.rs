@@ -1,0 +1,84 @@
+//! The fence (promise 2): every attempt is of a claim that was granted here, to a message of the job's own generation,
+//! and its request went where the row says, within `send_by`.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+use chrono::{DateTime, TimeDelta, Utc};
+use tocsin_domain::policy::SEND_BY;
+use tocsin_domain::{AccountId, AttemptKey, CampaignId, Generation, JobKey};
+
+use super::{Promise, hold};
+use crate::database::Database;
+use crate::provider::Request;
+use crate::world::Account;
+
+/// A claim that was granted.
+#[derive(Debug, Clone, Copy)]
+pub struct Grant {
+    /// As the message said.
+    pub generation: Generation,
+    /// Where the token was taken.
+    pub account: AccountId,
+    pub at: DateTime<Utc>,
+}
+
+#[derive(Debug, Default)]
+pub struct Claims {
+    pub granted: HashMap<AttemptKey, Grant>,
+}
+
+impl Claims {
+    pub fn note(&mut self, attempt: AttemptKey, grant: Grant) -> Result<()> {
+        let earlier = self.granted.insert(attempt, grant);
+        hold(Promise::NothingTwice, earlier.is_none(), || format!("attempt {attempt} was granted twice"))
+    }
+
+    /// A request has just been made.
+    pub fn requested(&self, request: &Request) -> Result<Grant> {
+        let attempt = request.attempt;
+        let Some(grant) = self.granted.get(&attempt).copied() else {
+            return Err(super::broken(
+                Promise::NothingTwice,
+                format!("a request of attempt {attempt}, which was not granted"),
+            ));
+        };
+        let late = request.at - grant.at;
+        hold(Promise::NothingTwice, late < TimeDelta::from_std(SEND_BY)?, || {
+            format!("the request of attempt {attempt} started {late} after its claim")
+        })?;
+        Ok(grant)
+    }
+
+    /// Holds the rows against what was granted.
+    pub async fn judge(&self, database: &Database, accounts: &[Account], requests: &[Request]) -> Result<()> {
+        let rows = database.client.query(ATTEMPTS, &[]).await?;
+        for row in rows {
+            let job = JobKey { campaign: CampaignId(row.get("campaign_id")), job: row.get("job_id") };
+            let attempt = AttemptKey { job, number: row.get("number") };
+            let grant = self.granted.get(&attempt);
+            hold(Promise::NothingTwice, grant.is_some(), || {
+                format!("attempt {attempt} has a row, and nobody was granted it")
+            })?;
+            let Some(grant) = grant else { continue };
+            let generation = Generation(row.get("generation"));
+            hold(Promise::NothingTwice, generation == grant.generation, || {
+                format!(
+                    "attempt {attempt} of generation {generation:?} was claimed with a message of {:?}",
+                    grant.generation
+                )
+            })?;
+            let account: i32 = row.get("account_id");
+            let name = accounts.iter().find(|known| known.id.0 == account).map(|known| known.name.as_str());
+            let went_to = requests.iter().find(|request| request.attempt == attempt);
+            hold(
+                Promise::NeverAboveTheLimit,
+                went_to.is_none_or(|request| Some(request.account.as_str()) == name),
+                || format!("attempt {attempt} of account {name:?} was requested of {went_to:?}"),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+const ATTEMPTS: &str = "select campaign_id, job_id, number, generation, account_id from attempts";

@@ -1,0 +1,144 @@
+//! A seeded run of random operations and faults over the real planner, workers, collector and store, which afterwards
+//! lets everything come to its end and holds it against the promises (docs/SIMULATION.md).
+
+mod broker;
+mod clock;
+mod database;
+mod drain;
+mod invariants;
+mod operations;
+mod plan;
+mod provider;
+mod random;
+mod world;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
+use tocsin_domain::CampaignState;
+
+pub use database::Database;
+pub use invariants::{Promise, Violation};
+pub use plan::{Operation, Plan};
+
+use crate::database::district;
+use crate::invariants::{cancel, counters, outcome, windows};
+use crate::world::World;
+
+/// A seed whose run broke a promise.
+#[derive(Debug)]
+pub struct Failure {
+    pub seed: u64,
+    /// Those that were done, the last of which may be the drain.
+    pub operations: Vec<Operation>,
+    pub drained: bool,
+    pub error: anyhow::Error,
+}
+
+impl Failure {
+    /// None: it was an error that no promise names.
+    pub fn violation(&self) -> Option<&Violation> {
+        self.error.downcast_ref()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {} failed: {:#}", self.seed, self.error)?;
+        for (number, operation) in self.operations.iter().enumerate() {
+            writeln!(f, "  {number:>3} {operation:?}")?;
+        }
+        if self.drained {
+            writeln!(f, "      and in the calm after them")?;
+        }
+        write!(f, "replay: make sim SEED={}", self.seed)
+    }
+}
+
+/// What a run came to: that it was about something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    pub campaigns: usize,
+    pub requests: usize,
+    pub denied: u64,
+    pub not_asked: u64,
+    pub lost: u64,
+    pub rounds: usize,
+    /// Jobs by what they came to.
+    pub outcomes: BTreeMap<&'static str, usize>,
+}
+
+/// Runs one seed on a database that nobody else uses meanwhile.
+pub async fn run(database: &Database, seed: u64) -> Result<Report, Failure> {
+    let plan = Plan::of(seed);
+    let failed = |done: usize, drained: bool, error: anyhow::Error| Failure {
+        seed,
+        operations: plan.operations[..done].to_vec(),
+        drained,
+        error,
+    };
+    let mut world = World::begin(database, seed, &plan).await.map_err(|error| failed(0, false, error))?;
+    for (number, operation) in plan.operations.iter().enumerate() {
+        operations::perform(&mut world, operation).await.map_err(|error| failed(number + 1, false, error))?;
+    }
+    let done = plan.operations.len();
+    let calm_since = world.now();
+    let rounds = drain::drain(&mut world).await.map_err(|error| failed(done, true, error))?;
+    let outcomes = judge(&mut world, calm_since).await.map_err(|error| failed(done, true, error))?;
+    let tokens = &world.watch.tokens;
+    let report = Report {
+        campaigns: world.campaigns.len(),
+        requests: world.ledger().requests.len(),
+        denied: tokens.denied,
+        not_asked: tokens.not_asked,
+        lost: tokens.lost,
+        rounds,
+        outcomes,
+    };
+    world.collector.stop().await;
+    Ok(report)
+}
+
+impl std::ops::AddAssign for Report {
+    fn add_assign(&mut self, other: Self) {
+        self.campaigns += other.campaigns;
+        self.requests += other.requests;
+        self.denied += other.denied;
+        self.not_asked += other.not_asked;
+        self.lost += other.lost;
+        self.rounds += other.rounds;
+        for (outcome, jobs) in other.outcomes {
+            *self.outcomes.entry(outcome).or_default() += jobs;
+        }
+    }
+}
+
+/// Holds what has come to its end against the promises.
+async fn judge(world: &mut World<'_>, calm_since: DateTime<Utc>) -> Result<BTreeMap<&'static str, usize>> {
+    let (database, now) = (world.database, world.now());
+    let requests = world.ledger().requests.clone();
+    let mut outcomes = BTreeMap::new();
+    for campaign in &world.campaigns {
+        for outcome in outcome::judge(database, campaign, &requests, calm_since).await? {
+            *outcomes.entry(outcome.code()).or_default() += 1;
+        }
+        counters::judge(database, campaign.id, now).await?;
+        let tenant = database.tenants.tenant(district(campaign.submission.district));
+        let shown = tenant.campaign(campaign.id).await?.context("a campaign that is gone")?;
+        if matches!(shown.state, CampaignState::Canceled | CampaignState::Discarded) {
+            let jobs = database.store.job_facts(campaign.id).await?.len();
+            cancel::partition(campaign.id, &tenant.receipt(campaign.id).await?, jobs as i64)?;
+        }
+    }
+    counters::judge_queues(database).await?;
+    windows::judge(database, &world.campaigns, &requests).await?;
+    let watch = &mut world.watch;
+    watch.claims.judge(database, &world.accounts, &requests).await?;
+    watch.callbacks.look(database).await?;
+    watch.callbacks.judge(database).await?;
+    watch.tokens.balance(requests.len())?;
+    watch.limits.judge(&world.accounts)?;
+    Ok(outcomes)
+}

@@ -1,0 +1,52 @@
+//! `make sim`: runs seeds, and tells of each that fails how to see it again.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use simulation::{Database, Report, run};
+use tocsin_runtime::Stopwatch;
+
+/// Runs the simulation of the promises on the PostgreSQL of DATABASE_URL.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 100)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    from: u64,
+    /// Just this one.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Stop at the first that fails.
+    #[arg(long)]
+    first: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let (from, seeds) = arguments.seed.map_or((arguments.from, arguments.seeds), |seed| (seed, 1));
+    let database = Database::create().await?;
+    let mut all = Report::default();
+    let (since, mut ran, mut failed) = (Stopwatch::start(), 0_u32, 0);
+    for seed in from..from + seeds {
+        ran += 1;
+        match run(&database, seed).await {
+            Ok(report) => all += report,
+            Err(failure) => {
+                println!("{failure}\n");
+                failed += 1;
+                if arguments.first {
+                    break;
+                }
+            }
+        }
+    }
+    println!("{all:?}");
+    let each = since.elapsed().checked_div(ran).unwrap_or_default();
+    println!("{ran} seeds from {from}, {failed} failed, {} ms each", each.as_millis());
+    database.close().await;
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,276 @@
+//! Doing the operations of a plan, one after another, each until nothing of it is left to do.
+
+use anyhow::Result;
+use axum::http::StatusCode;
+use chrono::TimeDelta;
+use tocsin_domain::{Channel, Lane};
+
+use crate::invariants::{Promise, emergency, fairness, hold, recallable};
+use crate::plan::{Delivery, Operation, Stage, Tick};
+use crate::world::{SimulatedWorker, Ticked, World};
+
+/// A tick that says that there is more is run again so often.
+const TICKS_MAX: usize = 8;
+
+pub async fn perform(world: &mut World<'_>, operation: &Operation) -> Result<()> {
+    match operation {
+        Operation::Submit(submission) => world.submit(submission).await,
+        Operation::Cancel { campaign } => match place(*campaign, world.campaigns.len()) {
+            Some(index) => world.cancel(index).await,
+            None => Ok(()),
+        },
+        Operation::CancelAgain { campaign } => match place(*campaign, world.campaigns.len()) {
+            Some(index) => world.announce(index).await,
+            None => Ok(()),
+        },
+        Operation::Plan { planner, tick } => self::tick(world, *planner as usize, *tick).await,
+        Operation::Work { worker, until } => work(world, *worker, *until).await,
+        Operation::Step { worker, stage } => {
+            with(world, *worker, async |worker, world| worker.stage(world, *stage).await).await
+        }
+        Operation::Renew { worker } => {
+            with(world, *worker, async |worker, world| worker.renew(world).await).await
+        }
+        Operation::Serve { worker } => with(world, *worker, async |worker, _| worker.serve().await).await,
+        Operation::Freeze { worker } => {
+            set_frozen(world, *worker, true);
+            Ok(())
+        }
+        Operation::Thaw { worker } => {
+            set_frozen(world, *worker, false);
+            Ok(())
+        }
+        Operation::CrashWorker { worker } => {
+            if let Some(index) = place(*worker, world.workers.len()) {
+                world.workers.remove(index).crash(world).await;
+            }
+            Ok(())
+        }
+        Operation::StopWorker { worker } => match place(*worker, world.workers.len()) {
+            Some(index) if !world.workers[index].frozen => world.workers.remove(index).stop(world).await,
+            _ => Ok(()),
+        },
+        Operation::StartWorker => world.start_worker().await,
+        Operation::LoseSession { worker } => {
+            if let Some(index) = place(*worker, world.workers.len()) {
+                world.workers[index].lose_session().await;
+            }
+            Ok(())
+        }
+        Operation::CrashPlanner { planner } => {
+            replace_planner(world, *planner as usize);
+            Ok(())
+        }
+        Operation::Callback { pick, how } => callback(world, *pick, *how).await,
+        Operation::Apply { lane, batch_max } => match world.collector.apply(*lane, *batch_max).await? {
+            0 => Ok(()),
+            _ => world.watch.callbacks.look(world.database).await,
+        },
+        Operation::ApplyAndCrash { lane } => {
+            world.collector.apply_and_crash(*lane).await?;
+            world.watch.callbacks.look(world.database).await
+        }
+        Operation::Rematch => world.collector.rematch().await,
+        Operation::Decree { class, fate, messages } => {
+            world.broker.decree(*class, *fate, *messages);
+            Ok(())
+        }
+        Operation::DeliverHeld { pick } => {
+            if let Some(index) = place(*pick, world.broker.held()) {
+                world.broker.deliver_held(index).await?;
+            }
+            Ok(())
+        }
+        Operation::Bar { pick } => world.bar(*pick).await,
+        Operation::RestartBroker => {
+            world.broker.restart();
+            Ok(())
+        }
+        Operation::EmptyBroker => {
+            world.broker.empty();
+            Ok(())
+        }
+        Operation::Live { milliseconds } => {
+            for worker in 0..world.workers.len() as u64 {
+                with(world, worker, async |worker, world| worker.renew(world).await).await?;
+            }
+            world.advance(TimeDelta::milliseconds(*milliseconds)).await
+        }
+        Operation::Advance { milliseconds } => world.advance(TimeDelta::milliseconds(*milliseconds)).await,
+    }
+}
+
+/// One planner's tick. Returns whether anything moved.
+pub async fn tick(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<()> {
+    match tick {
+        Tick::Everything => {
+            once(world, planner, Tick::Duties).await?;
+            again(world, planner, Tick::Expand).await?;
+            for channel in world.channels.clone() {
+                again(world, planner, Tick::Release(channel)).await?;
+            }
+            again(world, planner, Tick::Sweep).await?;
+            again(world, planner, Tick::Expire).await?;
+            once(world, planner, Tick::Close).await.map(drop)
+        }
+        one => once(world, planner, one).await.map(drop),
+    }
+}
+
+/// Until it says that nothing is left.
+pub async fn again(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<()> {
+    for _ in 0..TICKS_MAX {
+        if once(world, planner, tick).await? != Ticked::More {
+            break;
+        }
+    }
+    Ok(())
+}
+
+pub async fn once(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<Ticked> {
+    let index = planner % world.planners.len();
+    let ticked = match tick {
+        Tick::Everything | Tick::Duties => world.planners[index].duties().await?,
+        Tick::Expand => expand(world, index).await?,
+        Tick::Release(channel) => release(world, index, channel).await?,
+        Tick::Sweep => world.planners[index].sweep().await?,
+        Tick::Expire => {
+            let ticked = world.planners[index].expire().await?;
+            if ticked != Ticked::Idle {
+                world.watch.callbacks.look(world.database).await?;
+            }
+            ticked
+        }
+        Tick::Close => {
+            let ticked = world.planners[index].close().await?;
+            if world.campaigns.iter().any(|campaign| campaign.canceled_epoch.is_some()) {
+                world.watch.cancels.answered(world.database, world.now()).await?;
+            }
+            ticked
+        }
+        Tick::House => world.planners[index].keep_house().await?,
+        Tick::Audit => world.planners[index].audit().await?,
+        Tick::Depths => world.planners[index].watch_depths().await?,
+    };
+    if ticked == Ticked::Crashed {
+        replace_planner(world, index);
+    }
+    Ok(ticked)
+}
+
+async fn release(world: &mut World<'_>, index: usize, channel: Channel) -> Result<Ticked> {
+    let now = world.now();
+    let was_open = has_emergencies(world) && emergency::is_open(world.database, channel, now).await?;
+    let due = match world.campaigns.len() {
+        0 | 1 => Vec::new(),
+        _ => fairness::due(world.database, channel, now).await?,
+    };
+    world.broker.published_jobs();
+    let ticked = world.planners[index].release(channel).await?;
+    let published = world.broker.published_jobs();
+    emergency::released(channel, was_open, &published)?;
+    if !published.is_empty() {
+        recallable::judge(world.database, &world.accounts, &published).await?;
+    }
+    world.watch.fairness.released(channel, &due, &published)?;
+    Ok(ticked)
+}
+
+fn has_emergencies(world: &World<'_>) -> bool {
+    world.campaigns.iter().any(|campaign| campaign.submission.lane == Lane::Emergency)
+}
+
+async fn expand(world: &mut World<'_>, index: usize) -> Result<Ticked> {
+    if !has_emergencies(world) {
+        return world.planners[index].expand().await;
+    }
+    let before = emergency::expansions(world.database, world.now()).await?;
+    let ticked = world.planners[index].expand().await?;
+    if before.emergency_due {
+        let after = emergency::expansions(world.database, world.now()).await?;
+        emergency::expanded(before.emergency_due, after.others_made != before.others_made)?;
+    }
+    Ok(ticked)
+}
+
+/// A worker works through its stages, and is held behind `until`.
+pub async fn work(world: &mut World<'_>, worker: u64, until: Stage) -> Result<()> {
+    with(world, worker, async |worker, world| {
+        for stage in Stage::ALL.into_iter().filter(|stage| *stage <= until) {
+            worker.stage(world, stage).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Does something with a worker, unless it is frozen.
+async fn with(
+    world: &mut World<'_>,
+    worker: u64,
+    step: impl AsyncFnOnce(&mut SimulatedWorker, &mut World<'_>) -> Result<()>,
+) -> Result<()> {
+    let Some(index) = place(worker, world.workers.len()) else { return Ok(()) };
+    if world.workers[index].frozen {
+        return Ok(());
+    }
+    let mut worker = world.workers.remove(index);
+    let done = step(&mut worker, world).await;
+    world.workers.insert(index, worker);
+    done
+}
+
+async fn callback(world: &mut World<'_>, pick: u64, how: Delivery) -> Result<()> {
+    let waiting = world.ledger().callbacks.len();
+    let Some(index) = place(pick, waiting) else { return Ok(()) };
+    match how {
+        Delivery::Lost => {
+            world.ledger().take(index);
+            Ok(())
+        }
+        Delivery::Once => post(world, index).await,
+        Delivery::Twice => {
+            let again = world.ledger().callbacks[index].clone();
+            post(world, index).await?;
+            world.collector.post(&again, false).await.map(drop)
+        }
+        Delivery::Forged => {
+            let forged = world.ledger().callbacks[index].clone();
+            let answer = world.collector.post(&forged, true).await?;
+            hold(Promise::CallbacksAreSafe, answer == StatusCode::FORBIDDEN, || {
+                format!("a forged callback was answered {answer}")
+            })
+        }
+        Delivery::AllBackwards => {
+            for index in (0..waiting).rev() {
+                post(world, index).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Posts a report; one that is not taken is posted again some time.
+pub async fn post(world: &mut World<'_>, index: usize) -> Result<()> {
+    let Some(callback) = world.ledger().callbacks.get(index).cloned() else { return Ok(()) };
+    if world.collector.post(&callback, false).await? == StatusCode::OK {
+        world.ledger().take(index);
+    }
+    Ok(())
+}
+
+fn set_frozen(world: &mut World<'_>, worker: u64, frozen: bool) {
+    if let Some(index) = place(worker, world.workers.len()) {
+        world.workers[index].frozen = frozen;
+    }
+}
+
+fn replace_planner(world: &mut World<'_>, planner: usize) {
+    let index = planner % world.planners.len();
+    world.planners.remove(index);
+    world.start_planner();
+}
+
+fn place(pick: u64, length: usize) -> Option<usize> {
+    (length > 0).then(|| (pick % length as u64) as usize)
+}

@@ -1,0 +1,38 @@
+//! A few hundred seeds of the simulation, on two databases at a time.
+
+use std::ops::RangeInclusive;
+
+use anyhow::{Result, ensure};
+use simulation::{Database, Report, run};
+
+/// Runs seeds, and shows the first that fails with all that led to it.
+async fn hold(seeds: RangeInclusive<u64>) -> Result<Report> {
+    let database = Database::create().await?;
+    let mut all = Report::default();
+    for seed in seeds {
+        all += run(&database, seed).await.map_err(|failure| anyhow::anyhow!("{failure}"))?;
+    }
+    database.close().await;
+    Ok(all)
+}
+
+#[tokio::test]
+async fn every_promise_holds_under_random_operations_and_faults() -> Result<()> {
+    hold(1..=120).await.map(drop)
+}
+
+#[tokio::test]
+async fn every_promise_holds_under_other_random_operations_and_faults() -> Result<()> {
+    let all = hold(1_001..=1_120).await?;
+    // Runs in which little happens prove little.
+    ensure!(all.requests > 300 && all.denied > 30 && all.not_asked > 10 && all.lost > 2, "{all:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_same_seed_is_the_same_run() -> Result<()> {
+    for seed in [3, 5, 8] {
+        assert_eq!(hold(seed..=seed).await?, hold(seed..=seed).await?, "{seed}");
+    }
+    Ok(())
+}
