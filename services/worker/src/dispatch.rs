@@ -256,9 +256,9 @@ impl Dispatch {
         }
     }
 
-    /// Jobs that wait here for a permit.
+    /// Jobs that wait here for a permit, and those that another worker was told of.
     pub fn waiting(&self) -> impl Iterator<Item = &Pending> {
-        self.waiting.all()
+        self.waiting.all().chain(&self.told)
     }
 
     /// What was not claimed goes to another worker.
