@@ -70,6 +70,7 @@ pub async fn store(store: &Store, district: &District, kind: Kind) -> Result<Cam
         audience: Audience { all: true, ..Audience::default() },
         redial: RedialPolicy::default_for(lane),
         calling_window: None,
+        limits: Default::default(),
         contents: vec![Content { language: None, channel: None, subject: None, body: BODY.to_owned() }],
         created_by: ACTOR.to_owned(),
         created_at: now,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tocsin_domain::{CampaignId, Channel, JobKey, Lane};
+use tocsin_domain::{AccountId, CampaignId, Channel, JobKey, Lane};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Job;
 use tocsin_queue::{
@@ -45,6 +45,7 @@ pub enum Class {
 pub struct PublishedJob {
     pub channel: Channel,
     pub lane: Lane,
+    pub account: AccountId,
     pub key: JobKey,
 }
 
@@ -237,7 +238,9 @@ fn class_of(to: Destination) -> Class {
         Destination::Control => Class::Control,
         Destination::Queue(Queue::Jobs(..)) => Class::Jobs,
         Destination::Queue(Queue::Status(_) | Queue::Inbound) => Class::Status,
-        Destination::Queue(Queue::Recall(_) | Queue::LookUp(_) | Queue::DeadLetters) => Class::Orders,
+        Destination::Queue(
+            Queue::Recall(_) | Queue::LookUp(_) | Queue::EmergencyLookUp(_) | Queue::DeadLetters,
+        ) => Class::Orders,
     }
 }
 
@@ -245,5 +248,6 @@ fn published_job(message: &Message) -> Option<PublishedJob> {
     let Destination::Queue(Queue::Jobs(channel, lane)) = message.to else { return None };
     let job = Envelope::<Job>::decode(message.body.clone()).ok()?.message;
     let campaign = CampaignId(Uuid::from_slice(&job.campaign_id).ok()?);
-    Some(PublishedJob { channel, lane, key: JobKey { campaign, job: job.job_id } })
+    let (account, key) = (AccountId(job.account_id), JobKey { campaign, job: job.job_id });
+    Some(PublishedJob { channel, lane, account, key })
 }

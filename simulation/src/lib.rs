@@ -128,8 +128,10 @@ async fn judge(world: &mut World<'_>, calm_since: DateTime<Utc>) -> Result<BTree
         let tenant = database.tenants.tenant(district(campaign.submission.district));
         let shown = tenant.campaign(campaign.id).await?.context("a campaign that is gone")?;
         if matches!(shown.state, CampaignState::Canceled | CampaignState::Discarded) {
-            let jobs = database.store.job_facts(campaign.id).await?.len();
-            cancel::partition(campaign.id, &tenant.receipt(campaign.id).await?, jobs as i64)?;
+            let recipients = database.store.recipient_facts(campaign.id).await?;
+            let without_device = recipients.iter().filter(|recipient| recipient.no_device).count();
+            let audience = database.store.job_facts(campaign.id).await?.len() + without_device;
+            cancel::partition(campaign.id, &tenant.receipt(campaign.id).await?, audience)?;
         }
     }
     counters::judge_queues(database).await?;
@@ -137,7 +139,7 @@ async fn judge(world: &mut World<'_>, calm_since: DateTime<Utc>) -> Result<BTree
     let watch = &mut world.watch;
     watch.claims.judge(database, &world.accounts, &requests).await?;
     watch.callbacks.look(database).await?;
-    watch.callbacks.judge(database).await?;
+    watch.callbacks.judge(database, world.callbacks_lost).await?;
     watch.tokens.balance(requests.len())?;
     watch.limits.judge(&world.accounts)?;
     Ok(outcomes)

@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use chrono::TimeDelta;
 use tocsin_domain::{Channel, Lane};
 
-use crate::invariants::{Promise, emergency, fairness, hold, recallable};
+use crate::broker::{Class, Fate};
+use crate::invariants::{Promise, counters, emergency, fairness, hold, recallable};
 use crate::plan::{Delivery, Operation, Stage, Tick};
 use crate::world::{SimulatedWorker, Ticked, World};
 
@@ -72,6 +73,7 @@ pub async fn perform(world: &mut World<'_>, operation: &Operation) -> Result<()>
         }
         Operation::Rematch => world.collector.rematch().await,
         Operation::Decree { class, fate, messages } => {
+            world.callbacks_lost |= (*class, *fate) == (Class::Status, Fate::Lost);
             world.broker.decree(*class, *fate, *messages);
             Ok(())
         }
@@ -87,6 +89,7 @@ pub async fn perform(world: &mut World<'_>, operation: &Operation) -> Result<()>
             Ok(())
         }
         Operation::EmptyBroker => {
+            world.callbacks_lost = true;
             world.broker.empty();
             Ok(())
         }
@@ -148,8 +151,17 @@ pub async fn once(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<T
             }
             ticked
         }
-        Tick::House => world.planners[index].keep_house().await?,
-        Tick::Audit => world.planners[index].audit().await?,
+        Tick::House => {
+            // Before the planner corrects it without a word.
+            counters::judge_queues(world.database).await?;
+            world.planners[index].keep_house().await?
+        }
+        Tick::Audit => {
+            if let Some(campaign) = world.campaigns.last() {
+                counters::judge(world.database, campaign.id, world.now()).await?;
+            }
+            world.planners[index].audit().await?
+        }
         Tick::Depths => world.planners[index].watch_depths().await?,
     };
     if ticked == Ticked::Crashed {
@@ -255,6 +267,7 @@ pub async fn post(world: &mut World<'_>, index: usize) -> Result<()> {
     let Some(callback) = world.ledger().callbacks.get(index).cloned() else { return Ok(()) };
     if world.collector.post(&callback, false).await? == StatusCode::OK {
         world.ledger().take(index);
+        world.watch.callbacks.taken(callback.attempt, callback.outcome);
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! names what it concerns by a number; which of the workers, campaigns or messages that is, is decided when it
 //! is done.
 
+use tocsin_domain::policy::Machines;
 use tocsin_domain::{Channel, Lane};
 
 use crate::broker::{Class, Fate};
@@ -173,7 +174,7 @@ pub struct Submission {
     pub per_student: bool,
     pub attempts_max: u8,
     pub wait_seconds: u32,
-    pub machines: bool,
+    pub machines: Machines,
     /// Local hours.
     pub window: Option<(u32, u32)>,
     pub begins_in_seconds: i64,
@@ -240,7 +241,7 @@ fn submission(random: &mut Random, channels: &[Channel]) -> Submission {
         per_student: random.percent(20),
         attempts_max: random.between(1, 3) as u8,
         wait_seconds: random.pick(&[10, 20, 60]),
-        machines: random.percent(30),
+        machines: random.pick(&Machines::ALL),
         window,
         begins_in_seconds: random.weighted(&[(8, 0), (1, 3), (1, 30)]),
         expires_in_seconds: random.weighted(&[(6, 7200), (1, 15), (2, 90), (1, 1200), (1, 86_400)]),

@@ -1,6 +1,6 @@
 //! Callbacks (promise 8): an attempt's outcome only rises, and in the end no report that was kept outranks it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context as _, Result};
 use tocsin_domain::{AttemptKey, CampaignId, JobKey, Outcome};
@@ -12,6 +12,8 @@ use crate::database::Database;
 #[derive(Debug, Default)]
 pub struct Rising {
     known: HashMap<AttemptKey, Outcome>,
+    /// Reports that were answered 200.
+    taken: HashSet<(AttemptKey, Outcome)>,
 }
 
 impl Rising {
@@ -28,10 +30,16 @@ impl Rising {
         Ok(())
     }
 
-    /// When all is applied.
-    pub async fn judge(&self, database: &Database) -> Result<()> {
+    pub fn taken(&mut self, attempt: AttemptKey, outcome: Outcome) {
+        self.taken.insert((attempt, outcome));
+    }
+
+    /// When all is applied. `lost`: may the broker have lost any?
+    pub async fn judge(&self, database: &Database, lost: bool) -> Result<()> {
+        let mut kept = HashSet::new();
         for row in database.client.query(REPORTED, &[]).await? {
             let (attempt, reported) = (attempt(&row), outcome(&row)?);
+            kept.insert((attempt, reported));
             let stands = self.known.get(&attempt);
             hold(
                 Promise::CallbacksAreSafe,
@@ -39,7 +47,10 @@ impl Rising {
                 || format!("attempt {attempt} was reported {reported}, and its outcome is {stands:?}"),
             )?;
         }
-        Ok(())
+        let missing = self.taken.difference(&kept).next();
+        hold(Promise::CallbacksAreSafe, lost || missing.is_none(), || {
+            format!("the report {missing:?} was taken, and no event tells of it")
+        })
     }
 }
 

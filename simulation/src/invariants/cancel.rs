@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use tocsin_domain::{AttemptKey, CampaignId};
-use tocsin_store::tenant::cancel::Receipt;
+use tocsin_store::tenant::receipt::Receipt;
 
 use super::{Promise, hold};
 use crate::database::Database;
@@ -70,11 +70,11 @@ select c.id,
        or (a.state = 2 and a.recall = 0 and a.provider_id is not null and j.channel = 1))) as open
 from campaigns c where c.state in (7, 10) and c.canceled_at is not null";
 
-/// The parts of a receipt are all devices of the campaign.
-pub fn partition(campaign: CampaignId, receipt: &Receipt, devices: i64) -> Result<()> {
+/// The parts of a receipt are the whole audience: every device, and everybody without one.
+pub fn partition(campaign: CampaignId, receipt: &Receipt, audience: usize) -> Result<()> {
     let Receipt { contacted, in_flight_or_unknown, recalled, never_tried } = receipt;
     let parts = contacted + in_flight_or_unknown + recalled + never_tried;
-    hold(Promise::CancelMeansStop, parts == devices, || {
-        format!("the receipt of campaign {campaign} is of {parts} devices: it has {devices}; {receipt:?}")
+    hold(Promise::CancelMeansStop, usize::try_from(parts) == Ok(audience), || {
+        format!("the receipt of campaign {campaign} is of {parts}: its audience is {audience}; {receipt:?}")
     })
 }

@@ -10,8 +10,9 @@ use super::{Promise, hold};
 use crate::broker::PublishedJob;
 use crate::database::Database;
 
-/// Releases of others, for each campaign that has due jobs, that one of them may wait for.
-const PASSED_OVER_MAX: usize = 3;
+/// Jobs of others, for each campaign that has due jobs, that one of them may wait for. Districts share before their
+/// campaigns do, and a campaign begins anew when it has come to the end of what is due.
+const OTHERS_MAX: usize = 3;
 
 #[derive(Debug, Default)]
 pub struct Fairness {
@@ -41,18 +42,15 @@ impl Fairness {
         for Due { campaign, lane } in due {
             let of_lane = |job: &&PublishedJob| job.channel == channel && job.lane.number() == *lane;
             let served = published.iter().filter(of_lane).any(|job| job.key.campaign == *campaign);
-            let others = published.iter().filter(of_lane).any(|job| job.key.campaign != *campaign);
+            let others = published.iter().filter(of_lane).count();
             let passed_over = self.passed_over.entry((channel, *campaign)).or_default();
-            *passed_over = match (served, others) {
-                (true, _) => 0,
-                (false, true) => *passed_over + 1,
-                (false, false) => *passed_over,
-            };
+            *passed_over = if served { 0 } else { *passed_over + others };
             let competing = due.iter().filter(|other| other.lane == *lane).count();
-            hold(Promise::Fair, *passed_over <= competing * PASSED_OVER_MAX, || {
+            hold(Promise::Fair, *passed_over <= competing * OTHERS_MAX, || {
                 let lane = Lane::from_number(*lane);
                 format!(
-                    "campaign {campaign} of lane {lane:?} was passed over {passed_over} times on {channel}"
+                    "campaign {campaign} of lane {lane:?} waits while {passed_over} jobs of others are released on \
+                     {channel}"
                 )
             })?;
         }

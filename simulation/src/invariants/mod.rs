@@ -13,6 +13,8 @@ pub mod leases;
 pub mod limits;
 pub mod outcome;
 pub mod recallable;
+pub mod redials;
+pub mod throttles;
 pub mod tokens;
 pub mod windows;
 
@@ -91,6 +93,7 @@ pub struct Watch {
     pub leases: leases::Leases,
     pub claims: claims::Claims,
     pub cancels: cancel::Cancels,
+    pub throttles: throttles::Throttles,
     pub calls: calls::Calls,
     pub barred: barred::Barred,
     pub fairness: fairness::Fairness,

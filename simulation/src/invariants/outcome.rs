@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::Outcome;
 use tocsin_testkit::promises::{self, Send, Violations};
 
-use super::{Promise, broken, hold};
+use super::{Promise, broken, hold, redials};
 use crate::database::{Database, device_count};
 use crate::provider::{Effect, Request};
 use crate::world::Campaign;
@@ -50,6 +50,7 @@ pub async fn judge(
         format!("campaign {}: {expired:?} was left until it expired, long after all faults", campaign.id)
     })?;
     once_a_device(campaign, requests)?;
+    redials::judge(&facts, requests)?;
     Ok(facts.jobs.iter().filter_map(|job| job.outcome).collect())
 }
 

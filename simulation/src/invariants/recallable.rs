@@ -18,7 +18,7 @@ pub async fn judge(database: &Database, accounts: &[Account], published: &[Publi
         let (id, lane): (i32, i16) = (row.get("account_id"), row.get("lane"));
         let (queued, not_later, holds): (i64, i64, i64) =
             (row.get("queued"), row.get("not_later"), row.get("holds"));
-        let released = published.iter().any(|job| job.lane.number() == lane);
+        let released = published.iter().any(|job| (job.account.0, job.lane.number()) == (id, lane));
         let Some(account) = accounts.iter().find(|account| account.id.0 == id && released) else { continue };
         let window = ((account.rate_per_second * WINDOW_SECONDS).ceil() as i64).max(WINDOW_MIN);
         hold(Promise::StaysRecallable, queued <= window, || {

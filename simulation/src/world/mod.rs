@@ -12,7 +12,7 @@ use tocsin_domain::audience::Audience;
 use tocsin_domain::consent::ConsentChange;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
-use tocsin_domain::policy::RedialPolicy;
+use tocsin_domain::policy::{Machines, RedialPolicy};
 use tocsin_domain::suppression::SuppressionReason;
 use tocsin_domain::window::{CallingWindow, WrittenHours, WrittenWindow};
 use tocsin_domain::{AccountId, CampaignId, Channel, Lane, OutcomeSet};
@@ -78,6 +78,8 @@ pub struct World<'a> {
     pub campaigns: Vec<Campaign>,
     pub watch: Watch,
     pub ledger: Arc<Mutex<Ledger>>,
+    /// Was anything lost that a collector had taken?
+    pub callbacks_lost: bool,
     registry: Arc<Registry>,
     token_keys: TokenKeys,
     announcer: Publisher,
@@ -120,6 +122,7 @@ impl<'a> World<'a> {
             campaigns: Vec::new(),
             watch: Watch::default(),
             ledger,
+            callbacks_lost: false,
             registry,
             token_keys,
             announcer,
@@ -184,7 +187,7 @@ impl<'a> World<'a> {
             redial: RedialPolicy {
                 attempts_max: submission.attempts_max,
                 wait_seconds: submission.wait_seconds,
-                machines: submission.machines,
+                machines: if submission.machines { Machines::Redial } else { Machines::Ignored },
                 outcomes: OutcomeSet::transient(),
             },
             calling_window: submission.window.map(window).transpose()?,

@@ -137,6 +137,7 @@ impl SimulatedWorker {
         self.worker.renew_leases().await?;
         let now = world.now();
         world.watch.leases.renewed(self.worker.id(), &self.worker.standings(), now);
+        world.watch.throttles.renewed(world.database, self.worker.id()).await?;
         world.watch.leases.judge(&world.accounts, now)
     }
 
@@ -276,6 +277,12 @@ impl SimulatedWorker {
             let is_late = |kind: &ReportKind| *kind == ReportKind::NotAsked;
             let late = sent.settled.iter().filter(|settled| is_late(&settled.report.kind)).count();
             eyes.watch.tokens.not_asked += late as u64;
+            for settled in &sent.settled {
+                let ReportKind::Throttled { retry_after, .. } = settled.report.kind else { continue };
+                if let Some(grant) = eyes.watch.claims.granted.get(&settled.report.attempt) {
+                    eyes.watch.throttles.told(worker, grant.account, retry_after);
+                }
+            }
             let requests = ledger(eyes).requests[earlier..].to_vec();
             let is_asked =
                 |attempt: &&AttemptKey| requests.iter().any(|request| request.attempt == **attempt);

@@ -174,6 +174,7 @@ fn records_are_read_as_sends_by_their_token() {
         kind,
         token,
         to: None,
+        from: None,
         provider_id: provider_id.map(str::to_owned),
         answered,
     };
