@@ -12,7 +12,8 @@ use tocsin_domain::audience::Audience;
 use tocsin_domain::consent::ConsentChange;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
-use tocsin_domain::policy::{Machines, RedialPolicy};
+use tocsin_domain::limits::CampaignLimits;
+use tocsin_domain::policy::RedialPolicy;
 use tocsin_domain::suppression::SuppressionReason;
 use tocsin_domain::window::{CallingWindow, WrittenHours, WrittenWindow};
 use tocsin_domain::{AccountId, CampaignId, Channel, Lane, OutcomeSet};
@@ -187,10 +188,11 @@ impl<'a> World<'a> {
             redial: RedialPolicy {
                 attempts_max: submission.attempts_max,
                 wait_seconds: submission.wait_seconds,
-                machines: if submission.machines { Machines::Redial } else { Machines::Ignored },
+                machines: submission.machines,
                 outcomes: OutcomeSet::transient(),
             },
             calling_window: submission.window.map(window).transpose()?,
+            limits: CampaignLimits::new(),
             contents: vec![Content { language: None, channel: None, subject: Some(subject), body }],
             created_by: "simulation".to_owned(),
             created_at: now,
