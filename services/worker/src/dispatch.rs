@@ -28,15 +28,12 @@ const CLAIMS_AT_ONCE: usize = 3;
 /// A job that finds no permit for this long goes back to its row, so that it holds neither the window nor
 /// the prefetch.
 const PERMIT_WAIT: Duration = Duration::from_secs(5);
-<<<<<<< HEAD
 /// A job that another worker was told of and that is still queued after this time does so, too: the other one has
 /// given it up by then.
 const TOLD_WAIT: Duration = Duration::from_secs(6);
-=======
 /// The same of emergencies: before their messages are taken for lost. What was released again meanwhile is void, and
 /// on a slow account the tokens would all go to such messages.
 const EMERGENCY_PERMIT_WAIT: Duration = Duration::from_millis(2_500);
->>>>>>> sim
 /// The longest pause before permits are looked for again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
