@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tocsin_domain::CampaignId;
-use tocsin_testkit::promises::{self, Violations};
+use tocsin_testkit::promises::{self, COMMIT_MARGIN, Violations};
 
 use crate::stage::Stage;
 
@@ -37,14 +37,15 @@ impl Broken {
 
 /// As [`examine`], in few lines.
 pub async fn check(stage: &Stage, campaigns: &[CampaignId]) -> Result<Vec<String>> {
-    Ok(examine(stage, campaigns).await?.lines())
+    Ok(examine(stage, campaigns, COMMIT_MARGIN).await?.lines())
 }
 
-/// Promises 1 to 3 by the simulator's record, 10 by the auditor.
-pub async fn examine(stage: &Stage, campaigns: &[CampaignId]) -> Result<Broken> {
+/// Promises 1 to 3 by the simulator's record, 10 by the auditor. `margin` is how long a cancel's commit and a request's
+/// arrival may take beyond what they are measured by.
+pub async fn examine(stage: &Stage, campaigns: &[CampaignId], margin: Duration) -> Result<Broken> {
     stage.simulator.callbacks_done(CALLBACKS_WITHIN).await?;
     let records = stage.simulator.records();
-    let promises = promises::check(&stage.store, &records, &stage.token_keys, campaigns)
+    let promises = promises::check_within(&stage.store, &records, &stage.token_keys, campaigns, margin)
         .await
         .context("the promises cannot be checked")?;
     Ok(Broken { promises, drift: drift(stage, campaigns).await? })

@@ -65,6 +65,7 @@ impl Sender {
         let key = JobKey { campaign: CampaignId(Uuid::max()), job };
         SendRequest {
             attempt: AttemptKey { job: key, number: 1 },
+            from: None,
             to: format!("+1202555{:04}", job % 10_000),
             extension: None,
             language: None,

@@ -52,7 +52,7 @@ pub fn html(page: &Page<'_>) -> String {
         list(&mut text, page.notes);
     }
     let _ =
-        write!(text, "<details><summary>JSON</summary><pre>{}</pre></details></html>\n", escaped(page.json));
+        writeln!(text, "<details><summary>JSON</summary><pre>{}</pre></details></html>", escaped(page.json));
     text
 }
 

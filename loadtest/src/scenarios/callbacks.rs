@@ -217,6 +217,7 @@ mod tests {
             kind: RequestKind::Send,
             token: Some("token".to_owned()),
             to: Some("+12025550100".to_owned()),
+            from: None,
             provider_id: Some("SM1".to_owned()),
             answered: 201,
         };

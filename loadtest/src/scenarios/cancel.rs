@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 use tocsin_domain::CampaignId;
 use tocsin_runtime::Stopwatch;
+use tocsin_testkit::promises::COMMIT_MARGIN;
 
 use super::{arrivals, delivered_after, milliseconds};
 use crate::campaign::{self, Kind};
@@ -16,6 +17,7 @@ use crate::options::{Options, Sizes, positive};
 use crate::probe::Probe;
 use crate::stage::{Role, Setup, Stage, Wait, Wiring, Workers};
 use crate::stats::{Spread, spread};
+use crate::usage::Stalls;
 
 const IN_FLIGHT: usize = 400;
 const LATENCY_MS: u64 = 20;
@@ -60,6 +62,8 @@ struct Canceled {
     claims_after_commit: Option<i64>,
     last_send_after_commit_ms: f64,
     call_ms: f64,
+    /// From the time that the cancel's statement read until its commit was seen.
+    commit_ms: f64,
     canceled_seconds: f64,
     never_tried: i64,
     dropped_per_second: f64,
@@ -75,6 +79,8 @@ struct Row {
     canceled_seconds: f64,
     dropped_per_second: f64,
     never_tried: i64,
+    commit_ms_max: f64,
+    stalled_ms: f64,
 }
 
 pub async fn run(args: &Args) -> Result<Findings> {
@@ -131,16 +137,18 @@ async fn run_case(args: &Args, case: Case, findings: &mut Findings) -> Result<Ro
         probe.stamp_claims().await?;
     }
     let district = stage.district(args.jobs).await?;
+    let stalls = Stalls::watch(&stage.tasks);
     let mut repeats = Vec::with_capacity(args.repeats);
     for _ in 0..args.repeats {
         repeats.push(cancel(&mut stage, &probe, &district, case).await?);
     }
     let campaigns: Vec<CampaignId> = repeats.iter().map(|repeat| repeat.campaign).collect();
     let name = format!("{} workers, {:?}", case.workers, case.fault);
-    let broken = checker::check(&stage, &campaigns).await?;
-    findings.violations(broken.into_iter().map(|what| format!("{name}: {what}")));
+    let row = row(case, &repeats, stalls.worst());
+    let busy = Duration::from_secs_f64((row.commit_ms_max + row.stalled_ms) / 1_000.0);
+    let broken = checker::examine(&stage, &campaigns, COMMIT_MARGIN + busy).await?;
+    findings.violations(broken.lines().into_iter().map(|what| format!("{name}: {what}")));
     stage.stop().await;
-    let row = row(case, &repeats);
     if row.claims_after_commit.is_some_and(|claims| claims > 0) {
         findings.violations([format!("{name}: claims were granted that began after the cancel's commit")]);
     }
@@ -182,13 +190,14 @@ async fn cancel(stage: &mut Stage, probe: &Probe, district: &District, case: Cas
         claims_after_commit: claims,
         last_send_after_commit_ms: last.map_or(0.0, |last| milliseconds(times.canceled_at, *last)).max(0.0),
         call_ms: call.as_secs_f64() * 1_000.0,
+        commit_ms: milliseconds(times.canceled_at, committed_at).max(0.0),
         canceled_seconds: seconds(times.ended_at),
         never_tried: times.never_tried,
         dropped_per_second: times.never_tried as f64 / seconds(times.swept_at).max(f64::EPSILON),
     })
 }
 
-fn row(case: Case, repeats: &[Canceled]) -> Row {
+fn row(case: Case, repeats: &[Canceled], stalled: Duration) -> Row {
     let worst = |of: fn(&Canceled) -> f64| repeats.iter().map(of).fold(0.0, f64::max);
     let least = |of: fn(&Canceled) -> f64| repeats.iter().map(of).fold(f64::INFINITY, f64::min);
     Row {
@@ -202,5 +211,7 @@ fn row(case: Case, repeats: &[Canceled]) -> Row {
         canceled_seconds: worst(|repeat| repeat.canceled_seconds),
         dropped_per_second: least(|repeat| repeat.dropped_per_second),
         never_tried: repeats.iter().map(|repeat| repeat.never_tried).sum(),
+        commit_ms_max: worst(|repeat| repeat.commit_ms),
+        stalled_ms: stalled.as_secs_f64() * 1_000.0,
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tocsin_domain::{CampaignId, Channel, Lane};
 use tocsin_queue::{Broker as _, Queue, RabbitBroker};
 use tocsin_runtime::Stopwatch;
+use tocsin_testkit::promises::COMMIT_MARGIN;
 use tocsin_testkit::simulator::{Faults, Scenario};
 
 use super::delivered_after;
@@ -21,6 +22,7 @@ use crate::options::{Options, Sizes, positive};
 use crate::probe::Probe;
 use crate::progress::Progress;
 use crate::stage::{Limits, Role, Setup, Stage, Wait, Wiring, Workers};
+use crate::usage::Stalls;
 
 const IN_FLIGHT: usize = 200;
 const LATENCY_MS: u64 = 50;
@@ -101,6 +103,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
     let (whole, half) = (stage.district(args.jobs).await?, stage.district(args.jobs).await?);
     let kept = campaign::send(&whole, Kind::General).await?;
     let canceled = campaign::send(&half, Kind::General).await?;
+    let stalls = Stalls::watch(&stage.tasks);
     let happened = break_things(&mut stage, args, &half, canceled).await?;
     let recovery = recovery(&stage, rate).await;
 
@@ -108,7 +111,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
     stage.simulator.callbacks_done(CALLBACKS_WITHIN).await?;
     probe.end_doubts().await?;
     stage.closed("chaos", &[kept, canceled], Wait::for_requests(args.jobs)).await?;
-    let broken = checker::examine(&stage, &[kept, canceled]).await?;
+    let broken = checker::examine(&stage, &[kept, canceled], COMMIT_MARGIN + stalls.worst()).await?;
     let findings = findings(args, broken, recovery, happened);
     stage.stop().await;
     Ok(findings)

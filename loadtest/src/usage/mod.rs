@@ -175,7 +175,7 @@ impl Meters {
         }
         // The server's processes share most of their memory; of a role the largest process counts.
         let kb = match name {
-            DATABASE if self.samples % DATABASE_MEMORY_EVERY != 0 => 0,
+            DATABASE if !self.samples.is_multiple_of(DATABASE_MEMORY_EVERY) => 0,
             DATABASE => pids.iter().filter_map(|pid| proc::proportional_kb(*pid)).sum(),
             _ => pids.iter().filter_map(|pid| proc::resident_kb(*pid)).max().unwrap_or_default(),
         };

@@ -28,9 +28,15 @@ const CLAIMS_AT_ONCE: usize = 3;
 /// A job that finds no permit for this long goes back to its row, so that it holds neither the window nor
 /// the prefetch.
 const PERMIT_WAIT: Duration = Duration::from_secs(5);
+<<<<<<< HEAD
 /// A job that another worker was told of and that is still queued after this time does so, too: the other one has
 /// given it up by then.
 const TOLD_WAIT: Duration = Duration::from_secs(6);
+=======
+/// The same of emergencies: before their messages are taken for lost. What was released again meanwhile is void, and
+/// on a slow account the tokens would all go to such messages.
+const EMERGENCY_PERMIT_WAIT: Duration = Duration::from_millis(2_500);
+>>>>>>> sim
 /// The longest pause before permits are looked for again.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
@@ -125,13 +131,14 @@ impl Dispatch {
         self.leave().await;
     }
 
-    /// Reads messages, and screens: a job of a canceled campaign is dropped without costing a token.
+    /// Reads messages, and screens: a job of a canceled campaign, and a message that another of its job has made void, are
+    /// dropped without costing a token.
     pub async fn take_in(&mut self, lane: Lane, batch: Vec<Delivery>, acker: Acker) {
-        let mut canceled = Vec::new();
+        let mut dropped = Vec::new();
         for delivery in batch {
             match Pending::read(&delivery, self.channel, lane, &acker, &self.worker.clock) {
-                Ok(job) if self.worker.cancels.contains(job.key.campaign) => canceled.push(job),
-                Ok(job) => self.waiting.push(job),
+                Ok(job) if self.worker.cancels.contains(job.key.campaign) => dropped.push(job),
+                Ok(job) => dropped.extend(self.waiting.push(job)),
                 Err(reason) => {
                     tracing::error!(channel = %self.channel, lane = %lane, reason, "message goes to dead letters");
                     if let Err(error) = acker.dead_letter(&delivery, &reason).await {
@@ -140,7 +147,7 @@ impl Dispatch {
                 }
             }
         }
-        acknowledge(&canceled).await;
+        acknowledge(&dropped).await;
     }
 
     /// The same of jobs that other workers tell of.
@@ -219,6 +226,9 @@ impl Dispatch {
                 jobs.push_front(job);
             }
         }
+        for permitted in &permitted {
+            self.waiting.took(permitted.job.key);
+        }
         self.places.looked();
         to_tell.into_iter().for_each(|(worker, jobs)| self.tell(worker, jobs));
         (permitted, pause.max(Duration::from_millis(1)))
@@ -247,7 +257,7 @@ impl Dispatch {
     }
 
     pub async fn give_back_overdue(&mut self) {
-        let overdue = self.waiting.extract(|job| job.arrived.elapsed() >= PERMIT_WAIT);
+        let overdue = self.waiting.extract(|job| job.arrived.elapsed() >= permit_wait(job.lane));
         claim::give_back(&self.worker, &overdue, WaitReason::Limiter).await;
         let told: Vec<Pending> = self.told.extract_if(.., |job| job.arrived.elapsed() >= TOLD_WAIT).collect();
         // Whoever was told has no use for its share, then.
@@ -269,6 +279,13 @@ impl Dispatch {
                 return;
             }
         }
+    }
+}
+
+fn permit_wait(lane: Lane) -> Duration {
+    match lane {
+        Lane::Emergency => EMERGENCY_PERMIT_WAIT,
+        Lane::Priority | Lane::General => PERMIT_WAIT,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Jobs that wait for a permit, by lane.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane};
 use tocsin_proto::Envelope;
@@ -73,11 +73,32 @@ impl Pending {
 #[derive(Debug, Default)]
 pub struct Waiting {
     lanes: [VecDeque<Pending>; 3],
+    keys: HashSet<JobKey>,
 }
 
 impl Waiting {
-    pub fn push(&mut self, job: Pending) {
-        self.lane(job.lane).push_back(job);
+    /// Of two messages of one job the later generation's waits, in the place of the one that was here first: else the
+    /// tokens of a slow account would all go to messages that are void, and those that are not would become so behind
+    /// them. Returns the other, which is void.
+    pub fn push(&mut self, job: Pending) -> Option<Pending> {
+        if self.keys.insert(job.key) {
+            self.lane(job.lane).push_back(job);
+            return None;
+        }
+        let known = self.lane(job.lane).iter_mut().find(|known| known.key == job.key);
+        match known {
+            Some(known) if known.generation < job.generation => Some(std::mem::replace(known, job)),
+            Some(_) => Some(job),
+            None => {
+                self.lane(job.lane).push_back(job);
+                None
+            }
+        }
+    }
+
+    /// A job that was taken from its lane does not wait any more.
+    pub fn took(&mut self, key: JobKey) {
+        self.keys.remove(&key);
     }
 
     /// Takes a job that another worker tells of, unless it waits here already.
@@ -114,6 +135,9 @@ impl Waiting {
                 extracted.extend(out);
                 lane.extend(kept);
             }
+        }
+        for job in &extracted {
+            self.keys.remove(&job.key);
         }
         extracted
     }

@@ -12,7 +12,6 @@ use tocsin_domain::audience::Audience;
 use tocsin_domain::consent::ConsentChange;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
-use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::RedialPolicy;
 use tocsin_domain::suppression::SuppressionReason;
 use tocsin_domain::window::{CallingWindow, WrittenHours, WrittenWindow};
@@ -192,7 +191,7 @@ impl<'a> World<'a> {
                 outcomes: OutcomeSet::transient(),
             },
             calling_window: submission.window.map(window).transpose()?,
-            limits: CampaignLimits::new(),
+            limits: Default::default(),
             contents: vec![Content { language: None, channel: None, subject: Some(subject), body }],
             created_by: "simulation".to_owned(),
             created_at: now,

@@ -66,14 +66,18 @@ impl Process {
 
     fn waits(&mut self, dispatch: &mut Dispatch, lane: Lane, account: AccountId) {
         self.jobs += 1;
-        dispatch.waiting.push(Pending {
-            key: JobKey { campaign: CampaignId(Uuid::nil()), job: self.jobs },
-            generation: Generation(1),
+        dispatch.waiting.push(self.message(self.jobs, 1, lane, account));
+    }
+
+    fn message(&self, job: i32, generation: i32, lane: Lane, account: AccountId) -> Pending {
+        Pending {
+            key: JobKey { campaign: CampaignId(Uuid::nil()), job },
+            generation: Generation(generation),
             lane,
             account,
             message: Some((self.acker.clone(), self.tag)),
             arrived: Stopwatch::start(),
-        });
+        }
     }
 
     /// A share of `account` from now on: what it had before is spent.
@@ -168,6 +172,7 @@ async fn what_an_emergency_does_not_wait_for_is_free_to_all() {
     assert_eq!(lanes(&voice.permits().0), [(Lane::General, OTHER)]);
 }
 
+<<<<<<< HEAD
 /// Where this worker may not send and another may, that one is told of the jobs, and their messages stay here.
 #[tokio::test]
 async fn a_worker_that_may_not_send_tells_one_that_may() {
@@ -240,4 +245,29 @@ async fn a_job_that_was_told_of_is_sent_once_and_is_nobodys_message_here() {
     sms.take_in_told();
     assert_eq!(lanes(&sms.permits().0), []);
     assert!(sms.waiting.is_empty() && sms.told.is_empty());
+=======
+#[tokio::test]
+async fn a_later_message_of_a_job_takes_the_place_of_the_one_that_waits() {
+    let process = Process::new(10).await;
+    let mut dispatch = process.dispatch(Channel::Sms);
+    let message = |job, generation| process.message(job, generation, Lane::Emergency, ONE);
+    let void = [(1, 1), (2, 1), (1, 2), (1, 1), (1, 2)].map(|(job, generation)| {
+        dispatch.waiting.push(message(job, generation)).map(|void| void.generation.0)
+    });
+    assert_eq!(void, [None, None, Some(1), Some(1), Some(2)]);
+    let waiting: Vec<_> = dispatch.waiting().map(|job| (job.key.job, job.generation.0)).collect();
+    assert_eq!(waiting, [(1, 2), (2, 1)]);
+
+    process.share(ONE, None, None);
+    assert_eq!(dispatch.permits().0.len(), 2);
+    assert!(dispatch.waiting.push(message(1, 3)).is_none(), "those before it have left");
+}
+
+#[test]
+fn a_job_goes_back_before_its_message_is_taken_for_lost() {
+    for lane in Lane::ALL {
+        let lost = tocsin_domain::policy::requeue_after(lane, 1);
+        assert!(permit_wait(lane) + LOOK_AGAIN < lost, "{lane}");
+    }
+>>>>>>> sim
 }
