@@ -172,7 +172,6 @@ async fn what_an_emergency_does_not_wait_for_is_free_to_all() {
     assert_eq!(lanes(&voice.permits().0), [(Lane::General, OTHER)]);
 }
 
-<<<<<<< HEAD
 /// Where this worker may not send and another may, that one is told of the jobs, and their messages stay here.
 #[tokio::test]
 async fn a_worker_that_may_not_send_tells_one_that_may() {
@@ -245,7 +244,8 @@ async fn a_job_that_was_told_of_is_sent_once_and_is_nobodys_message_here() {
     sms.take_in_told();
     assert_eq!(lanes(&sms.permits().0), []);
     assert!(sms.waiting.is_empty() && sms.told.is_empty());
-=======
+}
+
 #[tokio::test]
 async fn a_later_message_of_a_job_takes_the_place_of_the_one_that_waits() {
     let process = Process::new(10).await;
@@ -268,6 +268,6 @@ fn a_job_goes_back_before_its_message_is_taken_for_lost() {
     for lane in Lane::ALL {
         let lost = tocsin_domain::policy::requeue_after(lane, 1);
         assert!(permit_wait(lane) + LOOK_AGAIN < lost, "{lane}");
+        assert!(told_wait(lane) + LOOK_AGAIN < lost, "{lane}, told of elsewhere");
     }
->>>>>>> sim
 }
