@@ -31,7 +31,7 @@ const PERMIT_WAIT: Duration = Duration::from_secs(5);
 /// A job that another worker was told of and that is still queued after this time does so, too: the other one has
 /// given it up by then.
 const TOLD_WAIT: Duration = Duration::from_secs(6);
-/// The same of emergencies: before their messages are taken for lost. What was released again meanwhile is void, and
+/// Both of emergencies: before their messages are taken for lost. What was released again meanwhile is void, and
 /// on a slow account the tokens would all go to such messages.
 const EMERGENCY_PERMIT_WAIT: Duration = Duration::from_millis(2_500);
 /// The longest pause before permits are looked for again.
@@ -227,7 +227,10 @@ impl Dispatch {
             self.waiting.took(permitted.job.key);
         }
         self.places.looked();
-        to_tell.into_iter().for_each(|(worker, jobs)| self.tell(worker, jobs));
+        for (worker, jobs) in to_tell {
+            jobs.iter().for_each(|job| self.waiting.took(job.key));
+            self.tell(worker, jobs);
+        }
         (permitted, pause.max(Duration::from_millis(1)))
     }
 
@@ -256,7 +259,8 @@ impl Dispatch {
     pub async fn give_back_overdue(&mut self) {
         let overdue = self.waiting.extract(|job| job.arrived.elapsed() >= permit_wait(job.lane));
         claim::give_back(&self.worker, &overdue, WaitReason::Limiter).await;
-        let told: Vec<Pending> = self.told.extract_if(.., |job| job.arrived.elapsed() >= TOLD_WAIT).collect();
+        let told: Vec<Pending> =
+            self.told.extract_if(.., |job| job.arrived.elapsed() >= told_wait(job.lane)).collect();
         // Whoever was told has no use for its share, then.
         if claim::give_back(&self.worker, &told, WaitReason::Limiter).await > 0 {
             told.iter().for_each(|job| self.worker.shares.lacked(job.account));
@@ -276,6 +280,13 @@ impl Dispatch {
                 return;
             }
         }
+    }
+}
+
+fn told_wait(lane: Lane) -> Duration {
+    match lane {
+        Lane::Emergency => EMERGENCY_PERMIT_WAIT,
+        Lane::Priority | Lane::General => TOLD_WAIT,
     }
 }
 

@@ -103,9 +103,8 @@ impl Waiting {
 
     /// Takes a job that another worker tells of, unless it waits here already.
     pub fn push_told(&mut self, job: Pending) {
-        let same = |known: &Pending| (known.key, known.generation) == (job.key, job.generation);
-        if !self.lane(job.lane).iter().any(same) {
-            self.push(job);
+        if self.keys.insert(job.key) {
+            self.lane(job.lane).push_back(job);
         }
     }
 

@@ -268,5 +268,6 @@ fn a_job_goes_back_before_its_message_is_taken_for_lost() {
     for lane in Lane::ALL {
         let lost = tocsin_domain::policy::requeue_after(lane, 1);
         assert!(permit_wait(lane) + LOOK_AGAIN < lost, "{lane}");
+        assert!(told_wait(lane) + LOOK_AGAIN < lost, "{lane}, told of elsewhere");
     }
 }
