@@ -1,44 +1,82 @@
 //! One text to everybody in a district.
 
 use anyhow::Result;
+use serde_json::json;
 use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::policy::{RedialPolicy, default_expiry};
 use tocsin_domain::{CampaignId, Channel, Lane};
 use tocsin_runtime::{Clock as _, SystemClock};
-use tocsin_store::Tenant;
+use tocsin_store::Store;
 use tocsin_store::tenant::campaigns::NewCampaign;
 use uuid::Uuid;
 
-/// Stores the campaign; the planner takes it from there.
-pub async fn send(tenant: &Tenant) -> Result<CampaignId> {
-    let now = SystemClock.now();
-    let id = CampaignId(Uuid::now_v7());
+use crate::district::District;
+
+const SUBJECT: &str = "Load test";
+const BODY: &str = "School is closed today, {{ student_given_name }} stays at home.";
+const ACTOR: &str = "load test";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    General,
+    Emergency,
+}
+
+impl Kind {
+    fn message_type(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Emergency => "emergency",
+        }
+    }
+
+    fn lane(self) -> Lane {
+        match self {
+            Self::General => Lane::General,
+            Self::Emergency => Lane::Emergency,
+        }
+    }
+}
+
+/// Posts the campaign to the district's API.
+pub async fn send(district: &District, kind: Kind) -> Result<CampaignId> {
+    let message = json!({
+        "subject": SUBJECT,
+        "message_type": kind.message_type(),
+        "channels": ["sms"],
+        "audience": { "all": true },
+        "body": BODY,
+        "created_by": ACTOR,
+    });
+    Ok(district.client.send(&message).await?.id)
+}
+
+/// Puts the campaign into the store, past the API: for a scenario without roles.
+pub async fn store(store: &Store, district: &District, kind: Kind) -> Result<CampaignId> {
+    let (id, now) = (CampaignId(Uuid::now_v7()), SystemClock.now());
+    let lane = kind.lane();
     let new = NewCampaign {
         id,
         client_key: id.to_string(),
         request_hash: id.0.as_bytes().to_vec(),
-        lane: Lane::General,
+        lane,
         mode: DedupeMode::PerDevice,
         consent_class: 2,
-        message_type: "general".to_owned(),
-        subject: "Load test".to_owned(),
+        message_type: kind.message_type().to_owned(),
+        subject: SUBJECT.to_owned(),
         channels: vec![Channel::Sms],
         audience: Audience { all: true, ..Audience::default() },
-        redial: RedialPolicy::default_for(Lane::General),
+        redial: RedialPolicy::default_for(lane),
         calling_window: None,
-        contents: vec![Content {
-            language: None,
-            channel: None,
-            subject: None,
-            body: "School is closed today, {{ student_given_name }} stays at home.".to_owned(),
-        }],
-        created_by: "load test".to_owned(),
+        limits: Default::default(),
+        contents: vec![Content { language: None, channel: None, subject: None, body: BODY.to_owned() }],
+        created_by: ACTOR.to_owned(),
         created_at: now,
         scheduled_at: now,
-        expires_at: now + default_expiry(Lane::General),
+        expires_at: now + default_expiry(lane),
     };
-    tenant.create_campaign(&new).await?;
+    store.tenant(district.id).create_campaign(&new).await?;
     Ok(id)
 }

@@ -1,6 +1,10 @@
-//! A district with as many guardians as a scenario wants, each with one phone that takes texts.
+//! Districts with as many guardians as a scenario wants, each with one phone that takes texts.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
+use chrono_tz::Tz;
+use tocsin::client::Client;
+use tocsin::commands::district::add;
+use tocsin::commands::keys::add_key;
 use tocsin_domain::audience::Role;
 use tocsin_domain::{Channel, DistrictId};
 use tocsin_runtime::{Clock as _, SystemClock};
@@ -8,26 +12,43 @@ use tocsin_store::Store;
 use tocsin_store::directory::{
     ContactRow, Coverage, DeviceRow, Directory, Enrolments, Extent, PersonRow, SchoolRow, StudentRow,
 };
-use tocsin_store::districts::District;
 use uuid::Uuid;
+
+/// Begins the name of every district that a load test makes: by it a database is known that holds nobody's messages.
+pub const NAME_PREFIX: &str = "load test ";
 
 const SCHOOL: &str = "school-1";
 const STUDENT: &str = "student-1";
+const AREA_FIRST: usize = 201;
+const AREAS: usize = 789;
+/// 555-0100 to 555-0199 are set aside for fiction; beyond 78,900 guardians the rest of exchange 555 follows.
+const LINE_FIRST: usize = 100;
 
-/// Makes the district.
-pub async fn make(store: &Store, guardians: usize) -> Result<DistrictId> {
-    let district = District {
-        id: DistrictId(Uuid::now_v7()),
-        name: format!("load test {guardians}"),
-        time_zone: Some("America/Chicago".to_owned()),
-        default_region: "US".to_owned(),
-    };
-    ensure!(store.add_district(&district, SystemClock.now()).await?, "the district exists");
+/// A district and the access to it.
+#[derive(Debug)]
+pub struct District {
+    pub id: DistrictId,
+    pub client: Client,
+    pub guardians: usize,
+}
+
+/// Makes a district with an API key, whose API is at `api_url`.
+pub async fn make(store: &Store, api_url: &str, guardians: usize) -> Result<District> {
+    let name = format!("{NAME_PREFIX}{}", Uuid::now_v7());
+    let district = add(store, name, Some(Tz::America__Chicago), "US".to_owned()).await?;
+    import(store, district.id, guardians).await?;
+    let key = add_key(store, &district, "load test").await?;
+    Ok(District { id: district.id, client: Client::new(api_url.to_owned(), key)?, guardians })
+}
+
+/// A number of nobody.
+fn phone(number: usize) -> String {
+    format!("+1{}555{:04}", AREA_FIRST + number % AREAS, (LINE_FIRST + number / AREAS) % 10_000)
+}
+
+async fn import(store: &Store, district: DistrictId, guardians: usize) -> Result<()> {
     let ids: Vec<String> = (0..guardians).map(|number| format!("guardian-{number}")).collect();
-    // Not phones of anybody: the simulator alone is asked.
-    let phones: Vec<String> =
-        (0..guardians).map(|number| format!("+1202{:07}", 2_000_000 + number)).collect();
-    let student = person(STUDENT, Role::Student);
+    let phones: Vec<String> = (0..guardians).map(phone).collect();
     let directory = Directory {
         coverage: Coverage {
             schools: Extent::Complete,
@@ -42,7 +63,11 @@ pub async fn make(store: &Store, guardians: usize) -> Result<DistrictId> {
             parent_source_id: None,
             deleted: false,
         }],
-        people: ids.iter().map(|id| person(id, Role::Guardian)).chain([student]).collect(),
+        people: ids
+            .iter()
+            .map(|id| person(id, Role::Guardian))
+            .chain([person(STUDENT, Role::Student)])
+            .collect(),
         students: vec![StudentRow {
             person_source_id: STUDENT,
             school_source_id: SCHOOL,
@@ -72,8 +97,8 @@ pub async fn make(store: &Store, guardians: usize) -> Result<DistrictId> {
             })
             .collect(),
     };
-    store.import_directory(district.id, &directory, "load test", SystemClock.now()).await?;
-    Ok(district.id)
+    store.import_directory(district, &directory, "load test", SystemClock.now()).await?;
+    Ok(())
 }
 
 fn person(source_id: &str, role: Role) -> PersonRow<'_> {
@@ -86,5 +111,20 @@ fn person(source_id: &str, role: Role) -> PersonRow<'_> {
         time_zone: None,
         lists_contacts: true,
         deleted: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_number_is_nobodys_and_given_once() {
+        let numbers: Vec<String> = (0..200_000).map(phone).collect();
+        assert!(numbers.iter().all(|number| number.len() == 12 && &number[5..8] == "555"));
+        assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), numbers.len());
+        assert!(numbers[..78_900].iter().all(|number| number[8..].starts_with("01")));
     }
 }

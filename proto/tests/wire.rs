@@ -6,7 +6,9 @@ use std::fmt::Debug;
 
 use bytes::Bytes;
 use prost::{Message, Name};
-use tocsin_proto::v1::{Cancel, Control, Header, Job, LookUp, RawCallback, Recall, Wake, control::Command};
+use tocsin_proto::v1::{
+    Cancel, Control, Header, Job, LookUp, RawCallback, Recall, Take, Wake, control::Command,
+};
 use tocsin_proto::{Envelope, ProtoError};
 
 const ID: [u8; 16] = [0x01, 0x92, 3, 4, 5, 6, 0x70, 8, 0x80, 10, 11, 12, 13, 14, 15, 16];
@@ -55,6 +57,10 @@ fn wake() -> Control {
     Control { command: Some(Command::Wake(Wake { channels: vec![1, 2] })) }
 }
 
+fn take() -> Control {
+    Control { command: Some(Command::Take(Take { worker_id: id(), jobs: vec![job()] })) }
+}
+
 fn callback() -> RawCallback {
     RawCallback {
         id: id(),
@@ -85,6 +91,8 @@ fn every_message_keeps_its_bytes() {
     assert_golden(look_up(), &format!("0a10{ID_HEX}10ac0218012205{TRACE_HEX}"));
     assert_golden(cancel(), &format!("0a140a10{ID_HEX}1005"));
     assert_golden(wake(), "12040a020102");
+    let told = format!("0a10{ID_HEX}10ac0218022001280330073a05{TRACE_HEX}");
+    assert_golden(take(), &format!("1a380a10{ID_HEX}12{:02x}{told}", told.len() / 2));
     let request = format!("10e8071a01612204504f53542a01753206{HEADER_HEX}3a02ff00");
     assert_golden(callback(), &format!("0a10{ID_HEX}{request}4210{ID_HEX}48ac0250015803"));
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::{AttemptKey, Channel, Outcome};
 use tocsin_providers::{
     Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, Provider, RawRequest,
-    RecallAnswer, RefusalClass, SendRequest, VerifyError, VerifyFault,
+    RecallAnswer, RefusalClass, SendRequest, VerifyError, VerifyFault, Whose,
 };
 use tocsin_runtime::Clock as _;
 
@@ -159,10 +159,10 @@ impl SimulatedProvider {
                 let (provider_code, class) = (Some("21211".to_owned()), RefusalClass::Permanent);
                 (Effect::None, Answer::Refused { outcome, provider_code, class })
             }
-            88..93 => (Effect::None, Answer::Throttled { provider_code: None, retry_after: None }),
+            88..93 => (Effect::None, throttled(None)),
             93..96 => {
                 let retry_after = Some(Duration::from_secs(seconds));
-                (Effect::None, Answer::Throttled { provider_code: None, retry_after })
+                (Effect::None, throttled(retry_after))
             }
             _ => (Effect::None, Answer::NotSent { why: "no connection".to_owned() }),
         }
@@ -319,4 +319,8 @@ impl Provider for SimulatedProvider {
     fn redact(&self, _raw: &RawRequest) -> String {
         String::new()
     }
+}
+
+fn throttled(retry_after: Option<Duration>) -> Answer {
+    Answer::Throttled { provider_code: None, retry_after, whose: Whose::Account }
 }

@@ -57,6 +57,10 @@ impl Fields {
         Self { path: ROOT.to_owned(), members, known: Vec::new() }
     }
 
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The member; None if it is absent or null.
     pub fn take(&mut self, name: &'static str) -> Option<Field> {
         self.known.push(name);
@@ -133,6 +137,18 @@ impl Field {
                 self.path,
                 format!("is {number}: use a whole number from {} to {}", range.start(), range.end()),
             );
+        }
+        fitting
+    }
+
+    pub fn decimal(self, range: RangeInclusive<f64>, faults: &mut Faults) -> Option<f64> {
+        let Value::Number(number) = &self.value else {
+            return wrong_kind(faults, self.path, &self.value, "a number");
+        };
+        let fitting = number.as_f64().filter(|is| range.contains(is));
+        if fitting.is_none() {
+            let reason = format!("is {number}: use a number from {} to {}", range.start(), range.end());
+            faults.add(self.path, reason);
         }
         fitting
     }

@@ -14,6 +14,7 @@ mod console;
 mod correction;
 mod fields;
 mod json;
+mod limits;
 mod message_type;
 mod page;
 mod policies;

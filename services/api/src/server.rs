@@ -19,7 +19,7 @@ use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    PageAccess, campaigns, cancel, consent_policy, consents, console, correction, policies, receipt,
+    PageAccess, campaigns, cancel, consent_policy, consents, console, correction, limits, policies, receipt,
     recipients, suppressions,
 };
 
@@ -65,6 +65,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/correction", post(correction::create))
         .route("/v1/campaigns/{id}/recipients", get(recipients::list))
         .route("/v1/policies/{message_type}", get(policies::show).put(policies::put))
+        .route("/v1/limits", get(limits::show).put(limits::put))
         .route("/v1/consents", get(consents::list))
         .route("/v1/consents/{phone}", get(consents::show).put(consents::change))
         .route("/v1/consent-policy", get(consent_policy::show).put(consent_policy::change))

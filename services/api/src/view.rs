@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tocsin_domain::content::Content;
+use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
 use tocsin_store::tenant::campaigns::{CampaignSummary, ChannelCounts, Counts};
@@ -59,6 +60,8 @@ pub(crate) struct DetailView {
     /// As they were when the campaign was made; a null window is open at any hour.
     pub redial: RedialView,
     pub calling_window: Option<CallingWindow>,
+    /// The author's own, by channel.
+    pub limits: CampaignLimits,
     pub contents: Vec<Content>,
 }
 
@@ -119,6 +122,7 @@ impl DetailView {
             found.channels.iter().map(|channel| (*channel, ChannelView::untouched())).collect();
         by_channel.extend(counts.channels.iter().map(|counts| (counts.channel, ChannelView::of(counts))));
         let (redial, calling_window) = (found.redial.clone().into(), found.calling_window.clone());
+        let limits = found.limits.clone();
         Self {
             campaign: CampaignView::of(found),
             recipients: counts.recipients,
@@ -129,6 +133,7 @@ impl DetailView {
             first_attempt_seconds: first_attempt.map(seconds),
             redial,
             calling_window,
+            limits,
             contents,
         }
     }

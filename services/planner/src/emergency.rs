@@ -4,8 +4,9 @@
 use chrono::{DateTime, Utc};
 use tocsin_domain::{Channel, Lane};
 use tocsin_store::accounts::Account;
-use tocsin_store::release::{Draw, OpenCampaign, Position, QueuedCount};
+use tocsin_store::release::{Draw, OpenCampaign, Persons, Position, QueuedCount};
 
+use crate::limits::Limits;
 use crate::windows::Windows;
 use crate::{Planner, PlannerError};
 
@@ -21,7 +22,8 @@ pub async fn channels_held(planner: &Planner) -> Result<Vec<Channel>, PlannerErr
     let mut held = Vec::new();
     for channel in Channel::ALL {
         let accounts = serving(&accounts, channel);
-        if is_queued(&queued, channel) || is_left(planner, channel, &open, &accounts, now).await? {
+        let limits = Limits::of(planner, channel).await?;
+        if is_queued(&queued, channel) || is_left(planner, &limits, channel, &open, &accounts, now).await? {
             held.push(channel);
         }
     }
@@ -29,10 +31,11 @@ pub async fn channels_held(planner: &Planner) -> Result<Vec<Channel>, PlannerErr
 }
 
 /// Is an emergency job of the channel due that one of its `accounts` could send, or queued? One that no account
-/// may send gains nothing from others' waiting. For the caller who has just found none queued: this reads the
+/// may send, or that its own district or author slows down, gains nothing from others' waiting. For the caller who has just found none queued: this reads the
 /// head of an index, where what was released leaves dead entries.
 pub async fn is_left(
     planner: &Planner,
+    limits: &Limits,
     channel: Channel,
     open: &[OpenCampaign],
     accounts: &[Account],
@@ -42,20 +45,20 @@ pub async fn is_left(
     let draws: Vec<Draw> = open
         .iter()
         .filter(|campaign| campaign.lane == Lane::Emergency && campaign.channels.contains(&channel))
-        .filter(|campaign| windows.serve_any(campaign))
+        .filter(|campaign| windows.serve_any(campaign) && !limits.limit(campaign))
         .map(|campaign| Draw { campaign: campaign.id, after: Position::HEAD, jobs_max: 1 })
         .collect();
     if draws.is_empty() {
         return Ok(false);
     }
     // Due first, queued second: one that another planner releases in between is seen by one of the two.
-    Ok(!planner.store.due_jobs(channel, &draws, now).await?.is_empty()
+    Ok(!planner.store.due_jobs(channel, &draws, Persons::Unread, now).await?.is_empty()
         || is_queued(&planner.store.queued_counts().await?, channel))
 }
 
-/// The accounts of a channel that may send.
+/// The accounts of a channel and their senders. Those that are stopped have no window.
 pub fn serving(accounts: &[Account], channel: Channel) -> Vec<Account> {
-    accounts.iter().filter(|account| account.limits.channel == channel && !account.stopped).cloned().collect()
+    accounts.iter().filter(|account| account.limits.channel == channel).cloned().collect()
 }
 
 fn is_queued(queued: &[QueuedCount], channel: Channel) -> bool {

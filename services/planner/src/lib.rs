@@ -13,6 +13,7 @@ mod error;
 mod expand;
 mod expire;
 mod hold;
+mod limits;
 mod listen;
 mod look_up;
 mod release;
@@ -47,6 +48,8 @@ const QUICK: Duration = Duration::from_millis(250);
 const SLOW: Duration = Duration::from_secs(1);
 /// What providers hold is counted anew.
 const RECOUNT: Duration = Duration::from_secs(60);
+/// A budget that was not drawn from for so long is forgotten: it is full, at the slowest rate that there is.
+const BUDGET_KEPT: chrono::TimeDelta = chrono::TimeDelta::hours(2);
 /// Partitions are made this far ahead.
 const PARTITIONS_AHEAD: chrono::TimeDelta = chrono::TimeDelta::days(40);
 
@@ -191,8 +194,9 @@ impl Planner {
         });
     }
 
-    /// Counts anew what providers hold: after a deploy from a release that did not count it, the tally is off.
+    /// Forgets old budgets, and counts anew what providers hold: after a deploy from a release that did not count it, the tally is off.
     pub async fn recount(&self) -> Result<Progress, PlannerError> {
+        self.store.forget_budgets(self.store.now().await? - BUDGET_KEPT).await?;
         let off_by = self.store.recount_held().await?;
         if off_by > 0 {
             tracing::warn!(attempts = off_by, "what providers hold was counted anew");

@@ -85,8 +85,8 @@ fn obey(planner: &Planner, delivery: &Delivery) {
                 .filter(|channel| named(channel))
                 .for_each(|channel| planner.wakes.release(*channel));
         }
-        // A command of a newer release: what it says is on the rows too.
-        Ok(None) => {}
+        // One for a worker, or of a newer release: what it says is on the rows too.
+        Ok(Some(Command::Take(_)) | None) => {}
         Err(error) => tracing::warn!(%error, "control message ignored"),
     }
 }

@@ -10,23 +10,26 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tocsin_domain::fair::{Demand, allot};
 use tocsin_domain::policy::requeue_after;
-use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane, Outcome, WaitReason};
+use tocsin_domain::{CampaignId, Channel, Generation, JobKey, Lane, Outcome, WaitReason};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Job;
 use tocsin_queue::{Destination, Message, Published, Queue};
 use tocsin_runtime::Progress;
-use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Position, Release, Released};
+use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Persons, Position, Release, Released};
 
 use crate::duties::{Duties, Duty};
 use crate::hold::{Judged, hold, judge};
+use crate::limits::{Allowance, Limits};
 use crate::unserved::Unserved;
-use crate::windows::{Served, Windows};
+use crate::windows::{Windows, Wish};
 use crate::{Planner, PlannerError, emergency};
 
 /// Jobs marked in one statement and published together.
 const BATCH_MAX: usize = 500;
 /// After this many rounds what is left of the window waits for the next tick.
 const ROUNDS_MAX: usize = 4;
+/// The most that one tick draws from the budget of a district or campaign.
+const JOBS_MAX: u32 = 4_000;
 /// Where a campaign's drawn jobs were outside its calling window, so many of the following are looked at, too:
 /// those of one zone close all at once, and must not hold up those behind them.
 const AHEAD_MAX: u32 = 2_000;
@@ -67,6 +70,7 @@ impl Releaser {
         // In this order: what is claimed in between counts twice, and not at all the other way about.
         let mut queued = planner.store.queued_counts().await?;
         let accounts = emergency::serving(&planner.store.accounts().await?, self.channel);
+        let limits = Limits::of(planner, self.channel).await?;
         let ours = |campaign: &&OpenCampaign| self.duties.release(self.channel, campaign.lane).is_some();
         let released_here: Vec<&OpenCampaign> = open.iter().filter(ours).collect();
         self.unserved.tell(planner, self.channel, &released_here, &accounts, now).await?;
@@ -76,7 +80,10 @@ impl Releaser {
                 open.iter().filter(|campaign| campaign.lane == lane).collect();
             let mut windows = Windows::of(&accounts, &queued, self.channel, lane);
             let released = match self.duties.release(self.channel, lane) {
-                Some(duty) => self.release_lane(planner, &duty, &campaigns, &mut windows, now).await?,
+                Some(duty) => {
+                    let allowed = Allowance::draw(planner, &limits, &campaigns, JOBS_MAX).await?;
+                    self.release_lane(planner, &duty, &campaigns, &mut windows, allowed, now).await?
+                }
                 None => 0,
             };
             // Later lanes get what is left of an account's depth.
@@ -87,7 +94,7 @@ impl Releaser {
             if lane == Lane::Emergency
                 && (released > 0
                     || windows.busy()
-                    || emergency::is_left(planner, self.channel, &open, &accounts, now).await?)
+                    || emergency::is_left(planner, &limits, self.channel, &open, &accounts, now).await?)
             {
                 break;
             }
@@ -102,25 +109,33 @@ impl Releaser {
         duty: &Duty,
         campaigns: &[&OpenCampaign],
         windows: &mut Windows,
+        mut allowed: Allowance,
         now: DateTime<Utc>,
     ) -> Result<usize, PlannerError> {
         let mut moved = 0;
+        let persons = if windows.choose_senders() { Persons::Read } else { Persons::Unread };
         for (served, mut left) in windows.serve(campaigns) {
             for _ in 0..ROUNDS_MAX {
                 let free = windows.free(served);
                 if free == 0 || left.is_empty() {
                     break;
                 }
-                let due = self.draw(planner, &mut left, free, now).await?;
+                let due = self.draw(planner, &mut left, free, &allowed, persons, now).await?;
                 let Judged { open, closed } = judge(campaigns, &due, now);
                 moved += self.hold(planner, campaigns, closed, now).await?;
                 let releases: Vec<Release> = open
                     .into_iter()
                     .filter_map(|(job, contact_until)| {
-                        let account = place(windows, served, &job)?;
+                        let account = windows.take(served, wish(&job))?;
                         Some(Release { key: job.key, generation: job.generation, account, contact_until })
                     })
                     .collect();
+                let placed = releases.len();
+                let releases = allowed.admit(planner, campaigns, releases).await?;
+                if releases.len() < placed {
+                    // Who was refused a place is looked for from the head again.
+                    self.positions.retain(|known, _| campaigns.iter().all(|campaign| campaign.id != *known));
+                }
                 for (requeue_after, batch) in by_requeue_time(duty.lane, &releases) {
                     for batch in batch.chunks(BATCH_MAX) {
                         moved +=
@@ -129,6 +144,7 @@ impl Releaser {
                 }
             }
         }
+        allowed.give_back(planner).await?;
         Ok(moved)
     }
 
@@ -149,22 +165,24 @@ impl Releaser {
             })
             .collect();
         if !draws.is_empty() {
-            let ahead = planner.store.due_jobs(self.channel, &draws, now).await?;
+            let ahead = planner.store.due_jobs(self.channel, &draws, Persons::Unread, now).await?;
             closed.extend(judge(campaigns, &ahead, now).closed);
         }
         hold(planner, &closed).await
     }
 
-    /// Takes the next due jobs, at most `free`, each campaign its fair part. Campaigns with fewer due jobs
-    /// than their part leave `left`.
+    /// Takes the next due jobs, at most `free`, each campaign its fair part of what it is `allowed`. Campaigns with
+    /// fewer due jobs than their part leave `left`.
     async fn draw(
         &mut self,
         planner: &Planner,
         left: &mut Vec<&OpenCampaign>,
         free: u32,
+        allowed: &Allowance,
+        persons: Persons,
         now: DateTime<Utc>,
     ) -> Result<Vec<Due>, PlannerError> {
-        let demands: Vec<Demand> = left
+        let mut demands: Vec<Demand> = left
             .iter()
             .map(|campaign| Demand {
                 district: campaign.district,
@@ -173,6 +191,7 @@ impl Releaser {
                 wants: free,
             })
             .collect();
+        allowed.lower(&mut demands, self.turn);
         let parts = allot(free, &demands, self.turn);
         self.turn = self.turn.wrapping_add(1);
         let draws: Vec<Draw> = left
@@ -185,7 +204,11 @@ impl Releaser {
                 jobs_max: *part,
             })
             .collect();
-        let due = planner.store.due_jobs(self.channel, &draws, now).await?;
+        if draws.is_empty() {
+            left.clear();
+            return Ok(Vec::new());
+        }
+        let due = planner.store.due_jobs(self.channel, &draws, persons, now).await?;
         let mut drawn: HashMap<CampaignId, (u32, Position)> = HashMap::new();
         for job in &due {
             let entry = drawn.entry(job.key.campaign).or_insert((0, Position::HEAD));
@@ -240,12 +263,10 @@ impl Releaser {
     }
 }
 
-/// A place for the job: by another route than its last where its outcome asks for one.
-fn place(windows: &mut Windows, served: Served, job: &Due) -> Option<AccountId> {
-    match job.account.filter(|_| job.outcome.is_some_and(Outcome::wants_another_route)) {
-        Some(last) => windows.take_another(served, last),
-        None => windows.take(served),
-    }
+/// What its place is chosen by: another route than its last where its outcome asks for one.
+fn wish(job: &Due) -> Wish {
+    let another_route = job.outcome.is_some_and(Outcome::wants_another_route);
+    Wish { person: job.person, last: job.account, another_route }
 }
 
 async fn unmark(planner: &Planner, jobs: impl Iterator<Item = &Released>) -> Result<(), PlannerError> {

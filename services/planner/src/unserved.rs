@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, Utc};
 use tocsin_domain::{CampaignId, Channel, Lane, WaitReason};
 use tocsin_store::accounts::Account;
-use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Position};
+use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Persons, Position};
 
 use crate::hold::hold;
 use crate::windows::Windows;
@@ -49,7 +49,7 @@ impl Unserved {
         if draws.is_empty() {
             return Ok(());
         }
-        let due = planner.store.due_jobs(channel, &draws, now).await?;
+        let due = planner.store.due_jobs(channel, &draws, Persons::Unread, now).await?;
         let mut holds = Vec::new();
         for draw in &draws {
             let page: Vec<&Due> = due.iter().filter(|job| job.key.campaign == draw.campaign).collect();

@@ -1,8 +1,10 @@
 //! How many more jobs each account may have on the queue: about what it drains in two seconds, so that
 //! unsent work waits on rows, where it can be canceled (promise 7).
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use tocsin_domain::sender::{Candidate, preferred};
 use tocsin_domain::{AccountId, Channel, DistrictId, Lane};
 use tocsin_store::accounts::Account;
 use tocsin_store::release::{OpenCampaign, QueuedCount};
@@ -25,6 +27,7 @@ pub struct Windows {
     queued: i64,
 }
 
+/// An account's window, or a sender's.
 #[derive(Debug)]
 struct Window {
     account: AccountId,
@@ -33,30 +36,60 @@ struct Window {
     free: i64,
     /// Places taken since these windows were made.
     given: i64,
+    /// The senders that may send. None: it has none of its own, and jobs go to the account itself.
+    senders: Option<Vec<SenderWindow>>,
+}
+
+#[derive(Debug)]
+struct SenderWindow {
+    id: AccountId,
+    free: i64,
+    given: i64,
+    /// Its part of the people that are contacted from this account.
+    candidate: Candidate,
+}
+
+/// What is looked at when a job gets its account and sender.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wish {
+    /// A number that stays the same for the person, and so does the sender as long as it has room.
+    pub person: Option<i64>,
+    /// Where the job was released to last.
+    pub last: Option<AccountId>,
+    /// Another account or sender than the last is asked for.
+    pub another_route: bool,
 }
 
 impl Windows {
     pub fn of(accounts: &[Account], queued: &[QueuedCount], channel: Channel, lane: Lane) -> Self {
         let here = |count: &&QueuedCount| count.channel == channel && count.lane == lane;
-        let accounts = accounts
+        let parents: HashMap<AccountId, AccountId> =
+            accounts.iter().filter_map(|account| Some((account.id, account.parent()?))).collect();
+        let is_of = |count: &QueuedCount, id: AccountId| {
+            count.account == id || parents.get(&count.account) == Some(&id)
+        };
+        // Of an account with all that its senders have.
+        let free = |account: &Account| {
+            let of_account = || queued.iter().filter(|count| is_of(count, account.id));
+            let taken: i64 = of_account().filter(here).map(|count| count.queued).sum();
+            // What waits in a later lane is no reason to hold this one back.
+            let not_later: i64 =
+                of_account().filter(|count| count.lane <= lane).map(|count| count.queued).sum();
+            (window(account, lane) - taken).min(depth_left(account, not_later)).max(0)
+        };
+        let windows = accounts
             .iter()
-            .map(|account| {
-                let of_account = || queued.iter().filter(|count| count.account == account.id);
-                let taken: i64 = of_account().filter(here).map(|count| count.queued).sum();
-                // What waits in a later lane is no reason to hold this one back.
-                let not_later: i64 =
-                    of_account().filter(|count| count.lane <= lane).map(|count| count.queued).sum();
-                let free = (window(account, lane) - taken).min(depth_left(account, not_later));
-                Window {
-                    account: account.id,
-                    served: account.limits.district,
-                    weight: i64::from(account.limits.weight.max(1)),
-                    free: free.max(0),
-                    given: 0,
-                }
+            .filter(|account| account.sender.is_none() && !account.stopped)
+            .map(|account| Window {
+                account: account.id,
+                served: account.limits.district,
+                weight: i64::from(account.limits.weight.max(1)),
+                free: free(account),
+                given: 0,
+                senders: senders_of(account, accounts, free),
             })
             .collect();
-        Self { accounts, queued: queued.iter().filter(here).map(|count| count.queued).sum() }
+        Self { accounts: windows, queued: queued.iter().filter(here).map(|count| count.queued).sum() }
     }
 
     /// Is anything of this lane on the queue?
@@ -64,10 +97,19 @@ impl Windows {
         self.queued > 0
     }
 
+    /// Does any account have senders to choose from?
+    pub fn choose_senders(&self) -> bool {
+        self.accounts.iter().any(|window| window.senders.is_some())
+    }
+
     /// What was taken of these windows, which are of `channel` and `lane`, as it counts for other lanes'.
     pub fn given(&self, channel: Channel, lane: Lane) -> impl Iterator<Item = QueuedCount> {
-        let given = self.accounts.iter().filter(|window| window.given > 0);
-        given.map(move |window| QueuedCount { channel, lane, account: window.account, queued: window.given })
+        let counts = self.accounts.iter().flat_map(|window| match &window.senders {
+            None => vec![(window.account, window.given)],
+            Some(senders) => senders.iter().map(|sender| (sender.id, sender.given)).collect(),
+        });
+        let given = counts.filter(|(_, given)| *given > 0);
+        given.map(move |(account, queued)| QueuedCount { channel, lane, account, queued })
     }
 
     /// Campaigns by who serves them: a district with accounts of its own uses those only.
@@ -86,39 +128,86 @@ impl Windows {
 
     /// Is there any account that may send this campaign's jobs?
     pub fn serve_any(&self, campaign: &OpenCampaign) -> bool {
-        self.serve(&[campaign]).iter().any(|(served, _)| self.serving(*served).next().is_some())
+        self.serve(&[campaign]).iter().any(|(served, _)| {
+            self.serving(*served).any(|window| window.senders.as_ref().is_none_or(|all| !all.is_empty()))
+        })
     }
 
     /// Room for how many more jobs?
     pub fn free(&self, served: Served) -> u32 {
-        let free: i64 = self.serving(served).map(|window| window.free).sum();
+        let free: i64 = self.serving(served).map(Window::room).sum();
         u32::try_from(free).unwrap_or(u32::MAX)
     }
 
-    /// Takes one place, on the account with the most room for its weight.
-    pub fn take(&mut self, served: Served) -> Option<AccountId> {
-        self.take_best(served, |_| true)
-    }
-
-    /// As [`Windows::take`], but on `last` only if no other account has room.
-    pub fn take_another(&mut self, served: Served, last: AccountId) -> Option<AccountId> {
-        self.take_best(served, |account| account != last)
-    }
-
-    fn take_best(&mut self, served: Served, preferred: impl Fn(AccountId) -> bool) -> Option<AccountId> {
+    /// Takes one place: on the account with the most room for its weight, of its senders on the person's own if that
+    /// has room, else on the least loaded. Where another route is asked for, the last account is taken only if no
+    /// other has room, and the last sender only if none of its account has.
+    pub fn take(&mut self, served: Served, wish: Wish) -> Option<AccountId> {
+        let last = wish.last.filter(|_| wish.another_route);
+        let is_last = |window: &Window| last.is_some_and(|last| window.holds(last));
         let best = self
             .accounts
             .iter_mut()
-            .filter(|window| window.served == served && window.free > 0)
-            .max_by_key(|window| (preferred(window.account), window.free * window.weight))?;
-        best.free -= 1;
-        best.given += 1;
-        Some(best.account)
+            .filter(|window| window.served == served && window.room() > 0)
+            .max_by_key(|window| (!is_last(window), window.room() * window.weight))?;
+        best.take(wish, last)
     }
 
     fn serving(&self, served: Served) -> impl Iterator<Item = &Window> {
         self.accounts.iter().filter(move |window| window.served == served)
     }
+}
+
+impl Window {
+    fn room(&self) -> i64 {
+        match &self.senders {
+            None => self.free,
+            Some(senders) => self.free.min(senders.iter().map(|sender| sender.free).sum()),
+        }
+    }
+
+    fn holds(&self, id: AccountId) -> bool {
+        self.account == id || self.senders.iter().flatten().any(|sender| sender.id == id)
+    }
+
+    fn take(&mut self, wish: Wish, not: Option<AccountId>) -> Option<AccountId> {
+        let taken = match &mut self.senders {
+            None => self.account,
+            Some(senders) => {
+                let others = || senders.iter().filter(|sender| Some(sender.id) != not);
+                let own = wish.person.and_then(|person| preferred(person, others().map(|one| one.candidate)));
+                let best = senders
+                    .iter_mut()
+                    .filter(|sender| sender.free > 0)
+                    .max_by_key(|sender| (Some(sender.id) != not, Some(sender.id.0) == own, sender.free))?;
+                best.free -= 1;
+                best.given += 1;
+                best.id
+            }
+        };
+        self.free -= 1;
+        self.given += 1;
+        Some(taken)
+    }
+}
+
+/// None: the account has no senders. A stopped one has no place, and is nobody's any more.
+fn senders_of(
+    account: &Account,
+    accounts: &[Account],
+    free: impl Fn(&Account) -> i64,
+) -> Option<Vec<SenderWindow>> {
+    let of_it = || accounts.iter().filter(|sender| sender.parent() == Some(account.id));
+    // Without a rate of its own a sender may use all of its account's.
+    let all = account.limits.rate_per_second.unwrap_or(1.0);
+    let window = |sender: &Account| SenderWindow {
+        id: sender.id,
+        free: free(sender),
+        given: 0,
+        candidate: Candidate { id: sender.id.0, weight: sender.limits.rate_per_second.unwrap_or(all) },
+    };
+    of_it().next()?;
+    Some(of_it().filter(|sender| !sender.stopped).map(window).collect())
 }
 
 fn window(account: &Account, lane: Lane) -> i64 {
@@ -156,12 +245,14 @@ fn depth_left(account: &Account, queued: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use tocsin_store::accounts::{AccountLimits, Pace};
+    use tocsin_store::leases::Sender;
 
     use super::*;
 
     fn account(id: i32, rate: Option<f64>) -> Account {
         Account {
             id: AccountId(id),
+            sender: None,
             limits: AccountLimits {
                 name: format!("account-{id}"),
                 district: None,
@@ -247,7 +338,8 @@ mod tests {
     fn another_route_is_taken_while_it_has_room() {
         let mut windows =
             Windows::of(&[account(1, Some(9.0)), account(2, Some(1.0))], &[], Channel::Voice, Lane::General);
-        let taken: Vec<_> = (0..6).filter_map(|_| windows.take_another(None, AccountId(1))).collect();
+        let another = Wish { last: Some(AccountId(1)), another_route: true, person: None };
+        let taken: Vec<_> = (0..6).filter_map(|_| windows.take(None, another)).collect();
         assert_eq!(taken.iter().map(|account| account.0).collect::<Vec<_>>(), [2, 2, 2, 2, 1, 1]);
     }
 
@@ -255,8 +347,72 @@ mod tests {
     fn places_are_taken_until_none_is_left() {
         let mut windows =
             Windows::of(&[account(1, Some(2.0)), account(2, Some(2.0))], &[], Channel::Sms, Lane::General);
-        let taken: Vec<_> = std::iter::from_fn(|| windows.take(None)).collect();
+        let taken: Vec<_> = std::iter::from_fn(|| windows.take(None, Wish::default())).collect();
         assert_eq!(taken.iter().filter(|account| account.0 == 1).count(), 4);
         assert_eq!(taken.iter().filter(|account| account.0 == 2).count(), 4);
+    }
+
+    fn sender(id: i32, rate: Option<f64>) -> Account {
+        let of = Sender { parent: AccountId(1), address: format!("+1500555{id:04}") };
+        Account { sender: Some(of), ..account(id, rate) }
+    }
+
+    fn windows(accounts: &[Account], queued: &[QueuedCount]) -> Windows {
+        Windows::of(accounts, queued, Channel::Sms, Lane::General)
+    }
+
+    fn person(person: i64) -> Wish {
+        Wish { person: Some(person), ..Wish::default() }
+    }
+
+    #[test]
+    fn the_smallest_of_the_windows_of_an_account_and_its_senders_holds() {
+        let queued =
+            [QueuedCount { channel: Channel::Sms, lane: Lane::General, account: AccountId(2), queued: 6 }];
+        let cases = [
+            ("the senders' own", Some(100.0), [Some(5.0), Some(10.0)], 4 + 20),
+            ("the account's", Some(8.0), [Some(5.0), Some(10.0)], 16 - 6),
+            ("no limit of their own", Some(8.0), [None, None], 16 - 6),
+        ];
+        for (case, rate, [two, three], free) in cases {
+            let accounts = [account(1, rate), sender(2, two), sender(3, three)];
+            assert_eq!(windows(&accounts, &queued).free(None), free, "{case}");
+        }
+    }
+
+    #[test]
+    fn a_person_is_contacted_from_the_same_sender_until_it_has_no_room() {
+        let accounts = [account(1, Some(100.0)), sender(2, Some(2.0)), sender(3, Some(2.0))];
+        let own = windows(&accounts, &[]).take(None, person(7)).unwrap();
+        let mut full = windows(&accounts, &[]);
+        let taken: Vec<_> = std::iter::from_fn(|| full.take(None, person(7))).collect();
+        assert_eq!(taken.len(), 8);
+        assert!(taken[..4].iter().all(|sender| *sender == own), "{taken:?}");
+        assert!(taken[4..].iter().all(|sender| *sender != own), "{taken:?}");
+        let of: Vec<_> = (0..8).filter_map(|at| windows(&accounts, &[]).take(None, person(at))).collect();
+        assert!(of.contains(&AccountId(2)) && of.contains(&AccountId(3)), "not everybody: {of:?}");
+    }
+
+    #[test]
+    fn a_sender_that_is_stopped_is_nobodys_and_its_account_sends_from_the_others() {
+        let stopped = |sender: Account| Account { stopped: true, ..sender };
+        let one = [account(1, None), stopped(sender(2, None)), sender(3, None)];
+        let of: Vec<_> = (0..20).filter_map(|at| windows(&one, &[]).take(None, person(at))).collect();
+        assert_eq!(of, vec![AccountId(3); 20]);
+        let none = [account(1, None), stopped(sender(2, None))];
+        assert_eq!(windows(&none, &[]).free(None), 0, "it has senders: its own number is not used");
+        let whole = [stopped(account(1, None)), sender(3, None)];
+        assert_eq!(windows(&whole, &[]).free(None), 0);
+    }
+
+    #[test]
+    fn another_route_is_another_account_or_else_another_sender() {
+        let two = [account(1, Some(100.0)), sender(2, None), sender(3, None)];
+        let last = windows(&two, &[]).take(None, person(7)).unwrap();
+        let another = Wish { last: Some(last), another_route: true, person: Some(7) };
+        let taken = windows(&two, &[]).take(None, another).unwrap();
+        assert!(taken != last && taken != AccountId(1), "{taken:?}");
+        let beside = [&two[..], &[account(4, Some(1.0))]].concat();
+        assert_eq!(windows(&beside, &[]).take(None, another), Some(AccountId(4)));
     }
 }

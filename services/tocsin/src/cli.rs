@@ -12,7 +12,7 @@ use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{
-    account, audit, campaign, completions, district, import, keys, migrate, sample_district,
+    account, audit, campaign, completions, district, import, keys, migrate, sample_district, sender,
 };
 use crate::embedded::DataDirectory;
 use crate::{demo, roles, up};
@@ -81,6 +81,8 @@ Examples:
     ApiKey(keys::Args),
     /// List, stop and resume provider accounts.
     Account(account::Args),
+    /// Add, list, limit, stop and resume what accounts send from.
+    Sender(sender::Args),
     /// Send, list, show, cancel and watch campaigns over the REST API.
     Campaign(campaign::Args),
     /// Hold the counters against the rows, and correct what has drifted.
@@ -161,6 +163,7 @@ impl Cli {
             Command::District(args) => district::run(args, &load()?, data).await,
             Command::ApiKey(args) => keys::run(args, &load()?, data).await,
             Command::Account(args) => account::run(args, &load()?, data).await,
+            Command::Sender(args) => sender::run(args, &load()?, data).await,
             Command::Campaign(args) => campaign::run(args, data).await,
             Command::Audit(args) => audit::run(args, &load()?, data).await,
             Command::Demo(args) => demo::run(args).await,

@@ -43,13 +43,25 @@ pub async fn start_planner(config: &Config, tasks: &Tasks) -> Result<()> {
 
 /// A worker for `channels`.
 pub async fn start_worker(config: &Config, channels: Vec<Channel>, tasks: &Tasks) -> Result<()> {
+    start_workers(config, channels, 1, tasks).await
+}
+
+/// `count` workers, each with a connection to the broker of its own, on one pool of connections to the store.
+pub async fn start_workers(
+    config: &Config,
+    channels: Vec<Channel>,
+    count: usize,
+    tasks: &Tasks,
+) -> Result<()> {
     let store = store(config, Access::Engine).await?;
     configure_accounts(config, &store).await?;
     let settings = worker_settings(config, channels)?;
-    let id = WorkerId(Uuid::now_v7());
-    let worker =
-        Worker::new(id, store.clone(), broker(config)?, clock(), Arc::new(registry(config)?), settings);
-    worker.start(tasks);
+    let registry = Arc::new(registry(config)?);
+    for _ in 0..count {
+        let id = WorkerId(Uuid::now_v7());
+        let registry = Arc::clone(&registry);
+        Worker::new(id, store.clone(), broker(config)?, clock(), registry, settings.clone()).start(tasks);
+    }
     serve_health(config, &store, tasks).await
 }
 

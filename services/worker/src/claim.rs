@@ -22,13 +22,13 @@ use crate::send::{self, Claimed};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
 
-/// A job with its permit: a token of its account's share, a place there, and a place in the process. In this
-/// order the places are given back, for the second wakes who looks for both.
+/// A job with its permit: a token and a place of its share and of its account's, and a place in the process. In this
+/// order the places are given back, for the last wakes who looks for all.
 #[derive(Debug)]
 pub struct Permitted {
     pub job: Pending,
     pub share: Arc<AccountShare>,
-    pub places: [Slot; 2],
+    pub places: Vec<Slot>,
 }
 
 /// The answers to a claim that is committed. The messages are still unsettled.
@@ -136,28 +136,34 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
             }
         }
     }
-    tokio::join!(acknowledge(&settled), give_back(worker, &without_lease, WaitReason::Limiter));
+    tokio::join!(acknowledge(&settled), async {
+        give_back(worker, &without_lease, WaitReason::Limiter).await;
+    });
     ready(worker, channel, granted, since).await
 }
 
-/// Queued jobs go back to their rows, and their messages away.
-pub async fn give_back(worker: &Worker, jobs: &[Pending], reason: WaitReason) {
-    if jobs.is_empty() {
-        return;
+/// Queued jobs go back to their rows, and their messages away. Returns how many were still queued. Of jobs that
+/// another worker told of nothing is done: it has their messages.
+pub async fn give_back(worker: &Worker, jobs: &[Pending], reason: WaitReason) -> u64 {
+    let own = jobs.iter().filter(|job| job.message.is_some());
+    let keys: Vec<(JobKey, Generation)> = own.map(|job| (job.key, job.generation)).collect();
+    if keys.is_empty() {
+        return 0;
     }
-    let keys: Vec<(JobKey, Generation)> = jobs.iter().map(|job| (job.key, job.generation)).collect();
-    if let Err(error) = worker.store.give_back(&keys, worker.clock.now(), reason).await {
+    let given = worker.store.give_back(&keys, worker.clock.now(), reason).await.unwrap_or_else(|error| {
         // The rows stay queued: they are released again in time.
         tracing::warn!(%error, jobs = keys.len(), "jobs could not be given back");
-    }
+        0
+    });
     acknowledge(jobs).await;
+    given
 }
 
 /// Claims with all that their requests need.
 async fn ready(
     worker: &Worker,
     channel: Channel,
-    granted: Vec<(Granted, Arc<AccountShare>, [Slot; 2])>,
+    granted: Vec<(Granted, Arc<AccountShare>, Vec<Slot>)>,
     since: Stopwatch,
 ) -> Vec<Vec<Claimed>> {
     let mut by_account: HashMap<_, Vec<Claimed>> = HashMap::new();
@@ -187,8 +193,8 @@ async fn ready(
             asks_opt_in: brief.asks_opt_in,
         };
         let view = AttemptView::claimed(grant.attempt, job);
-        let call = share.call(channel);
-        let claimed = Claimed { grant, view, brief, share, since: since.clone(), places, call };
+        let calls = share.calls(channel);
+        let claimed = Claimed { grant, view, brief, share, since: since.clone(), places, calls };
         by_account.entry(claimed.share.account).or_default().push(claimed);
     }
     by_account.into_values().collect()

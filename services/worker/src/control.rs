@@ -48,6 +48,7 @@ fn obey(worker: &Worker, delivery: &Delivery) {
             }
             Err(error) => tracing::warn!(%error, "cancel of no campaign ignored"),
         },
+        Ok(Some(Command::Take(take))) => worker.told.hear(worker.id, &take),
         // Wakes are for planners; what is unknown here is of a newer release, and on the rows too.
         Ok(Some(Command::Wake(_)) | None) => {}
         Err(error) => tracing::warn!(%error, "control message ignored"),

@@ -1,10 +1,12 @@
 //! Screen and permit: which of the waiting jobs is claimed next.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tocsin_domain::{Channel, Lane, WaitReason};
+use tocsin_domain::{AccountId, Channel, Lane, WaitReason, WorkerId};
 use tocsin_queue::{Acker, Consumer, Delivery};
+use tocsin_runtime::Stopwatch;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,8 +15,9 @@ use crate::Worker;
 use crate::claim::{self, Permitted};
 use crate::pending::{Pending, Waiting, acknowledge};
 use crate::record::Outcomes;
-use crate::shares::NoPermit;
+use crate::shares::{NoPermit, Permit};
 use crate::slots::Line;
+use crate::told;
 
 /// Messages taken from a lane at once.
 pub const INTAKE_MAX: usize = 500;
@@ -25,7 +28,10 @@ const CLAIMS_AT_ONCE: usize = 3;
 /// A job that finds no permit for this long goes back to its row, so that it holds neither the window nor
 /// the prefetch.
 const PERMIT_WAIT: Duration = Duration::from_secs(5);
-/// The same of emergencies: before their messages are taken for lost. What was released again meanwhile is void, and
+/// A job that another worker was told of and that is still queued after this time does so, too: the other one has
+/// given it up by then.
+const TOLD_WAIT: Duration = Duration::from_secs(6);
+/// Both of emergencies: before their messages are taken for lost. What was released again meanwhile is void, and
 /// on a slow account the tokens would all go to such messages.
 const EMERGENCY_PERMIT_WAIT: Duration = Duration::from_millis(2_500);
 /// The longest pause before permits are looked for again.
@@ -45,6 +51,8 @@ pub struct Dispatch {
     worker: Worker,
     channel: Channel,
     waiting: Waiting,
+    /// Jobs that other workers were told of. Their messages are here still.
+    told: Vec<Pending>,
     places: Line,
     claims: Arc<Semaphore>,
     sends: TaskTracker,
@@ -62,7 +70,17 @@ impl Dispatch {
     ) -> Self {
         let claims = Arc::new(Semaphore::new(CLAIMS_AT_ONCE));
         let places = worker.slots.line();
-        Self { worker, channel, waiting: Waiting::default(), places, claims, sends, outcomes, over }
+        Self {
+            worker,
+            channel,
+            waiting: Waiting::default(),
+            told: Vec::new(),
+            places,
+            claims,
+            sends,
+            outcomes,
+            over,
+        }
     }
 
     /// Takes jobs until `over`, or until the session is lost.
@@ -72,7 +90,8 @@ impl Dispatch {
         loop {
             let pause = self.claim_what_may().await;
             let claims = Arc::clone(&self.claims);
-            let busy = !self.waiting.is_empty();
+            let busy = !self.waiting.is_empty() || !self.told.is_empty();
+            let told = self.worker.told.clone();
             // Emergencies are taken in first; a job that waits is looked at again when anything moves.
             let (lane, batch) = tokio::select! {
                 biased;
@@ -82,6 +101,10 @@ impl Dispatch {
                 batch = general.next_batch(INTAKE_MAX) => (Lane::General, batch),
                 _ = cancels.changed() => {
                     self.drop_canceled().await;
+                    continue;
+                }
+                () = told.arrived(self.channel) => {
+                    self.take_in_told();
                     continue;
                 }
                 () = self.places.freed(), if busy => continue,
@@ -124,6 +147,13 @@ impl Dispatch {
         acknowledge(&dropped).await;
     }
 
+    /// The same of jobs that other workers tell of.
+    pub fn take_in_told(&mut self) {
+        let cancels = &self.worker.cancels;
+        let told = self.worker.told.take(self.channel).into_iter();
+        told.filter(|job| !cancels.contains(job.key.campaign)).for_each(|job| self.waiting.push_told(job));
+    }
+
     /// Claims as many waiting jobs as have permits, in batches of what is there, emergencies first. Returns
     /// how long to wait for the next permit at most.
     async fn claim_what_may(&mut self) -> Duration {
@@ -149,11 +179,18 @@ impl Dispatch {
         let mut permitted = Vec::new();
         let mut pause = LOOK_AGAIN;
         let mut exhausted = Vec::new();
+        // Accounts that another worker may send with.
+        let mut elsewhere: HashMap<AccountId, WorkerId> = HashMap::new();
+        let mut to_tell: HashMap<WorkerId, Vec<Pending>> = HashMap::new();
         for lane in Lane::ALL {
             let jobs = self.waiting.lane(lane);
             let mut passed_over = std::collections::VecDeque::new();
             while permitted.len() < CLAIM_MAX {
                 let Some(job) = jobs.pop_front() else { break };
+                if let Some(worker) = elsewhere.get(&job.account) {
+                    to_tell.entry(*worker).or_default().push(job);
+                    continue;
+                }
                 if exhausted.contains(&job.account) {
                     passed_over.push_back(job);
                     continue;
@@ -163,7 +200,15 @@ impl Dispatch {
                     break;
                 };
                 match self.worker.shares.permit(job.account, lane) {
-                    Ok((share, place)) => permitted.push(Permitted { job, share, places: [place, slot] }),
+                    Ok(Permit { share, mut places }) => {
+                        places.push(slot);
+                        permitted.push(Permitted { job, share, places });
+                    }
+                    Err(NoPermit::Elsewhere(worker)) => {
+                        self.places.put_back(slot);
+                        elsewhere.insert(job.account, worker);
+                        to_tell.entry(worker).or_default().push(job);
+                    }
                     Err(reason) => {
                         self.places.put_back(slot);
                         if let NoPermit::Wait(wait) = reason {
@@ -182,32 +227,66 @@ impl Dispatch {
             self.waiting.took(permitted.job.key);
         }
         self.places.looked();
+        for (worker, jobs) in to_tell {
+            jobs.iter().for_each(|job| self.waiting.took(job.key));
+            self.tell(worker, jobs);
+        }
         (permitted, pause.max(Duration::from_millis(1)))
+    }
+
+    /// Tells `worker` of jobs that it may send and this one may not. One that was told of here is told of no further:
+    /// it is lacked, so that whoever has no use for the share gives it up.
+    fn tell(&mut self, worker: WorkerId, jobs: Vec<Pending>) {
+        let (own, told): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.message.is_some());
+        told.iter().for_each(|job| self.worker.shares.lacked(job.account));
+        if own.is_empty() {
+            return;
+        }
+        let (publisher, channel, jobs) = (Arc::clone(&self.worker.publisher), self.channel, own.clone());
+        self.sends.spawn(async move { told::tell(&publisher, channel, worker, &jobs).await });
+        let arrived = Stopwatch::start_by(&self.worker.clock);
+        self.told.extend(own.into_iter().map(|job| Pending { arrived: arrived.clone(), ..job }));
     }
 
     pub async fn drop_canceled(&mut self) {
         let cancels = self.worker.cancels.clone();
-        let dropped = self.waiting.extract(|job| cancels.contains(job.key.campaign));
+        let canceled = |job: &Pending| cancels.contains(job.key.campaign);
+        let mut dropped = self.waiting.extract(canceled);
+        dropped.extend(self.told.extract_if(.., |job| canceled(job)));
         acknowledge(&dropped).await;
     }
 
     pub async fn give_back_overdue(&mut self) {
         let overdue = self.waiting.extract(|job| job.arrived.elapsed() >= permit_wait(job.lane));
         claim::give_back(&self.worker, &overdue, WaitReason::Limiter).await;
+        let told: Vec<Pending> =
+            self.told.extract_if(.., |job| job.arrived.elapsed() >= told_wait(job.lane)).collect();
+        // Whoever was told has no use for its share, then.
+        if claim::give_back(&self.worker, &told, WaitReason::Limiter).await > 0 {
+            told.iter().for_each(|job| self.worker.shares.lacked(job.account));
+        }
     }
 
-    /// Jobs that wait here for a permit.
+    /// Jobs that wait here for a permit, and those that another worker was told of.
     pub fn waiting(&self) -> impl Iterator<Item = &Pending> {
-        self.waiting.all()
+        self.waiting.all().chain(&self.told)
     }
 
     /// What was not claimed goes to another worker.
     pub async fn leave(&mut self) {
-        for job in self.waiting.extract(|_| true) {
-            if job.acker.give_back(&[job.tag]).await.is_err() {
+        for job in self.waiting.extract(|_| true).into_iter().chain(std::mem::take(&mut self.told)) {
+            let Some((acker, tag)) = job.message else { continue };
+            if acker.give_back(&[tag]).await.is_err() {
                 return;
             }
         }
+    }
+}
+
+fn told_wait(lane: Lane) -> Duration {
+    match lane {
+        Lane::Emergency => EMERGENCY_PERMIT_WAIT,
+        Lane::Priority | Lane::General => TOLD_WAIT,
     }
 }
 

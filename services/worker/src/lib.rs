@@ -24,6 +24,7 @@ mod shares;
 mod slots;
 #[doc(hidden)]
 pub mod stages;
+mod told;
 mod usage;
 
 use std::sync::Arc;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use tocsin_domain::{Channel, Lane, WorkerId};
 use tocsin_providers::{Provider, Registry, TokenKeys};
-use tocsin_queue::Broker;
+use tocsin_queue::{Broker, Publisher};
 use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
 use tokio::sync::mpsc;
@@ -42,6 +43,7 @@ use crate::briefs::Briefs;
 use crate::cancels::Cancels;
 use crate::shares::Shares;
 use crate::slots::Slots;
+use crate::told::Told;
 
 pub use crate::error::WorkerError;
 pub use crate::inbox::Inbox;
@@ -90,6 +92,9 @@ pub struct Worker {
     shares: Shares,
     slots: Slots,
     briefs: Briefs,
+    told: Told,
+    /// Tells other workers.
+    publisher: Arc<Publisher>,
 }
 
 impl Worker {
@@ -105,6 +110,8 @@ impl Worker {
             id,
             name: format!("worker {id}").into(),
             inbox: Arc::new(Inbox::new(store.clone(), Arc::clone(&clock))),
+            told: Told::new(Arc::clone(&clock)),
+            publisher: Arc::new(Publisher::new(Arc::clone(&broker), format!("worker {id} tells"))),
             broker,
             shares: Shares::new(Arc::clone(&clock)),
             clock,
@@ -134,7 +141,9 @@ impl Worker {
         let (outcomes, to_record) = mpsc::channel(RECORDS_MAX);
         let recorder = record::run(self.store.clone(), Arc::clone(&self.clock), to_record).boxed();
         // The recorder ends when the last sender of outcomes is gone.
+        let publisher = Arc::clone(&self.publisher);
         tokio::join!(session::run(self, stopping, outcomes).boxed(), recorder);
+        publisher.close().await;
     }
 
     async fn renew_once(&self) -> Result<Progress, WorkerError> {

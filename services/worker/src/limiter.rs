@@ -4,8 +4,8 @@
 //! empty, because what was spent under the share before it is not known here.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock as _;
@@ -25,6 +25,10 @@ struct Bucket {
     limiter: RateLimiter<NotKeyed, InMemoryState, Passing, NoOpMiddleware<Duration>>,
     clock: Passing,
     spending: Spending,
+    /// When a token was taken that was not used.
+    unused: Mutex<Option<Duration>>,
+    /// Between two tokens.
+    interval: Duration,
 }
 
 /// The worker's clock, as `governor` reads it.
@@ -73,17 +77,22 @@ impl Limiter {
             return None;
         }
         let burst = NonZeroU32::new(burst.unwrap_or(1)).unwrap_or(NonZeroU32::MIN);
-        let quota = Quota::with_period(Duration::from_secs_f64(1.0 / rate))?.allow_burst(burst);
+        let interval = Duration::try_from_secs_f64(1.0 / rate).ok()?;
+        let quota = Quota::with_period(interval)?.allow_burst(burst);
         let clock = Passing(Arc::clone(clock));
         let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
         // Cannot be refused: the bucket is full and the cost is its size.
         let _ = limiter.check_n(burst);
-        Some(Self { bucket: Some(Arc::new(Bucket { limiter, clock, spending })) })
+        let bucket = Bucket { limiter, clock, spending, unused: Mutex::default(), interval };
+        Some(Self { bucket: Some(Arc::new(bucket)) })
     }
 
     /// Takes one token if there is one; else says how long until there is.
     pub fn take(&self) -> Result<(), Duration> {
         let Some(bucket) = &self.bucket else { return Ok(()) };
+        if bucket.takes_unused() {
+            return Ok(());
+        }
         loop {
             if let Err(not_until) = bucket.limiter.check() {
                 return Err(not_until.wait_time_from(bucket.clock.now()));
@@ -97,11 +106,35 @@ impl Limiter {
         }
     }
 
+    /// Gives back the token that was just taken. It can be had for as long as the bucket has not made another in its
+    /// place: with both the burst would be exceeded by one.
+    pub fn put_back(&self) {
+        if let Some(bucket) = &self.bucket {
+            *bucket.unused() = Some(bucket.clock.now());
+            bucket.spending.taken.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
     /// Charges what a send cost beyond its one token, to be paid before the next permit.
     pub fn charge(&self, tokens: u32) {
         if let Some(bucket) = &self.bucket {
             bucket.spending.debt.fetch_add(tokens, Ordering::AcqRel);
         }
+    }
+}
+
+impl Bucket {
+    fn takes_unused(&self) -> bool {
+        let unused = self.unused().take();
+        let takes = unused.is_some_and(|taken| self.clock.now().saturating_sub(taken) < self.interval);
+        if takes {
+            self.spending.taken.fetch_add(1, Ordering::AcqRel);
+        }
+        takes
+    }
+
+    fn unused(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,6 +147,32 @@ mod tests {
     fn limiter(rate_per_second: Option<f64>, burst: u32, spending: &Spending) -> Option<Limiter> {
         let clock: SharedClock = Arc::new(SystemClock);
         Limiter::new(rate_per_second, Some(burst), spending.clone(), &clock)
+    }
+
+    #[test]
+    fn a_token_that_is_given_back_can_be_had_again_once() {
+        // A token in a fifth of a second: none comes while this looks.
+        let spending = Spending::default();
+        let limiter = limiter(Some(5.0), 1, &spending).unwrap();
+        let (mut tries, taken) = (0_u64, || limiter.take().is_ok());
+        while !taken() {
+            tries += 1;
+        }
+        assert!(tries > 0, "it begins empty");
+        limiter.put_back();
+        assert_eq!(spending.taken(), 0);
+        assert_eq!([taken(), taken()], [true, false]);
+        assert_eq!(spending.taken(), 1);
+    }
+
+    #[test]
+    fn a_token_that_was_given_back_and_the_one_in_its_place_are_one() {
+        let limiter = limiter(Some(1_000.0), 1, &Spending::default()).unwrap();
+        while limiter.take().is_err() {}
+        limiter.put_back();
+        let bucket = limiter.bucket.as_ref().unwrap();
+        *bucket.unused() = bucket.clock.now().checked_sub(Duration::from_millis(3));
+        assert!(!bucket.takes_unused());
     }
 
     #[test]

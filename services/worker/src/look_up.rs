@@ -151,6 +151,7 @@ async fn look_up(worker: &Worker, provider: &dyn Provider, sought: Sought) -> Lo
         .look_up(&LookUpQuery {
             attempt: sought.attempt,
             provider_id: sought.provider_id,
+            from: sought.sender,
             to: sought.address,
             body,
             callback_url: callback_url(&worker.settings.public_url, &sought.account_name, &token),

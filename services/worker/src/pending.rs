@@ -9,15 +9,15 @@ use tocsin_queue::{Acker, Delivery, Tag};
 use tocsin_runtime::{SharedClock, Stopwatch};
 use uuid::Uuid;
 
-/// A delivered job. Its message is unsettled.
+/// A job that is to be claimed.
 #[derive(Debug, Clone)]
 pub struct Pending {
     pub key: JobKey,
     pub generation: Generation,
     pub lane: Lane,
     pub account: AccountId,
-    pub tag: Tag,
-    pub acker: Acker,
+    /// Its message, unsettled. None: another worker has it, and told of the job.
+    pub message: Option<(Acker, Tag)>,
     pub arrived: Stopwatch,
 }
 
@@ -31,6 +31,12 @@ impl Pending {
         clock: &SharedClock,
     ) -> Result<Self, String> {
         let job = Envelope::<Job>::decode(delivery.body.clone()).map_err(|error| error.to_string())?.message;
+        let told = Self::told(&job, channel, lane, clock)?;
+        Ok(Self { message: Some((acker.clone(), delivery.tag)), ..told })
+    }
+
+    /// Reads a job that another worker tells of. The error quotes nothing of it.
+    pub fn told(job: &Job, channel: Channel, lane: Lane, clock: &SharedClock) -> Result<Self, String> {
         let campaign = Uuid::from_slice(&job.campaign_id)
             .map_err(|_| format!("campaign_id has {} bytes, a UUID has 16", job.campaign_id.len()))?;
         if job.channel != i32::from(channel.number()) {
@@ -44,10 +50,22 @@ impl Pending {
             generation: Generation(job.generation),
             lane,
             account: AccountId(job.account_id),
-            tag: delivery.tag,
-            acker: acker.clone(),
+            message: None,
             arrived: Stopwatch::start_by(clock),
         })
+    }
+
+    /// What another worker is told of it.
+    pub fn tell(&self, channel: Channel) -> Job {
+        Job {
+            campaign_id: self.key.campaign.0.as_bytes().to_vec().into(),
+            job_id: self.key.job,
+            generation: self.generation.0,
+            channel: i32::from(channel.number()),
+            lane: i32::from(self.lane.number()),
+            account_id: self.account.0,
+            traceparent: String::new(),
+        }
     }
 }
 
@@ -81,6 +99,13 @@ impl Waiting {
     /// A job that was taken from its lane does not wait any more.
     pub fn took(&mut self, key: JobKey) {
         self.keys.remove(&key);
+    }
+
+    /// Takes a job that another worker tells of, unless it waits here already.
+    pub fn push_told(&mut self, job: Pending) {
+        if self.keys.insert(job.key) {
+            self.lane(job.lane).push_back(job);
+        }
     }
 
     pub fn all(&self) -> impl Iterator<Item = &Pending> {
@@ -121,10 +146,10 @@ impl Waiting {
 /// redelivers them, and the claim tells them apart: nothing to handle.
 pub async fn acknowledge(jobs: &[Pending]) {
     for lane in Lane::ALL {
-        let of_lane = || jobs.iter().filter(|job| job.lane == lane);
-        let Some(first) = of_lane().next() else { continue };
-        let tags: Vec<Tag> = of_lane().map(|job| job.tag).collect();
-        if let Err(error) = first.acker.ack(&tags).await {
+        let of_lane = || jobs.iter().filter(|job| job.lane == lane).filter_map(|job| job.message.as_ref());
+        let Some((acker, _)) = of_lane().next() else { continue };
+        let tags: Vec<Tag> = of_lane().map(|(_, tag)| *tag).collect();
+        if let Err(error) = acker.ack(&tags).await {
             tracing::debug!(%error, messages = tags.len(), "messages will be delivered again");
         }
     }

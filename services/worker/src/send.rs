@@ -34,10 +34,10 @@ pub struct Claimed {
     pub share: Arc<AccountShare>,
     /// Started before the claim was asked for.
     pub since: Stopwatch,
-    /// Its places in the process and in the account's share, until its outcome waits to be recorded.
-    pub places: [Slot; 2],
-    /// Where calls are limited: it keeps the account's place while the call goes on.
-    pub call: Option<Call>,
+    /// Its places in its shares and in the process, until its outcome waits to be recorded.
+    pub places: Vec<Slot>,
+    /// Where calls are limited: they keep the places of the shares while the call goes on.
+    pub calls: Vec<Call>,
 }
 
 /// Starts the sends of one account's claims: one by one, or as batches where the provider takes them.
@@ -74,7 +74,7 @@ pub struct Batch {
 pub struct Sent {
     pub settled: Outcomes,
     /// Taken until the outcomes wait to be recorded.
-    pub places: Vec<[Slot; 2]>,
+    pub places: Vec<Vec<Slot>>,
 }
 
 /// One account's claims, as its provider takes them.
@@ -179,6 +179,7 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
     let left = (claimed.brief.expires_at - worker.clock.now()).to_std().unwrap_or_default();
     Ok(SendRequest {
         attempt: *attempt,
+        from: claimed.share.sender.as_ref().map(|sender| sender.address.clone()),
         to: address.clone(),
         extension: extension.clone(),
         language: content.language.clone().or_else(|| language.clone()),
@@ -193,10 +194,8 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
 
 /// The provider's answer in the settlement's words. What concerns more than this attempt is done here.
 async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind {
-    if may_go_on(&answer)
-        && let Some(call) = &claimed.call
-    {
-        call.goes_on();
+    if may_go_on(&answer) {
+        claimed.calls.iter().for_each(Call::goes_on);
     }
     match answer {
         Answer::Accepted { provider_id, outcome: None } => ReportKind::Accepted { provider_id },
@@ -205,13 +204,20 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
         }
         Answer::Refused { outcome, provider_code, class } => {
             match class {
-                RefusalClass::Configuration => stop_account(worker, claimed, provider_code.as_deref()).await,
+                // Nothing was sent, and another sender may do: the job is due again, and this one gets none.
+                RefusalClass::Sender if claimed.share.sender.is_some() => {
+                    stop(worker, &claimed.share, provider_code.as_deref()).await;
+                    return ReportKind::Throttled { provider_code, retry_after: None };
+                }
+                RefusalClass::Configuration | RefusalClass::Sender => {
+                    stop(worker, claimed.share.of_account(), provider_code.as_deref()).await;
+                }
                 RefusalClass::Permanent | RefusalClass::OptOut => {}
             }
             ReportKind::Status { outcome, provider_code, provider_id: None }
         }
-        Answer::Throttled { provider_code, retry_after } => {
-            worker.shares.throttled(&claimed.share, retry_after);
+        Answer::Throttled { provider_code, retry_after, whose } => {
+            worker.shares.throttled(&claimed.share, whose, retry_after);
             ReportKind::Throttled { provider_code, retry_after }
         }
         Answer::NotSent { why } => {
@@ -240,14 +246,16 @@ fn may_go_on(answer: &Answer) -> bool {
     }
 }
 
-async fn stop_account(worker: &Worker, claimed: &Claimed, code: Option<&str>) {
-    let reason = format!("the provider refuses the account: {}", code.unwrap_or("no code"));
-    match worker.store.stop_account(claimed.share.account, &reason, worker.clock.now()).await {
+/// Stops an account or a sender that its provider refuses.
+async fn stop(worker: &Worker, refused: &AccountShare, code: Option<&str>) {
+    let what = if refused.sender.is_some() { "sender" } else { "account" };
+    let reason = format!("the provider refuses the {what}: {}", code.unwrap_or("no code"));
+    match worker.store.stop_account(refused.account, &reason, worker.clock.now()).await {
         Ok(true) => {
-            tracing::error!(account = claimed.share.name, code, "account stopped: the provider refuses it");
+            tracing::error!(account = refused.name, account.id = refused.account.0, code, "{what} stopped");
         }
         Ok(false) => {}
-        Err(error) => tracing::warn!(%error, account = claimed.share.name, "account could not be stopped"),
+        Err(error) => tracing::warn!(%error, account = refused.name, "{what} could not be stopped"),
     }
 }
 
@@ -259,7 +267,7 @@ fn fact_of(provider: Option<&dyn Provider>, answer: &Answer) -> Option<AddressFa
         provider.zip(provider_code.as_deref()).and_then(|(provider, code)| provider.address_fact(code));
     match class {
         RefusalClass::Permanent => said,
-        RefusalClass::Configuration => None,
+        RefusalClass::Configuration | RefusalClass::Sender => None,
         RefusalClass::OptOut => said.or(Some(AddressFact::OptedOut)),
     }
 }

@@ -74,13 +74,14 @@ impl Stages {
         self.session.lost().now_or_never().is_some()
     }
 
-    /// Hears what the control exchange has, and drops what was canceled.
+    /// Hears what the control exchange has, takes in what was told, and drops what was canceled.
     pub async fn obey(&mut self) {
         let acker = self.control.acker();
         while let Some(Some(batch)) = self.control.next_batch(control::BATCH_MAX).now_or_never() {
             control::obey_batch(&self.worker, &batch, &acker).await;
         }
         for served in &mut self.channels {
+            served.dispatch.take_in_told();
             served.dispatch.drop_canceled().await;
         }
     }

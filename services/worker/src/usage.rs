@@ -5,16 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tocsin_domain::AccountId;
-use tocsin_domain::lease::Share;
 use tocsin_runtime::{SharedClock, Stopwatch};
 use tocsin_store::leases::{Throttled, Usage};
 
 /// A worker that used nothing for so long is idle. Shorter pauses must not cost it its share: what it gets
 /// instead begins empty.
 const IDLE_AFTER: Duration = Duration::from_secs(3);
-/// Of an account no faster than this a worker keeps its share only while jobs wait for it: one at a time can
-/// have it, and others may wait.
-const SLOW_PER_SECOND: f64 = 1.0;
 /// The rate of use is measured over at least this time.
 const MEASURE: Duration = Duration::from_millis(500);
 
@@ -73,7 +69,7 @@ impl Meter {
     }
 
     /// What is to be reported; counting begins anew. What the provider said stays until it has been heard.
-    pub fn report(&self, account: AccountId, taken: i64, share: &Share) -> Usage {
+    pub fn report(&self, account: AccountId, taken: i64) -> Usage {
         let mut state = self.state();
         if state.measured.elapsed() >= MEASURE {
             state.used_per_second =
@@ -81,12 +77,8 @@ impl Meter {
             state.used_since_measured = 0;
             state.measured = Stopwatch::start_by(&self.clock);
         }
-        let slow = share.rate_per_second.is_some_and(|rate| rate <= SLOW_PER_SECOND);
         let recently = state.quiet.as_ref().is_some_and(|quiet| quiet.elapsed() < IDLE_AFTER);
-        let demand = match slow {
-            true => state.lacked,
-            false => state.used.saturating_add(state.lacked).max(u32::from(recently)),
-        };
+        let demand = state.used.saturating_add(state.lacked).max(u32::from(recently));
         (state.used, state.lacked) = (0, 0);
         let (used_per_second, throttled) = (state.used_per_second, state.throttled);
         Usage { account, taken, demand, used_per_second, throttled }
@@ -118,22 +110,14 @@ mod tests {
         Meter::new(&clock)
     }
 
-    fn at_rate(rate: f64) -> Share {
-        Share { rate_per_second: Some(rate), ..Share::default() }
-    }
-
     #[test]
-    fn a_pause_is_not_idleness_unless_others_may_wait_for_a_slow_account() {
+    fn a_pause_is_not_idleness() {
         let meter = meter();
-        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(30.0)).demand, 0, "never used");
+        assert_eq!(meter.report(ACCOUNT, 1).demand, 0, "never used");
         meter.used(2);
         meter.lacked();
-        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(30.0)).demand, 3);
-        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(30.0)).demand, 1, "a pause");
-        meter.used(1);
-        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(1.0)).demand, 0, "nothing waits for it");
-        meter.lacked();
-        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(1.0)).demand, 1);
+        assert_eq!(meter.report(ACCOUNT, 1).demand, 3);
+        assert_eq!(meter.report(ACCOUNT, 1).demand, 1, "a pause");
     }
 
     #[test]
@@ -141,13 +125,13 @@ mod tests {
         let meter = meter();
         meter.throttled(Some(Duration::from_secs(7)));
         meter.throttled(None);
-        let told = meter.report(ACCOUNT, 1, &at_rate(1.0)).throttled;
+        let told = meter.report(ACCOUNT, 1).throttled;
         assert_eq!(told, Some(Throttled { retry_after: Some(Duration::from_secs(7)) }));
-        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(1.0)).throttled, told);
+        assert_eq!(meter.report(ACCOUNT, 1).throttled, told);
         meter.heard(told);
-        assert_eq!(meter.report(ACCOUNT, 1, &at_rate(1.0)).throttled, None);
+        assert_eq!(meter.report(ACCOUNT, 1).throttled, None);
         meter.throttled(None);
         meter.heard(None);
-        assert!(meter.report(ACCOUNT, 1, &at_rate(1.0)).throttled.is_some(), "said since");
+        assert!(meter.report(ACCOUNT, 1).throttled.is_some(), "said since");
     }
 }

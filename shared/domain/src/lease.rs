@@ -1,4 +1,4 @@
-//! A worker's part of a provider account's limits, such that all parts together never exceed them
+//! A worker's part of the limits of a provider account or of one of its senders, such that all parts together never exceed them
 //! (promise 4), and such that what idle workers leave is used.
 
 use std::cmp::Ordering;
@@ -10,8 +10,9 @@ use crate::WorkerId;
 
 /// How long a share is valid without renewal, by the store's clock.
 pub const LEASE_TERM: Duration = Duration::from_secs(5);
-/// How long a worker keeps its place beside others that wait for one, where there are fewer than workers.
-const TURN: Duration = LEASE_TERM;
+/// How long a worker keeps its place beside others that wait for one, where there are fewer than workers. A change
+/// costs a second or two, in which nobody uses the limit; meanwhile jobs are told to who has a place.
+const TURN: Duration = Duration::from_secs(30);
 /// An idle worker keeps this part of an even share, for the first jobs that reach it.
 const IDLE_PART: u64 = 16;
 /// An idle worker keeps one place where the busy ones are left at least this many times as many.
@@ -140,6 +141,24 @@ pub fn grant(limits: &Limits, asker: &Holder, others: &[Holder], now: DateTime<U
         general,
     };
     if share.is_empty() { Share::NOTHING } else { share }
+}
+
+/// The share of `asker` where a share is had on demand only: whoever has no use for it keeps nothing.
+pub fn grant_on_demand(limits: &Limits, asker: &Holder, others: &[Holder], now: DateTime<Utc>) -> Share {
+    if asker.busy { grant(limits, asker, others, now) } else { Share::NOTHING }
+}
+
+/// One of those that may send: whoever may not tells it of the jobs that wait for a permit. Not everybody names the
+/// same one.
+pub fn seated(asker: &Holder, others: &[Holder]) -> Option<WorkerId> {
+    let seated: Vec<WorkerId> = others
+        .iter()
+        .filter(|other| other.live && matches!(other.turn, Turn::Began(_)))
+        .map(|other| other.worker)
+        .collect();
+    let count = u128::try_from(seated.len()).ok().filter(|count| *count > 0)?;
+    let position = usize::try_from(asker.worker.0.as_u128() % count).unwrap_or_default();
+    seated.get(position).copied()
 }
 
 /// Who shares an account at a moment.

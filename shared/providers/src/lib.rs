@@ -22,7 +22,7 @@ pub use error::ProvidersError;
 pub use http::http_client;
 pub use inbound::{InboundText, Reply};
 pub use provider::{
-    Answer, Capabilities, LookUpAnswer, LookUpQuery, Provider, RecallAnswer, RefusalClass, SendRequest,
+    Answer, Capabilities, LookUpAnswer, LookUpQuery, Provider, RecallAnswer, RefusalClass, SendRequest, Whose,
 };
 pub use registry::Registry;
 pub use token::{TokenError, TokenKeys, callback_url, token_of_url};

@@ -84,6 +84,8 @@ pub struct Capabilities {
 #[derive(Clone)]
 pub struct SendRequest {
     pub attempt: AttemptKey,
+    /// What to send from. None: what the account's configuration names.
+    pub from: Option<String>,
     /// E.164 number or email address.
     pub to: String,
     /// Voice: digits to dial once the call is answered.
@@ -122,11 +124,19 @@ pub enum Answer {
     /// Definitely not sent, and asking again with the same values would not help.
     Refused { outcome: Outcome, provider_code: Option<String>, class: RefusalClass },
     /// Definitely not processed: rate or concurrency limit, full queue.
-    Throttled { provider_code: Option<String>, retry_after: Option<Duration> },
+    Throttled { provider_code: Option<String>, retry_after: Option<Duration>, whose: Whose },
     /// The request was never written: safe to try again.
     NotSent { why: String },
     /// The request was written and no usable answer came: it may or may not have been sent.
     Lost { why: String },
+}
+
+/// Whose limit was exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    Account,
+    /// The number's that it was sent from.
+    Sender,
 }
 
 /// Whom a refusal concerns.
@@ -136,6 +146,8 @@ pub enum RefusalClass {
     Permanent,
     /// The account: everything sent over it would be refused, so it must stop.
     Configuration,
+    /// What it was sent from: suspended, not ours, not made for this. Other senders of the account may do.
+    Sender,
     /// The person opted out at the vendor: the number must be suppressed here too.
     OptOut,
 }
@@ -158,6 +170,8 @@ pub struct LookUpQuery {
     pub attempt: AttemptKey,
     /// The vendor's id where its answer told us.
     pub provider_id: Option<String>,
+    /// As in the [`SendRequest`].
+    pub from: Option<String>,
     pub to: String,
     /// The text as sent, to tell apart two messages to one number. None when it is not known.
     pub body: Option<String>,

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tocsin_domain::{AccountId, Channel, DistrictId, backoff};
 
-use crate::leases::backoff_of;
+use crate::leases::{Sender, backoff_of};
 use crate::{Store, StoreError, row};
 
 /// An account as configured.
@@ -23,16 +23,26 @@ pub struct AccountLimits {
     pub weight: i32,
 }
 
-/// An account as stored.
+/// An account as stored, or a sender of one. What a job is released to is a sender, or an account without any.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
     pub id: AccountId,
+    /// None: it is an account.
+    pub sender: Option<Sender>,
     pub limits: AccountLimits,
     /// A stopped account sends nothing.
     pub stopped: bool,
     /// Why, while it is stopped.
     pub stop_reason: Option<String>,
     pub pace: Pace,
+}
+
+/// Limits of a sender's own. None is no limit but its account's.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SenderLimits {
+    pub rate_per_second: Option<f64>,
+    pub burst: Option<i32>,
+    pub concurrency: Option<i32>,
 }
 
 /// How fast an account may be used at the moment.
@@ -44,6 +54,13 @@ pub struct Pace {
     pub held: bool,
     /// Attempts that the provider holds: asking or accepted.
     pub holds: i64,
+}
+
+impl Account {
+    /// The account that a sender belongs to.
+    pub fn parent(&self) -> Option<AccountId> {
+        self.sender.as_ref().map(|sender| sender.parent)
+    }
 }
 
 impl Store {
@@ -84,8 +101,11 @@ impl Store {
                 let own: Option<f64> = found.get("rate_per_second");
                 let (now, held_until): (DateTime<Utc>, Option<DateTime<Utc>>) =
                     (found.get("now"), found.get("held_until"));
+                let parent: Option<i32> = found.get("parent_id");
                 Ok(Account {
                     id: AccountId(found.get("id")),
+                    sender: parent
+                        .map(|parent| Sender { parent: AccountId(parent), address: found.get("address") }),
                     limits: AccountLimits {
                         name: found.get("name"),
                         district: found.get::<_, Option<uuid::Uuid>>("district_id").map(DistrictId),
@@ -109,7 +129,46 @@ impl Store {
             .collect()
     }
 
-    /// Stops an account: a configuration fault (wrong secret, suspended) would only burn jobs.
+    /// Adds a sender to an account, and returns its name. None: the account has it already.
+    pub async fn add_sender(
+        &self,
+        account: AccountId,
+        address: &str,
+        limits: &SenderLimits,
+        now: DateTime<Utc>,
+    ) -> Result<Option<String>, StoreError> {
+        let SenderLimits { rate_per_second, burst, concurrency } = limits;
+        let rows = self
+            .rows(
+                "add_sender",
+                ADD_SENDER,
+                &[&account.0, &address, rate_per_second, burst, concurrency, &now],
+            )
+            .await?;
+        Ok(rows.first().map(|found| found.get("name")))
+    }
+
+    /// Replaces the limits of a sender. Returns whether there is one of that id.
+    pub async fn limit_sender(
+        &self,
+        sender: AccountId,
+        limits: &SenderLimits,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let SenderLimits { rate_per_second, burst, concurrency } = limits;
+        let changed = self
+            .count(
+                "limit_sender",
+                "-- store.limit_sender
+                 update provider_accounts set rate_per_second = $2, burst = $3, concurrency = $4, updated_at = $5
+                 where id = $1 and parent_id is not null",
+                &[&sender.0, rate_per_second, burst, concurrency, &now],
+            )
+            .await?;
+        Ok(changed == 1)
+    }
+
+    /// Stops an account or a sender: a configuration fault (wrong secret, suspended) would only burn jobs.
     pub async fn stop_account(
         &self,
         account: AccountId,
@@ -128,7 +187,7 @@ impl Store {
         Ok(changed == 1)
     }
 
-    /// Lets a stopped account serve again.
+    /// Lets a stopped account or sender, by its name, serve again.
     pub async fn resume_account(&self, name: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let changed = self
             .count(
@@ -144,14 +203,36 @@ impl Store {
 }
 
 const ACCOUNTS: &str = "-- store.accounts
-select a.id, a.name, a.district_id, a.channel, a.rate_per_second, a.burst, a.concurrency, a.reserve, a.depth,
-  a.weight, a.backoff_rate, a.backoff_full, a.backoff_since, a.held_until, a.stopped_at is not null as stopped,
-  a.stop_reason,   tocsin_now() as now, coalesce(h.attempts, 0) as holds
+with holding as materialized (
+  select h.account_id, a.parent_id, sum(h.attempts)::bigint as attempts
+  from held h join provider_accounts a on a.id = h.account_id group by 1, 2
+)
+select a.id, a.parent_id, a.address, a.name, a.district_id, a.channel, a.rate_per_second, a.burst, a.concurrency,
+  a.reserve, a.depth, a.weight, a.backoff_rate, a.backoff_full, a.backoff_since, a.held_until,
+  a.stopped_at is not null as stopped, a.stop_reason, tocsin_now() as now,
+  coalesce(own.attempts, 0) + coalesce(senders.attempts, 0) as holds
 from provider_accounts a
-left join (select account_id, sum(attempts)::bigint as attempts from held group by 1) h on h.account_id = a.id
+left join holding own on own.account_id = a.id
+left join (select parent_id, sum(attempts)::bigint as attempts from holding group by 1) senders
+  on senders.parent_id = a.id
 order by a.id";
 
+/// Named after its account, so that no account has that name: a slash is none of its characters.
+const ADD_SENDER: &str = "-- store.add_sender
+insert into provider_accounts
+  (parent_id, address, name, district_id, channel, rate_per_second, burst, concurrency, updated_at)
+select id, $2, name || '/' || $2, district_id, channel, $3, $4, $5, $6
+from provider_accounts where id = $1 and parent_id is null
+on conflict (name) do nothing
+returning name";
+
+/// What a sender has of its account changes with it.
 const CONFIGURE_ACCOUNT: &str = "-- store.configure_accounts
+with senders as (
+  update provider_accounts s set district_id = $2, channel = $3, updated_at = $10
+  from provider_accounts a where a.name = $1 and s.parent_id = a.id
+    and (s.district_id, s.channel) is distinct from ($2, $3)
+)
 insert into provider_accounts as a
   (name, district_id, channel, rate_per_second, burst, concurrency, reserve, depth, weight, updated_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)

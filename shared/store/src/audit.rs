@@ -76,6 +76,12 @@ impl Store {
         }))
     }
 
+    /// How many campaigns belong to districts whose name does not begin with `prefix`.
+    pub async fn campaigns_of_others(&self, prefix: &str) -> Result<i64, StoreError> {
+        let rows = self.rows("campaigns_of_others", CAMPAIGNS_OF_OTHERS, &[&prefix]).await?;
+        Ok(rows.first().map_or(0, |found| found.get(0)))
+    }
+
     /// Every recipient of the campaign, in order.
     pub async fn recipient_facts(&self, campaign: CampaignId) -> Result<Vec<RecipientFact>, StoreError> {
         let read =
@@ -154,6 +160,9 @@ fn read_attempt(found: &Row) -> Result<AttemptFact, StoreError> {
 
 const CAMPAIGN_FACTS: &str = "-- store.campaign_facts
 select lane, redial, recipients_made, jobs_made, closed_at, canceled_at from campaigns where id = $1";
+
+const CAMPAIGNS_OF_OTHERS: &str = "-- store.campaigns_of_others
+select count(*) from campaigns c join districts d on d.id = c.district_id where not starts_with(d.name, $1)";
 
 const RECIPIENT_FACTS: &str = "-- store.recipient_facts
 select id, no_device from recipients where campaign_id = $1 and id > $2 and $3::smallint = 0

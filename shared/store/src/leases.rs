@@ -1,4 +1,4 @@
-//! Leases: a worker's time-limited share of each provider account it serves.
+//! Leases: a worker's time-limited share of each provider account it serves, and of those senders that it has jobs for.
 //!
 //! The sum of all shares that may still be used never exceeds the account's limits: a share that is over
 //! counts on for `send_by`, because a claim granted in its last instant may start its request until then, and
@@ -11,7 +11,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
 use tocsin_domain::backoff::{self, Backoff};
-use tocsin_domain::lease::{Limits, Share, grant};
+use tocsin_domain::lease::{Limits, Share, grant, grant_on_demand, seated};
 use tocsin_domain::policy::SEND_BY;
 use tocsin_domain::{AccountId, Channel, WorkerId};
 use tokio_postgres::Row;
@@ -23,20 +23,32 @@ use crate::{Store, StoreError};
 
 const NAME: &str = "renew_leases";
 
-/// A share of one account, valid for [`LEASE_TERM`] from before it was asked for.
+/// A share of one account or sender, valid for [`LEASE_TERM`] from before it was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lease {
     pub account: AccountId,
+    /// The account's, also of a sender.
     pub name: String,
+    pub sender: Option<Sender>,
     pub share: Share,
     pub expires_at: DateTime<Utc>,
     /// Named in the next renewal, it says that this share was taken and earlier ones given up.
     pub epoch: i64,
     /// Attempts of this worker that are asking or accepted, where they take places until they end: calls.
     pub calls: u32,
+    /// Another worker that may send, if any.
+    pub seated: Option<WorkerId>,
 }
 
-/// What a worker says of an account when it renews its shares.
+/// What an account sends from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// The account that it belongs to. A request takes a token and a place of each.
+    pub parent: AccountId,
+    pub address: String,
+}
+
+/// What a worker says of an account or a sender when it renews its shares.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usage {
     pub account: AccountId,
@@ -64,9 +76,9 @@ impl Store {
         self.renew(worker, channels, None).await
     }
 
-    /// Renews the worker's shares of every account of `channels` that is not stopped, in one transaction.
-    /// A worker that lost an account (stopped, reassigned) finds it missing from the answer. Of an account
-    /// that `usage` does not name the worker holds nothing and needs nothing.
+    /// Renews the worker's shares of every account of `channels` that is not stopped, and of the senders that
+    /// `usage` names, in one transaction. A worker that lost an account (stopped, reassigned) finds it missing
+    /// from the answer. Of an account that `usage` does not name the worker holds nothing and needs nothing.
     ///
     /// What providers told the worker is heard first: an account that was throttled is slowed for all.
     pub async fn renew_leases_as(
@@ -87,7 +99,8 @@ impl Store {
         let numbers: Vec<i16> = channels.iter().map(|channel| channel.number()).collect();
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(StoreError::statement(NAME))?;
-        let found = query(&transaction, ACCOUNTS_LOCKED, &[&numbers]).await?;
+        let named: Option<Vec<i32>> = usage.map(|all| all.iter().map(|usage| usage.account.0).collect());
+        let found = query(&transaction, ACCOUNTS_LOCKED, &[&numbers, &named]).await?;
         let ids: Vec<i32> = found.iter().map(|account| account.get("id")).collect();
         let leases = query(&transaction, LEASES, &[&ids, &worker.0, &SEND_BY.as_secs_f64()]).await?;
         let Some(now) = leases.first().map(|row| row.get::<_, DateTime<Utc>>("now")) else {
@@ -121,13 +134,19 @@ impl Store {
             .filter_map(|found| {
                 let id: i32 = found.get("account_id");
                 let position = ids.iter().position(|known| *known == id)?;
+                let (account, standing) = (&accounts[position], &standings_of[position]);
+                // Locked with its senders, or none of them would be here.
+                let of = account.sender.as_ref().map_or(id, |sender| sender.parent.0);
+                let name = accounts.iter().find(|known| known.id == of)?.name.clone();
                 Some(Lease {
                     account: AccountId(id),
-                    name: accounts[position].name.clone(),
+                    name,
+                    sender: account.sender.clone(),
                     share: shares[position].clone(),
                     expires_at: found.get("expires_at"),
                     epoch: found.get("epoch"),
-                    calls: standings_of[position].calls,
+                    calls: standing.calls,
+                    seated: seated(&standing.asker, &standing.others),
                 })
             })
             .collect())
@@ -145,10 +164,11 @@ impl Store {
     }
 }
 
-/// An account, locked for this renewal.
+/// An account or a sender, locked for this renewal.
 struct Known {
     id: i32,
     name: String,
+    sender: Option<Sender>,
     limits: Limits,
     backoff: Option<Backoff>,
     held_until: Option<DateTime<Utc>>,
@@ -163,6 +183,9 @@ impl Known {
         Self {
             id: found.get("id"),
             name: found.get("name"),
+            sender: found
+                .get::<_, Option<i32>>("parent_id")
+                .map(|parent| Sender { parent: AccountId(parent), address: found.get("address") }),
             limits: Limits {
                 rate_per_second: found.get("rate_per_second"),
                 burst: unsigned("burst"),
@@ -183,9 +206,10 @@ impl Known {
         let held_longer = until.is_some() && until > self.held_until;
         if let Some(fallen) = &fallen {
             tracing::warn!(
-                account = self.name,
+                account.id = self.id,
+                sender = self.sender.is_some(),
                 rate_per_second = fallen.rate_per_second,
-                "the provider throttled the account: it is slowed for all workers"
+                "the provider throttled the account or sender: it is slowed for all workers"
             );
         }
         let changed = fallen.is_some() || held_longer;
@@ -209,6 +233,7 @@ impl Known {
         let own = self.limits.rate_per_second;
         let rate_per_second = backoff::effective_rate(own, self.backoff.as_ref(), now);
         let limits = Limits { rate_per_second, ..self.limits.clone() };
+        let grant = if self.sender.is_some() { grant_on_demand } else { grant };
         grant(&limits, &standing.asker, &standing.others, now)
     }
 }
@@ -273,12 +298,15 @@ async fn write(
     .await
 }
 
-/// The lock makes renewals of one account take turns: the sum is computed over what is committed.
+/// The lock makes renewals of one account take turns: the sum is computed over what is committed. $2 null names
+/// every sender.
 const ACCOUNTS_LOCKED: &str = "-- store.renew_leases accounts
-select id, name, channel, rate_per_second, burst, concurrency, reserve, backoff_rate, backoff_full,
-  backoff_since, held_until
-from provider_accounts
+select id, parent_id, name, address, channel, rate_per_second, burst, concurrency, reserve, backoff_rate,
+  backoff_full, backoff_since, held_until
+from provider_accounts a
 where channel = any($1) and stopped_at is null
+  and (parent_id is null or (($2::int[] is null or id = any($2))
+    and not exists (select from provider_accounts p where p.id = a.parent_id and p.stopped_at is not null)))
 order by id
 for no key update";
 
@@ -292,9 +320,12 @@ left join (select unnest($1::int[]) as id) u on true
 left join leases l on l.account_id = u.id
   and (l.worker_id = $2 or l.expires_at + $3 * interval '1 second' > t.now)";
 
+/// An account holds what its senders hold.
 const HELD: &str = "-- store.renew_leases held
-select account_id, worker_id, sum(attempts)::int as attempts from held where account_id = any($1)
-group by 1, 2 having sum(attempts) > 0";
+select h.account_id, a.parent_id, h.worker_id, sum(h.attempts)::int as attempts
+from held h join provider_accounts a on a.id = h.account_id
+where a.id = any($1) or a.parent_id = any($1)
+group by 1, 2, 3 having sum(h.attempts) > 0";
 
 const SLOWED: &str = "-- store.renew_leases slowed
 update provider_accounts set backoff_rate = $2, backoff_full = $3, backoff_since = $4, held_until = $5,

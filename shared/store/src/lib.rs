@@ -7,6 +7,7 @@
 pub mod accounts;
 mod alone;
 pub mod audit;
+pub mod budgets;
 pub mod campaigns;
 pub mod claim;
 pub mod close;

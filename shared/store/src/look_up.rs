@@ -23,6 +23,8 @@ pub struct Sought {
     pub account: AccountId,
     /// The account's name, as configured.
     pub account_name: String,
+    /// What it was sent from. None: what the account's configuration names.
+    pub sender: Option<String>,
     pub channel: Channel,
     pub provider_id: Option<String>,
     pub address: String,
@@ -62,6 +64,7 @@ impl Store {
                     attempt: key(found),
                     account: AccountId(found.get("account_id")),
                     account_name: found.get("account"),
+                    sender: found.get("sender"),
                     channel: row::channel(NAME, found.get("channel"))?,
                     provider_id: found.get("provider_id"),
                     address: found.get("address"),
@@ -118,7 +121,7 @@ returning a.campaign_id, a.job_id, a.number";
 /// has no id of ours to go by, the address could lead to one of them. Beside the open campaigns those of the
 /// last day are searched, for a rival's may be closed already.
 pub(crate) const SOUGHT: &str = "-- store.sought
-select a.campaign_id, a.job_id, a.number, a.account_id, p.name as account, j.channel, a.provider_id,
+select a.campaign_id, a.job_id, a.number, a.account_id, p.name as account, p.sender, j.channel, a.provider_id,
   d.address, r.language, r.merge_values, a.claimed_at, coalesce(rival.ids, '{}') as others,
   coalesce(rival.without_id, false) as rival_without_id
 from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
@@ -132,7 +135,10 @@ cross join lateral (
 cross join lateral (
   select language, merge_values from recipients
   where campaign_id = u.campaign_id and id = j.recipient_id limit 1) r
-cross join lateral (select name from provider_accounts where id = a.account_id limit 1) p
+cross join lateral (
+  select coalesce((select name from provider_accounts where id = o.parent_id), o.name) as name,
+    o.address as sender
+  from provider_accounts o where o.id = a.account_id limit 1) p
 left join lateral (
   select array_agg(k.provider_id) filter (where k.provider_id is not null) as ids,
     bool_or(k.provider_id is null and (k.state <> 3 or k.outcome = 2)) as without_id

@@ -2,8 +2,8 @@
 //! (docs/adr/0004-plans.md).
 
 use crate::{
-    claim, consents, events, expand, expand_receipt, expire, inbox, look_up, recount, release, rematch,
-    settle, suppressions, sweep,
+    budgets, claim, consents, events, expand, expand_receipt, expire, inbox, look_up, recount, release,
+    rematch, settle, suppressions, sweep,
 };
 
 pub use crate::pool::{ENGINE_SESSION, TENANT_SESSION};
@@ -21,6 +21,9 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("hold", release::HOLD),
     ("release", release::RELEASE),
     ("give_back", release::GIVE_BACK),
+    ("draw_budgets", budgets::DRAW_BUDGETS),
+    ("free_places", budgets::FREE_PLACES),
+    ("take_places", budgets::TAKE_PLACES),
     ("claim", claim::CLAIM),
     ("attempt_views", settle::ATTEMPT_VIEWS),
     ("apply", settle::APPLY),

@@ -1,6 +1,7 @@
 //! From waiting to queued: the only way into a job queue.
 
 use chrono::{DateTime, Utc};
+use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::window::{CallingWindow, Zone, zone_named};
 use tocsin_domain::{
     AccountId, CampaignId, Channel, DistrictId, Generation, JobKey, Lane, Outcome, WaitReason,
@@ -11,7 +12,7 @@ use crate::leadership::Duty;
 use crate::{Store, StoreError, row};
 
 /// A campaign that may have due jobs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenCampaign {
     pub id: CampaignId,
     pub district: DistrictId,
@@ -21,6 +22,8 @@ pub struct OpenCampaign {
     pub expires_at: DateTime<Utc>,
     /// None: at any hour.
     pub calling_window: Option<CallingWindow>,
+    /// What its author allows.
+    pub limits: CampaignLimits,
     /// The district's, for recipients whose own is not known.
     pub zone: Option<Zone>,
     /// Is every job made? Only emergencies are released before.
@@ -60,6 +63,15 @@ pub struct Due {
     pub reason: Option<WaitReason>,
     /// The recipient's own, read only where the campaign has a calling window.
     pub zone: Option<Zone>,
+    /// The same for every job to one address, read only where asked for.
+    pub person: Option<i64>,
+}
+
+/// Is it of interest to whom a due job goes?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persons {
+    Read,
+    Unread,
 }
 
 /// A due job that may not be tried yet, and when it is looked at again.
@@ -98,15 +110,15 @@ pub struct QueuedCount {
 }
 
 impl Store {
-    /// Every campaign that jobs may be released from. One whose calling window cannot be read is closed: it must
-    /// not hold up the others.
+    /// Every campaign that jobs may be released from. One whose calling window or limits cannot be read is closed:
+    /// it must not hold up the others.
     pub async fn open_campaigns(&self, now: DateTime<Utc>) -> Result<Vec<OpenCampaign>, StoreError> {
         const NAME: &str = "open_campaigns";
         let rows = self
             .rows(
                 NAME,
                 "-- store.open_campaigns
-                 select c.id, c.district_id, d.weight, c.lane, c.channels, c.expires_at, c.calling_window,
+                 select c.id, c.district_id, d.weight, c.lane, c.channels, c.expires_at, c.calling_window, c.limits,
                    d.time_zone, c.expanded_at is not null as expanded
                  from campaigns c join districts d on d.id = c.district_id
                  where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null
@@ -117,15 +129,16 @@ impl Store {
             .await?;
         let readable = |found: &tokio_postgres::Row| {
             row::calling_window(NAME, found)
+                .and_then(|window| Ok((window, row::campaign_limits(NAME, found)?)))
                 .inspect_err(|error| {
                     let id = CampaignId(found.get("id"));
-                    tracing::error!(campaign.id = %id, %error, "campaign not released: its window is unreadable");
+                    tracing::error!(campaign.id = %id, %error, "campaign not released: its window or its limits are unreadable");
                 })
                 .ok()
         };
         rows.into_iter()
-            .filter_map(|found| readable(&found).map(|window| (found, window)))
-            .map(|(found, calling_window)| {
+            .filter_map(|found| readable(&found).map(|settings| (found, settings)))
+            .map(|(found, (calling_window, limits))| {
                 Ok(OpenCampaign {
                     id: CampaignId(found.get("id")),
                     district: DistrictId(found.get("district_id")),
@@ -138,6 +151,7 @@ impl Store {
                         .collect::<Result<_, _>>()?,
                     expires_at: found.get("expires_at"),
                     calling_window,
+                    limits,
                     zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
                     expanded: found.get("expanded"),
                 })
@@ -150,6 +164,7 @@ impl Store {
         &self,
         channel: Channel,
         draws: &[Draw],
+        persons: Persons,
         now: DateTime<Utc>,
     ) -> Result<Vec<Due>, StoreError> {
         const NAME: &str = "due_jobs";
@@ -159,7 +174,19 @@ impl Store {
         let most: Vec<i32> =
             draws.iter().map(|draw| i32::try_from(draw.jobs_max).unwrap_or(i32::MAX)).collect();
         let rows = self
-            .rows(NAME, DUE_JOBS, &[&campaigns, &after_due, &after_job, &most, &channel.number(), &now])
+            .rows(
+                NAME,
+                DUE_JOBS,
+                &[
+                    &campaigns,
+                    &after_due,
+                    &after_job,
+                    &most,
+                    &channel.number(),
+                    &now,
+                    &(persons == Persons::Read),
+                ],
+            )
             .await?;
         rows.into_iter()
             .map(|found| {
@@ -171,6 +198,7 @@ impl Store {
                     account: found.get::<_, Option<i32>>("account_id").map(AccountId),
                     reason: found.get::<_, Option<i16>>("wait_reason").and_then(WaitReason::from_number),
                     zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
+                    person: found.get("person"),
                 })
             })
             .collect()
@@ -270,9 +298,11 @@ impl Store {
     }
 }
 
-/// A recipient's row is read only where the campaign has a window to hold it against.
+/// A recipient's row is read only where the campaign has a window to hold it against, an address only where there
+/// are senders to choose from.
 pub(crate) const DUE_JOBS: &str = "-- store.due_jobs
-select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.wait_reason, r.time_zone
+select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.wait_reason, r.time_zone,
+  whom.person
 from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[]) d(campaign_id, after_due, after_job, most)
 cross join lateral (select calling_window is not null as windowed from campaigns where id = d.campaign_id limit 1) c
 cross join lateral (
@@ -284,7 +314,10 @@ cross join lateral (
   limit d.most) j
 left join lateral (
   select time_zone from recipients
-  where c.windowed and campaign_id = j.campaign_id and id = j.recipient_id limit 1) r on true";
+  where c.windowed and campaign_id = j.campaign_id and id = j.recipient_id limit 1) r on true
+left join lateral (
+  select hashtextextended(address, 0) as person from destinations
+  where $7 and campaign_id = j.campaign_id and job_id = j.id limit 1) whom on true";
 
 /// Job state 1 is waiting. A job that was released meanwhile has another generation.
 pub(crate) const HOLD: &str = "-- store.hold

@@ -120,7 +120,9 @@ with found as materialized (
     select account_id, provider_id from attempts
     where campaign_id = u.campaign_id and job_id = u.job_id and number = u.number
       and provider_id is not null limit 1) a
-  cross join lateral (select name from provider_accounts where id = a.account_id limit 1) p
+  cross join lateral (
+    select coalesce((select name from provider_accounts where id = o.parent_id), o.name) as name
+    from provider_accounts o where o.id = a.account_id limit 1) p
   cross join lateral (
     select id, ordinal from events_default
     where provider_id = a.provider_id and account = p.name and district_id is null

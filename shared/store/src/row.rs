@@ -2,6 +2,7 @@
 
 use tocsin_domain::consent::ConsentState;
 use tocsin_domain::content::Content;
+use tocsin_domain::limits::{CampaignLimits, DistrictLimit};
 use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{AttemptState, CampaignState, Channel, JobState, Lane, Outcome};
 
@@ -46,6 +47,24 @@ pub(crate) fn from_json<T: serde::de::DeserializeOwned>(
         what,
         value: fault.to_string(),
     })
+}
+
+/// A row of `district_limits`.
+pub(crate) fn district_limit(found: &tokio_postgres::Row) -> DistrictLimit {
+    DistrictLimit {
+        rate_per_second: found.get("rate_per_second"),
+        concurrency: found.get::<_, Option<i32>>("concurrency").map(i32::unsigned_abs),
+        spares_emergencies: found.get("spares_emergencies"),
+    }
+}
+
+/// The column `limits` of a campaign.
+pub(crate) fn campaign_limits(
+    statement: &'static str,
+    found: &tokio_postgres::Row,
+) -> Result<CampaignLimits, StoreError> {
+    let value = found.get::<_, Option<serde_json::Value>>("limits");
+    Ok(value.map(|value| from_json(statement, "a campaign's limits", value)).transpose()?.unwrap_or_default())
 }
 
 /// The column `calling_window`.

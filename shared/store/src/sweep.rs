@@ -171,7 +171,8 @@ with locked as materialized (
 select (select count(*) from locked) as ended, $2 + $3 as last, $2 + $3 >= c.jobs_made as through
 from campaigns c where c.id = $1";
 
-/// Attempt state 2 is accepted; recall 1 is ordered; a call that is over (outcome 50) is not to be stopped. Walks the campaign's claimed jobs.
+/// Attempt state 2 is accepted; recall 1 is ordered; a call that is over (outcome 50) is not to be stopped. Walks the
+/// campaign's claimed jobs. What a sender sent its account takes back.
 pub(crate) const ORDER_RECALLS: &str = "-- store.order_recalls
 with accepted as materialized (
   select id, attempt, channel, lane from jobs
@@ -187,7 +188,8 @@ with accepted as materialized (
 update attempts a set recall = 1, recall_until = $3
 from locked l
 where a.campaign_id = any(array[l.campaign_id]) and a.job_id = l.job_id and a.number = l.number
-returning a.job_id, a.number, a.account_id, a.provider_id, l.channel, l.lane";
+returning a.job_id, a.number, a.provider_id, l.channel, l.lane,
+  (select coalesce(parent_id, id) from provider_accounts where id = a.account_id) as account_id";
 
 pub(crate) const RECALL_FAILED: &str = "-- store.recall_failed
 with locked as materialized (

@@ -14,7 +14,7 @@ use tocsin_store::accounts::AccountLimits;
 use tocsin_store::claim::{Asked, Claim, Granted};
 use tocsin_store::districts::District;
 use tocsin_store::expand::Chunk;
-use tocsin_store::release::{Draw, Position, Release, Released};
+use tocsin_store::release::{Draw, Persons, Position, Release, Released};
 use tocsin_store::tenant::campaigns::NewCampaign;
 use tocsin_store::{Access, Store};
 use tokio_postgres::NoTls;
@@ -125,6 +125,7 @@ impl Fixture {
             audience: Audience { all: true, ..Audience::default() },
             redial,
             calling_window: None,
+            limits: Default::default(),
             contents: vec![Content { language: None, channel: None, subject: Some(subject), body }],
             created_by: "fixture".to_owned(),
             created_at: now,
@@ -158,7 +159,7 @@ impl Fixture {
                 let held = self.store.hold_duties(PLANNER, std::slice::from_ref(&duty)).await?;
                 let held = held.first().with_context(|| format!("another planner holds {duty}"))?;
                 let draw = Draw { campaign: campaign.id, after: Position::HEAD, jobs_max: u32::MAX };
-                let due = self.store.due_jobs(channel, &[draw], now()).await?;
+                let due = self.store.due_jobs(channel, &[draw], Persons::Unread, now()).await?;
                 let account = self.account(channel)?;
                 for batch in due.chunks(JOBS_PER_BATCH) {
                     let releases: Vec<Release> = batch

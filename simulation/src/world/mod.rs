@@ -191,6 +191,7 @@ impl<'a> World<'a> {
                 outcomes: OutcomeSet::transient(),
             },
             calling_window: submission.window.map(window).transpose()?,
+            limits: Default::default(),
             contents: vec![Content { language: None, channel: None, subject: Some(subject), body }],
             created_by: "simulation".to_owned(),
             created_at: now,

@@ -12,6 +12,7 @@ use tocsin_domain::audience::Audience;
 use tocsin_domain::consent::ConsentClass;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
+use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::{MessagePolicy, RedialPolicy, default_expiry};
 use tocsin_domain::window::{CallingWindow, Contact, Zone, contact};
 use tocsin_domain::{CampaignId, Channel};
@@ -23,6 +24,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::MessageType;
 use crate::correction;
 use crate::fields::{Fault, Faults, Field, Fields, quoted};
+use crate::limits::read_campaign;
 use crate::policies::{read_redial, read_window};
 
 /// Who made a campaign, or canceled one, where the caller does not say.
@@ -35,7 +37,7 @@ const SCHEDULE_AHEAD_MAX: TimeDelta = TimeDelta::days(366);
 const EXPIRY_SECONDS: std::ops::RangeInclusive<u32> = 60..=7 * 24 * 3600;
 
 /// A campaign as its author wants it, every default filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Submission {
     subject: String,
     channels: Vec<Channel>,
@@ -48,6 +50,7 @@ pub(crate) struct Submission {
     expires_in: Duration,
     redial: RedialPolicy,
     calling_window: Option<CallingWindow>,
+    limits: CampaignLimits,
     created_by: String,
 }
 
@@ -122,6 +125,7 @@ impl Submission {
             audience: self.audience,
             redial: self.redial,
             calling_window: self.calling_window,
+            limits: self.limits,
             contents: self.contents,
             created_by: self.created_by,
             created_at: now,
@@ -161,6 +165,7 @@ fn read(
     let policy = standing.policy(message_type);
     let redial = read_redial(&mut fields, policy.redial, faults);
     let calling_window = read_window(&mut fields, policy.calling_window, lane, faults);
+    let limits = read_campaign(&mut fields, channels.as_deref(), faults);
     let expires_at = scheduled_at + expires_in;
     if let (Some(window), Some(zone)) = (&calling_window, standing.zone)
         && contact(Some(window), Some(zone), scheduled_at, expires_at) == Contact::Never
@@ -182,6 +187,7 @@ fn read(
         expires_in,
         redial,
         calling_window,
+        limits,
         created_by: created_by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()),
     })
 }

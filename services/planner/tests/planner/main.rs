@@ -4,6 +4,7 @@
 
 mod calling_windows;
 mod emergencies;
+mod limits;
 mod overdue;
 mod redials;
 mod stage;

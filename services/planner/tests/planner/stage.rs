@@ -83,6 +83,15 @@ impl Stage {
         self.count("jobs where campaign_id = $1", &[&campaign.0]).await
     }
 
+    pub async fn run(&self, sql: &str) {
+        self.client.batch_execute(sql).await.unwrap();
+    }
+
+    /// The first column of a query.
+    pub async fn numbers(&self, query: &str) -> Vec<i64> {
+        self.client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
     async fn count(&self, what: &str, parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)]) -> i64 {
         self.client.query_one(&format!("select count(*) from {what}"), parameters).await.unwrap().get(0)
     }

@@ -49,7 +49,7 @@ Examples:
 
 /// What a stop or resume came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     Made,
     /// It was so already.
     Standing,
@@ -84,7 +84,8 @@ async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
 }
 
 async fn list(store: &Store, as_json: bool) -> Result<()> {
-    let (accounts, districts) = (store.accounts().await?, store.districts().await?);
+    let (mut accounts, districts) = (store.accounts().await?, store.districts().await?);
+    accounts.retain(|account| account.sender.is_none());
     if as_json {
         let accounts: Vec<Value> =
             accounts.iter().map(|account| json_of(account, district_of(account, &districts))).collect();
@@ -124,12 +125,13 @@ async fn resume(store: &Store, name: &str, clock: &dyn Clock) -> Result<Change> 
     Ok(change(store.resume_account(name, clock.now()).await?))
 }
 
-fn change(made: bool) -> Change {
+pub(super) fn change(made: bool) -> Change {
     if made { Change::Made } else { Change::Standing }
 }
 
-async fn known(store: &Store, name: &str) -> Result<Account> {
-    let accounts = store.accounts().await?;
+pub(super) async fn known(store: &Store, name: &str) -> Result<Account> {
+    let mut accounts = store.accounts().await?;
+    accounts.retain(|account| account.sender.is_none());
     if let Some(account) = accounts.iter().find(|account| account.limits.name == name) {
         return Ok(account.clone());
     }

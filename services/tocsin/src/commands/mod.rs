@@ -10,3 +10,4 @@ pub mod keys;
 pub mod migrate;
 pub mod operator;
 pub mod sample_district;
+pub mod sender;

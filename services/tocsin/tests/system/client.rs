@@ -63,6 +63,12 @@ impl Client {
         rows(self.ask(self.http.get(path)).await?)
     }
 
+    /// What the district allows of each channel from now on.
+    pub async fn limit(&self, channels: &Value) -> Result<Value> {
+        let request = self.http.put(format!("{}/v1/limits", self.url));
+        self.ask(request.json(&json!({ "channels": channels }))).await
+    }
+
     /// Where a phone stands, with its history.
     pub async fn consent(&self, phone: &str) -> Result<Value> {
         self.ask(self.http.get(format!("{}/v1/consents/{phone}", self.url))).await

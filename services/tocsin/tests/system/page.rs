@@ -96,12 +96,19 @@ async fn progress_moves_and_a_cancel_shows_its_receipt() -> Result<()> {
 
 /// From a part's list back to the receipt, and from there through the form to the correction.
 async fn corrects_from_the_receipt(browser: &Browser) -> Result<()> {
+    // A click does not wait for the page that it leads to.
+    let shows = async |selector: &str| {
+        wait_until(selector, WITHIN, async || browser.has(selector).await.unwrap_or(false)).await
+    };
     browser.click(".tile a[href$=contacted]").await?;
+    shows(".parts-nav [aria-current]").await?;
     ensure!(browser.text("[aria-current=page]").await?.starts_with("Contacted"), "no list of the contacted");
     ensure!(browser.has("tbody tr").await?, "nobody is listed as contacted");
     browser.picture("receipt-list").await?;
     browser.click(".tabs a").await?;
+    shows("#correction-button").await?;
     browser.click("#correction-button").await?;
+    shows("#body").await?;
     browser.type_into("#body", "School is open after all.").await?;
     browser.picture("correction").await?;
     browser.click("#send-button").await?;

@@ -2,6 +2,9 @@
 
 use tocsin_domain::lease::Share;
 use tocsin_domain::{AccountId, CampaignId, Generation, JobKey, WorkerId};
+use tocsin_proto::Envelope;
+use tocsin_proto::v1::control::Command;
+use tocsin_proto::v1::{Control, Take};
 use tocsin_providers::{Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker as _, Destination, MemoryBroker, Message, Queue, Tag};
 use tocsin_runtime::{Clock as _, Stopwatch, SystemClock};
@@ -11,6 +14,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::WorkerSettings;
+use crate::told::Told;
 
 const ONE: AccountId = AccountId(1);
 const OTHER: AccountId = AccountId(2);
@@ -22,6 +26,7 @@ struct Process {
     acker: Acker,
     tag: Tag,
     jobs: i32,
+    broker: Arc<MemoryBroker>,
 }
 
 impl Process {
@@ -43,9 +48,15 @@ impl Process {
             token_keys: TokenKeys::new(&Secret::new("key"), None),
         };
         let registry = Arc::new(Registry::build(vec![]).unwrap());
-        let worker =
-            Worker::new(WorkerId(Uuid::nil()), store, broker, Arc::new(SystemClock), registry, settings);
-        Self { worker, acker, tag, jobs: 0 }
+        let worker = Worker::new(
+            WorkerId(Uuid::nil()),
+            store,
+            broker.clone(),
+            Arc::new(SystemClock),
+            registry,
+            settings,
+        );
+        Self { worker, acker, tag, jobs: 0, broker }
     }
 
     fn dispatch(&self, channel: Channel) -> Dispatch {
@@ -64,8 +75,7 @@ impl Process {
             generation: Generation(generation),
             lane,
             account,
-            tag: self.tag,
-            acker: self.acker.clone(),
+            message: Some((self.acker.clone(), self.tag)),
             arrived: Stopwatch::start(),
         }
     }
@@ -75,10 +85,12 @@ impl Process {
         self.worker.shares.grant(Lease {
             account,
             name: format!("account-{}", account.0),
+            sender: None,
             share: Share { rate_per_second, burst: None, concurrency, general: concurrency },
             expires_at: SystemClock.now(),
             epoch: 1,
             calls: 0,
+            seated: None,
         });
     }
 }
@@ -160,6 +172,80 @@ async fn what_an_emergency_does_not_wait_for_is_free_to_all() {
     assert_eq!(lanes(&voice.permits().0), [(Lane::General, OTHER)]);
 }
 
+/// Where this worker may not send and another may, that one is told of the jobs, and their messages stay here.
+#[tokio::test]
+async fn a_worker_that_may_not_send_tells_one_that_may() {
+    let mut process = Process::new(4).await;
+    let other = WorkerId(Uuid::from_u128(7));
+    let lease = |seated| Lease {
+        account: ONE,
+        name: "account-1".to_owned(),
+        sender: None,
+        share: Share::NOTHING,
+        expires_at: SystemClock.now(),
+        epoch: 1,
+        calls: 0,
+        seated,
+    };
+    let session = process.broker.connect("another worker").await.unwrap();
+    let mut control = session.control().await.unwrap();
+    let mut sms = process.dispatch(Channel::Sms);
+    process.waits(&mut sms, Lane::General, ONE);
+    process.waits(&mut sms, Lane::Emergency, ONE);
+    process.worker.shares.grant(lease(None));
+    assert_eq!(lanes(&sms.permits().0), []);
+    assert_eq!(sms.told.len(), 0, "nobody may");
+    process.worker.shares.grant(lease(Some(other)));
+    assert_eq!(lanes(&sms.permits().0), []);
+    assert!(sms.waiting.is_empty());
+    assert_eq!(sms.told.iter().filter(|job| job.message.is_some()).count(), 2);
+    let heard = control.next_batch(1).await.unwrap().remove(0);
+    let told = Told::new(process.worker.clock.clone());
+    let Command::Take(take) = Envelope::<Control>::decode(heard.body).unwrap().message.command.unwrap()
+    else {
+        panic!("no job is told of")
+    };
+    told.hear(other, &take);
+    let jobs: Vec<i32> = told.take(Channel::Sms).iter().map(|job| job.key.job).collect();
+    assert_eq!(jobs, [2, 1], "emergencies first");
+}
+
+#[tokio::test]
+async fn a_job_that_was_told_of_is_sent_once_and_is_nobodys_message_here() {
+    let mut process = Process::new(4).await;
+    process.share(ONE, None, None);
+    let mut sms = process.dispatch(Channel::Sms);
+    process.waits(&mut sms, Lane::General, ONE);
+    let own = sms.waiting.extract(|_| true);
+    let take = |jobs: &[Pending]| Take {
+        worker_id: process.worker.id.0.as_bytes().to_vec().into(),
+        jobs: jobs.iter().map(|job| job.tell(Channel::Sms)).collect(),
+    };
+    for _ in 0..2 {
+        process.worker.told.hear(process.worker.id, &take(&own));
+        sms.take_in_told();
+    }
+    let (permitted, _) = sms.permits();
+    assert_eq!(lanes(&permitted), [(Lane::General, ONE)]);
+    assert!(permitted[0].job.message.is_none());
+    // Without a share here, either, it is dropped: its message is elsewhere.
+    process.worker.shares.grant(Lease {
+        account: OTHER,
+        name: "account-2".to_owned(),
+        sender: None,
+        share: Share::NOTHING,
+        expires_at: SystemClock.now(),
+        epoch: 1,
+        calls: 0,
+        seated: Some(WorkerId(Uuid::from_u128(7))),
+    });
+    let elsewhere: Vec<Pending> = own.into_iter().map(|job| Pending { account: OTHER, ..job }).collect();
+    process.worker.told.hear(process.worker.id, &take(&elsewhere));
+    sms.take_in_told();
+    assert_eq!(lanes(&sms.permits().0), []);
+    assert!(sms.waiting.is_empty() && sms.told.is_empty());
+}
+
 #[tokio::test]
 async fn a_later_message_of_a_job_takes_the_place_of_the_one_that_waits() {
     let process = Process::new(10).await;
@@ -182,5 +268,6 @@ fn a_job_goes_back_before_its_message_is_taken_for_lost() {
     for lane in Lane::ALL {
         let lost = tocsin_domain::policy::requeue_after(lane, 1);
         assert!(permit_wait(lane) + LOOK_AGAIN < lost, "{lane}");
+        assert!(told_wait(lane) + LOOK_AGAIN < lost, "{lane}, told of elsewhere");
     }
 }

@@ -121,17 +121,38 @@ fn workers_take_turns_where_one_only_can_be_served() {
         [&holder, &first, &second].into_iter().filter(|other| other.worker != of.worker).cloned().collect()
     };
     let at_time = |asker: &Holder, time| grant(&slow, asker, &others(asker), at(time));
-    assert_eq!(at_time(&holder, 4_999), whole, "its turn is not over");
-    assert_eq!(at_time(&first, 4_999), Share::NOTHING);
-    assert_eq!(at_time(&holder, 5_000), Share::NOTHING, "its turn is over and others wait");
-    assert_eq!(at_time(&first, 5_000), Share::NOTHING, "not given back yet");
-    let gone = with(1, Share::NOTHING, Turn::Ended(at(5_000)));
+    assert_eq!(at_time(&holder, 29_999), whole, "its turn is not over");
+    assert_eq!(at_time(&first, 29_999), Share::NOTHING);
+    assert_eq!(at_time(&holder, 30_000), Share::NOTHING, "its turn is over and others wait");
+    assert_eq!(at_time(&first, 30_000), Share::NOTHING, "not given back yet");
+    let gone = with(1, Share::NOTHING, Turn::Ended(at(30_000)));
     let beside = |one: &Holder| vec![gone.clone(), one.clone()];
-    assert_eq!(grant(&slow, &second, &beside(&first), at(5_001)), Share::NOTHING, "not the longest");
-    assert_eq!(grant(&slow, &first, &beside(&second), at(5_001)), whole);
+    assert_eq!(grant(&slow, &second, &beside(&first), at(30_001)), Share::NOTHING, "not the longest");
+    assert_eq!(grant(&slow, &first, &beside(&second), at(30_001)), whole);
     let idle_holder = Holder { busy: false, ..holder.clone() };
     assert_eq!(grant(&slow, &idle_holder, &others(&holder), at(1)), Share::NOTHING, "no use for it");
     assert_eq!(grant(&slow, &holder, &[], at(90_000)), whole, "nobody else wants it");
+}
+
+#[test]
+fn a_share_on_demand_is_nothing_without_one() {
+    let all = limits(30.0, 10, 9);
+    let others = [busy(1, Share::NOTHING)];
+    assert_eq!(grant_on_demand(&all, &busy(0, Share::NOTHING), &others, at(0)), share(15.0, 5, 5));
+    let whole = share(30.0, 10, 9);
+    for others in [&others[..], &[]] {
+        assert_eq!(grant_on_demand(&all, &idle(0, whole.clone()), others, at(0)), Share::NOTHING);
+    }
+}
+
+#[test]
+fn whoever_may_not_send_knows_one_that_may() {
+    let with = |number, turn| Holder { turn, ..busy(number, Share::NOTHING) };
+    let over = Holder { live: false, ..with(4, Turn::Began(at(0))) };
+    let others = [with(1, Turn::Never), with(2, Turn::Began(at(0))), over, with(3, Turn::Began(at(0)))];
+    let named = |asker| seated(&busy(asker, Share::NOTHING), &others).map(|worker| worker.0.as_u128());
+    assert_eq!([named(10), named(11), named(12)], [Some(2), Some(3), Some(2)]);
+    assert_eq!(seated(&busy(10, Share::NOTHING), &others[..1]), None);
 }
 
 #[test]
@@ -228,6 +249,8 @@ fn some_limits() -> impl Strategy<Value = Limits> {
 /// A fleet and its store. Eight places; whoever crashes is replaced by a worker that is not known yet.
 struct Fleet {
     limits: Limits,
+    /// A sender's shares are had on demand.
+    on_demand: bool,
     now: i64,
     skew: i64,
     next: u128,
@@ -240,7 +263,16 @@ struct Fleet {
 impl Fleet {
     fn new(limits: Limits) -> Self {
         let workers = (0..8).map(|number| (number, Worker::default())).collect();
-        Self { limits, now: 100_000, skew: 0, next: 8, workers, dead: vec![], rows: BTreeMap::new() }
+        Self {
+            limits,
+            on_demand: false,
+            now: 100_000,
+            skew: 0,
+            next: 8,
+            workers,
+            dead: vec![],
+            rows: BTreeMap::new(),
+        }
     }
 
     /// As the store does it: whose answer is known to have arrived has given up whatever it had before.
@@ -278,6 +310,7 @@ impl Fleet {
             busy: worker.busy,
             turn,
         };
+        let grant = if self.on_demand { grant_on_demand } else { grant };
         let share = grant(&self.limits, &asker, &others, at(stored));
         let row = Row {
             granted: share.clone(),
@@ -336,9 +369,14 @@ fn total<'a>(shares: impl Iterator<Item = &'a Share>) -> [u64; 4] {
 }
 
 proptest! {
+    /// Of an account, and of a sender.
     #[test]
-    fn live_shares_together_never_exceed_the_limits(all in some_limits(), steps in vec(step(), 0..120)) {
-        let mut fleet = Fleet::new(all.clone());
+    fn live_shares_together_never_exceed_the_limits(
+        all in some_limits(),
+        on_demand in any::<bool>(),
+        steps in vec(step(), 0..120),
+    ) {
+        let mut fleet = Fleet { on_demand, ..Fleet::new(all.clone()) };
         for step in steps {
             fleet.run(&step);
             let [rate, burst, concurrency, general] = total(fleet.live());

@@ -8,13 +8,17 @@ use tocsin_domain::Outcome;
 use super::TOKEN_VARIABLE;
 use super::account::MailgunAccount;
 use crate::http::{Body, NoReply, Reply};
-use crate::{Answer, RefusalClass, SendRequest, token_of_url};
+use crate::{Answer, RefusalClass, SendRequest, Whose, token_of_url};
 
 /// The delivery window Mailgun lets us ask for.
 const DELIVER_WITHIN_MINUTES: std::ops::RangeInclusive<u64> = 5..=24 * 60;
 
 pub(super) async fn send(account: &MailgunAccount, request: &SendRequest) -> Answer {
-    answer(account.post_message(form(&account.sender, request), request.deadline).await)
+    answer(
+        account
+            .post_message(form(request.from.as_deref().unwrap_or(&account.sender), request), request.deadline)
+            .await,
+    )
 }
 
 fn form(sender: &str, request: &SendRequest) -> String {
@@ -44,7 +48,8 @@ fn answer(reply: Result<Reply, NoReply>) -> Answer {
     match status {
         200..300 => accepted(&reply),
         429 => {
-            Answer::Throttled { provider_code: Some("HTTP 429".to_owned()), retry_after: retry_after(&reply) }
+            let provider_code = Some("HTTP 429".to_owned());
+            Answer::Throttled { provider_code, retry_after: retry_after(&reply), whose: Whose::Account }
         }
         408 | 500.. => Answer::Lost { why: format!("HTTP {status}") },
         400 => refused(RefusalClass::Permanent, fault(&reply)),
@@ -127,6 +132,7 @@ mod tests {
     fn the_form_carries_the_token_and_no_header_of_the_authors() {
         let request = SendRequest {
             attempt: AttemptKey { job: JobKey { campaign: CampaignId(Uuid::nil()), job: 1 }, number: 1 },
+            from: None,
             to: "ann@example.org".into(),
             extension: None,
             language: None,

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use reqwest::StatusCode;
+use tocsin_domain::sender::is_messaging_service;
 
 use super::account::{Collection, TwilioAccount};
 use super::resource::{Page, Resource};
@@ -44,7 +45,12 @@ async fn by_id(account: &TwilioAccount, sid: &str, query: &LookUpQuery) -> Resul
 
 /// No date filter: what is still queued has no send or start date yet and would be missed.
 async fn by_number(account: &TwilioAccount, query: &LookUpQuery) -> Result<Option<Resource>, String> {
-    let filter = [("To", query.to.as_str()), ("From", account.sender.as_str()), ("PageSize", PAGE_SIZE)];
+    let sender = query.from.as_deref().unwrap_or(&account.sender);
+    let mut filter = vec![("To", query.to.as_str()), ("PageSize", PAGE_SIZE)];
+    // Which of its numbers a messaging service chose is not known.
+    if !is_messaging_service(sender) {
+        filter.push(("From", sender));
+    }
     let reply = account.list(&filter, query.deadline).await.map_err(|no_reply| no_reply.into_why())?;
     whole(&reply)?;
     let page: Page =

@@ -4,14 +4,14 @@ use tocsin_domain::Outcome;
 
 use super::resource::ErrorBody;
 use crate::http::Reply;
-use crate::{Answer, RefusalClass};
+use crate::{Answer, RefusalClass, Whose};
 
 /// An error code, sorted by what we do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
     Refused(RefusalClass, Outcome),
     /// Not processed: later.
-    Throttled,
+    Throttled(Whose),
     /// May have been processed (wire A.1).
     Lost,
 }
@@ -23,8 +23,8 @@ pub(super) fn answer(reply: &Reply) -> Answer {
     let word = code.map_or_else(|| format!("HTTP {status}"), |code| code.to_string());
     match code.and_then(meaning).unwrap_or_else(|| meaning_of_status(status)) {
         Meaning::Refused(class, outcome) => Answer::Refused { outcome, provider_code: Some(word), class },
-        Meaning::Throttled => {
-            Answer::Throttled { provider_code: Some(word), retry_after: reply.retry_after() }
+        Meaning::Throttled(whose) => {
+            Answer::Throttled { provider_code: Some(word), retry_after: reply.retry_after(), whose }
         }
         Meaning::Lost => Answer::Lost { why: word },
     }
@@ -41,7 +41,9 @@ fn meaning(code: u32) -> Option<Meaning> {
     };
     use RefusalClass::{Configuration, Permanent};
     let meaning = match code {
-        20429 | 10004 | 21611 => Meaning::Throttled,
+        20429 | 10004 => Meaning::Throttled(Whose::Account),
+        // The queue of the number that it was sent from is full.
+        21611 => Meaning::Throttled(Whose::Sender),
         20500 | 20503 => Meaning::Lost,
         21610 => Meaning::Refused(RefusalClass::OptOut, OptOut),
         // Authentication, account inactive, forbidden, trial account.
@@ -52,8 +54,10 @@ fn meaning(code: u32) -> Option<Meaning> {
         21215 | 21408 => Meaning::Refused(Configuration, ProviderRejected),
         // Bad callback address or application.
         21205 | 21218 | 21609 | 21626 => Meaning::Refused(Configuration, ProviderRejected),
-        // A sender that is not ours, and messaging services.
-        21210 | 21212 | 21606 | 21601 | 21701..=21705 => Meaning::Refused(Configuration, ProviderRejected),
+        // A sender that is not ours or not made for this, and messaging services.
+        21210 | 21212 | 21606 | 21601 | 21701..=21705 => {
+            Meaning::Refused(RefusalClass::Sender, ProviderRejected)
+        }
         // Scheduling, which we do not use: a fault of ours for every message.
         35111 | 35114 | 35115 | 35117 | 35118 | 35125 => Meaning::Refused(Configuration, ProviderRejected),
         21211 | 21201 | 21217 | 21401 => Meaning::Refused(Permanent, InvalidNumber),
@@ -70,7 +74,7 @@ fn meaning(code: u32) -> Option<Meaning> {
 /// The default for codes we do not know: Twilio advises not to depend on codes too tightly.
 fn meaning_of_status(status: u16) -> Meaning {
     match status {
-        429 => Meaning::Throttled,
+        429 => Meaning::Throttled(Whose::Account),
         408 | 500.. => Meaning::Lost,
         // A redirect is not the API either: the address is wrong.
         300..=399 | 401 | 403 | 407 => {
@@ -101,8 +105,8 @@ mod tests {
 
     #[test]
     fn every_code_has_its_class() {
-        use RefusalClass::{Configuration, OptOut, Permanent};
-        let table: [(RefusalClass, &[u32]); 3] = [
+        use RefusalClass::{Configuration, OptOut, Permanent, Sender};
+        let table: [(RefusalClass, &[u32]); 4] = [
             (
                 Permanent,
                 &[
@@ -113,11 +117,11 @@ mod tests {
             (
                 Configuration,
                 &[
-                    20003, 20005, 20006, 10001, 20403, 21215, 21408, 21205, 21218, 21609, 21626, 21210,
-                    21212, 21606, 21601, 21219, 21608, 21701, 21702, 21703, 21704, 21705, 35111, 35114,
-                    35115, 35117, 35118, 35125,
+                    20003, 20005, 20006, 10001, 20403, 21215, 21408, 21205, 21218, 21609, 21626, 21219,
+                    21608, 35111, 35114, 35115, 35117, 35118, 35125,
                 ],
             ),
+            (Sender, &[21210, 21212, 21606, 21601, 21701, 21702, 21703, 21704, 21705]),
             (OptOut, &[21610]),
         ];
         for (expected, codes) in table {
@@ -134,14 +138,20 @@ mod tests {
 
     #[test]
     fn a_limit_is_throttled_whatever_its_status() {
-        for (status, code) in [(429, 20429), (429, 1), (400, 10004), (400, 21611)] {
-            assert!(matches!(coded(status, code), Answer::Throttled { .. }), "{status} {code}");
+        use Whose::{Account, Sender};
+        let table = [(429, 20429, Account), (429, 1, Account), (400, 10004, Account), (400, 21611, Sender)];
+        for (status, code, expected) in table {
+            let answer = coded(status, code);
+            assert!(
+                matches!(answer, Answer::Throttled { whose, .. } if whose == expected),
+                "{status} {code}"
+            );
         }
         let mut limited = reply(429, "<html>busy</html>");
         limited.headers.insert(RETRY_AFTER, HeaderValue::from_static("3"));
         let provider_code = Some("HTTP 429".to_owned());
         let retry_after = Some(Duration::from_secs(3));
-        assert_eq!(answer(&limited), Answer::Throttled { provider_code, retry_after });
+        assert_eq!(answer(&limited), Answer::Throttled { provider_code, retry_after, whose: Account });
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use tocsin_domain::{Channel, Outcome};
-use tocsin_providers::{Answer, RefusalClass, Secret};
+use tocsin_providers::{Answer, RefusalClass, Secret, Whose};
 use tocsin_testkit::simulator::{ChannelScenario, Faults, Kind, Scenario};
 
 use crate::stage::{CHANNELS, Stage};
@@ -56,6 +56,27 @@ async fn refusals_are_told_apart_by_whom_they_concern() {
         let answer = stage.provider(channel).send(&request).await;
         assert_eq!(answer, Answer::Refused { outcome, provider_code: Some(code.to_owned()), class }, "{to}");
     }
+}
+
+#[tokio::test]
+async fn the_number_that_is_asked_for_is_sent_from_and_alone_at_fault() {
+    let stage = Stage::set(Scenario::default()).await;
+    for (channel, from, code) in
+        [(Channel::Voice, "+15005550001", "21212"), (Channel::Sms, "+15005550007", "21606")]
+    {
+        let mut request = stage.request(channel, 1);
+        request.from = Some(from.to_owned());
+        let refused = Answer::Refused {
+            outcome: Outcome::ProviderRejected,
+            provider_code: Some(code.to_owned()),
+            class: RefusalClass::Sender,
+        };
+        assert_eq!(stage.provider(channel).send(&request).await, refused, "{channel}");
+    }
+    let mut busy = stage.request(Channel::Sms, 1);
+    busy.from = Some("+15005550008".to_owned());
+    let answer = stage.provider(Channel::Sms).send(&busy).await;
+    assert!(matches!(answer, Answer::Throttled { whose: Whose::Sender, .. }), "{answer:?}");
 }
 
 #[tokio::test]

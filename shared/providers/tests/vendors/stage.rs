@@ -55,6 +55,7 @@ impl Stage {
         let token = self.tokens.mint(attempt, Lane::General);
         SendRequest {
             attempt,
+            from: None,
             to: if channel == Channel::Email { "ann@example.org".into() } else { "+14155550100".into() },
             extension: None,
             language: Some("en".into()),
@@ -72,6 +73,7 @@ impl Stage {
         LookUpQuery {
             attempt: request.attempt,
             provider_id,
+            from: request.from,
             to: request.to,
             body: Some(request.body),
             others: Vec::new(),

@@ -1,5 +1,7 @@
 //! Who shares an account, as its leases and the attempts of its workers say.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use tocsin_domain::WorkerId;
 use tocsin_domain::lease::{Holder, Share, Turn};
@@ -32,12 +34,16 @@ impl Standing {
     }
 }
 
-/// The calls of each worker on one account.
+/// The calls of each worker on one account or sender.
 pub(super) fn calls_of(account: i32, held: &[Row]) -> Vec<(Uuid, u32)> {
-    held.iter()
-        .filter(|row| row.get::<_, i32>("account_id") == account)
-        .map(|row| (row.get("worker_id"), row.get::<_, i32>("attempts").unsigned_abs()))
-        .collect()
+    let mut calls: BTreeMap<Uuid, u32> = BTreeMap::new();
+    let of_it = |row: &&Row| {
+        row.get::<_, i32>("account_id") == account || row.get::<_, Option<i32>>("parent_id") == Some(account)
+    };
+    for row in held.iter().filter(of_it) {
+        *calls.entry(row.get("worker_id")).or_default() += row.get::<_, i32>("attempts").unsigned_abs();
+    }
+    calls.into_iter().collect()
 }
 
 /// `usage` None: the worker tells nothing, and counts as busy; Some(None): it has no share.

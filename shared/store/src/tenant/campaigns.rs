@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
+use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::RedialPolicy;
 use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
@@ -33,6 +34,7 @@ pub struct NewCampaign {
     pub redial: RedialPolicy,
     /// None: at any hour.
     pub calling_window: Option<CallingWindow>,
+    pub limits: CampaignLimits,
     pub contents: Vec<Content>,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
@@ -65,6 +67,7 @@ pub struct CampaignSummary {
     pub corrects: Option<CampaignId>,
     pub redial: RedialPolicy,
     pub calling_window: Option<CallingWindow>,
+    pub limits: CampaignLimits,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
     pub scheduled_at: DateTime<Utc>,
@@ -124,6 +127,10 @@ impl Tenant {
         let audience = to_json(NAME, &new.audience)?;
         let redial = to_json(NAME, &new.redial)?;
         let window = new.calling_window.as_ref().map(|window| to_json(NAME, window)).transpose()?;
+        let limits = match new.limits.is_empty() {
+            true => None,
+            false => Some(to_json(NAME, &new.limits)?),
+        };
         let content_channels: Vec<Option<i16>> =
             new.contents.iter().map(|content| content.channel.map(Channel::number)).collect();
         let languages: Vec<Option<&str>> =
@@ -157,6 +164,7 @@ impl Tenant {
                     &subjects,
                     &bodies,
                     &window,
+                    &limits,
                 ],
             )
             .await?;
@@ -289,6 +297,7 @@ fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreErr
             .map(|addressed| addressed.campaign),
         redial: row::from_json(NAME, "a redial policy", found.get("redial"))?,
         calling_window: row::calling_window(NAME, found)?,
+        limits: row::campaign_limits(NAME, found)?,
         created_by: found.get("created_by"),
         created_at: found.get("created_at"),
         scheduled_at: found.get("scheduled_at"),
@@ -310,9 +319,9 @@ const CREATE_CAMPAIGN: &str = "-- store.create_campaign
 with made as (
   insert into campaigns (id, district_id, client_key, request_hash, state, lane, mode, consent_class,
     message_type, subject, channels, audience, redial, created_by, created_at, scheduled_at, expires_at,
-    calling_window)
+    calling_window, limits)
   values ($1, $2, $3, $4, case when $15::timestamptz > $14::timestamptz then 1 else 2 end, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-    $15, $16, $21)
+    $15, $16, $21, $22)
   on conflict (district_id, client_key) do nothing
   returning id, number
 ), written as (

@@ -10,7 +10,7 @@ use tocsin_domain::{AttemptKey, CampaignId, Channel, DistrictId, Generation, Job
 use tocsin_store::claim::{Asked, Claim, Denied, Granted};
 use tocsin_store::expand::{Chunk, Expansion};
 use tocsin_store::leadership::Duty;
-use tocsin_store::release::{Draw, Due, Position, Release, Released};
+use tocsin_store::release::{Draw, Due, Persons, Position, Release, Released};
 use tocsin_store::sweep::ToSweep;
 use tocsin_store::tenant::campaigns::NewCampaign;
 use tocsin_store::{Access, Store, Tenant};
@@ -177,7 +177,7 @@ impl Setting {
 
     pub async fn due(&self, campaign: CampaignId, channel: Channel) -> Vec<Due> {
         let draws = [Draw { campaign, after: Position::HEAD, jobs_max: 100_000 }];
-        self.store.due_jobs(channel, &draws, self.now().await).await.unwrap()
+        self.store.due_jobs(channel, &draws, Persons::Unread, self.now().await).await.unwrap()
     }
 
     pub async fn releases(&self, due: &[Due], channel: Channel) -> Vec<Release> {
@@ -275,6 +275,7 @@ pub fn new_campaign(now: DateTime<Utc>) -> NewCampaign {
         audience: Audience { all: true, roles: vec![Role::Staff], ..Audience::default() },
         redial: RedialPolicy { wait_seconds: 60, ..RedialPolicy::default_for(Lane::General) },
         calling_window: None,
+        limits: Default::default(),
         contents: vec![Content {
             channel: None,
             language: None,

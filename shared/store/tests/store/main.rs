@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
 mod audits;
+mod budgets;
 mod cancels;
 mod claim;
 mod consents;
@@ -26,5 +27,6 @@ mod receipts;
 mod release;
 mod scene;
 mod security;
+mod senders;
 mod states;
 mod version;

@@ -21,6 +21,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("destinations", &["campaign_id", "job_id"]),
     ("events", &["id"]),
     ("devices", &["district_id", "person_id"]),
+    ("district_limits", &["district_id", "channel"]),
     ("districts", &["id"]),
     ("jobs", &["campaign_id", "id"]),
     ("leases", &["account_id", "worker_id"]),
@@ -29,6 +30,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("provider_accounts", &["id"]),
     ("recipients", &["campaign_id", "id"]),
     ("release_batches", &["id"]),
+    ("release_budgets", &["owner", "channel"]),
+    ("release_places", &["campaign_id", "job_id"]),
     ("schools", &["district_id", "source_id"]),
     ("students", &["district_id", "person_id"]),
     ("suppressions", &["district_id", "channel", "address"]),
@@ -53,6 +56,7 @@ const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     // The open campaigns, all of them.
     ("sought", "campaigns", &[]),
     ("requeue_overdue", "release_batches", &["requeue_at"]),
+    ("free_places", "release_places", &["district_id", "channel"]),
     ("due_claim_batches", "claim_batches", &["check_at"]),
 ];
 

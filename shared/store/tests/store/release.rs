@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use tocsin_domain::window::{CallingWindow, Zone};
 use tocsin_domain::{CampaignState, Channel, WaitReason};
 use tocsin_store::leadership::DUTY_TERM;
-use tocsin_store::release::{Draw, Hold, Position};
+use tocsin_store::release::{Draw, Hold, Persons, Position};
 use uuid::Uuid;
 
 use crate::fixture::{Setting, keys};
@@ -19,7 +19,8 @@ async fn release_continues_from_its_position() {
     let mut seen = Vec::new();
     loop {
         let draws = [Draw { campaign, after, jobs_max: 2 }];
-        let due = setting.store.due_jobs(Channel::Sms, &draws, setting.now().await).await.unwrap();
+        let due =
+            setting.store.due_jobs(Channel::Sms, &draws, Persons::Unread, setting.now().await).await.unwrap();
         let Some(last) = due.last() else { break };
         after = Position { due_at: last.due_at, job: last.key.job };
         seen.extend(due.iter().map(|job| job.key.job));
@@ -27,8 +28,11 @@ async fn release_continues_from_its_position() {
     assert_eq!(seen, [1, 2, 3, 4, 5]);
     let before = setting.now().await - TimeDelta::days(1);
     let draws = [Draw { campaign, after: Position::HEAD, jobs_max: 9 }];
-    assert_eq!(setting.store.due_jobs(Channel::Sms, &draws, before).await.unwrap(), []);
-    assert_eq!(setting.store.due_jobs(Channel::Voice, &draws, setting.now().await).await.unwrap(), []);
+    assert_eq!(setting.store.due_jobs(Channel::Sms, &draws, Persons::Unread, before).await.unwrap(), []);
+    assert_eq!(
+        setting.store.due_jobs(Channel::Voice, &draws, Persons::Unread, setting.now().await).await.unwrap(),
+        []
+    );
 }
 
 #[tokio::test]

@@ -192,6 +192,9 @@ impl Ledger {
             kind: entry.kind,
             token: entry.token.as_deref().map(str::to_owned),
             to: entry.to.as_deref().map(str::to_owned),
+            from: entry
+                .message
+                .map(|number| inner.texts.text(inner.messages[number as usize].origin).to_string()),
             provider_id: entry.message.map(|number| self.provider_id(inner, number)),
             answered: entry.answered,
         }

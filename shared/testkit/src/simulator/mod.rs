@@ -160,6 +160,11 @@ impl Simulator {
         self.records().into_iter().filter(|record| record.kind == Kind::Send).collect()
     }
 
+    /// How many requests were made so far, faults and all. Costs nothing, unlike [`Simulator::stats`].
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
     /// A person texts one of our numbers: posted signed, as Twilio does, and answered.
     pub async fn text(&self, text: &PersonText) -> anyhow::Result<TextAnswer> {
         inbound::post(&self.shared, text).await

@@ -19,6 +19,9 @@ pub struct Record {
     pub token: Option<String>,
     /// Whom a send or a look-up concerns.
     pub to: Option<String>,
+    /// What an accepted send came from: our number, or the sending domain.
+    #[serde(default)]
+    pub from: Option<String>,
     /// Set exactly when a send was accepted, or a recall named a message that exists.
     pub provider_id: Option<String>,
     /// HTTP status; 0 when the request was left without an answer.

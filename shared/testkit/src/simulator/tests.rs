@@ -35,6 +35,7 @@ impl Stage {
         let attempt = AttemptKey { job: JobKey { campaign, job }, number: 1 };
         SendRequest {
             attempt,
+            from: None,
             to: format!("+1415{:07}", 5_550_000 + job),
             extension: None,
             language: None,

@@ -1,5 +1,7 @@
 //! Sending a text: `POST …/Messages.json` (wire A.4).
 
+use tocsin_domain::sender::is_messaging_service;
+
 use super::status;
 use crate::twilio::account::{TwilioAccount, answer};
 use crate::{Answer, SendRequest};
@@ -8,7 +10,7 @@ use crate::{Answer, SendRequest};
 const VALIDITY_PERIOD_MAX: u64 = 36_000;
 
 pub(super) async fn send(account: &TwilioAccount, request: &SendRequest) -> Answer {
-    let form = form(&account.sender, request);
+    let form = form(request.from.as_deref().unwrap_or(&account.sender), request);
     answer(account.create(form, request.deadline).await, |message| {
         status::outcome(message.status.as_deref().unwrap_or_default(), message.error_code)
     })
@@ -19,7 +21,7 @@ fn form(sender: &str, request: &SendRequest) -> String {
     let capacity = 2 * request.body.len() + request.callback_url.len() + 160;
     let mut form = form_urlencoded::Serializer::new(String::with_capacity(capacity));
     form.append_pair("To", &request.to)
-        .append_pair("From", sender)
+        .append_pair(if is_messaging_service(sender) { "MessagingServiceSid" } else { "From" }, sender)
         .append_pair("Body", &request.body)
         .append_pair("StatusCallback", &request.callback_url)
         .append_pair("ValidityPeriod", &validity_seconds.to_string());
@@ -41,6 +43,7 @@ mod tests {
         for (valid_for, expected) in [(0, "1"), (90, "90"), (90_000, "36000")] {
             let request = SendRequest {
                 attempt: AttemptKey { job: JobKey { campaign: CampaignId(Uuid::nil()), job: 1 }, number: 1 },
+                from: None,
                 to: "+14155550100".into(),
                 extension: None,
                 language: None,
@@ -58,6 +61,10 @@ mod tests {
             assert_eq!(form.get("Body"), Some("¡Hola & adiós!"));
             assert_eq!(form.get("StatusCallback"), Some("https://bell.example/callbacks/sms/tok"));
             assert_eq!(form.get("ValidityPeriod"), Some(expected));
+            let service = "MG0123456789abcdef0123456789abcdef";
+            let text = super::form(service, &request);
+            let form = Form::parse(text.as_bytes());
+            assert_eq!((form.get("MessagingServiceSid"), form.get("From")), (Some(service), None));
         }
     }
 }

@@ -34,7 +34,7 @@ fn form(account: &TwilioAccount, request: &SendRequest) -> Result<String, Outcom
     let capacity = 2 * twiml.len() + request.callback_url.len() + 256;
     let mut form = form_urlencoded::Serializer::new(String::with_capacity(capacity));
     form.append_pair("To", &request.to)
-        .append_pair("From", &account.sender)
+        .append_pair("From", request.from.as_deref().unwrap_or(&account.sender))
         .append_pair("Twiml", &twiml)
         .append_pair("StatusCallback", &status_callback);
     for event in EVENTS {

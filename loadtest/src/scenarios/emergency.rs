@@ -1,0 +1,151 @@
+//! `emergency`: a thousand people are to be warned while a large general mailing is in full flow.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, Utc};
+use tocsin_domain::CampaignId;
+use tocsin_runtime::{Clock as _, SystemClock};
+
+use super::{arrivals, delivered_after, milliseconds};
+use crate::campaign::{self, Kind};
+use crate::checker;
+use crate::district::District;
+use crate::findings::Findings;
+use crate::options::{Options, Sizes, positive};
+use crate::report::{Line, Plot};
+use crate::stage::{Setup, Stage, Wait, Workers};
+use crate::stats::spread;
+
+const FLOWING_WITHIN: Duration = Duration::from_secs(600);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Jobs of the general backlog.
+    #[arg(long, default_value_t = 50_000, value_name = "N")]
+    jobs: usize,
+    /// Jobs of the emergency.
+    #[arg(long, default_value_t = 1_000, value_name = "N")]
+    emergency_jobs: usize,
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    workers: usize,
+    #[arg(long, default_value_t = 50, value_name = "MS")]
+    latency_ms: u64,
+    #[arg(long, default_value_t = 400, value_name = "N")]
+    in_flight: usize,
+    #[command(flatten)]
+    pub options: Options,
+}
+
+struct Posted {
+    campaign: CampaignId,
+    answered_at: DateTime<Utc>,
+}
+
+pub async fn run(args: &Args) -> Result<Findings> {
+    Sizes { jobs: args.jobs, workers: args.workers, in_flight: args.in_flight }.check()?;
+    positive("--emergency-jobs", args.emergency_jobs as f64)?;
+    let setup = Setup {
+        scenario: delivered_after(args.latency_ms),
+        workers: Workers::of(args.workers),
+        in_flight: args.in_flight,
+        ..Setup::default()
+    };
+    let mut stage = Stage::start(&args.options, setup).await?;
+    let small = stage.district(args.emergency_jobs).await?;
+    let large = stage.district(args.jobs).await?;
+    // The first one warms connections, plans and caches, as in a running system.
+    alone(&mut stage, &small).await?;
+    let idle = alone(&mut stage, &small).await?;
+
+    let before = stage.simulator.requests();
+    let backlog = campaign::send(&large, Kind::General).await?;
+    // In full flow: every stage holds general work.
+    let flowing = (args.in_flight as u64 * 4).min(args.jobs as u64 / 4).max(1);
+    stage.requests_reach(before + flowing, FLOWING_WITHIN).await?;
+    let urgent = post(&small).await?;
+    stage.closed("emergency", &[urgent.campaign], Wait::for_requests(args.emergency_jobs)).await?;
+    let left = large.client.detail(backlog).await?.totals.open;
+    large.client.cancel(backlog, "load test", "measured").await?;
+    stage.closed("the backlog's end", &[backlog], Wait::for_requests(args.jobs)).await?;
+
+    let mut findings = Findings::new("emergency");
+    let campaigns = [idle.campaign, urgent.campaign, backlog];
+    findings.violations(checker::check(&stage, &campaigns).await?);
+    if left == 0 {
+        findings.note("the backlog was over before the emergency: take more --jobs");
+    }
+    let arrivals = arrivals(&stage.simulator.sends(), &stage.token_keys);
+    let of = |campaign| arrivals.get(campaign).map(Vec::as_slice).unwrap_or_default();
+    let idle_waits = first_attempts(&idle, of(&idle.campaign));
+    let waits = first_attempts(&urgent, of(&urgent.campaign));
+    findings.plot(Plot {
+        title: "From the answered POST of the emergency to its requests",
+        x: "milliseconds",
+        y: "percent of requests",
+        lines: vec![
+            Line::percentiles("alone", idle_waits.clone()),
+            Line::percentiles("beside a backlog", waits.clone()),
+        ],
+        limit: None,
+    });
+    let idle_wait = spread(idle_waits).context("nothing arrived")?;
+    let wait = spread(waits).context("nothing arrived")?;
+    let (meanwhile, gives_way) = given_way(&urgent, of(&urgent.campaign), of(&backlog));
+    findings
+        .figure("backlog_jobs", args.jobs)
+        .figure("backlog_left", left)
+        .figure("emergency_jobs", args.emergency_jobs)
+        .figure("first_attempt_p50_ms", wait.p50)
+        .figure("first_attempt_p99_ms", wait.p99)
+        .figure("idle_p50_ms", idle_wait.p50)
+        .figure("idle_p99_ms", idle_wait.p99)
+        .figure("ratio", wait.p99 / idle_wait.p99)
+        .figure("general_sends_meanwhile", meanwhile)
+        .figure("gives_way_ms", gives_way);
+    stage.stop().await;
+    Ok(findings)
+}
+
+async fn alone(stage: &mut Stage, district: &District) -> Result<Posted> {
+    let posted = post(district).await?;
+    stage.closed("emergency alone", &[posted.campaign], Wait::for_requests(district.guardians)).await?;
+    Ok(posted)
+}
+
+async fn post(district: &District) -> Result<Posted> {
+    let campaign = campaign::send(district, Kind::Emergency).await?;
+    Ok(Posted { campaign, answered_at: SystemClock.now() })
+}
+
+/// From the answered POST to each request.
+fn first_attempts(posted: &Posted, arrivals: &[DateTime<Utc>]) -> Vec<f64> {
+    arrivals.iter().map(|arrived| milliseconds(posted.answered_at, *arrived).max(0.0)).collect()
+}
+
+/// General requests between the answered POST and the emergency's last request, and when the last of those before
+/// the emergency's middle came: how long general work takes to give way.
+fn given_way(posted: &Posted, urgent: &[DateTime<Utc>], general: &[DateTime<Utc>]) -> (usize, f64) {
+    let (Some(last), Some(middle)) = (urgent.iter().max(), urgent.get(urgent.len() / 2)) else {
+        return (0, 0.0);
+    };
+    let after_post = |at: &&DateTime<Utc>| **at >= posted.answered_at;
+    let meanwhile = general.iter().filter(after_post).filter(|at| *at <= last).count();
+    let late = general.iter().filter(after_post).filter(|at| *at <= middle).max();
+    (meanwhile, late.map_or(0.0, |late| milliseconds(posted.answered_at, *late)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn general_work_has_given_way_with_its_last_request_before_the_emergencys_middle() {
+        let at = |ms: i64| DateTime::from_timestamp_millis(1_000_000 + ms).unwrap();
+        let posted = Posted { campaign: CampaignId(uuid::Uuid::nil()), answered_at: at(0) };
+        let urgent: Vec<_> = [20, 30, 40, 50, 60].map(at).into();
+        let general: Vec<_> = [-5, 5, 25, 55, 90].map(at).into();
+        assert_eq!(given_way(&posted, &urgent, &general), (3, 25.0));
+        assert_eq!(given_way(&posted, &[], &general), (0, 0.0));
+    }
+}

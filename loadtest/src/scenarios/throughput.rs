@@ -1,0 +1,165 @@
+//! `throughput`: device jobs on one channel, from the first release to the last record.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+use tocsin_domain::CampaignId;
+
+use super::delivered_after;
+use crate::campaign::{self, Kind};
+use crate::ceiling::{self, PassArgs};
+use crate::checker;
+use crate::district::District;
+use crate::findings::Findings;
+use crate::options::{Options, Sizes};
+use crate::probe::{Attempts, Probe};
+use crate::report::{Line, Plot};
+use crate::stage::{Setup, Stage, Wait, Workers};
+use crate::stats::{median, per_step, spread};
+use crate::usage::{Usage, Used};
+
+/// With the ceiling beside it: the median of three says more than one.
+const ROUNDS_WITH_CEILING: usize = 3;
+const PLOT_STEP: Duration = Duration::from_millis(250);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Guardians, and so devices and jobs.
+    #[arg(long, default_value_t = 20_000, value_name = "N")]
+    jobs: usize,
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    workers: usize,
+    /// From a request to its answer, and from there to its callback.
+    #[arg(long, default_value_t = 50, value_name = "MS")]
+    latency_ms: u64,
+    /// Requests open at once, over all workers.
+    #[arg(long, default_value_t = 400, value_name = "N")]
+    in_flight: usize,
+    /// Three rounds, each beside one of `ceiling`.
+    #[arg(long)]
+    with_ceiling: bool,
+    #[command(flatten)]
+    pub options: Options,
+}
+
+/// One campaign.
+struct Round {
+    campaign: CampaignId,
+    attempts: Attempts,
+    used: Used,
+}
+
+impl Round {
+    fn seconds(&self) -> f64 {
+        (self.attempts.last_settled - self.attempts.first_release).as_seconds_f64()
+    }
+}
+
+pub async fn run(args: &Args) -> Result<Findings> {
+    Sizes { jobs: args.jobs, workers: args.workers, in_flight: args.in_flight }.check()?;
+    if args.with_ceiling {
+        args.options.target.own_only("throughput --with-ceiling")?;
+    }
+    let scenario = delivered_after(args.latency_ms);
+    let setup = Setup {
+        scenario: scenario.clone(),
+        workers: Workers::of(args.workers),
+        in_flight: args.in_flight,
+        ..Setup::default()
+    };
+    let mut stage = Stage::start(&args.options, setup).await?;
+    let probe = Probe::connect(&stage.ground.database_url, &stage.tasks).await?;
+    let district = stage.district(args.jobs).await?;
+    let (mut rounds, mut ceilings) = (Vec::new(), Vec::new());
+    for _ in 0..if args.with_ceiling { ROUNDS_WITH_CEILING } else { 1 } {
+        if args.with_ceiling {
+            let pass =
+                PassArgs { scenario: &scenario, jobs: args.jobs, in_flight: args.in_flight, usage: None };
+            ceilings.push(args.jobs as f64 / ceiling::measure(&stage, pass).await?.seconds);
+        }
+        rounds.push(round(&mut stage, &probe, &district).await?);
+    }
+    let campaigns: Vec<CampaignId> = rounds.iter().map(|round| round.campaign).collect();
+    let mut findings = Findings::new("throughput");
+    findings.violations(checker::check(&stage, &campaigns).await?);
+    for campaign in campaigns {
+        findings.violations(undelivered(&district, campaign).await?);
+    }
+    figures(args, &rounds, &ceilings, &mut findings);
+    stage.stop().await;
+    Ok(findings)
+}
+
+async fn round(stage: &mut Stage, probe: &Probe, district: &District) -> Result<Round> {
+    let usage = Usage::begin(stage);
+    let campaign = campaign::send(district, Kind::General).await?;
+    stage.closed("throughput", &[campaign], Wait::for_requests(district.guardians)).await?;
+    let used = usage.end();
+    Ok(Round { campaign, attempts: probe.attempts(campaign).await?, used })
+}
+
+/// Every device was tried once and delivered.
+async fn undelivered(district: &District, campaign: CampaignId) -> Result<Vec<String>> {
+    let totals = district.client.detail(campaign).await?.totals;
+    let jobs = district.guardians as u64;
+    let counted =
+        [("devices", totals.devices), ("attempts", totals.attempts), ("successful", totals.successful)];
+    let wrong = counted.into_iter().filter(|(_, count)| *count != jobs);
+    Ok(wrong.map(|(what, count)| format!("campaign {campaign}: {what} {count}, expected {jobs}")).collect())
+}
+
+fn figures(args: &Args, rounds: &[Round], ceilings: &[f64], findings: &mut Findings) {
+    let speed = |round: &Round| args.jobs as f64 / round.seconds();
+    let speeds: Vec<f64> = rounds.iter().map(speed).collect();
+    findings
+        .figure("jobs", args.jobs)
+        .figure("workers", args.workers)
+        .figure("latency_ms", args.latency_ms)
+        .figure("in_flight", args.in_flight)
+        .figure("jobs_per_second", median(speeds.clone()))
+        .figure("delivered_seconds", median(rounds.iter().map(Round::seconds).collect()));
+    let all = rounds.iter().flat_map(|round| round.attempts.milliseconds.iter().copied()).collect();
+    if let Some(spread) = spread(all) {
+        findings.figure("p50_ms", spread.p50).figure("p99_ms", spread.p99);
+    }
+    if !ceilings.is_empty() {
+        let ratios: Vec<f64> = speeds.iter().zip(ceilings).map(|(speed, ceiling)| speed / ceiling).collect();
+        let table: Vec<_> = speeds
+            .iter()
+            .zip(ceilings)
+            .zip(&ratios)
+            .map(|((speed, ceiling), ratio)| json!({ "jobs_per_second": speed, "ceiling": ceiling, "ratio": ratio }))
+            .collect();
+        findings
+            .figure("ceiling_jobs_per_second", median(ceilings.to_vec()))
+            .figure("ratio_to_ceiling", median(ratios))
+            .figure("rounds", table);
+    }
+    if let Some(round) = rounds.last() {
+        plots(&round.attempts, findings);
+    }
+    let mut used = Used::default();
+    rounds.iter().for_each(|round| used.add(round.used.clone()));
+    used.tell(args.jobs * rounds.len(), findings);
+}
+
+/// Of the last round.
+fn plots(attempts: &Attempts, findings: &mut Findings) {
+    let settled = per_step(&attempts.settled_micros, PLOT_STEP);
+    findings
+        .plot(Plot {
+            title: "Settled outcomes over time",
+            x: "seconds since the first",
+            y: "per second",
+            lines: vec![Line::per_second("outcomes", &settled, PLOT_STEP.as_secs_f64())],
+            limit: None,
+        })
+        .plot(Plot {
+            title: "From a claim to its settled outcome",
+            x: "milliseconds",
+            y: "percent of attempts",
+            lines: vec![Line::percentiles("attempts", attempts.milliseconds.clone())],
+            limit: None,
+        });
+}

@@ -1,0 +1,280 @@
+//! The roles as processes of their own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+use tocsin_runtime::Tasks;
+use tocsin_testkit::simulator::{SENDER, Scenario, Simulator};
+use tocsin_testkit::wait_until;
+use tokio::net::TcpStream;
+
+use super::process::Process;
+use super::wire::{AMQP_PORT, POSTGRES_PORT, Wires, authority};
+use super::{Ground, Setup};
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Connections to the database of a role that is there once, and of one of many worker processes.
+const POOL: &str = "8";
+const POOL_OF_MANY: &str = "4";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    Api,
+    Collector,
+    Planner,
+    Worker,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Api, Self::Collector, Self::Planner, Self::Worker];
+
+    /// The name of its figures.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Collector => "collector",
+            Self::Planner => "planner",
+            Self::Worker => "worker",
+        }
+    }
+
+    /// What it logs once it works; the planner logs nothing, and is asked.
+    fn ready_words(self) -> Option<&'static str> {
+        match self {
+            Self::Api => Some("api listens"),
+            Self::Collector => Some("status collector listens"),
+            Self::Planner => None,
+            Self::Worker => Some("taking jobs"),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How many workers, in processes of `each`.
+#[derive(Debug, Clone, Copy)]
+pub struct Workers {
+    pub processes: usize,
+    pub each: usize,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self { processes: 1, each: 1 }
+    }
+}
+
+impl Workers {
+    /// A process each up to eight; more share eight to a process, for each process holds connections.
+    pub fn of(count: usize) -> Self {
+        let each = if count > PROCESSES_MAX { PROCESSES_MAX } else { 1 };
+        Self { processes: count.div_ceil(each), each }
+    }
+
+    pub fn count(self) -> usize {
+        self.processes * self.each
+    }
+}
+
+const PROCESSES_MAX: usize = 8;
+
+/// What to start, and against what.
+pub struct Plan<'a> {
+    pub setup: &'a Setup,
+    pub simulator: &'a Simulator,
+    pub callback_secret: &'a str,
+}
+
+/// The processes come first, so that they are gone before their folder.
+#[derive(Debug)]
+pub struct Fleet {
+    processes: Vec<(Role, Process)>,
+    /// Where the newest planner says how it is.
+    planner_health: String,
+    pub api_url: String,
+    /// Where providers report.
+    pub public_url: String,
+    pub wires: Wires,
+    environment: BTreeMap<String, String>,
+    workers_each: usize,
+    started: usize,
+    folder: TempDir,
+}
+
+impl Fleet {
+    /// Starts every role, and waits until each works.
+    pub async fn start(ground: &Ground, plan: Plan<'_>, tasks: &Tasks) -> Result<Self> {
+        let [api, collector] = free_ports()?;
+        let (api_url, public_url) =
+            (format!("http://127.0.0.1:{api}"), format!("http://127.0.0.1:{collector}"));
+        let folder = TempDir::with_prefix("loadtest-")?;
+        let config = folder.path().join("tocsin.toml");
+        std::fs::write(&config, accounts_toml(&plan))?;
+        let workers = plan.setup.workers;
+        let in_flight = plan.setup.in_flight / workers.count().max(1);
+        let pool = if workers.processes > 1 { POOL_OF_MANY } else { POOL };
+        let environment = BTreeMap::from(
+            [
+                ("DATABASE_URL", ground.database_url.as_str()),
+                ("AMQP_URL", &ground.amqp_url),
+                ("TOCSIN_CONFIG", config.to_str().context("a folder whose name is no text")?),
+                ("TOCSIN_DATABASE_POOL", pool),
+                ("TOCSIN_API__LISTEN", &format!("127.0.0.1:{api}")),
+                ("TOCSIN_COLLECTOR__LISTEN", &format!("127.0.0.1:{collector}")),
+                ("TOCSIN_PUBLIC_URL", &public_url),
+                ("TOCSIN_CALLBACK__SECRET", plan.callback_secret),
+                ("TOCSIN_WORKER__IN_FLIGHT_MAX", &in_flight.to_string()),
+                ("TOCSIN_LOG__FORMAT", "json"),
+                ("TOCSIN_LOG__FILTER", "info,lapin=off"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let wires = Wires::of(plan.setup.wiring, ground, tasks).await?;
+        let mut fleet = Self {
+            processes: Vec::new(),
+            planner_health: String::new(),
+            api_url,
+            public_url,
+            wires,
+            environment,
+            workers_each: workers.each,
+            started: 0,
+            folder,
+        };
+        for role in [Role::Api, Role::Collector, Role::Planner] {
+            fleet.spawn(role)?;
+        }
+        for _ in 0..workers.processes {
+            fleet.spawn(Role::Worker)?;
+        }
+        fleet.ready().await?;
+        Ok(fleet)
+    }
+
+    /// Starts one more process of a role, and waits until it works.
+    pub async fn add(&mut self, role: Role) -> Result<()> {
+        self.spawn(role)?;
+        self.ready().await
+    }
+
+    /// SIGKILL to the process of this role that was started first. False: there is none.
+    pub fn kill(&mut self, role: Role) -> Result<bool> {
+        let Some(index) = self.processes.iter().position(|(other, _)| *other == role) else {
+            return Ok(false);
+        };
+        let (_, mut process) = self.processes.remove(index);
+        process.kill()?;
+        Ok(true)
+    }
+
+    pub fn processes_of(&self, role: Role) -> Vec<u32> {
+        let of_role = self.processes.iter().filter(|(other, _)| *other == role);
+        of_role.map(|(_, process)| process.id()).collect()
+    }
+
+    /// The last words of a process that ended although nobody killed it.
+    pub fn ended(&mut self) -> Option<String> {
+        self.processes.iter_mut().find_map(|(_, process)| process.ended())
+    }
+
+    fn spawn(&mut self, role: Role) -> Result<()> {
+        self.started += 1;
+        let log: PathBuf = self.folder.path().join(format!("{role}-{}.log", self.started));
+        let each = self.workers_each.to_string();
+        let words: &[&str] = match role {
+            Role::Api => &["role", "api"],
+            Role::Collector => &["role", "status-collector"],
+            Role::Planner => &["role", "planner"],
+            Role::Worker => &["role", "--count", &each, "worker", "--channel", "sms"],
+        };
+        let mut environment = self.environment.clone();
+        let api_only = self.wires.api_to_broker.as_ref().filter(|_| role == Role::Api);
+        let turned = [
+            ("AMQP_URL", AMQP_PORT, self.wires.broker.as_ref().or(api_only)),
+            ("DATABASE_URL", POSTGRES_PORT, self.wires.database.as_ref()),
+        ];
+        for (name, port, wire) in turned {
+            let Some(wire) = wire else { continue };
+            let (_, turn) = authority(&environment[name], port)?;
+            environment.insert(name.to_owned(), turn(&wire.address));
+        }
+        if role == Role::Planner {
+            let [port] = free_ports()?;
+            self.planner_health = format!("127.0.0.1:{port}");
+            environment.insert("TOCSIN_HEALTH__LISTEN".to_owned(), self.planner_health.clone());
+        }
+        self.processes.push((role, Process::start(words, &environment, log)?));
+        Ok(())
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        for (role, process) in &mut self.processes {
+            let times = if *role == Role::Worker { self.workers_each } else { 1 };
+            if let Some(words) = role.ready_words() {
+                process.logged(words, times).await?;
+            }
+        }
+        let health = &self.planner_health;
+        wait_until("the planner to be ready", READY_WITHIN, async || {
+            TcpStream::connect(health).await.is_ok()
+        })
+        .await?;
+        Ok(())
+    }
+}
+
+/// One text account, on the simulator, with its default credentials.
+fn accounts_toml(plan: &Plan<'_>) -> String {
+    let limits = plan.setup.limits;
+    let rate = limits.rate_per_second.map(|rate| format!("rate_per_second = {rate:?}\n")).unwrap_or_default();
+    let burst = limits.burst.map(|burst| format!("burst = {burst}\n")).unwrap_or_default();
+    let credentials = Scenario::default().credentials;
+    format!(
+        r#"[[accounts]]
+name = "sms"
+channel = "sms"
+provider = "twilio"
+base_url = "{}"
+user = "{}"
+secret = "{}"
+sender = "{SENDER}"
+{rate}{burst}"#,
+        plan.simulator.base_url,
+        credentials.twilio_account,
+        credentials.twilio_token.reveal(),
+    )
+}
+
+/// Ports that are free now. All are held until the last is known, so that they differ.
+fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
+    let mut held = Vec::with_capacity(COUNT);
+    let mut ports = [0; COUNT];
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
+        *port = listener.local_addr()?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_workers_share_few_processes() {
+        for (count, processes, each) in [(1, 1, 1), (8, 8, 1), (9, 2, 8), (32, 4, 8)] {
+            let workers = Workers::of(count);
+            assert_eq!((workers.processes, workers.each), (processes, each), "{count}");
+        }
+    }
+}

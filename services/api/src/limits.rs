@@ -1,0 +1,114 @@
+//! What a district, and the author of a campaign, allow of each channel over all accounts.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use serde::Serialize;
+use serde_json::Value;
+use tocsin_domain::Channel;
+use tocsin_domain::limits::{CONCURRENCY, CampaignLimit, CampaignLimits, DistrictLimit, RATE_PER_SECOND};
+
+use crate::auth::Caller;
+use crate::fields::{Fault, Faults, Fields, below};
+use crate::json;
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+
+const CHANNELS: [Channel; 4] = Channel::ALL;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct LimitsView {
+    /// A channel that is not among them has no limit.
+    channels: BTreeMap<Channel, DistrictLimit>,
+}
+
+/// `GET /v1/limits`.
+pub(crate) async fn show(Caller(tenant): Caller) -> Result<Json<LimitsView>, Problem> {
+    Ok(Json(LimitsView { channels: tenant.limits().await? }))
+}
+
+/// `PUT /v1/limits`: what is released from now on. A channel that is left out has none any more.
+pub(crate) async fn put(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<Json<LimitsView>, Problem> {
+    let request = json::required(&headers, body)?;
+    let (channels, by) = read(request).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    tenant.put_limits(&channels, &by, api.clock.now()).await?;
+    tracing::info!(channels = channels.len(), "limits replaced");
+    Ok(Json(LimitsView { channels }))
+}
+
+fn read(request: Value) -> Result<(BTreeMap<Channel, DistrictLimit>, String), Vec<Fault>> {
+    let mut faults = Faults::default();
+    let read = crate::fields::Field::root(request).object(&mut faults).and_then(|mut fields| {
+        let remedy = "give what each channel allows, or {} for no limit";
+        let channels = fields
+            .required("channels", remedy, &mut faults)
+            .and_then(|field| field.object(&mut faults))
+            .map(|channels| by_channel(channels, &mut faults, read_district));
+        let by = fields.take("updated_by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
+        fields.finish(&mut faults);
+        Some((channels?, by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned())))
+    });
+    faults.or(read)
+}
+
+/// The member `limits` of a campaign over `channels`.
+pub(crate) fn read_campaign(
+    fields: &mut Fields,
+    channels: Option<&[Channel]>,
+    faults: &mut Faults,
+) -> CampaignLimits {
+    let Some(field) = fields.take("limits") else { return CampaignLimits::new() };
+    let path = field.path.clone();
+    let Some(limited) = field.object(faults) else { return CampaignLimits::new() };
+    let limits = by_channel(limited, faults, |fields, faults| {
+        let rate = fields
+            .required("rate_per_second", "give the jobs that may be released a second", faults)
+            .and_then(|field| field.decimal(RATE_PER_SECOND, faults))?;
+        Some(CampaignLimit { rate_per_second: rate })
+    });
+    for channel in limits.keys().filter(|channel| channels.is_some_and(|all| !all.contains(channel))) {
+        let field = below(&path, channel.as_str());
+        faults.add(field, "is no channel of this campaign: leave it out, or list it in channels");
+    }
+    limits
+}
+
+fn by_channel<T>(
+    mut fields: Fields,
+    faults: &mut Faults,
+    read: impl Fn(&mut Fields, &mut Faults) -> Option<T>,
+) -> BTreeMap<Channel, T> {
+    let mut limits = BTreeMap::new();
+    for channel in CHANNELS {
+        let members = fields.take(channel.as_str()).and_then(|field| field.object(faults));
+        let Some(mut members) = members else { continue };
+        if let Some(limit) = read(&mut members, faults) {
+            limits.insert(channel, limit);
+        }
+        members.finish(faults);
+    }
+    fields.finish(faults);
+    limits
+}
+
+fn read_district(fields: &mut Fields, faults: &mut Faults) -> Option<DistrictLimit> {
+    let path = fields.path().to_owned();
+    let rate = fields.take("rate_per_second");
+    let concurrency = fields.take("concurrency");
+    if rate.is_none() && concurrency.is_none() {
+        let missing = "limits nothing: give rate_per_second, concurrency or both, or leave the channel out";
+        faults.add(path, missing);
+    }
+    let rate_per_second = rate.and_then(|field| field.decimal(RATE_PER_SECOND, faults));
+    let concurrency = concurrency.and_then(|field| field.integer(CONCURRENCY, faults));
+    let spares = fields.take("spares_emergencies").and_then(|field| field.boolean(faults));
+    Some(DistrictLimit { rate_per_second, concurrency, spares_emergencies: spares.unwrap_or(false) })
+}
