@@ -1,7 +1,9 @@
 //! The one database of a run: its clock stands still between two operations, its districts stay, and everything
 //! else is removed between two seeds.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
 use chrono::TimeDelta;
@@ -10,7 +12,7 @@ use tocsin_runtime::{Clock as _, Tasks};
 use tocsin_store::districts::District;
 use tocsin_store::{Access, Store};
 use tocsin_testkit::TestDatabase;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, Row, Statement};
 use uuid::Uuid;
 
 use crate::clock::{START, SimulatedClock};
@@ -57,7 +59,8 @@ pub struct Database {
     pub store: Store,
     pub tenants: Store,
     /// As its owner: for what no role of the product may read or set.
-    pub client: Client,
+    client: Client,
+    statements: Mutex<HashMap<&'static str, Statement>>,
     connection: Tasks,
     cleaned: AtomicU32,
     _database: TestDatabase,
@@ -75,7 +78,7 @@ impl Database {
         // The server's own clock goes on while a statement runs: the same seed would not be the same run.
         client
             .batch_execute(&format!(
-                "set synchronous_commit = off;
+                "set synchronous_commit = off; set plan_cache_mode = force_generic_plan; set jit = off;
                  create or replace function tocsin_now() returns timestamptz language sql volatile
                  as $$ select timestamptz '{START}' + (select shift from clock) $$"
             ))
@@ -90,6 +93,7 @@ impl Database {
             store,
             tenants,
             client,
+            statements: Mutex::default(),
             connection: tasks,
             cleaned: AtomicU32::new(0),
             _database: database,
@@ -109,6 +113,36 @@ impl Database {
             self.client.batch_execute("vacuum").await.context("vacuum")?;
         }
         Ok(())
+    }
+
+    /// `sql` is planned once.
+    pub async fn query(
+        &self,
+        sql: &'static str,
+        parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<Vec<Row>> {
+        let known = self.statements().get(sql).cloned();
+        let statement = match known {
+            Some(statement) => statement,
+            None => {
+                let statement = self.client.prepare(sql).await?;
+                self.statements().insert(sql, statement.clone());
+                statement
+            }
+        };
+        Ok(self.client.query(&statement, parameters).await?)
+    }
+
+    pub async fn query_one(
+        &self,
+        sql: &'static str,
+        parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> Result<Row> {
+        self.query(sql, parameters).await?.pop().context("a row is missing")
+    }
+
+    fn statements(&self) -> MutexGuard<'_, HashMap<&'static str, Statement>> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub async fn set_clock(&self, passed: TimeDelta) -> Result<()> {

@@ -130,7 +130,7 @@ struct Pulse {
 
 impl Pulse {
     async fn take(world: &World<'_>) -> Result<Self> {
-        let row = world.database.client.query_one(PULSE, &[&world.now()]).await?;
+        let row = world.database.query_one(PULSE, &[&world.now()]).await?;
         let requests = world.ledger().requests.len();
         Ok(Self {
             open: row.get("open"),

@@ -255,17 +255,27 @@ fn scene(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
     let (worker, other, pick) = (random.below(4), random.below(4), random.next());
     let planner = random.below(2);
     let plan = Operation::Plan { planner, tick: Tick::Everything };
+    let event = random.below(12);
+    // A cancel is hardest where jobs are in hand and not yet claimed.
+    let until = match event {
+        0..3 => random.pick(&[Stage::TakeIn, Stage::Permit, Stage::Permit, Stage::Claim, Stage::Settle]),
+        _ => random.pick(&Stage::ALL),
+    };
     let mut operations = vec![
         plan.clone(),
         Operation::Live { milliseconds: random.pick(&[200, 500, 900]) },
-        Operation::Work { worker, until: random.pick(&Stage::ALL) },
+        Operation::Work { worker, until },
     ];
     let pause = Operation::Advance { milliseconds: random.pick(&[300, 1_500, 2_100, 5_100, 7_500, 21_000]) };
-    match random.below(12) {
-        0 => operations.push(Operation::Cancel { campaign: pick }),
+    match event {
+        0 | 1 => operations.extend([
+            Operation::Cancel { campaign: pick },
+            Operation::Step { worker, stage: Stage::Permit },
+            Operation::Step { worker, stage: Stage::Claim },
+        ]),
         9 => operations.push(Operation::Bar { pick }),
-        1 => operations.extend([Operation::Cancel { campaign: pick }, plan, pause]),
-        2..5 => operations.extend([
+        2 => operations.extend([Operation::Cancel { campaign: pick }, plan, pause]),
+        3..5 => operations.extend([
             Operation::Freeze { worker },
             pause,
             Operation::Live { milliseconds: 500 },

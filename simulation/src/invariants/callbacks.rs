@@ -18,7 +18,7 @@ pub struct Rising {
 
 impl Rising {
     pub async fn look(&mut self, database: &Database) -> Result<()> {
-        for row in database.client.query(OUTCOMES, &[]).await? {
+        for row in database.query(OUTCOMES, &[]).await? {
             let (attempt, outcome) = (attempt(&row), outcome(&row)?);
             let earlier = self.known.insert(attempt, outcome);
             hold(
@@ -37,7 +37,7 @@ impl Rising {
     /// When all is applied. `lost`: may the broker have lost any?
     pub async fn judge(&self, database: &Database, lost: bool) -> Result<()> {
         let mut kept = HashSet::new();
-        for row in database.client.query(REPORTED, &[]).await? {
+        for row in database.query(REPORTED, &[]).await? {
             let (attempt, reported) = (attempt(&row), outcome(&row)?);
             kept.insert((attempt, reported));
             let stands = self.known.get(&attempt);

@@ -27,7 +27,7 @@ impl Calls {
         if !accounts.iter().any(|account| limited(&account)) {
             return Ok(());
         }
-        let rows = database.client.query(HELD, &[]).await?;
+        let rows = database.query(HELD, &[]).await?;
         let goes_on = |row: &&Row| {
             let job = JobKey { campaign: CampaignId(row.get("campaign_id")), job: row.get("job_id") };
             !self.over.contains(&AttemptKey { job, number: row.get("number") })

@@ -29,7 +29,7 @@ impl Cancels {
     /// `canceled` is answered when nothing waits, no attempt is asking and every recall is answered or past its
     /// deadline.
     pub async fn answered(&mut self, database: &Database, now: DateTime<Utc>) -> Result<()> {
-        for row in database.client.query(ANSWERED, &[&now]).await? {
+        for row in database.query(ANSWERED, &[&now]).await? {
             let campaign = CampaignId(row.get("id"));
             if self.answered.insert(campaign) {
                 let open: i64 = row.get("open");

@@ -52,7 +52,7 @@ impl Claims {
 
     /// Holds the rows against what was granted.
     pub async fn judge(&self, database: &Database, accounts: &[Account], requests: &[Request]) -> Result<()> {
-        let rows = database.client.query(ATTEMPTS, &[]).await?;
+        let rows = database.query(ATTEMPTS, &[]).await?;
         for row in rows {
             let job = JobKey { campaign: CampaignId(row.get("campaign_id")), job: row.get("job_id") };
             let attempt = AttemptKey { job, number: row.get("number") };

@@ -20,7 +20,7 @@ pub async fn judge_queues(database: &Database) -> Result<()> {
     hold(Promise::CountersEqualTheLog, off_by == 0, || {
         format!("what providers hold was off by {off_by} attempts")
     })?;
-    let drift = database.client.query(QUEUED, &[]).await?;
+    let drift = database.query(QUEUED, &[]).await?;
     hold(Promise::CountersEqualTheLog, drift.is_empty(), || {
         let drift: Vec<(i32, i64)> =
             drift.iter().map(|row| (row.get("account_id"), row.get("off_by"))).collect();

@@ -12,7 +12,7 @@ use crate::database::Database;
 
 /// Is an emergency job of the channel due, or queued?
 pub async fn is_open(database: &Database, channel: Channel, now: DateTime<Utc>) -> Result<bool> {
-    let row = database.client.query_one(OPEN, &[&channel.number(), &now]).await?;
+    let row = database.query_one(OPEN, &[&channel.number(), &now]).await?;
     Ok(row.get(0))
 }
 
@@ -32,7 +32,7 @@ pub struct Expansions {
 }
 
 pub async fn expansions(database: &Database, now: DateTime<Utc>) -> Result<Expansions> {
-    let row = database.client.query_one(EXPANSIONS, &[&now]).await?;
+    let row = database.query_one(EXPANSIONS, &[&now]).await?;
     Ok(Expansions { emergency_due: row.get("due"), others_made: row.get("others") })
 }
 

@@ -28,7 +28,7 @@ pub struct Due {
 
 /// Campaigns with due jobs that have no calling window.
 pub async fn due(database: &Database, channel: Channel, now: DateTime<Utc>) -> Result<Vec<Due>> {
-    let rows = database.client.query(DUE, &[&channel.number(), &now]).await?;
+    let rows = database.query(DUE, &[&channel.number(), &now]).await?;
     Ok(rows
         .into_iter()
         .map(|row| Due { campaign: CampaignId(row.get("campaign_id")), lane: row.get("lane") })

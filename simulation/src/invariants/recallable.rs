@@ -14,7 +14,7 @@ const WINDOW_MIN: i64 = 4;
 
 /// After a release, of the lanes that were released.
 pub async fn judge(database: &Database, accounts: &[Account], published: &[PublishedJob]) -> Result<()> {
-    for row in database.client.query(QUEUED, &[]).await? {
+    for row in database.query(QUEUED, &[]).await? {
         let (id, lane): (i32, i16) = (row.get("account_id"), row.get("lane"));
         let (queued, not_later, holds): (i64, i64, i64) =
             (row.get("queued"), row.get("not_later"), row.get("holds"));

@@ -21,7 +21,7 @@ pub async fn judge(database: &Database, campaigns: &[Campaign], requests: &[Requ
             format!("{late:?} was made after its campaign's expiry, {}", campaign.expires_at)
         })?;
         let Some((opens, closes)) = campaign.submission.window else { continue };
-        let rows = database.client.query(ZONES, &[&campaign.id.0]).await?;
+        let rows = database.query(ZONES, &[&campaign.id.0]).await?;
         let zones: HashMap<i32, Option<String>> =
             rows.iter().map(|row| (row.get("id"), row.get("zone"))).collect();
         for request in of_campaign() {
