@@ -48,14 +48,7 @@ impl Process {
             token_keys: TokenKeys::new(&Secret::new("key"), None),
         };
         let registry = Arc::new(Registry::build(vec![]).unwrap());
-        let worker = Worker::new(
-            WorkerId(Uuid::nil()),
-            store,
-            broker.clone(),
-            Arc::new(SystemClock),
-            registry,
-            settings,
-        );
+        let worker = Worker::new(WorkerId(Uuid::nil()), store, broker.clone(), clock, registry, settings);
         Self { worker, acker, tag, jobs: 0, broker }
     }
 
@@ -261,6 +254,21 @@ async fn a_later_message_of_a_job_takes_the_place_of_the_one_that_waits() {
     process.share(ONE, None, None);
     assert_eq!(dispatch.permits().0.len(), 2);
     assert!(dispatch.waiting.push(message(1, 3)).is_none(), "those before it have left");
+}
+
+/// Its message was with whoever told of it, and comes here when that one has lost it.
+#[tokio::test]
+async fn a_message_of_a_job_that_was_told_of_is_kept() {
+    let process = Process::new(10).await;
+    process.share(ONE, None, None);
+    let mut dispatch = process.dispatch(Channel::Sms);
+    let message = || process.message(1, 1, Lane::General, ONE);
+    dispatch.waiting.push_told(Pending { message: None, ..message() });
+    assert!(dispatch.waiting.push(message()).is_none(), "it is nobody else's any more");
+    assert!(dispatch.waiting.push(message()).is_some(), "another one is void");
+    let (permitted, _) = dispatch.permits();
+    assert_eq!(permitted.len(), 1);
+    assert!(permitted[0].job.message.is_some());
 }
 
 #[test]
