@@ -7,13 +7,14 @@ use tocsin_proto::v1::control::Command;
 use tocsin_proto::v1::{Control, Take};
 use tocsin_providers::{Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker as _, Destination, MemoryBroker, Message, Queue, Tag};
-use tocsin_runtime::{Clock as _, Stopwatch, SystemClock};
+use tocsin_runtime::{Clock as _, SharedClock, Stopwatch, SystemClock};
 use tocsin_store::leases::Lease;
 use tocsin_store::{Access, Store};
 use uuid::Uuid;
 
 use super::*;
 use crate::WorkerSettings;
+use crate::test_clock::TestClock;
 use crate::told::Told;
 
 const ONE: AccountId = AccountId(1);
@@ -31,6 +32,10 @@ struct Process {
 
 impl Process {
     async fn new(in_flight_max: usize) -> Self {
+        Self::by(in_flight_max, Arc::new(SystemClock)).await
+    }
+
+    async fn by(in_flight_max: usize, clock: SharedClock) -> Self {
         let store = Store::open("postgres://nobody@127.0.0.1:1/none", 1, Access::Engine).unwrap();
         let broker = Arc::new(MemoryBroker::new());
         let session = broker.connect("test").await.unwrap();
@@ -269,6 +274,37 @@ async fn a_message_of_a_job_that_was_told_of_is_kept() {
     let (permitted, _) = dispatch.permits();
     assert_eq!(permitted.len(), 1);
     assert!(permitted[0].job.message.is_some());
+}
+
+/// There is always something to do here that comes before a pause.
+#[tokio::test]
+async fn a_job_without_a_permit_goes_back_also_where_the_worker_never_pauses() {
+    let clock = Arc::new(TestClock::default());
+    let process = Process::by(10, clock.clone()).await;
+    let queue = Queue::Jobs(Channel::Sms, Lane::Priority);
+    let job = process.message(1, 1, Lane::Priority, ONE).tell(Channel::Sms);
+    let (to, body) = (Destination::Queue(queue), Envelope::new(job).into_bytes());
+    let session = process.broker.connect("this worker").await.unwrap();
+    session.publish(vec![Message { to, body, headers: vec![], persistent: false }]).await.unwrap();
+    let consume = |lane| session.consume(Queue::Jobs(Channel::Sms, lane), 10);
+    let lanes = Lanes {
+        emergency: consume(Lane::Emergency).await.unwrap(),
+        priority: consume(Lane::Priority).await.unwrap(),
+        general: consume(Lane::General).await.unwrap(),
+    };
+    let running = tokio::spawn(process.dispatch(Channel::Sms).run(lanes));
+    let cancels = process.worker.cancels.clone();
+    let busy = tokio::spawn(async move {
+        loop {
+            clock.advance(1);
+            cancels.insert(CampaignId(Uuid::from_u128(7)));
+            tokio::task::yield_now().await;
+        }
+    });
+    let settled = tokio::time::timeout(Duration::from_secs(20), process.broker.drained(queue)).await;
+    busy.abort();
+    running.abort();
+    assert!(settled.is_ok(), "its message is here still");
 }
 
 #[test]
