@@ -12,6 +12,11 @@ pub struct TestClock {
 }
 
 impl TestClock {
+    /// Sets the time that has passed since it began.
+    pub fn set(&self, milliseconds: u64) {
+        self.milliseconds.store(milliseconds, Ordering::Relaxed);
+    }
+
     pub fn advance(&self, milliseconds: u64) {
         self.milliseconds.fetch_add(milliseconds, Ordering::Relaxed);
     }
