@@ -95,14 +95,17 @@ impl Spending {
 }
 
 impl Limiter {
-    /// `rate_per_second` None: no limit; zero or less: no token ever.
+    /// `rate_per_second` None: no limit, and nothing is owed; zero or less: no token ever.
     pub fn new(
         rate_per_second: Option<f64>,
         burst: Option<u32>,
         spending: Spending,
         clock: &SharedClock,
     ) -> Option<Self> {
-        let Some(rate) = rate_per_second else { return Some(Self { bucket: None }) };
+        let Some(rate) = rate_per_second else {
+            spending.debt.store(0, Ordering::Release);
+            return Some(Self { bucket: None });
+        };
         if rate.is_nan() || rate <= 0.0 {
             return None;
         }
@@ -139,6 +142,13 @@ impl Limiter {
         if let Some(bucket) = &self.bucket {
             bucket.arrival.move_back(bucket.interval);
             bucket.spending.taken.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Pays with the tokens that are there what is owed.
+    pub fn pay(&self) {
+        if self.bucket.as_ref().is_some_and(|bucket| bucket.spending.debt() > 0) && self.take().is_ok() {
+            self.put_back();
         }
     }
 
