@@ -177,7 +177,7 @@ impl Shares {
     /// A job of the account found nobody who could send it.
     pub fn lacked(&self, account: AccountId) {
         if let Some(share) = self.get(account) {
-            share.meter.lacked();
+            share.lacked();
         }
     }
 
@@ -224,7 +224,7 @@ impl Shares {
                 Err(reason)
             }
             Err((lacking, reason)) => {
-                lacking.meter.lacked();
+                lacking.lacked();
                 if lane == Lane::Emergency {
                     self.hasten(lacking.account, HASTEN_AFTER);
                 } else if lacking.share.is_empty() {
@@ -342,6 +342,16 @@ impl AccountShare {
         // A sender is kept until its debt is paid.
         let owes = self.sender.is_some() && !self.share.is_empty() && self.spending.debt() > 0;
         Usage { demand: usage.demand.max(u32::from(owes)), ..usage }
+    }
+
+    /// Without anything of its account a sender is not had, either.
+    fn lacked(&self) {
+        self.meter.lacked();
+        if let Some(sender) = &self.sender
+            && sender.account.share.is_empty()
+        {
+            sender.account.meter.lacked();
+        }
     }
 
     /// Of a sender both shares or none: what one gave is given back where the other has none. The error names the
@@ -515,6 +525,19 @@ mod tests {
         assert!(!none.told().over, "a request is open");
         drop(place);
         assert!(none.told().over);
+    }
+
+    /// Who was told of a sender's jobs has no use for the account, where that is what is missing here.
+    #[test]
+    fn a_sender_lacks_its_account_where_there_is_nothing_of_it() {
+        for (share, demand) in [(Share::NOTHING, 1), (Share::default(), 0)] {
+            let shares = shares();
+            shares.grant(Lease { share: share.clone(), ..lease(0, 1) });
+            shares.grant(sender(SENDERS[0], Share::NOTHING));
+            shares.lacked(SENDERS[0]);
+            assert_eq!(shares.get(SENDERS[0]).unwrap().usage().demand, 1);
+            assert_eq!(shares.get(ACCOUNT).unwrap().usage().demand, demand, "{share:?}");
+        }
     }
 
     #[test]
