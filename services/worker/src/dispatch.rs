@@ -87,8 +87,15 @@ impl Dispatch {
     pub async fn run(mut self, lanes: Lanes) {
         let Lanes { mut emergency, mut priority, mut general } = lanes;
         let mut cancels = self.worker.cancels.changes();
+        let mut gave_back = Stopwatch::start_by(&self.worker.clock);
         loop {
+            // Also where there is never a pause.
+            if gave_back.elapsed() >= LOOK_AGAIN {
+                self.give_back_overdue().await;
+                gave_back = Stopwatch::start_by(&self.worker.clock);
+            }
             let pause = self.claim_what_may().await;
+            let pause = pause.min(LOOK_AGAIN.saturating_sub(gave_back.elapsed()));
             let claims = Arc::clone(&self.claims);
             let busy = !self.waiting.is_empty() || !self.told.is_empty();
             let told = self.worker.told.clone();
@@ -109,10 +116,7 @@ impl Dispatch {
                 }
                 () = self.places.freed(), if busy => continue,
                 _ = claims.acquire(), if busy && claims.available_permits() == 0 => continue,
-                () = tokio::time::sleep(pause), if busy => {
-                    self.give_back_overdue().await;
-                    continue;
-                }
+                () = tokio::time::sleep(pause), if busy => continue,
             };
             let Some(batch) = batch else { break };
             let acker = match lane {

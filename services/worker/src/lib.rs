@@ -24,6 +24,8 @@ mod shares;
 mod slots;
 #[doc(hidden)]
 pub mod stages;
+#[cfg(test)]
+mod test_clock;
 mod told;
 mod usage;
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use governor::clock::Clock as _;
 use governor::middleware::NoOpMiddleware;
-use governor::state::{InMemoryState, NotKeyed};
+use governor::nanos::Nanos;
+use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
 use tocsin_runtime::SharedClock;
 
@@ -22,13 +23,42 @@ pub struct Limiter {
 
 #[derive(Debug)]
 struct Bucket {
-    limiter: RateLimiter<NotKeyed, InMemoryState, Passing, NoOpMiddleware<Duration>>,
+    limiter: RateLimiter<NotKeyed, Arrival, Passing, NoOpMiddleware<Duration>>,
     clock: Passing,
     spending: Spending,
-    /// When a token was taken that was not used.
-    unused: Mutex<Option<Duration>>,
+    arrival: Arrival,
     /// Between two tokens.
     interval: Duration,
+}
+
+/// When the bucket is full again, as `governor` keeps it: a token that is taken moves it on by an interval, and one that
+/// is put back moves it back. So nothing is left over of either. Clones share it.
+#[derive(Debug, Clone, Default)]
+struct Arrival(Arc<Mutex<Option<Nanos>>>);
+
+impl Arrival {
+    fn move_back(&self, interval: Duration) {
+        let mut arrival = self.state();
+        *arrival = arrival.map(|arrival| arrival.saturating_sub(interval.into()));
+    }
+
+    fn state(&self) -> MutexGuard<'_, Option<Nanos>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl StateStore for Arrival {
+    type Key = NotKeyed;
+
+    fn measure_and_replace<T, F, E>(&self, _: &NotKeyed, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let mut arrival = self.state();
+        let (decided, next) = decide(*arrival)?;
+        *arrival = Some(next);
+        Ok(decided)
+    }
 }
 
 /// The worker's clock, as `governor` reads it.
@@ -65,14 +95,17 @@ impl Spending {
 }
 
 impl Limiter {
-    /// `rate_per_second` None: no limit; zero or less: no token ever.
+    /// `rate_per_second` None: no limit, and nothing is owed; zero or less: no token ever.
     pub fn new(
         rate_per_second: Option<f64>,
         burst: Option<u32>,
         spending: Spending,
         clock: &SharedClock,
     ) -> Option<Self> {
-        let Some(rate) = rate_per_second else { return Some(Self { bucket: None }) };
+        let Some(rate) = rate_per_second else {
+            spending.debt.store(0, Ordering::Release);
+            return Some(Self { bucket: None });
+        };
         if rate.is_nan() || rate <= 0.0 {
             return None;
         }
@@ -80,19 +113,17 @@ impl Limiter {
         let interval = Duration::try_from_secs_f64(1.0 / rate).ok()?;
         let quota = Quota::with_period(interval)?.allow_burst(burst);
         let clock = Passing(Arc::clone(clock));
-        let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
+        let arrival = Arrival::default();
+        let limiter = RateLimiter::new(quota, arrival.clone(), clock.clone());
         // Cannot be refused: the bucket is full and the cost is its size.
         let _ = limiter.check_n(burst);
-        let bucket = Bucket { limiter, clock, spending, unused: Mutex::default(), interval };
+        let bucket = Bucket { limiter, clock, spending, arrival, interval };
         Some(Self { bucket: Some(Arc::new(bucket)) })
     }
 
     /// Takes one token if there is one; else says how long until there is.
     pub fn take(&self) -> Result<(), Duration> {
         let Some(bucket) = &self.bucket else { return Ok(()) };
-        if bucket.takes_unused() {
-            return Ok(());
-        }
         loop {
             if let Err(not_until) = bucket.limiter.check() {
                 return Err(not_until.wait_time_from(bucket.clock.now()));
@@ -106,12 +137,18 @@ impl Limiter {
         }
     }
 
-    /// Gives back the token that was just taken. It can be had for as long as the bucket has not made another in its
-    /// place: with both the burst would be exceeded by one.
+    /// Gives back the token that was just taken: the bucket is as if it had not been.
     pub fn put_back(&self) {
         if let Some(bucket) = &self.bucket {
-            *bucket.unused() = Some(bucket.clock.now());
+            bucket.arrival.move_back(bucket.interval);
             bucket.spending.taken.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Pays with the tokens that are there what is owed.
+    pub fn pay(&self) {
+        if self.bucket.as_ref().is_some_and(|bucket| bucket.spending.debt() > 0) && self.take().is_ok() {
+            self.put_back();
         }
     }
 
@@ -123,26 +160,12 @@ impl Limiter {
     }
 }
 
-impl Bucket {
-    fn takes_unused(&self) -> bool {
-        let unused = self.unused().take();
-        let takes = unused.is_some_and(|taken| self.clock.now().saturating_sub(taken) < self.interval);
-        if takes {
-            self.spending.taken.fetch_add(1, Ordering::AcqRel);
-        }
-        takes
-    }
-
-    fn unused(&self) -> MutexGuard<'_, Option<Duration>> {
-        self.unused.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tocsin_runtime::SystemClock;
 
     use super::*;
+    use crate::test_clock::TestClock;
 
     fn limiter(rate_per_second: Option<f64>, burst: u32, spending: &Spending) -> Option<Limiter> {
         let clock: SharedClock = Arc::new(SystemClock);
@@ -165,14 +188,25 @@ mod tests {
         assert_eq!(spending.taken(), 1);
     }
 
+    /// A token a second, of which none is used for a time: each is given back, now and then or at once.
     #[test]
-    fn a_token_that_was_given_back_and_the_one_in_its_place_are_one() {
-        let limiter = limiter(Some(1_000.0), 1, &Spending::default()).unwrap();
-        while limiter.take().is_err() {}
-        limiter.put_back();
-        let bucket = limiter.bucket.as_ref().unwrap();
-        *bucket.unused() = bucket.clock.now().checked_sub(Duration::from_millis(3));
-        assert!(!bucket.takes_unused());
+    fn tokens_that_are_given_back_do_not_add_up() {
+        for looks in [vec![1_900], vec![1_000, 1_900, 2_800], (1_000..=5_500).step_by(250).collect()] {
+            let passed = Arc::new(TestClock::default());
+            let clock: SharedClock = passed.clone();
+            let limiter = Limiter::new(Some(1.0), None, Spending::default(), &clock).unwrap();
+            let had_at = |time: u64| {
+                passed.set(time);
+                limiter.take().is_ok()
+            };
+            for look in &looks {
+                assert!(had_at(*look), "{look} of {looks:?}");
+                limiter.put_back();
+            }
+            let last = looks.last().unwrap() + 50;
+            let had: Vec<u64> = (last..last + 2_000).step_by(50).filter(|time| had_at(*time)).collect();
+            assert_eq!(had, [last, last + 1_000], "{looks:?}");
+        }
     }
 
     #[test]

@@ -79,7 +79,8 @@ pub struct Waiting {
 impl Waiting {
     /// Of two messages of one job the later generation's waits, in the place of the one that was here first: else the
     /// tokens of a slow account would all go to messages that are void, and those that are not would become so behind
-    /// them. Returns the other, which is void.
+    /// them. Returns the other, which is void. Where another worker told of the job before, the message is the only one:
+    /// whoever told has lost it.
     pub fn push(&mut self, job: Pending) -> Option<Pending> {
         if self.keys.insert(job.key) {
             self.lane(job.lane).push_back(job);
@@ -88,6 +89,10 @@ impl Waiting {
         let known = self.lane(job.lane).iter_mut().find(|known| known.key == job.key);
         match known {
             Some(known) if known.generation < job.generation => Some(std::mem::replace(known, job)),
+            Some(known) if known.generation == job.generation && known.message.is_none() => {
+                known.message = job.message;
+                None
+            }
             Some(_) => Some(job),
             None => {
                 self.lane(job.lane).push_back(job);

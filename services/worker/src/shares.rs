@@ -93,7 +93,7 @@ struct Wanted {
 struct Told {
     usage: Usage,
     number: u64,
-    /// A sender of which nothing is held and nothing needed: it need not be named again.
+    /// A sender of which nothing is held, owed or needed: it need not be named again.
     over: bool,
 }
 
@@ -177,7 +177,7 @@ impl Shares {
     /// A job of the account found nobody who could send it.
     pub fn lacked(&self, account: AccountId) {
         if let Some(share) = self.get(account) {
-            share.meter.lacked();
+            share.lacked();
         }
     }
 
@@ -224,7 +224,7 @@ impl Shares {
                 Err(reason)
             }
             Err((lacking, reason)) => {
-                lacking.meter.lacked();
+                lacking.lacked();
                 if lane == Lane::Emergency {
                     self.hasten(lacking.account, HASTEN_AFTER);
                 } else if lacking.share.is_empty() {
@@ -324,16 +324,34 @@ impl AccountShare {
     }
 
     fn told(&self) -> Told {
+        if let Some(limiter) = &self.limiter {
+            limiter.pay();
+        }
         let usage = self.usage();
-        let over =
-            self.sender.is_some() && self.share.is_empty() && usage.demand == 0 && usage.throttled.is_none();
+        let needed = usage.demand > 0 || usage.throttled.is_some();
+        // An empty share has no places: it is overfull while a request is open.
+        let kept = self.places.overfull() || self.spending.debt() > 0;
+        let over = self.sender.is_some() && self.share.is_empty() && !needed && !kept;
         Told { usage, number: self.places.asks(), over }
     }
 
     fn usage(&self) -> Usage {
         // A share that shrank is not given on before the requests that were more than it allows have ended.
         let taken = if self.places.overfull() { NOT_TAKEN } else { self.epoch };
-        self.meter.report(self.account, taken)
+        let usage = self.meter.report(self.account, taken);
+        // A sender is kept until its debt is paid.
+        let owes = self.sender.is_some() && !self.share.is_empty() && self.spending.debt() > 0;
+        Usage { demand: usage.demand.max(u32::from(owes)), ..usage }
+    }
+
+    /// Without anything of its account a sender is not had, either.
+    fn lacked(&self) {
+        self.meter.lacked();
+        if let Some(sender) = &self.sender
+            && sender.account.share.is_empty()
+        {
+            sender.account.meter.lacked();
+        }
     }
 
     /// Of a sender both shares or none: what one gave is given back where the other has none. The error names the
@@ -380,6 +398,7 @@ mod tests {
     use tocsin_store::leases::Sender;
 
     use super::*;
+    use crate::test_clock::TestClock;
 
     const ACCOUNT: AccountId = AccountId(1);
 
@@ -459,6 +478,66 @@ mod tests {
         while refused(&shares, SENDERS[0]) != NoPermit::Full {}
         drop(held);
         assert!(shares.permit(SENDERS[0], Lane::General).is_ok(), "its place and its token");
+    }
+
+    /// With a share that is dropped the worker forgets its open requests and its debt.
+    #[test]
+    fn a_sender_is_kept_while_requests_are_open_or_tokens_are_owed() {
+        let clock = Arc::new(TestClock::default());
+        let shares = Shares::new(clock.clone());
+        shares.grant(lease(2, 1));
+        let limited = Share { rate_per_second: Some(1.0), concurrency: Some(1), ..Share::default() };
+        shares.grant(sender(SENDERS[0], limited.clone()));
+        let with = |known: &AccountShare, share: &Share| {
+            known.places.renewed(known.places.asks(), share, 0);
+            let accounts = shares.accounts.read().unwrap();
+            let lease = sender(SENDERS[0], share.clone());
+            AccountShare::renewed(
+                Some(known),
+                lease,
+                &accounts,
+                Stopwatch::start_by(&shares.clock),
+                &shares.clock,
+            )
+            .unwrap()
+        };
+        clock.advance(1_000);
+        let Permit { share: first, places } = shares.permit(SENDERS[0], Lane::General).unwrap();
+        first.charge(2);
+        clock.advance(4_000);
+        let told = first.told();
+        assert_eq!((told.usage.demand, told.over), (2 + 1, false));
+        assert_eq!(first.told().usage.demand, 1, "it owes a token still");
+        let none = with(&first, &Share::NOTHING);
+        clock.advance(4_000);
+        assert_eq!((none.told().usage.demand, none.told().over), (0, false), "a request is open");
+        drop(places);
+        assert!(!none.told().over, "a token is owed");
+        let again = with(&none, &limited);
+        clock.advance(1_000);
+        assert!(!again.told().over);
+        assert_eq!(again.spending.debt(), 0, "paid, without a job that waits for it");
+        assert!(with(&again, &Share::NOTHING).told().over);
+
+        let again = with(&again, &limited);
+        let place = again.places.take(Lane::General);
+        let none = with(&again, &Share::NOTHING);
+        assert!(!none.told().over, "a request is open");
+        drop(place);
+        assert!(none.told().over);
+    }
+
+    /// Who was told of a sender's jobs has no use for the account, where that is what is missing here.
+    #[test]
+    fn a_sender_lacks_its_account_where_there_is_nothing_of_it() {
+        for (share, demand) in [(Share::NOTHING, 1), (Share::default(), 0)] {
+            let shares = shares();
+            shares.grant(Lease { share: share.clone(), ..lease(0, 1) });
+            shares.grant(sender(SENDERS[0], Share::NOTHING));
+            shares.lacked(SENDERS[0]);
+            assert_eq!(shares.get(SENDERS[0]).unwrap().usage().demand, 1);
+            assert_eq!(shares.get(ACCOUNT).unwrap().usage().demand, demand, "{share:?}");
+        }
     }
 
     #[test]

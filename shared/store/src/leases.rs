@@ -122,11 +122,7 @@ impl Store {
             }
             standings_of.push(standing);
         }
-        let shares: Vec<Share> = accounts
-            .iter()
-            .zip(&standings_of)
-            .map(|(account, standing)| account.grant(standing, now))
-            .collect();
+        let shares = grant_all(&accounts, &mut standings_of, now);
         let written = write(&transaction, worker, &ids, &standings_of, &shares, now).await?;
         transaction.commit().await.map_err(StoreError::statement(NAME))?;
         Ok(written
@@ -137,7 +133,10 @@ impl Store {
                 let (account, standing) = (&accounts[position], &standings_of[position]);
                 // Locked with its senders, or none of them would be here.
                 let of = account.sender.as_ref().map_or(id, |sender| sender.parent.0);
-                let name = accounts.iter().find(|known| known.id == of)?.name.clone();
+                let parent = ids.iter().position(|known| *known == of)?;
+                let name = accounts[parent].name.clone();
+                // Who has the account gets the sender as soon as it is told of a job.
+                let asked = if shares[parent].is_empty() { &standings_of[parent] } else { standing };
                 Some(Lease {
                     account: AccountId(id),
                     name,
@@ -146,7 +145,7 @@ impl Store {
                     expires_at: found.get("expires_at"),
                     epoch: found.get("epoch"),
                     calls: standing.calls,
-                    seated: seated(&standing.asker, &standing.others),
+                    seated: seated(&asked.asker, &asked.others),
                 })
             })
             .collect())
@@ -236,6 +235,23 @@ impl Known {
         let grant = if self.sender.is_some() { grant_on_demand } else { grant };
         grant(&limits, &standing.asker, &standing.others, now)
     }
+}
+
+/// The worker's shares. Without anything of an account its senders are of no use to it, and counted as not needed:
+/// with their seats at different workers nobody could send. An account's id is below its senders'.
+fn grant_all(accounts: &[Known], standings: &mut [Standing], now: DateTime<Utc>) -> Vec<Share> {
+    let mut shares: Vec<Share> = Vec::with_capacity(accounts.len());
+    for (account, standing) in accounts.iter().zip(standings) {
+        let of_parent = account
+            .sender
+            .as_ref()
+            .and_then(|sender| accounts.iter().zip(&shares).find(|(known, _)| known.id == sender.parent.0));
+        if of_parent.is_some_and(|(_, share)| share.is_empty()) {
+            (standing.demand, standing.asker.busy) = (0, false);
+        }
+        shares.push(account.grant(standing, now));
+    }
+    shares
 }
 
 /// The last fall of an account's rate, as its row has it.

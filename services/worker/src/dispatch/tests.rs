@@ -7,13 +7,14 @@ use tocsin_proto::v1::control::Command;
 use tocsin_proto::v1::{Control, Take};
 use tocsin_providers::{Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker as _, Destination, MemoryBroker, Message, Queue, Tag};
-use tocsin_runtime::{Clock as _, Stopwatch, SystemClock};
+use tocsin_runtime::{Clock as _, SharedClock, Stopwatch, SystemClock};
 use tocsin_store::leases::Lease;
 use tocsin_store::{Access, Store};
 use uuid::Uuid;
 
 use super::*;
 use crate::WorkerSettings;
+use crate::test_clock::TestClock;
 use crate::told::Told;
 
 const ONE: AccountId = AccountId(1);
@@ -31,6 +32,10 @@ struct Process {
 
 impl Process {
     async fn new(in_flight_max: usize) -> Self {
+        Self::by(in_flight_max, Arc::new(SystemClock)).await
+    }
+
+    async fn by(in_flight_max: usize, clock: SharedClock) -> Self {
         let store = Store::open("postgres://nobody@127.0.0.1:1/none", 1, Access::Engine).unwrap();
         let broker = Arc::new(MemoryBroker::new());
         let session = broker.connect("test").await.unwrap();
@@ -48,14 +53,7 @@ impl Process {
             token_keys: TokenKeys::new(&Secret::new("key"), None),
         };
         let registry = Arc::new(Registry::build(vec![]).unwrap());
-        let worker = Worker::new(
-            WorkerId(Uuid::nil()),
-            store,
-            broker.clone(),
-            Arc::new(SystemClock),
-            registry,
-            settings,
-        );
+        let worker = Worker::new(WorkerId(Uuid::nil()), store, broker.clone(), clock, registry, settings);
         Self { worker, acker, tag, jobs: 0, broker }
     }
 
@@ -261,6 +259,54 @@ async fn a_later_message_of_a_job_takes_the_place_of_the_one_that_waits() {
     process.share(ONE, None, None);
     assert_eq!(dispatch.permits().0.len(), 2);
     assert!(dispatch.waiting.push(message(1, 3)).is_none(), "those before it have left");
+}
+
+/// Its message was with whoever told of it, and comes here when that one has lost it.
+#[tokio::test]
+async fn a_message_of_a_job_that_was_told_of_is_kept() {
+    let process = Process::new(10).await;
+    process.share(ONE, None, None);
+    let mut dispatch = process.dispatch(Channel::Sms);
+    let message = || process.message(1, 1, Lane::General, ONE);
+    dispatch.waiting.push_told(Pending { message: None, ..message() });
+    assert!(dispatch.waiting.push(message()).is_none(), "it is nobody else's any more");
+    assert!(dispatch.waiting.push(message()).is_some(), "another one is void");
+    let (permitted, _) = dispatch.permits();
+    assert_eq!(permitted.len(), 1);
+    assert!(permitted[0].job.message.is_some());
+}
+
+/// There is always something to do here that comes before a pause.
+#[tokio::test]
+async fn a_job_without_a_permit_goes_back_also_where_the_worker_never_pauses() {
+    let clock = Arc::new(TestClock::default());
+    let process = Process::by(10, clock.clone()).await;
+    let queue = Queue::Jobs(Channel::Sms, Lane::Priority);
+    let job = process.message(1, 1, Lane::Priority, ONE).tell(Channel::Sms);
+    let (to, body) = (Destination::Queue(queue), Envelope::new(job).into_bytes());
+    let session = process.broker.connect("this worker").await.unwrap();
+    session.publish(vec![Message { to, body, headers: vec![], persistent: false }]).await.unwrap();
+    let consume = |lane| session.consume(Queue::Jobs(Channel::Sms, lane), 10);
+    let lanes = Lanes {
+        emergency: consume(Lane::Emergency).await.unwrap(),
+        priority: consume(Lane::Priority).await.unwrap(),
+        general: consume(Lane::General).await.unwrap(),
+    };
+    let cancels = process.worker.cancels.clone();
+    let busy = async {
+        loop {
+            clock.advance(1);
+            cancels.insert(CampaignId(Uuid::from_u128(7)));
+            tokio::task::yield_now().await;
+        }
+    };
+    let settled = tokio::time::timeout(Duration::from_secs(20), process.broker.drained(queue));
+    let settled = tokio::select! {
+        () = process.dispatch(Channel::Sms).run(lanes) => false,
+        () = busy => false,
+        settled = settled => settled.is_ok(),
+    };
+    assert!(settled, "its message is here still");
 }
 
 #[test]

@@ -61,6 +61,10 @@ async fn a_sender_is_leased_to_whoever_has_jobs_for_it_and_to_nobody_else() {
     let (one, other) = (worker(1), worker(2));
     let idle = renew(&setting, one, &[]).await;
     assert_eq!(idle.iter().map(|lease| lease.account).collect::<Vec<_>>(), [texts]);
+    // Both have a part of the account.
+    for worker in [other, one, other] {
+        renew(&setting, worker, &[]).await;
+    }
     let leases = renew(&setting, one, &[demand(first, 1, 0)]).await;
     let lease = of(&leases, first).unwrap();
     assert_eq!(lease.share.rate_per_second, Some(10.0), "the whole of it");
@@ -83,6 +87,44 @@ async fn a_sender_is_leased_to_whoever_has_jobs_for_it_and_to_nobody_else() {
     // The first has none left.
     let leases = renew(&setting, one, &[demand(first, 0, taken)]).await;
     assert_eq!(of(&leases, first).unwrap().share, Share::NOTHING);
+}
+
+/// With the seats of the account and of its sender at different workers nobody could send.
+#[tokio::test]
+async fn a_sender_is_leased_to_whoever_has_its_account() {
+    let (setting, texts, [first, _]) = numbers(Some(1.0)).await;
+    let now = setting.now().await;
+    let slow = SenderLimits { rate_per_second: Some(1.0), burst: None, concurrency: None };
+    setting.store.limit_sender(first, &slow, now).await.unwrap();
+    let workers = [worker(1), worker(2), worker(3)];
+    let mut epochs = [[0; 2]; 3];
+    let mut sends = vec![None; 3];
+    for second in 0..80 {
+        setting.shift_clock(TimeDelta::seconds(second)).await;
+        for (position, worker) in workers.into_iter().enumerate() {
+            let [account, sender] = epochs[position];
+            // All have jobs for the sender. The account itself is lacked for a time by those who cannot use it.
+            let lacks = u32::from(position == 0 || second > 40);
+            let usage = [demand(texts, lacks, account), demand(first, 1, sender)];
+            // The first comes when another has the account already.
+            let usage = if second == 0 && position == 0 { &usage[..1] } else { &usage[..] };
+            let leases = renew(&setting, worker, usage).await;
+            let account = of(&leases, texts).unwrap();
+            epochs[position][0] = account.epoch;
+            let Some(sender) = of(&leases, first) else { continue };
+            epochs[position][1] = sender.epoch;
+            let has = [account, sender].map(|lease| !lease.share.is_empty());
+            assert!(has[0] || !has[1], "second {second}: of what use is the sender to {worker}?");
+            if !has[0] {
+                assert_eq!(sender.seated, account.seated, "second {second}: who has the account can send");
+            }
+            sends[position] = has[1].then_some(second);
+        }
+        if (3..30).contains(&second) {
+            assert_eq!(sends.iter().flatten().count(), 1, "second {second}: {sends:?}");
+        }
+    }
+    assert_eq!(sends.iter().flatten().count(), 1, "{sends:?}");
 }
 
 #[tokio::test]
