@@ -80,26 +80,30 @@ enum Run {
 }
 
 pub async fn run() -> Result<ExitCode> {
-    let cli = Cli::parse();
-    match cli.command {
-        // A role sets up its own log.
-        Command::Role(args) => return role::run(args).await,
-        Command::ProviderSim { .. } | Command::Run { .. } | Command::Pipeline(_) => {}
-    }
-    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,lapin=off".to_owned());
-    init_telemetry(LogFormat::Text, &filter)?;
-    match cli.command {
+    match Cli::parse().command {
+        // It sets up its own log.
+        Command::Role(args) => role::run(args).await,
         Command::ProviderSim { listen, scenario } => {
+            log_as_told()?;
             simulator::run(listen, read(scenario)?).await?;
             Ok(Exit::Done.into())
         }
-        Command::Run { scenario } => scenario.run().await,
-        Command::Role(args) => role::run(args).await,
+        Command::Run { scenario } => {
+            log_as_told()?;
+            scenario.run().await
+        }
         Command::Pipeline(args) => {
+            log_as_told()?;
             pipeline::run(args).await?;
             Ok(Exit::Done.into())
         }
     }
+}
+
+fn log_as_told() -> Result<()> {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn,lapin=off".to_owned());
+    init_telemetry(LogFormat::Text, &filter)?;
+    Ok(())
 }
 
 impl Run {

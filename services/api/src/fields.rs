@@ -189,16 +189,22 @@ impl Field {
 
     /// The name of one of `all`.
     pub fn one_of<T: Copy>(self, all: &[T], name: fn(T) -> &'static str, faults: &mut Faults) -> Option<T> {
-        self.parsed(faults, |text| named(text, all, name))
+        if let Value::String(_) = self.value {
+            return self.parsed(faults, |text| named(text, all, name));
+        }
+        wrong_kind(faults, self.path, &self.value, &format!("one of {}", names(all, name)))
     }
 }
 
 /// The one of `all` that `text` names, or why it is none.
 pub(crate) fn named<T: Copy>(text: &str, all: &[T], name: fn(T) -> &'static str) -> Result<T, String> {
-    all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| {
-        let names: Vec<_> = all.iter().map(|one| name(*one)).collect();
-        format!("{} is unknown: use {}", quoted(text), names.join(", "))
-    })
+    let found = all.iter().copied().find(|one| name(*one) == text);
+    found.ok_or_else(|| format!("{} is unknown: use {}", quoted(text), names(all, name)))
+}
+
+fn names<T: Copy>(all: &[T], name: fn(T) -> &'static str) -> String {
+    let names: Vec<_> = all.iter().map(|one| name(*one)).collect();
+    names.join(", ")
 }
 
 /// Reads every entry before any is given up, so that the faults of each are found.

@@ -31,8 +31,8 @@ pub async fn channels_held(planner: &Planner) -> Result<Vec<Channel>, PlannerErr
 }
 
 /// Is an emergency job of the channel due that one of its `accounts` could send, or queued? One that no account
-/// may send, or that its own district or author slows down, gains nothing from others' waiting. For the caller who has just found none queued: this reads the
-/// head of an index, where what was released leaves dead entries.
+/// may send, or that its own district or author slows down, gains nothing from others' waiting. For the caller who has
+/// just found none queued: this reads the head of an index, where what was released leaves dead entries.
 pub async fn is_left(
     planner: &Planner,
     limits: &Limits,

@@ -6,7 +6,10 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde_json::{Value, json};
-use tocsin_domain::Channel;
+use tocsin_domain::content::{
+    EMAIL_BODY_BYTES_MAX, SMS_BODY_CHARS_MAX, SUBJECT_CHARS_MAX, VOICE_BODY_CHARS_MAX,
+};
+use tocsin_domain::{Channel, Lane};
 use tocsin_store::tenant::campaigns::CampaignSummary;
 use uuid::Uuid;
 
@@ -28,8 +31,18 @@ struct CorrectionPage {
     live: Live,
     contacted: Count,
     unknown: Count,
+    /// Of the message corrected, as its channels are.
+    lane: Lane,
     typed: Typed,
-    faults: Vec<String>,
+    faults: Vec<Complaint>,
+    subject_chars_max: usize,
+}
+
+/// A fault of what was typed.
+struct Complaint {
+    /// The field's id, or none that there is.
+    field: &'static str,
+    text: String,
 }
 
 /// What the form holds.
@@ -45,6 +58,7 @@ struct Typed {
 struct ChannelText {
     channel: Channel,
     name: &'static str,
+    limit: String,
     body: String,
 }
 
@@ -62,6 +76,7 @@ impl Typed {
                 .map(|channel| ChannelText {
                     channel: *channel,
                     name: words::channel(*channel),
+                    limit: body_max(*channel),
                     body: text(channel.as_str()),
                 })
                 .collect(),
@@ -83,10 +98,39 @@ impl Typed {
 }
 
 impl CorrectionPage {
-    fn new(visitor: &Visitor, live: Live, typed: Typed, faults: Vec<String>) -> Self {
+    fn new(visitor: &Visitor, live: Live, lane: Lane, typed: Typed) -> Self {
         let shell = Shell::new(format!("Correct {}", live.subject), &visitor.who, "");
         let count = |part: usize| live.receipt.as_ref().map_or(Count(0), |card| card.parts[part].count);
-        Self { shell, contacted: count(0), unknown: count(1), live, typed, faults }
+        Self {
+            shell,
+            contacted: count(0),
+            unknown: count(1),
+            live,
+            lane,
+            typed,
+            faults: Vec::new(),
+            subject_chars_max: SUBJECT_CHARS_MAX,
+        }
+    }
+
+    fn channels(&self) -> String {
+        let names: Vec<_> = self.typed.channels.iter().map(|text| text.name).collect();
+        names.join(", ")
+    }
+
+    /// The ids of what is wrong with a field.
+    fn faults_of(&self, field: &str) -> Option<String> {
+        let about = self.faults.iter().enumerate().filter(|(_, fault)| fault.field == field);
+        let ids: Vec<_> = about.map(|(at, _)| format!("fault-{at}")).collect();
+        (!ids.is_empty()).then(|| ids.join(" "))
+    }
+}
+
+fn body_max(channel: Channel) -> String {
+    match channel {
+        Channel::Voice => format!("{VOICE_BODY_CHARS_MAX} characters"),
+        Channel::Sms => format!("{SMS_BODY_CHARS_MAX} characters"),
+        Channel::Email | Channel::Inbox => format!("{} KiB", EMAIL_BODY_BYTES_MAX / 1024),
     }
 }
 
@@ -100,7 +144,7 @@ pub(crate) async fn ask(
     let campaign = crate::campaigns::existing(&visitor.tenant, id).await?;
     let campaign = correctable(&visitor.tenant, campaign).await?;
     let typed = Typed { subject: subject_for(&campaign.subject), ..Typed::of_form(&[], &campaign) };
-    Ok(answer(StatusCode::OK, &CorrectionPage::new(&visitor, live, typed, Vec::new())))
+    Ok(answer(StatusCode::OK, &CorrectionPage::new(&visitor, live, campaign.lane, typed)))
 }
 
 /// `POST /campaigns/{id}/correction`. Leads to the new campaign.
@@ -117,25 +161,26 @@ pub(crate) async fn send(
     match submit(&api, &visitor.tenant, typed.key.clone(), request).await {
         Ok((made, _)) => Ok(Redirect::to(&format!("/campaigns/{made}")).into_response()),
         Err(problem) if !problem.errors().is_empty() => {
-            let faults = problem.errors().iter().map(|fault| in_words(fault, &typed)).collect();
-            let status = problem.status();
-            Ok(answer(status, &CorrectionPage::new(&visitor, live, typed, faults)))
+            let faults = problem.errors().iter().map(|fault| complaint(fault, &typed)).collect();
+            let page = CorrectionPage { faults, ..CorrectionPage::new(&visitor, live, campaign.lane, typed) };
+            Ok(answer(problem.status(), &page))
         }
         Err(problem) => Err(problem.into()),
     }
 }
 
 /// A fault of the request by the name of the form's field.
-fn in_words(fault: &Fault, typed: &Typed) -> String {
+fn complaint(fault: &Fault, typed: &Typed) -> Complaint {
     let nth = fault.field.strip_prefix("contents[").and_then(|rest| rest.split(']').next());
-    let name = match nth.and_then(|nth| nth.parse::<usize>().ok()) {
-        Some(0) => "The message",
+    let (field, name) = match nth.and_then(|nth| nth.parse::<usize>().ok()) {
+        Some(0) => ("body", "The message"),
         Some(nth) => {
             let given = typed.channels.iter().filter(|text| !text.body.trim().is_empty());
-            given.map(|text| text.name).nth(nth - 1).unwrap_or("A text")
+            given.map(|text| (text.channel.as_str(), text.name)).nth(nth - 1).unwrap_or(("", "A text"))
         }
-        None if fault.field == "subject" => "The subject",
-        None => fault.field.as_str(),
+        None if fault.field == "subject" => ("subject", "The subject"),
+        None => ("", fault.field.as_str()),
     };
-    format!("{name} {}.", fault.reason)
+    let unnamed = ["the body ", "the subject "].iter().find_map(|part| fault.reason.strip_prefix(part));
+    Complaint { field, text: format!("{name} {}.", unnamed.unwrap_or(&fault.reason)) }
 }

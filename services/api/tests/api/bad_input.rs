@@ -132,7 +132,11 @@ async fn a_faulty_campaign_is_refused_with_field_and_reason() {
         (json!({"redial": {"attempts_max": 11}}), "redial.attempts_max", "from 1 to 10"),
         (json!({"redial": {"wait_seconds": 9}}), "redial.wait_seconds", "from 10 to 86400"),
         (json!({"redial": {"wait_seconds": -1}}), "redial.wait_seconds", "is -1"),
-        (json!({"redial": {"machines": 1}}), "redial.machines", "give a text"),
+        (
+            json!({"redial": {"machines": true}}),
+            "redial.machines",
+            "is true or false: give one of ignored, leave_message, redial",
+        ),
         (
             json!({"redial": {"wait_minutes": 1}}),
             "redial.wait_minutes",

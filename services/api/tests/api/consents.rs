@@ -258,7 +258,7 @@ async fn a_district_says_which_message_types_need_an_opt_in() {
             ("opt_in_needed[1]", "ask for the opt-in"),
             ("opt_in_needed[2]", "is unknown"),
             ("opt_in_needed[4]", "repeats behavior"),
-            ("opt_in_needed[5]", "give a text"),
+            ("opt_in_needed[5]", "give one of"),
         ],
     );
     assert_eq!(stage.put(path, &json!({ "opt_in_needed": [] })).await.body["opt_in_needed"], json!([]));

@@ -13,4 +13,5 @@ mod limits;
 mod policies;
 mod receipts;
 mod recipients;
+mod reference;
 mod stage;

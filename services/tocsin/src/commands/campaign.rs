@@ -78,7 +78,7 @@ Examples:
         limit: u32,
         /// Go on after an earlier page: its `next_cursor`.
         #[arg(long)]
-        after: Option<String>,
+        cursor: Option<String>,
     },
     /// Cancel a campaign and show what the cancel reached.
     #[command(after_long_help = "\
@@ -130,9 +130,9 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
             let answer = api.get(&format!("/v1/campaigns/{id}")).await?;
             if args.json { print_json(&answer) } else { page(&api, &read(answer)?).await }
         }
-        Action::Recipients { id, limit, after } => {
-            let after = after.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
-            let answer = api.get(&format!("/v1/campaigns/{id}/recipients?limit={limit}{after}")).await?;
+        Action::Recipients { id, limit, cursor } => {
+            let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+            let answer = api.get(&format!("/v1/campaigns/{id}/recipients?limit={limit}{cursor}")).await?;
             show(&answer, args.json, rows)
         }
         Action::Cancel { id, reason } => {
@@ -213,7 +213,7 @@ fn rows(answer: Value) -> Result<()> {
     }
     print(recipients(&page.recipients))?;
     if let Some(cursor) = page.next_cursor {
-        say(format_args!("there are more: ask for them with --after {cursor}"));
+        say(format_args!("there are more: ask for them with --cursor {cursor}"));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tocsin_domain::Channel;
 
-use super::page::in_words;
+use super::page::channel_name;
 use crate::terminal::table;
 
 #[derive(Debug, Deserialize)]
@@ -34,7 +34,7 @@ pub fn recipients(rows: &[Row]) -> String {
         let waits = row.wait.as_ref().map_or_else(String::new, |wait| format!(": {}", wait.words));
         [
             row.recipient.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
-            row.channel.map_or_else(|| "-".to_owned(), |channel| in_words(channel.as_str())),
+            row.channel.map_or_else(|| "-".to_owned(), |channel| channel_name(channel).to_owned()),
             row.address.clone().unwrap_or_else(|| "-".to_owned()),
             row.attempts.to_string(),
             format!("{}{waits}", row.status),
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(
             strip_str(&text).to_string(),
             "Recipient  Channel  Address       Tries  Status\n\
-             Ann Lee    Sms      +13125550100  0      In-Progress: held until 08:00 America/Chicago\n\
+             Ann Lee    Text     +13125550100  0      In-Progress: held until 08:00 America/Chicago\n\
              Ben Ortiz  -        -             0      No Device\n"
         );
     }

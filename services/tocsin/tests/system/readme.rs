@@ -1,4 +1,4 @@
-//! The README's commands, run as they stand there.
+//! The README's commands, run as they stand there, and the tests that it names, looked up.
 //!
 //! In blocks marked `console` a line that begins with `$ ` is a command, and lines that begin with `> ` go on with it;
 //! the rest is output. `make` targets are looked up, since one of them runs this test. All else runs in one shell, in
@@ -13,6 +13,9 @@ use tempfile::TempDir;
 use crate::fleet::free_ports;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md");
+
+/// Of the shortest test's name that the README holds.
+const NAMES_UNDERSCORES_MIN: usize = 2;
 
 /// What waits in the script, for a shell has no better word for it than its own commands.
 const UNTIL_UP: &str = "\
@@ -53,6 +56,47 @@ fn script(commands: &[String]) -> String {
         }
     }
     script
+}
+
+/// What stands in code type in the list of promises and has the form of a test's name.
+fn named_tests(readme: &str) -> Result<Vec<&str>> {
+    let (_, promises) = readme.split_once("\n## What it promises").context("the promises")?;
+    let promises = promises.split("\n## ").next().unwrap_or(promises);
+    let is_name = |code: &&str| {
+        code.matches('_').count() >= NAMES_UNDERSCORES_MIN
+            && code.chars().all(|is| is == '_' || is.is_ascii_lowercase() || is.is_ascii_digit())
+    };
+    Ok(promises.split('`').skip(1).step_by(2).filter(is_name).collect())
+}
+
+/// Every Rust source below `folder`, as one text.
+fn sources(folder: &Path, into: &mut String) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sources(&path, into)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            into.push_str(&std::fs::read_to_string(&path)?);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_test_that_the_readme_names_is_there() -> Result<()> {
+    let readme = std::fs::read_to_string(README)?;
+    let repository = Path::new(README).parent().context("a folder")?;
+    let mut text = String::new();
+    for folder in ["services", "shared", "simulation", "loadtest"] {
+        sources(&repository.join(folder), &mut text)?;
+    }
+    let named = named_tests(&readme)?;
+    ensure!(named.len() > 50, "the list of promises is not read any more: {named:?}");
+    ensure!(!readme.contains("`…"), "a name is not written out");
+    let is_there = |name: &&str| ["(", "<"].iter().any(|next| text.contains(&format!("fn {name}{next}")));
+    let gone: Vec<_> = named.into_iter().filter(|name| !is_there(name)).collect();
+    ensure!(gone.is_empty(), "no such tests: {gone:?}");
+    Ok(())
 }
 
 #[test]

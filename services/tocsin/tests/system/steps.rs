@@ -116,8 +116,18 @@ impl Stopped {
     }
 
     async fn claimed(&self) -> Result<usize> {
-        let claimed = format!("select count(*) from attempts where worker_id = '{}'", self.worker.id);
-        Ok(self.fleet.ask(&claimed).await?.context("no count")?.parse()?)
+        self.attempts("state is not null").await
+    }
+
+    /// What has no answer on record.
+    async fn asking(&self) -> Result<usize> {
+        self.attempts("state = 1").await
+    }
+
+    async fn attempts(&self, which: &str) -> Result<usize> {
+        let count =
+            format!("select count(*) from attempts where worker_id = '{}' and {which}", self.worker.id);
+        Ok(self.fleet.ask(&count).await?.context("no count")?.parse()?)
     }
 }
 
@@ -167,7 +177,8 @@ async fn killed_while_jobs_wait_for_a_permit() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_a_claim_is_under_way() -> Result<()> {
     let stopped = killed_at(Step::Claim).await?;
-    // The store finishes what it was asked, and finds nobody to answer.
+    // Whether the store commits what it was asked or rolls it back, each claim on record is an attempt in doubt, and
+    // whoever has none is sent their text.
     CLAIM.passed(&stopped.fleet).await?;
     let claimed = stopped.claimed().await?;
     let facts = stopped.another_does_the_rest().await?;
@@ -198,6 +209,7 @@ async fn killed_before_the_last_look() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_requests_are_open() -> Result<()> {
     let stopped = killed_at(Step::Send).await?;
+    ensure!(stopped.asking().await? > 0, "no request is open");
     let facts = stopped.another_does_the_rest().await?;
     let unknown = ended_as(&facts, Outcome::NoCallStatus);
     let delivered = ended_as(&facts, Outcome::Delivered);

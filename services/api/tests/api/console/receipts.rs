@@ -29,6 +29,23 @@ async fn each_part_of_the_receipt_leads_to_its_list() {
 }
 
 #[tokio::test]
+async fn a_row_is_named_by_its_recipient_and_shows_the_providers_own_word() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    let id = canceled(&stage).await;
+    stage
+        .change("update attempts set provider_code = '30003' where campaign_id = $1 and job_id = 1", &id)
+        .await;
+    for list in ["recipients", "receipt/contacted"] {
+        let page = visitor.page(&format!("/campaigns/{id}/{list}")).await;
+        let (_, row) =
+            page.split_once("<th scope=\"row\" class=\"main\"><span class=\"title\">ana Lee").unwrap();
+        let (row, _) = row.split_once("</tr>").unwrap();
+        assert!(row.contains(">provider: 30003</span>"), "{list}: {row}");
+    }
+}
+
+#[tokio::test]
 async fn a_long_part_has_pages() {
     let stage = Stage::start().await;
     let visitor = Visitor::sign_in(&stage).await;
@@ -63,19 +80,29 @@ async fn the_form_corrects_once_however_often_it_is_pressed() {
     let form = visitor.page(&path).await;
     assert!(form.contains("<strong>2</strong> contacted and <strong>1</strong>"), "{form}");
     assert!(form.contains("value=\"Correction: Early dismissal\""), "{form}");
+    assert!(form.contains("<strong>General</strong>, in the general lane, over Voice, Text"), "{form}");
+    assert!(
+        form.contains("(1600 characters at most)") && form.contains("(255 characters at most)"),
+        "{form}"
+    );
     let (_, after) = form.split_once("name=\"key\" value=\"").unwrap();
     let key = after.split('"').next().unwrap();
 
     let typed = format!("key={key}&subject=Sorry&body=It+was+a+mistake.%0D%0AReally.");
     let long = "x".repeat(1601);
-    for (more, says) in
-        [(format!("&sms={long}"), "Text has 1601"), ("&voice=%7B%7B+shoe_size+%7D%7D".to_owned(), "Voice")]
-    {
+    for (more, field, says) in [
+        (format!("&sms={long}"), "sms", "Text has 1601 characters"),
+        ("&voice=%7B%7B+shoe_size+%7D%7D".to_owned(), "voice", "Voice has the unknown merge field"),
+    ] {
         let refused = visitor.post(&path, &format!("{typed}{more}")).await;
         assert_eq!(refused.status, 422, "{refused:?}");
         let page = text_of(&refused);
-        assert!(page.contains("role=\"alert\">") && page.contains("It was a mistake."), "{page}");
-        assert!(says != "Voice" || page.contains("role=\"alert\">Voice "), "{page}");
+        assert!(page.contains(&format!("role=\"alert\" id=\"fault-0\">{says}")), "{says}: {page}");
+        let (_, field) = page.split_once(&format!("id=\"{field}\"")).unwrap();
+        let (field, _) = field.split_once('>').unwrap();
+        assert!(field.contains("aria-invalid=\"true\" aria-describedby=\"fault-0\""), "{says}: {field}");
+        assert_eq!(page.matches("aria-invalid").count(), 1, "{page}");
+        assert!(page.contains("It was a mistake."), "{page}");
     }
     let mut made = Vec::new();
     for _ in 0..2 {
