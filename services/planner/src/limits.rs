@@ -44,6 +44,7 @@ pub struct Allowance {
     places: HashMap<DistrictId, u32>,
     /// The owners whose budgets a campaign draws from: its own, its district's.
     owners: HashMap<CampaignId, Vec<Uuid>>,
+    limited: HashSet<CampaignId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,10 +62,16 @@ impl Allowance {
         jobs_max: u32,
     ) -> Result<Self, PlannerError> {
         let channel = limits.channel;
-        let mut allowance =
-            Self { channel, budgets: BTreeMap::new(), places: HashMap::new(), owners: HashMap::new() };
+        let mut allowance = Self {
+            channel,
+            budgets: BTreeMap::new(),
+            places: HashMap::new(),
+            owners: HashMap::new(),
+            limited: HashSet::new(),
+        };
         let mut crowded: HashSet<DistrictId> = HashSet::new();
         for campaign in campaigns.iter().filter(|campaign| limits.limit(campaign)) {
+            allowance.limited.insert(campaign.id);
             let district = limits.district(campaign);
             let own = campaign.limits.get(&channel).map(|limit| (campaign.id.0, limit.rate_per_second));
             let of_district = district.and_then(|limit| Some((campaign.district.0, limit.rate_per_second?)));
@@ -86,6 +93,11 @@ impl Allowance {
             allowance.places = planner.store.free_places(channel, &districts).await?;
         }
         Ok(allowance)
+    }
+
+    /// Does anything but accounts limit this campaign?
+    pub fn limits(&self, campaign: CampaignId) -> bool {
+        self.limited.contains(&campaign)
     }
 
     /// Lowers what each demand wants to what its campaign may have, what a district may have being shared among its
@@ -199,6 +211,7 @@ mod tests {
                 (CampaignId(id(21)), vec![id(21)]),
             ]
             .into(),
+            limited: HashSet::new(),
         };
         let mut demands =
             [demand(1, 11), demand(1, 12), demand(2, 21), demand(2, 22), demand(3, 31), demand(3, 32)];
