@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tocsin_domain::fair::{Demand, allot};
 use tocsin_domain::limits::DistrictLimit;
-use tocsin_domain::{CampaignId, Channel, DistrictId, JobKey};
+use tocsin_domain::{CampaignId, Channel, DistrictId, JobKey, Lane};
 use tocsin_store::budgets::{BudgetDraw, PlaceWish};
 use tocsin_store::release::{OpenCampaign, Release};
 use uuid::Uuid;
@@ -38,6 +38,7 @@ impl Limits {
 #[derive(Debug)]
 pub struct Allowance {
     channel: Channel,
+    lane: Lane,
     /// Rates by owner, and what is left of what each gave.
     budgets: BTreeMap<Uuid, Budget>,
     /// Free places of districts.
@@ -58,12 +59,14 @@ impl Allowance {
     pub async fn draw(
         planner: &Planner,
         limits: &Limits,
+        lane: Lane,
         campaigns: &[&OpenCampaign],
         jobs_max: u32,
     ) -> Result<Self, PlannerError> {
         let channel = limits.channel;
         let mut allowance = Self {
             channel,
+            lane,
             budgets: BTreeMap::new(),
             places: HashMap::new(),
             owners: HashMap::new(),
@@ -90,7 +93,7 @@ impl Allowance {
         }
         if !crowded.is_empty() {
             let districts: Vec<DistrictId> = crowded.into_iter().collect();
-            allowance.places = planner.store.free_places(channel, &districts).await?;
+            allowance.places = planner.store.free_places(channel, lane, &districts).await?;
         }
         Ok(allowance)
     }
@@ -146,7 +149,7 @@ impl Allowance {
         let wishes: Vec<PlaceWish> = releases.iter().filter_map(wish).collect();
         let mut refused: HashSet<JobKey> = wishes.iter().map(|wish| wish.key).collect();
         if !wishes.is_empty() {
-            for key in planner.store.take_places(self.channel, &wishes).await? {
+            for key in planner.store.take_places(self.channel, self.lane, &wishes).await? {
                 refused.remove(&key);
             }
         }
@@ -203,6 +206,7 @@ mod tests {
         let id = Uuid::from_u128;
         let allowance = Allowance {
             channel: Channel::Voice,
+            lane: Lane::General,
             budgets: [(id(1), budget(10)), (id(11), budget(2)), (id(21), budget(7))].into(),
             places: [(DistrictId(id(3)), 4)].into(),
             owners: [

@@ -91,7 +91,7 @@ impl Releaser {
             let mut windows = Windows::of(&accounts, &queued, self.channel, lane);
             let moved = match self.duties.release(self.channel, lane) {
                 Some(duty) => {
-                    let allowed = Allowance::draw(planner, &limits, &campaigns, JOBS_MAX).await?;
+                    let allowed = Allowance::draw(planner, &limits, lane, &campaigns, JOBS_MAX).await?;
                     self.release_lane(planner, &duty, &campaigns, &mut windows, allowed, now).await?
                 }
                 None => Moved::default(),

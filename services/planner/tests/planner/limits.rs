@@ -68,6 +68,24 @@ async fn a_districts_concurrency_counts_what_is_queued_and_under_way() {
 }
 
 #[tokio::test]
+async fn no_number_of_general_jobs_takes_the_places_of_their_districts_emergency() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(5, Channel::Sms).await.unwrap();
+    limit(&stage, "concurrency", "2").await;
+    campaign(&stage, Lane::General).await;
+    let planning = stage.leading().await;
+    planning.release(Channel::Sms).await;
+    assert_eq!(stage.claim(Lane::General, 2).await, 2);
+    campaign(&stage, Lane::Emergency).await;
+    planning.release(Channel::Sms).await;
+    let queued = async |lane| stage.queued(Channel::Sms, lane).await;
+    assert_eq!([queued(Lane::Emergency).await, queued(Lane::General).await], [2, 0], "its own limit holds");
+    stage.run("update jobs set state = 4, ended_at = now() where state = 3").await;
+    planning.release(Channel::Sms).await;
+    assert_eq!(queued(Lane::General).await, 0, "the emergency's places are taken for the others");
+}
+
+#[tokio::test]
 async fn a_campaigns_own_rate_is_kept_and_the_others_go_on() {
     let stage = Stage::new().await;
     stage.fixture.guardians(5, Channel::Sms).await.unwrap();
