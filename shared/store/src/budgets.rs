@@ -195,7 +195,8 @@ where district_id = any($1) and channel = $2 and concurrency is not null
 order by district_id
 for update";
 
-/// Job states: 1 waiting, 2 queued, 3 claimed; lane 1 is emergency, which places of other lanes leave alone. A place that was taken for a release that has not been made yet is
+/// Job states: 1 waiting, 2 queued, 3 claimed; lane 1 is emergency, which places of other lanes leave alone;
+/// outcome 50 is a call that is over, whose line is free while it waits for the word who answered. A place that was taken for a release that has not been made yet is
 /// kept for a while, and no longer: its planner may be gone.
 pub(crate) const FREE_PLACES: &str = "-- store.free_places
 with limits as materialized (
@@ -205,7 +206,10 @@ with limits as materialized (
   select p.campaign_id, p.job_id, p.district_id, p.lane, exists (
     select from jobs j
     where j.campaign_id = p.campaign_id and j.id = p.job_id
-      and ((j.state in (2, 3) and j.generation = p.generation)
+      and ((j.state = 2 and j.generation = p.generation)
+        or (j.state = 3 and j.generation = p.generation and not exists (
+          select from attempts
+          where campaign_id = p.campaign_id and job_id = p.job_id and number = j.attempt and outcome = 50 offset 0))
         or (j.state = 1 and j.generation = p.generation - 1
           and p.taken_at > tocsin_now() - interval '3 seconds')) offset 0) as busy
   from limits l cross join lateral (

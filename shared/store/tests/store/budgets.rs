@@ -2,12 +2,13 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use tocsin_domain::{Channel, DistrictId, Generation, JobKey, Lane};
+use tocsin_domain::settlement::ReportKind;
+use tocsin_domain::{Channel, DistrictId, Generation, JobKey, Lane, Outcome};
 use tocsin_store::budgets::{BudgetDraw, PlaceWish};
 use tocsin_store::{Access, Store};
 use uuid::Uuid;
 
-use crate::fixture::Setting;
+use crate::fixture::{Setting, attempts};
 
 const OWNER: Uuid = Uuid::from_u128(7);
 
@@ -140,4 +141,19 @@ async fn emergencies_find_the_places_of_other_lanes_free_and_no_other_lane_finds
     assert_eq!(free_now().await, [Some(2), Some(0)]);
     assert_eq!(take(&setting.store, Lane::Emergency, &all[2..]).await, &keys[2..4]);
     assert_eq!(free_now().await, [Some(0), Some(0)]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_and_awaits_who_answered_holds_no_place() {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(2).await;
+    limit(&setting, 2).await;
+    let keys: Vec<JobKey> = (1..=2).map(|job| JobKey { campaign, job }).collect();
+    take(&setting.store, Lane::General, &wishes(setting.district, &keys)).await;
+    let tried = attempts(&setting.claim(&setting.release(campaign, Channel::Sms).await).await);
+    let status = |outcome| ReportKind::Status { outcome, provider_code: None, provider_id: None };
+    setting.report(&tried[..1], status(Outcome::CallEnded)).await;
+    setting.report(&tried[1..], status(Outcome::PersonAnswered)).await;
+    assert_eq!(setting.number("select count(*) from jobs where state = 3").await, 2);
+    assert_eq!(free(&setting).await, Some(1), "the line of the one is free, the other is spoken with");
 }
