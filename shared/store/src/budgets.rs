@@ -197,13 +197,13 @@ for update";
 
 /// Job states: 1 waiting, 2 queued, 3 claimed; lane 1 is emergency, which places of other lanes leave alone;
 /// outcome 50 is a call that is over, whose line is free while it waits for the word who answered. A place that was taken for a release that has not been made yet is
-/// kept for a while, and no longer: its planner may be gone.
+/// kept for a while, and no longer: its planner may be gone. One that was taken anew since is not removed.
 pub(crate) const FREE_PLACES: &str = "-- store.free_places
 with limits as materialized (
   select district_id, channel, concurrency from district_limits
   where district_id = any($1) and channel = $2 and concurrency is not null
 ), judged as materialized (
-  select p.campaign_id, p.job_id, p.district_id, p.lane, exists (
+  select p.campaign_id, p.job_id, p.district_id, p.lane, p.generation, p.taken_at, exists (
     select from jobs j
     where j.campaign_id = p.campaign_id and j.id = p.job_id
       and ((j.state = 2 and j.generation = p.generation)
@@ -214,9 +214,16 @@ with limits as materialized (
           and p.taken_at > tocsin_now() - interval '3 seconds')) offset 0) as busy
   from limits l cross join lateral (
     select * from release_places where district_id = l.district_id and channel = l.channel offset 0) p
-), gone as (
-  delete from release_places p using judged g
-  where p.campaign_id = any(array[g.campaign_id]) and p.job_id = g.job_id and not g.busy
+), gone as materialized (
+  select k.campaign_id, k.job_id
+  from (select * from judged where not busy order by campaign_id, job_id) g
+  cross join lateral (
+    select * from release_places
+    where campaign_id = g.campaign_id and job_id = g.job_id and generation = g.generation and taken_at = g.taken_at
+    for update) k
+), removed as (
+  delete from release_places p using gone g
+  where p.campaign_id = any(array[g.campaign_id]) and p.job_id = g.job_id
 )
 select l.district_id,
   l.concurrency - (

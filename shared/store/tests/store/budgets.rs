@@ -157,3 +157,28 @@ async fn a_call_that_is_over_and_awaits_who_answered_holds_no_place() {
     assert_eq!(setting.number("select count(*) from jobs where state = 3").await, 2);
     assert_eq!(free(&setting).await, Some(1), "the line of the one is free, the other is spoken with");
 }
+
+/// One planner judges a place by what it was before another took it for the job's next release.
+#[tokio::test]
+async fn a_place_that_is_taken_anew_meanwhile_is_not_removed() {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(1).await;
+    limit(&setting, 1).await;
+    let again = "update release_places set generation = generation + 1";
+    for (taken, seconds) in [(again, 10), ("update release_places set taken_at = tocsin_now()", 20)] {
+        take(&setting.store, Lane::General, &wishes(setting.district, &[JobKey { campaign, job: 1 }])).await;
+        setting.shift_clock(TimeDelta::seconds(seconds)).await;
+        setting.run(&format!("begin; {taken}")).await;
+        let waits = "select count(*) from pg_locks
+            where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))";
+        let commit = async {
+            while setting.number(waits).await == 0 {
+                tokio::task::yield_now().await;
+            }
+            setting.run("commit").await;
+        };
+        tokio::join!(free(&setting), commit);
+        assert_eq!(setting.number("select count(*) from release_places").await, 1, "{taken}");
+        setting.run("delete from release_places").await;
+    }
+}
