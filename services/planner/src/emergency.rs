@@ -1,5 +1,6 @@
 //! Emergency first (promise 5): where an emergency job is due, or queued and unclaimed, nothing else is expanded
-//! or released, whichever planner has the duty to release it.
+//! or released, whichever planner has the duty to release it. One that its own district or author slows down holds up
+//! nobody: it would gain nothing from it.
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::{Channel, Lane};
@@ -10,7 +11,7 @@ use crate::limits::Limits;
 use crate::windows::Windows;
 use crate::{Planner, PlannerError};
 
-/// The channels on which an emergency job is due or queued.
+/// The channels on which an emergency job that holds up others is due or queued.
 pub async fn channels_held(planner: &Planner) -> Result<Vec<Channel>, PlannerError> {
     let now = planner.store.now().await?;
     let open = planner.store.open_campaigns(now).await?;
@@ -23,11 +24,24 @@ pub async fn channels_held(planner: &Planner) -> Result<Vec<Channel>, PlannerErr
     for channel in Channel::ALL {
         let accounts = serving(&accounts, channel);
         let limits = Limits::of(planner, channel).await?;
-        if is_queued(&queued, channel) || is_left(planner, &limits, channel, &open, &accounts, now).await? {
+        if may_hold_up(&limits, channel, &open)
+            && (is_queued(&queued, channel)
+                || is_left(planner, &limits, channel, &open, &accounts, now).await?)
+        {
             held.push(channel);
         }
     }
     Ok(held)
+}
+
+/// Is any emergency of the channel open that nothing but accounts limits? What is queued is counted by account, not by
+/// campaign: beside such a one what is queued of a limited one counts, too.
+pub fn may_hold_up(limits: &Limits, channel: Channel, open: &[OpenCampaign]) -> bool {
+    open.iter().any(|campaign| is_unlimited(limits, channel, campaign))
+}
+
+fn is_unlimited(limits: &Limits, channel: Channel, campaign: &OpenCampaign) -> bool {
+    campaign.lane == Lane::Emergency && campaign.channels.contains(&channel) && !limits.limit(campaign)
 }
 
 /// Is an emergency job of the channel due that one of its `accounts` could send, or queued? One that no account
@@ -44,8 +58,7 @@ pub async fn is_left(
     let windows = Windows::of(accounts, &[], channel, Lane::Emergency);
     let draws: Vec<Draw> = open
         .iter()
-        .filter(|campaign| campaign.lane == Lane::Emergency && campaign.channels.contains(&channel))
-        .filter(|campaign| windows.serve_any(campaign) && !limits.limit(campaign))
+        .filter(|campaign| is_unlimited(limits, channel, campaign) && windows.serve_any(campaign))
         .map(|campaign| Draw { campaign: campaign.id, after: Position::HEAD, jobs_max: 1 })
         .collect();
     if draws.is_empty() {

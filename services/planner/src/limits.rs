@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tocsin_domain::fair::{Demand, allot};
 use tocsin_domain::limits::DistrictLimit;
-use tocsin_domain::{CampaignId, Channel, DistrictId, JobKey};
+use tocsin_domain::{CampaignId, Channel, DistrictId, JobKey, Lane};
 use tocsin_store::budgets::{BudgetDraw, PlaceWish};
 use tocsin_store::release::{OpenCampaign, Release};
 use uuid::Uuid;
@@ -38,12 +38,14 @@ impl Limits {
 #[derive(Debug)]
 pub struct Allowance {
     channel: Channel,
+    lane: Lane,
     /// Rates by owner, and what is left of what each gave.
     budgets: BTreeMap<Uuid, Budget>,
     /// Free places of districts.
     places: HashMap<DistrictId, u32>,
     /// The owners whose budgets a campaign draws from: its own, its district's.
     owners: HashMap<CampaignId, Vec<Uuid>>,
+    limited: HashSet<CampaignId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,14 +59,22 @@ impl Allowance {
     pub async fn draw(
         planner: &Planner,
         limits: &Limits,
+        lane: Lane,
         campaigns: &[&OpenCampaign],
         jobs_max: u32,
     ) -> Result<Self, PlannerError> {
         let channel = limits.channel;
-        let mut allowance =
-            Self { channel, budgets: BTreeMap::new(), places: HashMap::new(), owners: HashMap::new() };
+        let mut allowance = Self {
+            channel,
+            lane,
+            budgets: BTreeMap::new(),
+            places: HashMap::new(),
+            owners: HashMap::new(),
+            limited: HashSet::new(),
+        };
         let mut crowded: HashSet<DistrictId> = HashSet::new();
         for campaign in campaigns.iter().filter(|campaign| limits.limit(campaign)) {
+            allowance.limited.insert(campaign.id);
             let district = limits.district(campaign);
             let own = campaign.limits.get(&channel).map(|limit| (campaign.id.0, limit.rate_per_second));
             let of_district = district.and_then(|limit| Some((campaign.district.0, limit.rate_per_second?)));
@@ -83,9 +93,14 @@ impl Allowance {
         }
         if !crowded.is_empty() {
             let districts: Vec<DistrictId> = crowded.into_iter().collect();
-            allowance.places = planner.store.free_places(channel, &districts).await?;
+            allowance.places = planner.store.free_places(channel, lane, &districts).await?;
         }
         Ok(allowance)
+    }
+
+    /// Does anything but accounts limit this campaign?
+    pub fn limits(&self, campaign: CampaignId) -> bool {
+        self.limited.contains(&campaign)
     }
 
     /// Lowers what each demand wants to what its campaign may have, what a district may have being shared among its
@@ -134,7 +149,7 @@ impl Allowance {
         let wishes: Vec<PlaceWish> = releases.iter().filter_map(wish).collect();
         let mut refused: HashSet<JobKey> = wishes.iter().map(|wish| wish.key).collect();
         if !wishes.is_empty() {
-            for key in planner.store.take_places(self.channel, &wishes).await? {
+            for key in planner.store.take_places(self.channel, self.lane, &wishes).await? {
                 refused.remove(&key);
             }
         }
@@ -191,6 +206,7 @@ mod tests {
         let id = Uuid::from_u128;
         let allowance = Allowance {
             channel: Channel::Voice,
+            lane: Lane::General,
             budgets: [(id(1), budget(10)), (id(11), budget(2)), (id(21), budget(7))].into(),
             places: [(DistrictId(id(3)), 4)].into(),
             owners: [
@@ -199,6 +215,7 @@ mod tests {
                 (CampaignId(id(21)), vec![id(21)]),
             ]
             .into(),
+            limited: HashSet::new(),
         };
         let mut demands =
             [demand(1, 11), demand(1, 12), demand(2, 21), demand(2, 22), demand(3, 31), demand(3, 32)];

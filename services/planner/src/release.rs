@@ -46,13 +46,23 @@ pub struct Releaser {
     turn: u64,
 }
 
+/// What the release of a lane came to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moved {
+    /// Released, or held because their calling window is closed.
+    jobs: usize,
+    /// Were any of them of a campaign that nothing but accounts limits?
+    unlimited: bool,
+}
+
 impl Releaser {
     pub fn new(channel: Channel, duties: Duties) -> Self {
         Self { channel, duties, positions: HashMap::new(), unserved: Unserved::default(), turn: 0 }
     }
 
     /// Fills the window of every lane, emergencies first. While an emergency job is due, released or
-    /// unclaimed, no other lane is released (promise 5), whoever has the duty to release the emergencies.
+    /// unclaimed, no other lane is released (promise 5), whoever has the duty to release the emergencies; but for
+    /// those that their own district or author slows down.
     pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
         // The store's clock: batches fall due again by it.
         let now = planner.store.now().await?;
@@ -79,21 +89,21 @@ impl Releaser {
             let campaigns: Vec<&OpenCampaign> =
                 open.iter().filter(|campaign| campaign.lane == lane).collect();
             let mut windows = Windows::of(&accounts, &queued, self.channel, lane);
-            let released = match self.duties.release(self.channel, lane) {
+            let moved = match self.duties.release(self.channel, lane) {
                 Some(duty) => {
-                    let allowed = Allowance::draw(planner, &limits, &campaigns, JOBS_MAX).await?;
+                    let allowed = Allowance::draw(planner, &limits, lane, &campaigns, JOBS_MAX).await?;
                     self.release_lane(planner, &duty, &campaigns, &mut windows, allowed, now).await?
                 }
-                None => 0,
+                None => Moved::default(),
             };
             // Later lanes get what is left of an account's depth.
             queued.extend(windows.given(self.channel, lane));
-            if released > 0 {
+            if moved.jobs > 0 {
                 progress = Progress::More;
             }
             if lane == Lane::Emergency
-                && (released > 0
-                    || windows.busy()
+                && (moved.unlimited
+                    || (windows.busy() && emergency::may_hold_up(&limits, self.channel, &open))
                     || emergency::is_left(planner, &limits, self.channel, &open, &accounts, now).await?)
             {
                 break;
@@ -102,7 +112,6 @@ impl Releaser {
         Ok(progress)
     }
 
-    /// Returns how many jobs it released, or held because their calling window is closed.
     async fn release_lane(
         &mut self,
         planner: &Planner,
@@ -111,8 +120,8 @@ impl Releaser {
         windows: &mut Windows,
         mut allowed: Allowance,
         now: DateTime<Utc>,
-    ) -> Result<usize, PlannerError> {
-        let mut moved = 0;
+    ) -> Result<Moved, PlannerError> {
+        let mut moved = Moved::default();
         let persons = if windows.choose_senders() { Persons::Read } else { Persons::Unread };
         for (served, mut left) in windows.serve(campaigns) {
             for _ in 0..ROUNDS_MAX {
@@ -122,7 +131,7 @@ impl Releaser {
                 }
                 let due = self.draw(planner, &mut left, free, &allowed, persons, now).await?;
                 let Judged { open, closed } = judge(campaigns, &due, now);
-                moved += self.hold(planner, campaigns, closed, now).await?;
+                moved.jobs += self.hold(planner, campaigns, closed, now).await?;
                 let releases: Vec<Release> = open
                     .into_iter()
                     .filter_map(|(job, contact_until)| {
@@ -132,13 +141,14 @@ impl Releaser {
                     .collect();
                 let placed = releases.len();
                 let releases = allowed.admit(planner, campaigns, releases).await?;
+                moved.unlimited |= releases.iter().any(|release| !allowed.limits(release.key.campaign));
                 if releases.len() < placed {
                     // Who was refused a place is looked for from the head again.
                     self.positions.retain(|known, _| campaigns.iter().all(|campaign| campaign.id != *known));
                 }
                 for (requeue_after, batch) in by_requeue_time(duty.lane, &releases) {
                     for batch in batch.chunks(BATCH_MAX) {
-                        moved +=
+                        moved.jobs +=
                             self.mark_and_publish(planner, duty, batch, now, now + requeue_after).await?;
                     }
                 }

@@ -9,7 +9,8 @@ use crate::{Channel, Lane};
 
 /// Jobs that may be released a second. Less than one in an hour would be a campaign that never ends.
 pub const RATE_PER_SECOND: RangeInclusive<f64> = 0.000_3..=10_000.0;
-pub const CONCURRENCY: RangeInclusive<u32> = 1..=1_000_000;
+/// Release looks at each place of a district several times a second.
+pub const CONCURRENCY: RangeInclusive<u32> = 1..=2_000;
 
 /// Beside one job a budget holds what it gets in this time, so that ticks that come late cost nothing of the rate.
 const SAVED_SECONDS: f64 = 0.5;

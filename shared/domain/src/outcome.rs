@@ -238,7 +238,7 @@ impl Outcome {
 
     /// Can nobody say, by this outcome, whether the device was contacted?
     pub fn leaves_open(self) -> bool {
-        matches!(self.row().family, Family::Unmapped | Family::Progress | Family::Doubt)
+        matches!(self.row().family, Family::Unmapped | Family::Progress | Family::Doubt | Family::Over)
     }
 
     /// Did the request of such an attempt never reach, or never enter, the provider? No try is used up.

@@ -47,6 +47,7 @@ create table release_places (
   taken_at timestamptz not null,
   generation int not null,
   channel smallint not null,
+  lane smallint not null,
   primary key (campaign_id, job_id)
 );
 comment on table release_places is 'Jobs that take a place of their district''s concurrency: queued at this generation, or claimed and not settled. A row whose job moved on is removed by the next who looks.';

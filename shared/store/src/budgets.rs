@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::limits::{DistrictLimit, capacity};
-use tocsin_domain::{Channel, DistrictId, Generation, JobKey};
+use tocsin_domain::{Channel, DistrictId, Generation, JobKey, Lane};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -82,13 +82,15 @@ impl Store {
     }
 
     /// How many more of a channel's jobs each district has places for, of those that limit their concurrency.
+    /// Emergencies find free what other lanes' jobs have taken.
     pub async fn free_places(
         &self,
         channel: Channel,
+        lane: Lane,
         districts: &[DistrictId],
     ) -> Result<HashMap<DistrictId, u32>, StoreError> {
         let ids: Vec<Uuid> = districts.iter().map(|district| district.0).collect();
-        let rows = self.rows("free_places", FREE_PLACES, &[&ids, &channel.number()]).await?;
+        let rows = self.rows("free_places", FREE_PLACES, &[&ids, &channel.number(), &lane.number()]).await?;
         Ok(rows.iter().map(free).collect())
     }
 
@@ -97,6 +99,7 @@ impl Store {
     pub async fn take_places(
         &self,
         channel: Channel,
+        lane: Lane,
         wishes: &[PlaceWish],
     ) -> Result<Vec<JobKey>, StoreError> {
         const NAME: &str = "take_places";
@@ -105,13 +108,13 @@ impl Store {
         districts.dedup();
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(StoreError::statement(NAME))?;
-        let number = channel.number();
+        let (number, lane) = (channel.number(), lane.number());
         let fault = StoreError::statement;
         let lock = transaction.prepare_cached(LOCK_PLACES).await.map_err(fault(NAME))?;
         transaction.query(&lock, &[&districts, &number]).await.map_err(fault(NAME))?;
         // A statement of its own: it sees what was committed while this waited for the lock.
         let look = transaction.prepare_cached(FREE_PLACES).await.map_err(fault(NAME))?;
-        let rows = transaction.query(&look, &[&districts, &number]).await.map_err(fault(NAME))?;
+        let rows = transaction.query(&look, &[&districts, &number, &lane]).await.map_err(fault(NAME))?;
         let mut free: HashMap<DistrictId, u32> = rows.iter().map(free).collect();
         let taken: Vec<PlaceWish> = wishes
             .iter()
@@ -132,7 +135,7 @@ impl Store {
         let generations: Vec<i32> = taken.iter().map(|wish| wish.generation.0 + 1).collect();
         let take = transaction.prepare_cached(TAKE_PLACES).await.map_err(fault(NAME))?;
         transaction
-            .execute(&take, &[&campaigns, &jobs, &owners, &generations, &number])
+            .execute(&take, &[&campaigns, &jobs, &owners, &generations, &number, &lane])
             .await
             .map_err(fault(NAME))?;
         transaction.commit().await.map_err(fault(NAME))?;
@@ -192,32 +195,45 @@ where district_id = any($1) and channel = $2 and concurrency is not null
 order by district_id
 for update";
 
-/// Job states: 1 waiting, 2 queued, 3 claimed. A place that was taken for a release that has not been made yet is
-/// kept for a while, and no longer: its planner may be gone.
+/// Job states: 1 waiting, 2 queued, 3 claimed; lane 1 is emergency, which places of other lanes leave alone;
+/// outcome 50 is a call that is over, whose line is free while it waits for the word who answered. A place that was taken for a release that has not been made yet is
+/// kept for a while, and no longer: its planner may be gone. One that was taken anew since is not removed.
 pub(crate) const FREE_PLACES: &str = "-- store.free_places
 with limits as materialized (
   select district_id, channel, concurrency from district_limits
   where district_id = any($1) and channel = $2 and concurrency is not null
 ), judged as materialized (
-  select p.campaign_id, p.job_id, p.district_id, exists (
+  select p.campaign_id, p.job_id, p.district_id, p.lane, p.generation, p.taken_at, exists (
     select from jobs j
     where j.campaign_id = p.campaign_id and j.id = p.job_id
-      and ((j.state in (2, 3) and j.generation = p.generation)
+      and ((j.state = 2 and j.generation = p.generation)
+        or (j.state = 3 and j.generation = p.generation and not exists (
+          select from attempts
+          where campaign_id = p.campaign_id and job_id = p.job_id and number = j.attempt and outcome = 50 offset 0))
         or (j.state = 1 and j.generation = p.generation - 1
           and p.taken_at > tocsin_now() - interval '3 seconds')) offset 0) as busy
   from limits l cross join lateral (
     select * from release_places where district_id = l.district_id and channel = l.channel offset 0) p
-), gone as (
-  delete from release_places p using judged g
-  where p.campaign_id = any(array[g.campaign_id]) and p.job_id = g.job_id and not g.busy
+), gone as materialized (
+  select k.campaign_id, k.job_id
+  from (select * from judged where not busy order by campaign_id, job_id) g
+  cross join lateral (
+    select * from release_places
+    where campaign_id = g.campaign_id and job_id = g.job_id and generation = g.generation and taken_at = g.taken_at
+    for update) k
+), removed as (
+  delete from release_places p using gone g
+  where p.campaign_id = any(array[g.campaign_id]) and p.job_id = g.job_id
 )
 select l.district_id,
-  l.concurrency - (select count(*) from judged g where g.district_id = l.district_id and g.busy) as free
+  l.concurrency - (
+    select count(*) from judged g
+    where g.district_id = l.district_id and g.busy and (g.lane = 1 or $3::smallint <> 1)) as free
 from limits l";
 
 pub(crate) const TAKE_PLACES: &str = "-- store.take_places
-insert into release_places (campaign_id, job_id, district_id, generation, channel, taken_at)
-select campaign_id, job_id, district_id, generation, $5, tocsin_now()
+insert into release_places (campaign_id, job_id, district_id, generation, channel, lane, taken_at)
+select campaign_id, job_id, district_id, generation, $5, $6, tocsin_now()
 from unnest($1::uuid[], $2::int[], $3::uuid[], $4::int[]) a(campaign_id, job_id, district_id, generation)
 order by campaign_id, job_id
 on conflict (campaign_id, job_id) do update set generation = excluded.generation, taken_at = excluded.taken_at";

@@ -117,9 +117,9 @@ where a.campaign_id = any(array[l.campaign_id]) and a.job_id = l.job_id and a.nu
 returning a.campaign_id, a.job_id, a.number";
 
 /// Attempt states: 2 accepted, 3 settled, 4 unknown; outcome 2 is No Call Status. Rivals are the attempts over
-/// the same account to the same address within a minute, of whatever district and campaign: where the provider
-/// has no id of ours to go by, the address could lead to one of them. Beside the open campaigns those of the
-/// last day are searched, for a rival's may be closed already.
+/// the same account, from whichever of its senders, to the same address within a minute, of whatever district and
+/// campaign: where the provider has no id of ours to go by, the address could lead to one of them. Beside the open
+/// campaigns those of the last day are searched, for a rival's may be closed already.
 pub(crate) const SOUGHT: &str = "-- store.sought
 select a.campaign_id, a.job_id, a.number, a.account_id, p.name as account, p.sender, j.channel, a.provider_id,
   d.address, r.language, r.merge_values, a.claimed_at, coalesce(rival.ids, '{}') as others,
@@ -137,7 +137,7 @@ cross join lateral (
   where campaign_id = u.campaign_id and id = j.recipient_id limit 1) r
 cross join lateral (
   select coalesce((select name from provider_accounts where id = o.parent_id), o.name) as name,
-    o.address as sender
+    o.address as sender, coalesce(o.parent_id, o.id) as root_id
   from provider_accounts o where o.id = a.account_id limit 1) p
 left join lateral (
   select array_agg(k.provider_id) filter (where k.provider_id is not null) as ids,
@@ -151,7 +151,8 @@ left join lateral (
     where campaign_id = c.id and channel = j.channel and address = d.address and not duplicate offset 0) e
   cross join lateral (
     select * from attempts
-    where campaign_id = c.id and job_id = e.job_id and account_id = a.account_id
+    where campaign_id = c.id and job_id = e.job_id
+      and (select coalesce(parent_id, id) from provider_accounts where id = account_id) = p.root_id
       and claimed_at between a.claimed_at - interval '1 minute' and a.claimed_at + interval '1 minute'
       and (campaign_id, job_id, number) <> (a.campaign_id, a.job_id, a.number) offset 0) k
   where a.provider_id is null

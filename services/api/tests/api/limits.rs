@@ -46,6 +46,7 @@ async fn impossible_limits_are_refused_with_field_fault_and_remedy() {
         (json!({"channels": {"voice": {"rate_per_second": -1.5}}}), "channels.voice.rate_per_second"),
         (json!({"channels": {"voice": {"rate_per_second": "fast"}}}), "channels.voice.rate_per_second"),
         (json!({"channels": {"sms": {"concurrency": 0}}}), "channels.sms.concurrency"),
+        (json!({"channels": {"sms": {"concurrency": 2001}}}), "channels.sms.concurrency"),
         (json!({"channels": {"fax": {"concurrency": 1}}}), "channels.fax"),
     ];
     for (body, field) in table {

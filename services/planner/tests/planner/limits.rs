@@ -1,7 +1,10 @@
 //! What a district or a campaign's author allows, release keeps, whichever planner and lane.
 
 use tocsin_domain::{CampaignId, Channel, Lane};
+use tocsin_planner::{Expander, Releaser};
+use tocsin_runtime::Progress;
 use tocsin_store::accounts::SenderLimits;
+use tocsin_testkit::fixture::Fixture;
 
 use crate::stage::Stage;
 
@@ -65,6 +68,24 @@ async fn a_districts_concurrency_counts_what_is_queued_and_under_way() {
 }
 
 #[tokio::test]
+async fn no_number_of_general_jobs_takes_the_places_of_their_districts_emergency() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(5, Channel::Sms).await.unwrap();
+    limit(&stage, "concurrency", "2").await;
+    campaign(&stage, Lane::General).await;
+    let planning = stage.leading().await;
+    planning.release(Channel::Sms).await;
+    assert_eq!(stage.claim(Lane::General, 2).await, 2);
+    campaign(&stage, Lane::Emergency).await;
+    planning.release(Channel::Sms).await;
+    let queued = async |lane| stage.queued(Channel::Sms, lane).await;
+    assert_eq!([queued(Lane::Emergency).await, queued(Lane::General).await], [2, 0], "its own limit holds");
+    stage.run("update jobs set state = 4, ended_at = now() where state = 3").await;
+    planning.release(Channel::Sms).await;
+    assert_eq!(queued(Lane::General).await, 0, "the emergency's places are taken for the others");
+}
+
+#[tokio::test]
 async fn a_campaigns_own_rate_is_kept_and_the_others_go_on() {
     let stage = Stage::new().await;
     stage.fixture.guardians(5, Channel::Sms).await.unwrap();
@@ -91,13 +112,50 @@ async fn an_emergency_heeds_its_districts_limit_unless_it_is_spared_and_then_hol
         }
         // What waits for its own district alone gains nothing from others' waiting.
         assert_eq!(stage.claim(Lane::Emergency, 1).await, 1);
-        let neighbour = tocsin_testkit::fixture::Fixture::new(&stage.database).await.unwrap();
+        let neighbour = Fixture::new(&stage.database).await.unwrap();
         neighbour.guardians(3, Channel::Sms).await.unwrap();
         neighbour.campaign(Lane::General, &[Channel::Sms]).await.unwrap();
         neighbour.expand_all().await.unwrap();
         planning.release(Channel::Sms).await;
         assert_eq!(stage.queued(Channel::Sms, Lane::General).await, 3);
     }
+}
+
+/// Its jobs fill each tick as they fall due, and are never all claimed: at no instant is nothing released or queued.
+#[tokio::test]
+async fn an_emergency_of_a_limited_district_holds_up_nobody_while_it_is_released_and_unclaimed() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(5, Channel::Sms).await.unwrap();
+    limit(&stage, "concurrency", "2").await;
+    campaign(&stage, Lane::Emergency).await;
+    let neighbour = Fixture::new(&stage.database).await.unwrap();
+    neighbour.guardians(3, Channel::Sms).await.unwrap();
+    neighbour.campaign(Lane::General, &[Channel::Sms]).await.unwrap();
+    let planning = stage.leading().await;
+    neighbour.expand_all().await.unwrap();
+    let mut releaser = Releaser::new(Channel::Sms, planning.duties.clone());
+    releaser.tick(&planning.planner).await.unwrap();
+    let queued = async |lane| stage.queued(Channel::Sms, lane).await;
+    assert_eq!([queued(Lane::Emergency).await, queued(Lane::General).await], [2, 3], "in the same tick");
+
+    let late = neighbour.campaign(Lane::General, &[Channel::Sms]).await.unwrap();
+    let mut expander = Expander::default();
+    while expander.tick(&planning.planner).await.unwrap() == Progress::More {}
+    assert_eq!(stage.jobs(late).await, 3, "nor is expansion held up");
+    releaser.tick(&planning.planner).await.unwrap();
+    assert_eq!(
+        [queued(Lane::Emergency).await, queued(Lane::General).await],
+        [2, 6],
+        "while two are unclaimed"
+    );
+
+    // One that only accounts limit comes first beside it, as ever.
+    neighbour.campaign(Lane::Emergency, &[Channel::Sms]).await.unwrap();
+    neighbour.expand_all().await.unwrap();
+    neighbour.campaign(Lane::General, &[Channel::Sms]).await.unwrap();
+    neighbour.expand_all().await.unwrap();
+    planning.release(Channel::Sms).await;
+    assert_eq!([queued(Lane::Emergency).await, queued(Lane::General).await], [5, 6]);
 }
 
 #[tokio::test]

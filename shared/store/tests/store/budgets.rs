@@ -2,12 +2,13 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use tocsin_domain::{Channel, DistrictId, Generation, JobKey};
+use tocsin_domain::settlement::ReportKind;
+use tocsin_domain::{Channel, DistrictId, Generation, JobKey, Lane, Outcome};
 use tocsin_store::budgets::{BudgetDraw, PlaceWish};
 use tocsin_store::{Access, Store};
 use uuid::Uuid;
 
-use crate::fixture::Setting;
+use crate::fixture::{Setting, attempts};
 
 const OWNER: Uuid = Uuid::from_u128(7);
 
@@ -68,8 +69,16 @@ async fn limit(setting: &Setting, concurrency: i32) {
 }
 
 async fn free(setting: &Setting) -> Option<u32> {
-    let free = setting.store.free_places(Channel::Sms, &[setting.district]).await.unwrap();
+    free_for(setting, Lane::General).await
+}
+
+async fn free_for(setting: &Setting, lane: Lane) -> Option<u32> {
+    let free = setting.store.free_places(Channel::Sms, lane, &[setting.district]).await.unwrap();
     free.get(&setting.district).copied()
+}
+
+async fn take(store: &Store, lane: Lane, wishes: &[PlaceWish]) -> Vec<JobKey> {
+    store.take_places(Channel::Sms, lane, wishes).await.unwrap()
 }
 
 fn wishes(district: DistrictId, keys: &[JobKey]) -> Vec<PlaceWish> {
@@ -84,7 +93,7 @@ async fn a_job_has_its_place_until_it_is_settled() {
     limit(&setting, 2).await;
     let keys: Vec<JobKey> = (1..=3).map(|job| JobKey { campaign, job }).collect();
     let all = wishes(setting.district, &keys);
-    assert_eq!(setting.store.take_places(Channel::Sms, &all).await.unwrap(), &keys[..2]);
+    assert_eq!(take(&setting.store, Lane::General, &all).await, &keys[..2]);
     assert_eq!(free(&setting).await, Some(0), "to be released");
     setting.release(campaign, Channel::Sms).await;
     setting.shift_clock(TimeDelta::seconds(10)).await;
@@ -98,7 +107,7 @@ async fn a_job_has_its_place_until_it_is_settled() {
     assert_eq!(setting.number("select count(*) from release_places").await, 0);
     // A planner that died between taking places and releasing.
     let waiting = [PlaceWish { generation: Generation(1), ..all[1] }];
-    setting.store.take_places(Channel::Sms, &waiting).await.unwrap();
+    take(&setting.store, Lane::General, &waiting).await;
     assert_eq!(free(&setting).await, Some(1));
     setting.shift_clock(TimeDelta::seconds(20)).await;
     assert_eq!(free(&setting).await, Some(2), "given up");
@@ -115,7 +124,61 @@ async fn two_planners_at_once_take_no_more_places_than_there_are() {
         let keys: Vec<JobKey> =
             (0..5).map(|job| JobKey { campaign, job: (at as i32) * 5 + job + 1 }).collect();
         let wishes = wishes(setting.district, &keys);
-        async move { store.take_places(Channel::Sms, &wishes).await.unwrap().len() }
+        async move { take(store, Lane::General, &wishes).await.len() }
     });
     assert_eq!(join_all(takes).await.into_iter().sum::<usize>(), 7);
+}
+
+#[tokio::test]
+async fn emergencies_find_the_places_of_other_lanes_free_and_no_other_lane_finds_theirs() {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(5).await;
+    limit(&setting, 2).await;
+    let keys: Vec<JobKey> = (1..=5).map(|job| JobKey { campaign, job }).collect();
+    let all = wishes(setting.district, &keys);
+    take(&setting.store, Lane::Priority, &all[..2]).await;
+    let free_now = async || [free_for(&setting, Lane::Emergency).await, free(&setting).await];
+    assert_eq!(free_now().await, [Some(2), Some(0)]);
+    assert_eq!(take(&setting.store, Lane::Emergency, &all[2..]).await, &keys[2..4]);
+    assert_eq!(free_now().await, [Some(0), Some(0)]);
+}
+
+#[tokio::test]
+async fn a_call_that_is_over_and_awaits_who_answered_holds_no_place() {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(2).await;
+    limit(&setting, 2).await;
+    let keys: Vec<JobKey> = (1..=2).map(|job| JobKey { campaign, job }).collect();
+    take(&setting.store, Lane::General, &wishes(setting.district, &keys)).await;
+    let tried = attempts(&setting.claim(&setting.release(campaign, Channel::Sms).await).await);
+    let status = |outcome| ReportKind::Status { outcome, provider_code: None, provider_id: None };
+    setting.report(&tried[..1], status(Outcome::CallEnded)).await;
+    setting.report(&tried[1..], status(Outcome::PersonAnswered)).await;
+    assert_eq!(setting.number("select count(*) from jobs where state = 3").await, 2);
+    assert_eq!(free(&setting).await, Some(1), "the line of the one is free, the other is spoken with");
+}
+
+/// One planner judges a place by what it was before another took it for the job's next release.
+#[tokio::test]
+async fn a_place_that_is_taken_anew_meanwhile_is_not_removed() {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(1).await;
+    limit(&setting, 1).await;
+    let again = "update release_places set generation = generation + 1";
+    for (taken, seconds) in [(again, 10), ("update release_places set taken_at = tocsin_now()", 20)] {
+        take(&setting.store, Lane::General, &wishes(setting.district, &[JobKey { campaign, job: 1 }])).await;
+        setting.shift_clock(TimeDelta::seconds(seconds)).await;
+        setting.run(&format!("begin; {taken}")).await;
+        let waits = "select count(*) from pg_locks
+            where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))";
+        let commit = async {
+            while setting.number(waits).await == 0 {
+                tokio::task::yield_now().await;
+            }
+            setting.run("commit").await;
+        };
+        tokio::join!(free(&setting), commit);
+        assert_eq!(setting.number("select count(*) from release_places").await, 1, "{taken}");
+        setting.run("delete from release_places").await;
+    }
 }

@@ -1,7 +1,8 @@
 //! Look-ups: who is sought, by which facts, and that one planner orders each.
 
 use tocsin_domain::settlement::ReportKind;
-use tocsin_domain::{AttemptKey, CampaignId, Channel};
+use tocsin_domain::{AccountId, AttemptKey, CampaignId, Channel};
+use tocsin_store::accounts::SenderLimits;
 use tocsin_store::look_up::LookUpOrder;
 
 use crate::fixture::{Setting, attempts};
@@ -87,4 +88,38 @@ async fn attempts_to_the_same_address_at_the_same_time_are_told_apart() {
         ))
         .await;
     assert_eq!(seen().await, (vec![], false), "of another time");
+}
+
+/// A messaging service sends from whichever number it likes: the provider's list may hold what went to the person
+/// from another sender of the account.
+#[tokio::test]
+async fn attempts_from_another_sender_of_the_account_are_rivals() {
+    let setting = Setting::new().await;
+    let first = setting.expanded(1).await;
+    let lost = tried(&setting, first, Channel::Sms).await;
+    setting.report(&lost, ReportKind::Lost).await;
+    let second = setting.campaign(|_| ()).await;
+    setting.expand(second, 10).await;
+    let rival = tried(&setting, second, Channel::Sms).await;
+    setting.report(&rival, accepted("SM9")).await;
+    let account =
+        "(select id from provider_accounts where channel = 2 and parent_id is null order by id limit 1)";
+    let texts = AccountId(i32::try_from(setting.number(&format!("select {account}::bigint")).await).unwrap());
+    let now = setting.now().await;
+    for number in ["+15005550101", "+15005550102"] {
+        setting.store.add_sender(texts, number, &SenderLimits::default(), now).await.unwrap();
+    }
+    let from = async |campaign, address: &str| {
+        let sender = format!("(select id from provider_accounts where address = '{address}')");
+        let sql = format!("update attempts set account_id = {sender} where campaign_id = '{campaign}'");
+        setting.run(&sql).await;
+    };
+    let others = async || setting.store.sought(&lost).await.unwrap().remove(0).others;
+    from(second, "+15005550102").await;
+    assert_eq!(others().await, ["SM9"], "from one without, to one with a sender");
+    from(first, "+15005550101").await;
+    assert_eq!(others().await, ["SM9"], "of two senders");
+    let another = "(select min(id) from provider_accounts where channel <> 2)";
+    setting.run(&format!("update attempts set account_id = {another} where campaign_id = '{second}'")).await;
+    assert_eq!(others().await, [""; 0], "of another account");
 }
