@@ -180,6 +180,7 @@ impl Dispatch {
     /// Takes permits for waiting jobs, lane by lane. A waiting emergency takes the next place of the process, and
     /// the next token and place of its account: no later lane takes what an earlier one waits for.
     pub fn permits(&mut self) -> (Vec<Permitted>, Duration) {
+        self.take_back_told();
         let mut permitted = Vec::new();
         let mut pause = LOOK_AGAIN;
         let mut exhausted = Vec::new();
@@ -236,6 +237,18 @@ impl Dispatch {
             self.tell(worker, jobs);
         }
         (permitted, pause.max(Duration::from_millis(1)))
+    }
+
+    /// Jobs that another worker was told of wait here again as soon as this one may send them: an emergency among them
+    /// comes before what general jobs arrived since.
+    fn take_back_told(&mut self) {
+        let shares = &self.worker.shares;
+        let back: Vec<Pending> = self.told.extract_if(.., |job| !shares.is_elsewhere(job.account)).collect();
+        for job in back {
+            // What another message of its job has made void is settled with those that are overdue.
+            let void = self.waiting.push(job);
+            self.told.extend(void);
+        }
     }
 
     /// Tells `worker` of jobs that it may send and this one may not. One that was told of here is told of no further:

@@ -235,6 +235,11 @@ impl Shares {
         }
     }
 
+    /// Is it another worker that may send from it?
+    pub fn is_elsewhere(&self, account: AccountId) -> bool {
+        self.get(account).is_some_and(|share| share.seat().or(share.of_account().seat()).is_some())
+    }
+
     /// A job waits for a sender that this worker has no lease of.
     fn want(&self, account: AccountId) {
         let mut wanted = self.wanted();
@@ -287,6 +292,11 @@ impl AccountShare {
 
     pub fn spending(&self) -> &Spending {
         &self.spending
+    }
+
+    /// Who may send in this one's stead.
+    fn seat(&self) -> Option<WorkerId> {
+        self.seated.filter(|_| self.share.is_empty())
     }
 
     /// The account itself, of a sender too.
@@ -375,7 +385,7 @@ impl AccountShare {
         if self.is_over() {
             return Err(NoPermit::NoLease);
         }
-        if let (true, Some(worker)) = (self.share.is_empty(), self.seated) {
+        if let Some(worker) = self.seat() {
             return Err(NoPermit::Elsewhere(worker));
         }
         let limiter = self.limiter.as_ref().ok_or(NoPermit::NoLease)?;

@@ -206,6 +206,11 @@ async fn a_worker_that_may_not_send_tells_one_that_may() {
     told.hear(other, &take);
     let jobs: Vec<i32> = told.take(Channel::Sms).iter().map(|job| job.key.job).collect();
     assert_eq!(jobs, [2, 1], "emergencies first");
+
+    // The seat is this one's now: the emergency that it told of goes before what comes.
+    process.waits(&mut sms, Lane::General, ONE);
+    process.share(ONE, None, Some(1));
+    assert_eq!(lanes(&sms.permits().0), [(Lane::Emergency, ONE)]);
 }
 
 #[tokio::test]
