@@ -18,12 +18,12 @@ async fn hold(seeds: RangeInclusive<u64>) -> Result<Report> {
 
 #[tokio::test]
 async fn every_promise_holds_under_random_operations_and_faults() -> Result<()> {
-    hold(1..=120).await.map(drop)
+    hold(1..=150).await.map(drop)
 }
 
 #[tokio::test]
 async fn every_promise_holds_under_other_random_operations_and_faults() -> Result<()> {
-    let all = hold(2_001..=2_100).await?;
+    let all = hold(1_001..=1_150).await?;
     // Runs in which little happens prove little.
     ensure!(all.requests > 300 && all.denied > 30 && all.not_asked > 10 && all.lost > 2, "{all:?}");
     Ok(())
