@@ -1,6 +1,6 @@
 //! Emergency first (promise 5): at expansion and at release.
 
-use tocsin_domain::{Channel, Lane};
+use tocsin_domain::{CampaignId, Channel, Lane};
 use tocsin_planner::Expander;
 use tocsin_runtime::Progress;
 use tocsin_testkit::fixture::{Fixture, account_name};
@@ -113,4 +113,32 @@ async fn an_emergency_that_no_account_may_send_holds_up_nobody() {
     assert!(stage.fixture.store().resume_account(&account_name(Channel::Sms), now).await.unwrap());
     planning.release(Channel::Sms).await;
     assert_eq!(stage.queued(Channel::Sms, Lane::Emergency).await, 5);
+}
+
+/// One district's large emergency leaves the other's small one its part of every window.
+#[tokio::test]
+async fn emergencies_are_fair_among_districts() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(40, Channel::Sms).await.unwrap();
+    let large = stage.fixture.campaign(Lane::Emergency, &[Channel::Sms]).await.unwrap();
+    let other = Fixture::new(&stage.database).await.unwrap();
+    stage.slow(Channel::Sms).await;
+    other.guardians(4, Channel::Sms).await.unwrap();
+    let small = other.campaign(Lane::Emergency, &[Channel::Sms]).await.unwrap();
+    stage.fixture.expand_all().await.unwrap();
+    let planning = stage.leading().await;
+
+    let started = async |campaign: CampaignId| {
+        let started = format!("select count(*) from jobs where campaign_id = '{}' and state <> 1", campaign.0);
+        stage.numbers(&started).await
+    };
+    // A window is four jobs: two of each, until the small one is through.
+    for windows in 1..=2 {
+        planning.release(Channel::Sms).await;
+        assert_eq!(started(small).await, [2 * windows], "window {windows}");
+        assert_eq!(started(large).await, [2 * windows], "window {windows}");
+        assert_eq!(stage.claim(Lane::Emergency, 100).await, 4);
+    }
+    planning.release(Channel::Sms).await;
+    assert_eq!(started(large).await, [8], "the rest is the large one's");
 }
