@@ -165,7 +165,9 @@ impl Database {
         for (number, (guardians, zone)) in DISTRICTS.into_iter().enumerate() {
             let (id, time_zone) = (district(number), zone.map(str::to_owned));
             let (name, default_region) = (format!("District {number}"), "US".to_owned());
-            self.store.add_district(&District { id, name, time_zone, default_region }, now).await?;
+            self.store
+                .add_district(&District { id, name, time_zone, default_region, weight: 1 }, now)
+                .await?;
             self.client.execute(STUDENT, &[&id.0]).await?;
             for guardian in 0..guardians {
                 let zone = (TRAVELLER.0 == number && TRAVELLER.1 == guardian).then_some(TRAVELLER.2);

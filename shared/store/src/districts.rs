@@ -15,6 +15,8 @@ pub struct District {
     pub time_zone: Option<String>,
     /// ISO 3166 region that phone numbers without a country code are read in.
     pub default_region: String,
+    /// Its part in the sharing of release among districts: 1 to 100.
+    pub weight: i32,
 }
 
 /// An API key as an operator sees it: never the key itself, nor its hash.
@@ -34,6 +36,7 @@ impl District {
             name: row.get("name"),
             time_zone: row.get("time_zone"),
             default_region: row.get("default_region"),
+            weight: row.get("weight"),
         }
     }
 }
@@ -45,9 +48,16 @@ impl Store {
             .count(
                 "add_district",
                 "-- store.add_district
-                 insert into districts (id, name, time_zone, default_region, created_at)
-                 values ($1, $2, $3, $4, $5) on conflict (name) do nothing",
-                &[&district.id.0, &district.name, &district.time_zone, &district.default_region, &now],
+                 insert into districts (id, name, time_zone, default_region, weight, created_at)
+                 values ($1, $2, $3, $4, $5, $6) on conflict (name) do nothing",
+                &[
+                    &district.id.0,
+                    &district.name,
+                    &district.time_zone,
+                    &district.default_region,
+                    &district.weight,
+                    &now,
+                ],
             )
             .await?;
         Ok(made == 1)
@@ -65,12 +75,24 @@ impl Store {
         .map(drop)
     }
 
+    /// `weight` is 1 to 100; planners release by it from their next tick on.
+    pub async fn set_weight(&self, district: DistrictId, weight: i32) -> Result<(), StoreError> {
+        self.count(
+            "set_weight",
+            "-- store.set_weight
+             update districts set weight = $2 where id = $1",
+            &[&district.0, &weight],
+        )
+        .await
+        .map(drop)
+    }
+
     pub async fn district_by_name(&self, name: &str) -> Result<Option<District>, StoreError> {
         let rows = self
             .rows(
                 "district_by_name",
                 "-- store.district_by_name
-                 select id, name, time_zone, default_region from districts where name = $1",
+                 select id, name, time_zone, default_region, weight from districts where name = $1",
                 &[&name],
             )
             .await?;
@@ -83,7 +105,7 @@ impl Store {
             .rows(
                 "districts",
                 "-- store.districts
-                 select id, name, time_zone, default_region from districts order by name",
+                 select id, name, time_zone, default_region, weight from districts order by name",
                 &[],
             )
             .await?;

@@ -52,7 +52,9 @@ impl Fixture {
         let id = Uuid::now_v7();
         let (district, name) = (DistrictId(id), format!("District {id}"));
         let (time_zone, default_region) = (Some("America/Chicago".to_owned()), "US".to_owned());
-        store.add_district(&District { id: district, name, time_zone, default_region }, now()).await?;
+        store
+            .add_district(&District { id: district, name, time_zone, default_region, weight: 1 }, now())
+            .await?;
         let limits = Channel::ALL.map(|channel| AccountLimits {
             name: account_name(channel),
             district: None,

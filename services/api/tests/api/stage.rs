@@ -253,6 +253,7 @@ async fn add_district(engine: &Store, clock: &ManualClock, name: &str, key: &str
         name: name.to_owned(),
         time_zone: None,
         default_region: "US".to_owned(),
+        weight: 1,
     };
     let now = clock.now();
     assert!(engine.add_district(&district, now).await.unwrap());

@@ -129,7 +129,8 @@ async fn emergencies_are_fair_among_districts() {
     let planning = stage.leading().await;
 
     let started = async |campaign: CampaignId| {
-        let started = format!("select count(*) from jobs where campaign_id = '{}' and state <> 1", campaign.0);
+        let started =
+            format!("select count(*) from jobs where campaign_id = '{}' and state <> 1", campaign.0);
         stage.numbers(&started).await
     };
     // A window is four jobs: two of each, until the small one is through.

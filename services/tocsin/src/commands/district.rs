@@ -57,6 +57,17 @@ Examples:
         #[arg(value_name = "IANA")]
         time_zone: Tz,
     },
+    /// Set a district's weight: its part of what is released where districts wait for one account.
+    #[command(after_long_help = "\
+Examples:
+  tocsin district weight Springfield 3")]
+    Weight {
+        #[arg(value_parser = name)]
+        name: String,
+        /// 1 to 100; a district has 1 unless it was given another.
+        #[arg(value_parser = clap::value_parser!(i32).range(1..=100))]
+        weight: i32,
+    },
     /// List the districts.
     #[command(after_long_help = "\
 Examples:
@@ -104,6 +115,16 @@ async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
                 print(format_args!("set the time zone of {:?} to {time_zone}\n", district.name))?;
             }
         }
+        Action::Weight { name, weight } => {
+            let mut district = named(store, &name).await?;
+            store.set_weight(district.id, weight).await?;
+            district.weight = weight;
+            if args.json {
+                print_json(&as_json(&district))?;
+            } else {
+                print(format_args!("set the weight of {:?} to {weight}\n", district.name))?;
+            }
+        }
         Action::List => {
             let districts = store.districts().await?;
             if args.json {
@@ -138,6 +159,7 @@ pub async fn add(store: &Store, name: String, time_zone: Option<Tz>, region: Str
         name,
         time_zone: time_zone.map(|zone| zone.name().to_owned()),
         default_region: region,
+        weight: 1,
     };
     if !store.add_district(&district, SystemClock.now()).await? {
         let what = format!("there is a district {:?} already: choose another name", district.name);
@@ -149,10 +171,11 @@ pub async fn add(store: &Store, name: String, time_zone: Option<Tz>, region: Str
 fn listed(districts: &[District]) -> String {
     let row = |district: &District| {
         let zone = district.time_zone.clone().unwrap_or_else(|| "-".to_owned());
-        [district.name.clone(), zone, district.default_region.clone(), district.id.to_string()]
+        let weight = district.weight.to_string();
+        [district.name.clone(), zone, district.default_region.clone(), weight, district.id.to_string()]
     };
-    let rows: Vec<[String; 4]> = districts.iter().map(row).collect();
-    table(["Name", "Time zone", "Region", "Id"], &rows)
+    let rows: Vec<[String; 5]> = districts.iter().map(row).collect();
+    table(["Name", "Time zone", "Region", "Weight", "Id"], &rows)
 }
 
 fn as_json(district: &District) -> Value {
@@ -161,6 +184,7 @@ fn as_json(district: &District) -> Value {
         "name": district.name,
         "time_zone": district.time_zone,
         "region": district.default_region,
+        "weight": district.weight,
     })
 }
 
@@ -197,12 +221,14 @@ mod tests {
     #[test]
     fn a_district_is_checked_before_it_is_made() {
         let parse = |words: &[&str]| Command::try_parse_from([&["district"], words].concat());
-        let faults: [(&[&str], &str); 5] = [
+        let faults: [(&[&str], &str); 7] = [
             (&["add", " "], "1 to 200 characters"),
             (&["add", "a\tb"], "1 to 200 characters"),
             (&["add", "Springfield", "--time-zone", "CDT"], "--time-zone"),
             (&["add", "Springfield", "--region", "UX"], "ISO 3166"),
             (&["add"], "NAME"),
+            (&["weight", "Springfield", "0"], "1..=100"),
+            (&["weight", "Springfield", "101"], "1..=100"),
         ];
         for (words, fault) in faults {
             let error = parse(words).unwrap_err().to_string();
@@ -235,7 +261,10 @@ mod tests {
         assert!(add(&store, "Springfield".to_owned(), None, "CA".to_owned()).await.is_err());
 
         let district = named(&store, "Springfield").await.unwrap();
-        assert_eq!(district.default_region, "US");
+        assert_eq!((district.default_region.as_str(), district.weight), ("US", 1));
+        let words = ["district", "weight", "Springfield", "3"];
+        run_on(Command::try_parse_from(words).unwrap().args, &store).await.unwrap();
+        assert_eq!(named(&store, "Springfield").await.unwrap().weight, 3);
         let (key, other) = (
             add_key(&store, &district, "console").await.unwrap(),
             add_key(&store, &district, "console").await.unwrap(),

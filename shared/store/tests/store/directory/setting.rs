@@ -94,7 +94,8 @@ impl Setting {
 
 pub async fn add_district(store: &Store, name: &str) -> DistrictId {
     let id = DistrictId(Uuid::new_v4());
-    let district = District { id, name: name.to_owned(), time_zone: None, default_region: "US".to_owned() };
+    let (name, default_region) = (name.to_owned(), "US".to_owned());
+    let district = District { id, name, time_zone: None, default_region, weight: 1 };
     assert!(store.add_district(&district, now()).await.unwrap());
     id
 }
