@@ -3,11 +3,14 @@
 //! A chunk is one statement, and so one transaction: it moves the campaign's cursor by compare-and-set, so
 //! that two planners, or one that crashed between, never make a job twice.
 
+mod devices;
+
 use chrono::{DateTime, Utc};
 use tocsin_domain::audience::{Audience, Role};
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::{CampaignId, CampaignState, Channel, DistrictId, Lane};
 
+pub(crate) use self::devices::{judged_devices, made_devices};
 use crate::{Store, StoreError, row};
 
 /// What a chunk needs to know of its campaign.
@@ -162,7 +165,8 @@ limit $2";
 /// them with the students they are contacted for; the rest numbers and writes. No two batches are joined to
 /// each other: without hash joins that is quadratic. Numbers 33, 31, 48 are outcomes Duplicate, OptOut and Ineligible; states 1 and 4 a job's
 /// Waiting and Ended. A test holds them to the domain's.
-pub(crate) const EXPAND: &str = "-- store.expand
+pub(crate) const EXPAND: &str = concat!(
+    "-- store.expand
 with campaign as materialized (
   select id, recipients_made, jobs_made, scheduled_at, lane, consent_class,
     consent_class = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
@@ -239,25 +243,9 @@ with campaign as materialized (
     c.jobs_made + (row_number() over (order by n.recipient_id, d.channel, d.position, d.id))::int as job_id
   from numbered n cross join campaign c cross join lateral (
     select * from devices where district_id = $2 and person_id = n.id and channel = any($6) offset 0) d
-), judged as materialized (
-  select r.*,
-    row_number() over (partition by r.channel, r.address, r.about_id order by r.job_id) > 1
-      or exists (select from destinations e where e.campaign_id = $1 and e.channel = r.channel
-                 and e.address = r.address and e.student_id is not distinct from r.about_id
-                 and not e.duplicate) as duplicate,
-    case
-      when r.channel = 2 and consent.state = 3 and c.overrides_stop is not true then 31::smallint
-      when s.outcome is not null then s.outcome
-      when r.channel = 2 and c.consent_class = 3 and consent.state is distinct from 2 then 48::smallint
-    end as barred
-  from reached r cross join campaign c
-  left join lateral (
-    select state from consents where district_id = $2 and phone = r.address and r.channel = 2 limit 1) consent
-    on true
-  left join lateral (
-    select outcome from suppressions
-    where district_id = $2 and channel = r.channel and address = r.address limit 1) s on true
-), made_recipients as (
+), ",
+    judged_devices!("reached"),
+    "), made_recipients as (
   insert into recipients (campaign_id, district_id, person_id, student_id, id, no_device, name, student_name,
     language, time_zone, merge_values)
   select $1, $2, n.id, n.about_id, n.recipient_id, n.no_device, n.given_name || ' ' || n.family_name,
@@ -266,21 +254,9 @@ with campaign as materialized (
       'given_name', n.given_name, 'family_name', n.family_name, 'student_name', n.student_name,
       'student_given_name', n.student_given_name, 'school_name', n.school, 'grade', n.grade))
   from numbered n
-), made_destinations as (
-  insert into destinations (campaign_id, district_id, device_id, student_id, job_id, channel, duplicate,
-    address, extension)
-  select $1, $2, device_id, about_id, job_id, channel, duplicate, address, extension from judged
-), made_jobs as (
-  insert into jobs (campaign_id, district_id, id, recipient_id, generation, channel, lane, state, outcome,
-    due_at, ended_at, wait_reason)
-  select $1, $2, j.job_id, j.recipient_id, 0, j.channel, c.lane,
-    case when j.duplicate or j.barred is not null then 4 else 1 end,
-    case when j.duplicate then 33 else j.barred end,
-    case when j.duplicate or j.barred is not null then null else greatest(c.scheduled_at, $5) end,
-    case when j.duplicate or j.barred is not null then $5 end,
-    case when j.duplicate or j.barred is not null then null else 1 end
-  from judged j cross join campaign c
-), tallied as (
+), ",
+    made_devices!(),
+    "), tallied as (
   insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
     untried, not_dispatched)
   select $1, $2, 0::smallint, count(distinct id), count(distinct id) filter (where no_device), 0, 0, 0, 0, 0
@@ -302,7 +278,8 @@ update campaigns c set
   expanded_at = case when x.people < $4 then $5 end
 from extent x
 where c.id = $1 and exists (select from campaign)
-returning case when x.people < $4 then null else x.last end as cursor, x.people, x.jobs";
+returning case when x.people < $4 then null else x.last end as cursor, x.people, x.jobs"
+);
 
 #[cfg(test)]
 mod tests {

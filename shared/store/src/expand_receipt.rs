@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use tocsin_domain::receipt::{Addressed, AddressedPart};
 
-use crate::expand::{Chunk, Expansion, read_chunk};
+use crate::expand::{Chunk, Expansion, judged_devices, made_devices, read_chunk};
 use crate::receipt::part_of_attempt;
 use crate::{Store, StoreError};
 
@@ -90,46 +90,18 @@ with campaign as materialized (
     c.recipients_made - a.recipient + (dense_rank() over (order by r.old_recipient))::int as recipient_id,
     c.jobs_made + (row_number() over (order by r.old_job))::int as job_id
   from reached r cross join campaign c cross join again a
-), judged as materialized (
-  select n.*,
-    row_number() over (partition by n.channel, n.address, n.about_id order by n.job_id) > 1
-      or exists (select from destinations e where e.campaign_id = $1 and e.channel = n.channel
-                 and e.address = n.address and e.student_id is not distinct from n.about_id
-                 and not e.duplicate) as duplicate,
-    case
-      when n.channel = 2 and consent.state = 3 and c.overrides_stop is not true then 31::smallint
-      when s.outcome is not null then s.outcome
-      when n.channel = 2 and c.consent_class = 3 and consent.state is distinct from 2 then 48::smallint
-    end as barred
-  from numbered n cross join campaign c
-  left join lateral (
-    select state from consents where district_id = $2 and phone = n.address and n.channel = 2 limit 1) consent
-    on true
-  left join lateral (
-    select outcome from suppressions
-    where district_id = $2 and channel = n.channel and address = n.address limit 1) s on true
-), made_recipients as (
+), ",
+    judged_devices!("numbered"),
+    "), made_recipients as (
   insert into recipients (campaign_id, district_id, person_id, student_id, id, no_device, name, student_name,
     language, time_zone, merge_values)
   select distinct on (n.recipient_id) $1, $2, n.person_id, n.student_id, n.recipient_id, false, n.name,
     n.student_name, n.language, n.time_zone, n.merge_values
   from numbered n cross join campaign c where n.recipient_id > c.recipients_made
   order by n.recipient_id
-), made_destinations as (
-  insert into destinations (campaign_id, district_id, device_id, student_id, job_id, channel, duplicate,
-    address, extension)
-  select $1, $2, device_id, about_id, job_id, channel, duplicate, address, extension from judged
-), made_jobs as (
-  insert into jobs (campaign_id, district_id, id, recipient_id, generation, channel, lane, state, outcome,
-    due_at, ended_at, wait_reason)
-  select $1, $2, j.job_id, j.recipient_id, 0, j.channel, c.lane,
-    case when j.duplicate or j.barred is not null then 4 else 1 end,
-    case when j.duplicate then 33 else j.barred end,
-    case when j.duplicate or j.barred is not null then null else greatest(c.scheduled_at, $5) end,
-    case when j.duplicate or j.barred is not null then $5 end,
-    case when j.duplicate or j.barred is not null then null else 1 end
-  from judged j cross join campaign c
-), extent as materialized (
+), ",
+    made_devices!(),
+    "), extent as materialized (
   select (select max(job_id)::bigint from walked) as last, (select count(*) from walked) as attempts,
     (select count(distinct person_id)::int from numbered) - (select person from again) as people,
     (select count(distinct recipient_id)::int from numbered) - (select recipient from again) as recipients,

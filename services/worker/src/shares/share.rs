@@ -1,0 +1,214 @@
+//! One share: what was leased of an account or a sender, and what is taken from it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tocsin_domain::lease::Share;
+use tocsin_domain::{AccountId, Channel, Lane, WorkerId};
+use tocsin_runtime::{SharedClock, Stopwatch};
+use tocsin_store::leases::{LEASE_TERM, Lease, Usage};
+
+use crate::limiter::{Limiter, Spending};
+use crate::places::{Call, Places};
+use crate::slots::Slot;
+use crate::usage::Meter;
+
+/// Names no lease: epochs begin at 1.
+pub(super) const NOT_TAKEN: i64 = 0;
+
+/// One share, of an account or of a sender, as long as its lease is not over.
+#[derive(Debug)]
+pub struct AccountShare {
+    pub account: AccountId,
+    /// The account's as configured, also of a sender: how the registry knows it.
+    pub name: String,
+    pub sender: Option<SenderOf>,
+    pub(super) share: Share,
+    /// Names the lease in the next renewal: this share is applied, and no earlier one.
+    pub(super) epoch: i64,
+    pub(super) limiter: Option<Limiter>,
+    pub(super) spending: Spending,
+    pub(super) places: Arc<Places>,
+    pub(super) meter: Arc<Meter>,
+    /// Another worker that may send.
+    pub(super) seated: Option<WorkerId>,
+    /// Started before the lease was asked for, so that it is over here no later than in the store.
+    pub(super) asked: Stopwatch,
+}
+
+/// What a sender sends from, and the share of the account that its requests take part of, too.
+#[derive(Debug)]
+pub struct SenderOf {
+    pub address: String,
+    pub(super) account: Arc<AccountShare>,
+}
+
+/// Why no permit could be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoPermit {
+    /// No lease, or it is over.
+    NoLease,
+    /// This worker may not send, and that one may.
+    Elsewhere(WorkerId),
+    /// Every place of the share is taken.
+    Full,
+    /// The next token comes after this time.
+    Wait(Duration),
+}
+
+/// What one renewal tells of a share.
+pub(super) struct Told {
+    pub usage: Usage,
+    pub number: u64,
+    /// A sender of which nothing is held, owed or needed: it need not be named again.
+    pub over: bool,
+}
+
+impl AccountShare {
+    /// None: a sender whose account is not among `accounts`.
+    pub(super) fn renewed(
+        known: Option<&Self>,
+        lease: Lease,
+        accounts: &HashMap<AccountId, Arc<Self>>,
+        asked: Stopwatch,
+        clock: &SharedClock,
+    ) -> Option<Self> {
+        let sender = match lease.sender {
+            None => None,
+            Some(sender) => {
+                let account = Arc::clone(accounts.get(&sender.parent)?);
+                Some(SenderOf { address: sender.address, account })
+            }
+        };
+        let (places, meter, spending) = match known {
+            Some(known) => (Arc::clone(&known.places), Arc::clone(&known.meter), known.spending.clone()),
+            None => (Arc::new(Places::new(&lease.share)), Arc::new(Meter::new(clock)), Spending::default()),
+        };
+        let limiter = match known {
+            Some(known) if known.share == lease.share && !known.is_over() => known.limiter.clone(),
+            _ => Limiter::new(lease.share.rate_per_second, lease.share.burst, spending.clone(), clock),
+        };
+        let Lease { account, name, share, epoch, seated, .. } = lease;
+        Some(Self { account, name, sender, share, epoch, limiter, spending, places, meter, seated, asked })
+    }
+
+    /// Is the lease over, by this machine's stricter clock?
+    pub fn is_over(&self) -> bool {
+        self.asked.elapsed() >= LEASE_TERM
+    }
+
+    pub fn share(&self) -> &Share {
+        &self.share
+    }
+
+    pub fn spending(&self) -> &Spending {
+        &self.spending
+    }
+
+    /// Who may send in this one's stead.
+    pub(super) fn seat(&self) -> Option<WorkerId> {
+        self.seated.filter(|_| self.share.is_empty())
+    }
+
+    /// The account itself, of a sender too.
+    pub fn of_account(&self) -> &Self {
+        self.sender.as_ref().map_or(self, |sender| &sender.account)
+    }
+
+    /// Charges what a send cost beyond one token (text segments).
+    pub fn charge(&self, tokens: u32) {
+        self.each(|share| {
+            share.meter.used(tokens);
+            if let Some(limiter) = &share.limiter {
+                limiter.charge(tokens);
+            }
+        });
+    }
+
+    /// A granted claim whose request takes places for longer than it is open: a call, where their number is
+    /// limited.
+    pub fn calls(&self, channel: Channel) -> Vec<Call> {
+        let mut calls = Vec::new();
+        self.each(|share| {
+            if channel == Channel::Voice && share.share.concurrency.is_some() {
+                calls.push(share.places.claimed());
+            }
+        });
+        calls
+    }
+
+    pub(super) fn each(&self, mut act: impl FnMut(&Self)) {
+        act(self);
+        if let Some(sender) = &self.sender {
+            act(&sender.account);
+        }
+    }
+
+    pub(super) fn told(&self) -> Told {
+        if let Some(limiter) = &self.limiter {
+            limiter.pay();
+        }
+        let usage = self.usage();
+        let needed = usage.demand > 0 || usage.throttled.is_some();
+        // An empty share has no places: it is overfull while a request is open.
+        let kept = self.places.overfull() || self.spending.debt() > 0;
+        let over = self.sender.is_some() && self.share.is_empty() && !needed && !kept;
+        Told { usage, number: self.places.asks(), over }
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        // A share that shrank is not given on before the requests that were more than it allows have ended.
+        let taken = if self.places.overfull() { NOT_TAKEN } else { self.epoch };
+        let usage = self.meter.report(self.account, taken);
+        // A sender is kept until its debt is paid.
+        let owes = self.sender.is_some() && !self.share.is_empty() && self.spending.debt() > 0;
+        Usage { demand: usage.demand.max(u32::from(owes)), ..usage }
+    }
+
+    /// Without anything of its account a sender is not had, either.
+    pub(super) fn lacked(&self) {
+        self.meter.lacked();
+        if let Some(sender) = &self.sender
+            && sender.account.share.is_empty()
+        {
+            sender.account.meter.lacked();
+        }
+    }
+
+    /// Of a sender both shares or none: what one gave is given back where the other has none. The error names the
+    /// one that has none.
+    pub(super) fn permit(&self, lane: Lane) -> Result<Vec<Slot>, (&Self, NoPermit)> {
+        let own = self.take(lane).map_err(|reason| (self, reason))?;
+        let Some(sender) = &self.sender else { return Ok(vec![own]) };
+        match sender.account.take(lane) {
+            Ok(of_account) => Ok(vec![own, of_account]),
+            Err(reason) => {
+                own.put_back();
+                if let Some(limiter) = &self.limiter {
+                    limiter.put_back();
+                }
+                Err((&sender.account, reason))
+            }
+        }
+    }
+
+    fn take(&self, lane: Lane) -> Result<Slot, NoPermit> {
+        if self.is_over() {
+            return Err(NoPermit::NoLease);
+        }
+        if let Some(worker) = self.seat() {
+            return Err(NoPermit::Elsewhere(worker));
+        }
+        let limiter = self.limiter.as_ref().ok_or(NoPermit::NoLease)?;
+        // The place first: it can be given back at once.
+        let slot = self.places.take(lane).ok_or(NoPermit::Full)?;
+        match limiter.take() {
+            Ok(()) => Ok(slot),
+            Err(wait) => {
+                slot.put_back();
+                Err(NoPermit::Wait(wait))
+            }
+        }
+    }
+}

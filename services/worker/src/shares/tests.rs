@@ -1,0 +1,187 @@
+use chrono::DateTime;
+use tocsin_runtime::SystemClock;
+use tocsin_store::leases::Sender;
+
+use tocsin_domain::lease::Share;
+
+use super::*;
+use crate::test_clock::TestClock;
+
+const ACCOUNT: AccountId = AccountId(1);
+
+fn shares() -> Shares {
+    Shares::new(Arc::new(SystemClock))
+}
+
+fn lease(concurrency: u32, epoch: i64) -> Lease {
+    Lease {
+        account: ACCOUNT,
+        name: "account".to_owned(),
+        sender: None,
+        share: Share { concurrency: Some(concurrency), general: Some(concurrency), ..Share::default() },
+        expires_at: DateTime::UNIX_EPOCH,
+        epoch,
+        calls: 0,
+        seated: None,
+    }
+}
+
+#[test]
+fn a_share_that_shrank_is_not_given_on_before_the_requests_beyond_it_have_ended() {
+    let shares = shares();
+    shares.grant(lease(2, 7));
+    let Permit { share: wide, places: first } = shares.permit(ACCOUNT, Lane::General).unwrap();
+    let _second = shares.permit(ACCOUNT, Lane::General).unwrap();
+    assert_eq!(wide.usage().taken, 7);
+
+    let smaller = lease(1, 8);
+    wide.places.renewed(wide.places.asks(), &smaller.share, 0);
+    let narrow =
+        AccountShare::renewed(Some(&wide), smaller, &HashMap::new(), Stopwatch::start(), &shares.clock)
+            .unwrap();
+    assert_eq!(narrow.usage().taken, NOT_TAKEN);
+    drop(first);
+    assert_eq!(narrow.usage().taken, 8);
+}
+
+const SENDERS: [AccountId; 2] = [AccountId(2), AccountId(3)];
+
+fn sender(account: AccountId, share: Share) -> Lease {
+    let of = Sender { parent: ACCOUNT, address: "+15005550006".to_owned() };
+    Lease { account, sender: Some(of), share, ..lease(0, 1) }
+}
+
+/// The account has so many places; one sender has one, the other no limit of its own.
+fn with_senders(places: u32) -> Shares {
+    let shares = shares();
+    shares.grant(lease(places, 1));
+    shares.grant(sender(SENDERS[0], Share { concurrency: Some(1), ..Share::default() }));
+    shares.grant(sender(SENDERS[1], Share::default()));
+    shares
+}
+
+fn refused(shares: &Shares, account: AccountId) -> NoPermit {
+    shares.permit(account, Lane::General).unwrap_err()
+}
+
+#[test]
+fn a_permit_of_a_sender_takes_of_its_account_too_and_the_smaller_limit_holds() {
+    let shares = with_senders(3);
+    let first = shares.permit(SENDERS[0], Lane::General).unwrap();
+    assert_eq!(first.places.len(), 2);
+    assert_eq!(refused(&shares, SENDERS[0]), NoPermit::Full, "the sender's own");
+    let others = [(); 2].map(|()| shares.permit(SENDERS[1], Lane::General).unwrap());
+    assert_eq!(refused(&shares, SENDERS[1]), NoPermit::Full, "the account's");
+    drop(others);
+    assert!(shares.permit(SENDERS[1], Lane::General).is_ok());
+}
+
+#[test]
+fn what_a_sender_gave_is_given_back_where_its_account_has_none() {
+    let shares = with_senders(1);
+    let limited = Share { rate_per_second: Some(5.0), concurrency: Some(1), ..Share::default() };
+    shares.grant(sender(SENDERS[0], limited));
+    let held = shares.permit(SENDERS[1], Lane::General).unwrap();
+    while refused(&shares, SENDERS[0]) != NoPermit::Full {}
+    drop(held);
+    assert!(shares.permit(SENDERS[0], Lane::General).is_ok(), "its place and its token");
+}
+
+/// With a share that is dropped the worker forgets its open requests and its debt.
+#[test]
+fn a_sender_is_kept_while_requests_are_open_or_tokens_are_owed() {
+    let clock = Arc::new(TestClock::default());
+    let shares = Shares::new(clock.clone());
+    shares.grant(lease(2, 1));
+    let limited = Share { rate_per_second: Some(1.0), concurrency: Some(1), ..Share::default() };
+    shares.grant(sender(SENDERS[0], limited.clone()));
+    let with = |known: &AccountShare, share: &Share| {
+        known.places.renewed(known.places.asks(), share, 0);
+        let accounts = shares.accounts.read().unwrap();
+        let lease = sender(SENDERS[0], share.clone());
+        AccountShare::renewed(
+            Some(known),
+            lease,
+            &accounts,
+            Stopwatch::start_by(&shares.clock),
+            &shares.clock,
+        )
+        .unwrap()
+    };
+    clock.advance(1_000);
+    let Permit { share: first, places } = shares.permit(SENDERS[0], Lane::General).unwrap();
+    first.charge(2);
+    clock.advance(4_000);
+    let told = first.told();
+    assert_eq!((told.usage.demand, told.over), (2 + 1, false));
+    assert_eq!(first.told().usage.demand, 1, "it owes a token still");
+    let none = with(&first, &Share::NOTHING);
+    clock.advance(4_000);
+    assert_eq!((none.told().usage.demand, none.told().over), (0, false), "a request is open");
+    drop(places);
+    assert!(!none.told().over, "a token is owed");
+    let again = with(&none, &limited);
+    clock.advance(1_000);
+    assert!(!again.told().over);
+    assert_eq!(again.spending.debt(), 0, "paid, without a job that waits for it");
+    assert!(with(&again, &Share::NOTHING).told().over);
+
+    let again = with(&again, &limited);
+    let place = again.places.take(Lane::General);
+    let none = with(&again, &Share::NOTHING);
+    assert!(!none.told().over, "a request is open");
+    drop(place);
+    assert!(none.told().over);
+}
+
+/// Who was told of a sender's jobs has no use for the account, where that is what is missing here.
+#[test]
+fn a_sender_lacks_its_account_where_there_is_nothing_of_it() {
+    for (share, demand) in [(Share::NOTHING, 1), (Share::default(), 0)] {
+        let shares = shares();
+        shares.grant(Lease { share: share.clone(), ..lease(0, 1) });
+        shares.grant(sender(SENDERS[0], Share::NOTHING));
+        shares.lacked(SENDERS[0]);
+        assert_eq!(shares.get(SENDERS[0]).unwrap().usage().demand, 1);
+        assert_eq!(shares.get(ACCOUNT).unwrap().usage().demand, demand, "{share:?}");
+    }
+}
+
+#[test]
+fn segments_weigh_on_the_sender_and_on_its_account() {
+    let limited = Share { rate_per_second: Some(100.0), ..Share::default() };
+    let shares = shares();
+    shares.grant(Lease { share: limited.clone(), ..lease(1, 1) });
+    shares.grant(sender(SENDERS[0], limited));
+    let share = shares.get(SENDERS[0]).unwrap();
+    share.charge(3);
+    assert_eq!([share.spending.debt(), share.of_account().spending.debt()], [3, 3]);
+}
+
+#[test]
+fn a_limit_that_was_exceeded_slows_the_one_whose_it_is() {
+    for (whose, slowed, spared) in
+        [(Whose::Sender, SENDERS[0], ACCOUNT), (Whose::Account, ACCOUNT, SENDERS[0])]
+    {
+        let shares = with_senders(1);
+        let share = shares.get(SENDERS[0]).unwrap();
+        shares.throttled(&share, whose, None);
+        let told = |account| shares.get(account).unwrap().usage().throttled.is_some();
+        assert!(told(slowed) && !told(spared), "{whose:?}");
+    }
+}
+
+#[test]
+fn whoever_may_not_send_says_who_may_and_lacks_nothing() {
+    let shares = shares();
+    let other = WorkerId(uuid::Uuid::from_u128(7));
+    shares.grant(Lease { share: Share::NOTHING, seated: Some(other), ..lease(0, 1) });
+    assert_eq!(refused(&shares, ACCOUNT), NoPermit::Elsewhere(other));
+    assert_eq!(shares.get(ACCOUNT).unwrap().usage().demand, 0);
+    shares.grant(Lease { seated: Some(other), ..sender(SENDERS[0], Share::NOTHING) });
+    assert_eq!(refused(&shares, SENDERS[0]), NoPermit::Elsewhere(other));
+    assert_eq!(shares.get(SENDERS[0]).unwrap().usage().demand, 1, "a sender's are had on demand");
+    shares.grant(Lease { share: Share::NOTHING, ..lease(0, 1) });
+    assert_eq!(refused(&shares, ACCOUNT), NoPermit::NoLease);
+    assert_eq!(shares.get(ACCOUNT).unwrap().usage().demand, 1, "nobody may");
+}

@@ -1,0 +1,54 @@
+//! What expanding makes of each device, whatever audience it came from: parts of the statements.
+
+/// What becomes of each device of `$from`, which has channel, address, about_id and job_id: is it a duplicate, and is
+/// it barred from being contacted? For the expanding statements, so that the rule stands once.
+macro_rules! judged_devices {
+    ($from:literal) => {
+        concat!(
+            "judged as materialized (
+  select r.*,
+    row_number() over (partition by r.channel, r.address, r.about_id order by r.job_id) > 1
+      or exists (select from destinations e where e.campaign_id = $1 and e.channel = r.channel
+                 and e.address = r.address and e.student_id is not distinct from r.about_id
+                 and not e.duplicate) as duplicate,
+    case
+      when r.channel = 2 and consent.state = 3 and c.overrides_stop is not true then 31::smallint
+      when s.outcome is not null then s.outcome
+      when r.channel = 2 and c.consent_class = 3 and consent.state is distinct from 2 then 48::smallint
+    end as barred
+  from ",
+            $from,
+            " r cross join campaign c
+  left join lateral (
+    select state from consents where district_id = $2 and phone = r.address and r.channel = 2 limit 1) consent
+    on true
+  left join lateral (
+    select outcome from suppressions
+    where district_id = $2 and channel = r.channel and address = r.address limit 1) s on true
+"
+        )
+    };
+}
+
+/// Destinations and jobs of what is `judged`.
+macro_rules! made_devices {
+    () => {
+        "made_destinations as (
+  insert into destinations (campaign_id, district_id, device_id, student_id, job_id, channel, duplicate,
+    address, extension)
+  select $1, $2, device_id, about_id, job_id, channel, duplicate, address, extension from judged
+), made_jobs as (
+  insert into jobs (campaign_id, district_id, id, recipient_id, generation, channel, lane, state, outcome,
+    due_at, ended_at, wait_reason)
+  select $1, $2, j.job_id, j.recipient_id, 0, j.channel, c.lane,
+    case when j.duplicate or j.barred is not null then 4 else 1 end,
+    case when j.duplicate then 33 else j.barred end,
+    case when j.duplicate or j.barred is not null then null else greatest(c.scheduled_at, $5) end,
+    case when j.duplicate or j.barred is not null then $5 end,
+    case when j.duplicate or j.barred is not null then null else 1 end
+  from judged j cross join campaign c
+"
+    };
+}
+
+pub(crate) use {judged_devices, made_devices};
