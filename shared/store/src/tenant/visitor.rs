@@ -20,7 +20,7 @@ impl Tenant {
             .rows(
                 "own_district",
                 "-- store.own_district
-                 select id, name, time_zone, default_region from districts where id = $1",
+                 select id, name, time_zone, default_region, weight from districts where id = $1",
                 &[&self.district.0],
             )
             .await?;
