@@ -12,6 +12,7 @@ mod consent_policy;
 mod consents;
 mod console;
 mod correction;
+mod delivery_summary;
 mod fields;
 mod json;
 mod limits;

@@ -87,8 +87,9 @@ pub(crate) async fn list(
     let part = part_named(&part)?;
     let (after, limit) =
         read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
-    let around = Around::of(&tenant, campaign, api.clock.now()).await?;
     let Page { rows, next } = tenant.receipt_part(id, part, after, limit).await?;
+    let devices = rows.iter().map(|found| &found.row);
+    let around = Around::of(&tenant, campaign, devices, api.clock.now()).await?;
     Ok(Json(ListView {
         part,
         recipients: rows.into_iter().map(|row| TriedView::of(row, &around)).collect(),

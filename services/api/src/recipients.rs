@@ -1,5 +1,7 @@
 //! Who a campaign is for and what became of each device (requirements 61, 63, 188, 189 and 191).
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
@@ -7,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tocsin_domain::wait::Wait;
 use tocsin_domain::window::Zone;
-use tocsin_domain::{Channel, JobState, Outcome, WaitReason};
+use tocsin_domain::{AttemptResult, Channel, JobState, Lane, Outcome, WaitReason};
 use tocsin_store::tenant::campaigns::CampaignSummary;
 use tocsin_store::tenant::recipients::{After, DeviceRow, RecipientRow};
 use tocsin_store::{StoreError, Tenant};
@@ -49,6 +51,8 @@ pub(crate) struct RowView {
     /// Of the last status; until there is one, of the latest attempt.
     time: Option<DateTime<Utc>>,
     duplicate: bool,
+    /// Of an emergency's text that was refused: how many other devices of the person are left in the campaign.
+    other_devices: Option<i64>,
 }
 
 /// Why a device is not tried yet.
@@ -70,11 +74,11 @@ pub(crate) async fn list(
     let (after, limit) =
         read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
     let campaign = existing(&tenant, id).await?;
-    let around = Around::of(&tenant, campaign, api.clock.now()).await?;
     // One more than is shown tells whether another page follows.
     let mut rows = tenant.recipients(id, after, limit + 1).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
+    let around = Around::of(&tenant, campaign, rows.iter(), api.clock.now()).await?;
     let next_cursor = more.then(|| write_cursor(last_of(after, &rows)));
     Ok(Json(ListView {
         recipients: rows.into_iter().map(|row| RowView::of(row, &around)).collect(),
@@ -82,11 +86,13 @@ pub(crate) async fn list(
     }))
 }
 
-/// What all rows of a campaign share.
+/// What the rows of a page share, and what stands in other rows.
 pub(crate) struct Around {
     campaign: CampaignSummary,
     /// The district's.
     zone: Option<Zone>,
+    /// By job, of an emergency's texts that were refused: how many other devices of the person are left.
+    others: HashMap<i32, i64>,
     now: DateTime<Utc>,
 }
 
@@ -94,9 +100,26 @@ impl Around {
     pub async fn of(
         tenant: &Tenant,
         campaign: CampaignSummary,
+        rows: impl Iterator<Item = &RecipientRow>,
         now: DateTime<Utc>,
     ) -> Result<Self, StoreError> {
-        Ok(Self { campaign, zone: tenant.time_zone().await?, now })
+        let refused: Vec<i32> = match campaign.lane {
+            Lane::Emergency => {
+                let devices = rows.filter_map(|row| row.device.as_ref());
+                devices.filter(|device| is_refused_text(device)).map(|device| device.job).collect()
+            }
+            Lane::Priority | Lane::General => Vec::new(),
+        };
+        let others = match refused.is_empty() {
+            true => HashMap::new(),
+            false => tenant.others_left(campaign.id, &refused).await?,
+        };
+        Ok(Self { campaign, zone: tenant.time_zone().await?, others, now })
+    }
+
+    /// How many other devices of its person are left, if this is an emergency's text that was refused.
+    pub fn others_left(&self, device: &DeviceRow) -> Option<i64> {
+        self.others.get(&device.job).copied()
     }
 
     /// Why a device whose recipient is in `zone` is not tried yet; None if it does not wait.
@@ -112,6 +135,16 @@ impl Around {
         };
         Some(wait.sentence(self.now))
     }
+}
+
+/// Did it end because its person may not be texted: an opt-out, a suppression?
+fn is_refused_text(device: &DeviceRow) -> bool {
+    let refused = |outcome: Outcome| {
+        outcome.result() == AttemptResult::NotDispatched
+            && outcome != Outcome::Duplicate
+            && !outcome.leaves_open()
+    };
+    device.channel == Channel::Sms && device.state == JobState::Ended && device.outcome.is_some_and(refused)
 }
 
 fn read_query(query: Option<&str>) -> Result<(After, u32), Vec<Fault>> {
@@ -158,6 +191,7 @@ impl RowView {
             attempts: 0,
             time: None,
             duplicate: false,
+            other_devices: None,
         };
         match row.device {
             None => bare,
@@ -173,6 +207,7 @@ impl RowView {
             status_code: status.code(),
             call_code: status.call_code(),
             wait: WaitView::of(&device, zone, around),
+            other_devices: around.others_left(&device),
             address: Some(device.address),
             provider_code: device.provider_code,
             state: Some(device.state),

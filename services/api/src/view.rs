@@ -11,6 +11,7 @@ use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
 use tocsin_store::tenant::campaigns::{CampaignSummary, ChannelCounts, Counts};
 
+use crate::delivery_summary::DeliverySummary;
 use crate::policies::RedialView;
 
 /// A campaign in a list.
@@ -53,6 +54,7 @@ pub(crate) struct DetailView {
     pub no_device: i64,
     pub totals: Totals,
     pub by_channel: BTreeMap<Channel, ChannelView>,
+    pub delivery_summary: DeliverySummary,
     /// Requirement 53: from the start of dispatch to the end, or until now; null before it starts.
     pub seconds: Option<f64>,
     /// Requirement 52 for the slowest channel; null while a device still waits for its first attempt.
@@ -129,6 +131,7 @@ impl DetailView {
             no_device: counts.no_device,
             totals,
             by_channel,
+            delivery_summary: counts.totals().into(),
             seconds: running.map(seconds),
             first_attempt_seconds: first_attempt.map(seconds),
             redial,

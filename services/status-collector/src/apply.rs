@@ -14,7 +14,8 @@ use tocsin_store::StoreError;
 use crate::Collector;
 use crate::callback::Callback;
 use crate::inbound::overhear;
-use crate::reports::{Understood, learned, understand};
+use crate::refused;
+use crate::reports::{Understood, learned, understand, unread};
 
 /// Callbacks settled in one statement.
 const BATCH_MAX: usize = 500;
@@ -188,7 +189,7 @@ impl Applier {
             let text = provider.inbound(&callback.raw).map_err(unparsed).ok();
             return Ok(overhear(&callback, text, &self.collector.counts));
         }
-        let said = provider.parse(&callback.raw).map_err(unparsed).unwrap_or_default();
+        let Ok(said) = provider.parse(&callback.raw).map_err(unparsed) else { return Ok(unread(&callback)) };
         let mut understood = understand(&callback, said);
         understood.learned = learned(&callback, &understood.reports, provider.as_ref());
         Ok(understood)
@@ -215,6 +216,9 @@ async fn write(collector: Collector, stopping: CancellationToken, mut understood
         understood.detach(&settled.unmatched);
         if let Err(error) = store.record_events(&understood.events).await {
             return refused_or_again(error);
+        }
+        if settled.changed > 0 {
+            refused::tell(store, &understood.reports).await;
         }
         counts.changed.add(settled.changed);
         counts.unmatched.add(understood.unmatched());

@@ -7,14 +7,12 @@ use tocsin_store::events::Event;
 
 use crate::Counts;
 use crate::callback::Callback;
-use crate::reports::{Understood, bare_event, text};
+use crate::reports::{Understood, bare_event, text, unread};
 
 /// `said` is None for a request that its adapter could not understand. Whatever a text says, it is kept as it came.
 pub fn overhear(callback: &Callback, said: Option<InboundText>, counts: &Counts) -> Understood {
+    let Some(said) = said else { return unread(callback) };
     let event = bare_event(callback);
-    let Some(said) = said else {
-        return Understood { events: vec![event], ..Understood::default() };
-    };
     let reading = said.taken_for.map_or_else(|| Reading::of(&said.body), Reading::Keyword);
     let (keyword, word) = match reading {
         Reading::Keyword(Keyword::Stop) => (Some(Said::Stop), "stop"),
@@ -101,5 +99,6 @@ mod tests {
         let understood = overhear(&callback(), None, &Counts::default());
         assert!(understood.heard.is_empty() && understood.reports.is_empty());
         assert_eq!(understood.events[0].raw.as_deref(), Some(&b"body"[..]));
+        assert_eq!(understood.events[0].provider_code.as_deref(), Some(tocsin_store::kept::UNPARSED));
     }
 }

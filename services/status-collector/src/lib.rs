@@ -14,6 +14,7 @@ mod counts;
 mod inbound;
 mod ingress;
 mod outbox;
+mod refused;
 mod rematch;
 mod reports;
 

@@ -8,6 +8,7 @@ use tocsin_domain::settlement::{Report, ReportKind};
 use tocsin_providers::{CallbackReport, Provider};
 use tocsin_store::consents::Heard;
 use tocsin_store::events::{About, Event};
+use tocsin_store::kept::UNPARSED;
 use tocsin_store::suppressions::Learned;
 use uuid::Uuid;
 
@@ -30,7 +31,13 @@ pub struct Understood {
     pub heard: Vec<Heard>,
 }
 
-/// `said` is empty for a callback that reports nothing, or that its adapter could not understand.
+/// What its adapter could not understand is kept as it came, and counted from the rows (`tocsin callbacks`).
+pub fn unread(callback: &Callback) -> Understood {
+    let event = Event { provider_code: Some(UNPARSED.to_owned()), ..bare_event(callback) };
+    Understood { events: vec![event], ..Understood::default() }
+}
+
+/// `said` is empty for a callback that reports nothing.
 pub fn understand(callback: &Callback, said: Vec<CallbackReport>) -> Understood {
     let mut understood = Understood::default();
     if said.is_empty() {

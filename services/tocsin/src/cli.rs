@@ -12,7 +12,8 @@ use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{
-    account, audit, campaign, completions, district, import, keys, migrate, sample_district, sender,
+    account, audit, callbacks, campaign, completions, district, import, keys, migrate, sample_district,
+    sender,
 };
 use crate::embedded::DataDirectory;
 use crate::{demo, roles, up};
@@ -91,6 +92,14 @@ Examples:
   tocsin audit
   tocsin audit --campaign 01900000-0000-7000-8000-000000000001 --json")]
     Audit(audit::Args),
+    /// Count what came from providers and could not be parsed, and the texts to our numbers.
+    #[command(after_long_help = "\
+They are kept as they came. Days are in UTC; a text for review speaks of stopping without a keyword.
+
+Examples:
+  tocsin callbacks
+  tocsin callbacks --days 30 --account main-text --json")]
+    Callbacks(callbacks::Args),
     /// Run the main job from end to end against simulated providers.
     #[command(after_long_help = "\
 Examples:
@@ -166,6 +175,7 @@ impl Cli {
             Command::Sender(args) => sender::run(args, &load()?, data).await,
             Command::Campaign(args) => campaign::run(args, data).await,
             Command::Audit(args) => audit::run(args, &load()?, data).await,
+            Command::Callbacks(args) => callbacks::run(args, &load()?, data).await,
             Command::Demo(args) => demo::run(args).await,
             Command::SampleDistrict(args) => sample_district::run(args).await,
             Command::Completions(args) => completions::run(&args, Self::command()),

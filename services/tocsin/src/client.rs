@@ -42,6 +42,7 @@ pub struct Detail {
     pub no_device: u64,
     pub totals: Counters,
     pub by_channel: BTreeMap<Channel, ChannelDetail>,
+    pub delivery_summary: DeliverySummary,
     pub seconds: Option<f64>,
     pub first_attempt_seconds: Option<f64>,
     /// As written, before any merge value.
@@ -59,6 +60,22 @@ pub struct Counters {
     pub not_dispatched: u64,
     pub open: u64,
     pub duplicates: u64,
+}
+
+/// Requirements 66 to 73: addresses once each, and people by calls and texts.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct DeliverySummary {
+    pub inbox: u64,
+    pub emails: u64,
+    pub voice: u64,
+    pub text: u64,
+    pub inbox_attempted: u64,
+    pub emails_attempted: u64,
+    pub voice_attempted: u64,
+    pub text_attempted: u64,
+    pub contacted_by_phone: u64,
+    pub not_contacted_by_phone: u64,
+    pub email_progress_percent: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

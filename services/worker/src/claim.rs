@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tocsin_domain::settlement::{AttemptView, JobView};
-use tocsin_domain::{Channel, Generation, JobKey, JobState, WaitReason};
+use tocsin_domain::{Channel, Generation, JobKey, JobState, Lane, WaitReason};
 use tocsin_runtime::{Stopwatch, retry};
 use tocsin_store::StoreError;
 use tocsin_store::claim::{Asked, Claim, Denied, Granted};
@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::Worker;
 use crate::pending::{Pending, acknowledge};
 use crate::record::Outcomes;
+use crate::refused;
 use crate::send::{self, Claimed};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
@@ -115,7 +116,7 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
     let Answered { permitted: mut by_key, void, answers, since } = answered;
     let mut granted = Vec::new();
     let mut settled: Vec<Pending> = void.into_iter().map(|void| void.job).collect();
-    let mut without_lease = Vec::new();
+    let (mut without_lease, mut refused) = (Vec::new(), Vec::new());
     for answer in answers {
         match answer {
             Claim::Granted(grant) => {
@@ -127,6 +128,10 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
             Claim::Denied(key, denied) => {
                 tracing::debug!(campaign.id = %key.campaign, job.id = key.job, ?denied, "claim denied");
                 let Some(permitted) = by_key.remove(&key) else { continue };
+                let emergency_text = channel == Channel::Sms && permitted.job.lane == Lane::Emergency;
+                if emergency_text && matches!(denied, Denied::Barred(_)) {
+                    refused.push(key);
+                }
                 match denied {
                     Denied::NoLease => without_lease.push(permitted.job),
                     Denied::Stale | Denied::Canceled | Denied::Late | Denied::Barred(_) => {
@@ -136,9 +141,13 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
             }
         }
     }
-    tokio::join!(acknowledge(&settled), async {
-        give_back(worker, &without_lease, WaitReason::Limiter).await;
-    });
+    tokio::join!(
+        acknowledge(&settled),
+        async {
+            give_back(worker, &without_lease, WaitReason::Limiter).await;
+        },
+        refused::tell(&worker.store, &refused),
+    );
     ready(worker, channel, granted, since).await
 }
 

@@ -18,6 +18,7 @@ mod pending;
 mod places;
 mod recall;
 mod record;
+mod refused;
 mod send;
 mod session;
 mod shares;

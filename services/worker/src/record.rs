@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tocsin_domain::settlement::{AttemptView, Report};
+use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
+use tocsin_domain::{Channel, JobKey, Lane, Outcome};
 use tocsin_runtime::SharedClock;
 use tocsin_store::suppressions::Learned;
 use tocsin_store::{Store, StoreError};
 use tokio::sync::mpsc;
+
+use crate::refused;
 
 /// What one attempt came to, as far as this worker knows.
 #[derive(Debug, Clone)]
@@ -66,6 +69,7 @@ pub async fn write(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     store.settle(reports.to_vec(), views.to_vec(), now).await?;
+    refused::tell(store, &refused_texts(reports, views)).await;
     match store.learn(learned).await {
         Err(error) if !error.is_outage() => {
             tracing::warn!(%error, addresses = learned.len(), "what answers told of addresses could not be kept");
@@ -73,4 +77,14 @@ pub async fn write(
         }
         kept => kept.map(drop),
     }
+}
+
+/// Texts of emergencies that their provider refused, because the phone opted out with it.
+fn refused_texts(reports: &[Report], views: &[AttemptView]) -> Vec<JobKey> {
+    let opted_out =
+        |report: &Report| matches!(report.kind, ReportKind::Status { outcome: Outcome::OptOut, .. });
+    let emergency_text =
+        |view: &AttemptView| view.job.channel == Channel::Sms && view.job.lane == Lane::Emergency;
+    let told = reports.iter().zip(views).filter(|(report, view)| opted_out(report) && emergency_text(view));
+    told.map(|(report, _)| report.attempt.job).collect()
 }

@@ -5,12 +5,16 @@
 //! runs, so that an auditor can recount a campaign and a test can compare (promise 10). A recount holds an
 //! entry for each person and each address of its campaign.
 
-use std::collections::{BTreeMap, HashMap};
+mod standing;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use crate::{AttemptResult, Channel, Outcome};
+
+pub use standing::{Stage, Standing};
 
 /// A recipient and one of its devices; or a recipient who has none. A person with several devices, or
 /// reached on behalf of several students, has several rows.
@@ -27,8 +31,12 @@ pub struct Device<'a> {
     pub channel: Channel,
     /// Normalised (see [`crate::address`]).
     pub address: &'a str,
+    /// The student of its dedupe key: none but where each student has a message of its own (decision D2).
+    pub student: Option<i64>,
     /// Marked † or &: an earlier row of the campaign is sent to this device (requirement 63).
     pub duplicate: bool,
+    /// Another row to this address, on behalf of another student, stands for it in the totals of addresses.
+    pub repeats: bool,
     /// Has the job its final outcome?
     pub ended: bool,
     /// The best outcome so far.
@@ -46,9 +54,8 @@ impl Device<'_> {
         self.attempts.iter().copied().filter(|result| *result != AttemptResult::NotDispatched)
     }
 
-    /// Was it tried, or is it settled that it will not be?
-    fn is_decided(&self) -> bool {
-        self.ended || !self.attempts.is_empty()
+    fn stage(&self) -> Stage {
+        Stage::of(self.ended, !self.attempts.is_empty())
     }
 }
 
@@ -80,7 +87,8 @@ pub struct DeliveryInformation {
     pub first_attempt: Option<Duration>,
 }
 
-/// The numbers over all channels.
+/// The numbers over all channels. An address to which several messages go, one for each student, counts once, and
+/// as the one of them that stands for it went; its people count by each of them (docs/adr/0019-totals.md).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Totals {
     /// Total Recipients (49, 65): unique people. Two who share a phone are two.
@@ -105,7 +113,8 @@ pub struct Totals {
     /// Total Text Attempted (71): as by voice, and without those that opted out.
     pub text_attempted: u64,
     /// Recipients contacted successfully by phone (72): unique people with a call or text that reached a
-    /// phone of theirs by rule 75. Of a shared phone everybody counts, though only one row was sent.
+    /// phone of theirs by rule 75. Of a shared phone everybody counts, though only one row was sent: whoever has
+    /// that row, or a duplicate of it.
     pub contacted_by_phone: u64,
     /// Recipients not contacted by phone (73), whom reports mark with an asterisk (62): all others.
     pub not_contacted_by_phone: u64,
@@ -130,22 +139,32 @@ pub fn total_duration(started_at: DateTime<Utc>, ended_at: DateTime<Utc>) -> Dur
 /// Counts `rows`, all rows of one campaign in any order.
 pub fn recount<'a>(rows: impl IntoIterator<Item = Row<'a>>) -> Recount {
     let mut people: HashMap<i64, Person> = HashMap::new();
-    let mut addresses: HashMap<(Channel, &'a str), Address> = HashMap::new();
+    let mut addresses: HashMap<(Channel, &'a str), Standing> = HashMap::new();
+    let mut reached: HashSet<Key<'a>> = HashSet::new();
     let mut channels: BTreeMap<Channel, Delivery> = BTreeMap::new();
     for row in rows {
         let person = people.entry(row.person).or_default();
         let Some(device) = row.device else { continue };
         person.has_device = true;
+        let key = (device.channel, device.address, device.student);
         if is_phone(device.channel) {
-            person.phones.push((device.channel, device.address));
+            person.phones.push(key);
         }
         channels.entry(device.channel).or_default().take(&device);
-        if !device.duplicate {
-            addresses.entry((device.channel, device.address)).or_default().take(&device);
+        if device.duplicate {
+            continue;
+        }
+        let standing = Standing::of(device.channel, device.stage(), device.outcome);
+        if standing.contacted {
+            reached.insert(key);
+        }
+        let address = addresses.entry((device.channel, device.address)).or_default();
+        if !device.repeats {
+            *address = address.or(standing);
         }
     }
     Recount {
-        totals: totals(&people, &addresses),
+        totals: totals(&people, &addresses, &reached),
         channels: channels.into_iter().map(|(channel, counted)| counted.finish(channel)).collect(),
     }
 }
@@ -157,41 +176,26 @@ fn is_phone(channel: Channel) -> bool {
     }
 }
 
+/// The rows of which one is sent: see [`crate::dedupe::DedupeKey`].
+type Key<'a> = (Channel, &'a str, Option<i64>);
+
 #[derive(Default)]
 struct Person<'a> {
     has_device: bool,
-    phones: Vec<(Channel, &'a str)>,
+    phones: Vec<Key<'a>>,
 }
 
-/// What is known of a unique address: the best of its rows, of which there are several where each student
-/// has its own message.
-#[derive(Default)]
-struct Address {
-    attempted: bool,
-    contacted: bool,
-    has_result: bool,
-}
-
-impl Address {
-    fn take(&mut self, device: &Device<'_>) {
-        let canceled = device.outcome == Some(Outcome::Canceled);
-        let opted_out = device.channel == Channel::Sms && device.outcome == Some(Outcome::OptOut);
-        self.attempted |= device.is_decided() && !canceled && !opted_out;
-        self.contacted |= device.outcome.is_some_and(Outcome::contacted);
-        let result = device.outcome.map_or(AttemptResult::Open, Outcome::result);
-        self.has_result |= device.ended || result != AttemptResult::Open;
-    }
-}
-
-fn totals(people: &HashMap<i64, Person<'_>>, addresses: &HashMap<(Channel, &str), Address>) -> Totals {
-    let count = |channel: Channel, counts: fn(&Address) -> bool| {
-        addresses.iter().filter(|((of, _), address)| *of == channel && counts(address)).count() as u64
+fn totals(
+    people: &HashMap<i64, Person<'_>>,
+    addresses: &HashMap<(Channel, &str), Standing>,
+    reached: &HashSet<Key<'_>>,
+) -> Totals {
+    let count = |channel: Channel, counts: fn(&Standing) -> bool| {
+        addresses.iter().filter(|((of, _), standing)| *of == channel && counts(standing)).count() as u64
     };
-    let all = |_: &Address| true;
-    let attempted = |address: &Address| address.attempted;
-    let was_contacted = |person: &Person<'_>| {
-        person.phones.iter().any(|phone| addresses.get(phone).is_some_and(|address| address.contacted))
-    };
+    let all = |_: &Standing| true;
+    let attempted = |address: &Standing| address.attempted;
+    let was_contacted = |person: &Person<'_>| person.phones.iter().any(|phone| reached.contains(phone));
     let recipients = people.len() as u64;
     let contacted_by_phone = people.values().filter(|person| was_contacted(person)).count() as u64;
     let emails = count(Channel::Email, all);
@@ -209,8 +213,13 @@ fn totals(people: &HashMap<i64, Person<'_>>, addresses: &HashMap<(Channel, &str)
         text_attempted: count(Channel::Sms, attempted),
         contacted_by_phone,
         not_contacted_by_phone: recipients - contacted_by_phone,
-        email_progress_percent: (100 * emails_with_result).checked_div(emails).map(|percent| percent as u8),
+        email_progress_percent: progress_percent(emails_with_result, emails),
     }
+}
+
+/// Of `addresses`, how many in a hundred have a result, rounded down; None of none.
+pub fn progress_percent(with_result: u64, addresses: u64) -> Option<u8> {
+    (100 * with_result.min(addresses)).checked_div(addresses).map(|percent| percent as u8)
 }
 
 /// One channel's counters under way.
@@ -237,7 +246,7 @@ impl Delivery {
         }
         self.devices += 1;
         self.open += u64::from(!device.ended);
-        self.untried += u64::from(!device.is_decided());
+        self.untried += u64::from(device.stage() == Stage::Untried);
         self.last_first_attempt = self.last_first_attempt.max(device.first_attempt);
         self.attempts += device.dispatched().count() as u64;
         for result in device.dispatched() {

@@ -9,6 +9,7 @@ use tocsin_domain::policy::{RECORD_MARGIN, REQUEST_DEADLINE, SEND_BY};
 use tocsin_domain::{AccountId, AttemptKey, CampaignId, Generation, JobKey, Outcome, WorkerId};
 use uuid::Uuid;
 
+use crate::standing::is_attempted;
 use crate::{Store, StoreError, row};
 
 /// A job that a worker asks for.
@@ -117,13 +118,15 @@ fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
 /// 8 is the wait reason Window, 3 of a campaign is Sending. What is not answered was not queued at that
 /// generation. The campaign's row is not locked: share locks
 /// would starve the cancel; the sweep that follows a cancel waits for these job rows instead.
-pub(crate) const CLAIM: &str = "-- store.claim
+pub(crate) const CLAIM: &str = concat!(
+    "-- store.claim
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::int[]) a(campaign_id, job_id, generation)
   order by campaign_id, job_id
 ), locked as materialized (
   select j.campaign_id, j.id as job_id, j.district_id, j.account_id, j.attempt, j.tries, j.outcome, j.channel,
-    j.lane, j.contact_until, j.recipient_id, j.generation, j.dispatched
+    j.lane, j.contact_until, j.recipient_id, j.generation, j.dispatched,
+    j.repeats
   from asked a cross join lateral (
     select * from jobs k
     where k.campaign_id = a.campaign_id and k.id = a.job_id and k.state = 2 and k.generation = a.generation
@@ -189,10 +192,16 @@ with asked as materialized (
   select account_id, $4, count(*) from judged where verdict = 0 group by 1
 ), tallied as (
   insert into tallies (campaign_id, district_id, channel, open, attempts, not_dispatched, untried,
-    last_first_attempt_at)
+    last_first_attempt_at, addresses_attempted, addresses_with_result)
   select g.campaign_id, g.district_id, g.channel, -count(*) filter (where verdict = 5),
     count(*) filter (where verdict = 0), count(*) filter (where verdict = 5 and g.dispatched = 0),
-    -count(*) filter (where g.attempt = 0), max(i.now) filter (where verdict = 0 and g.attempt = 0)
+    -count(*) filter (where g.attempt = 0), max(i.now) filter (where verdict = 0 and g.attempt = 0),
+    coalesce(sum(",
+    is_attempted!("true", "g.channel", "coalesce(g.outcome, g.barred)"),
+    "::int - ",
+    is_attempted!("g.attempt > 0", "g.channel", "g.outcome"),
+    "::int) filter (where not g.repeats), 0),
+    count(*) filter (where verdict = 5 and g.outcome is null and not g.repeats)
   from judged g cross join instant i where verdict in (0, 5) group by 1, 2, 3
 )
 select g.campaign_id, g.job_id, g.verdict, g.barred, g.account_id,
@@ -201,4 +210,5 @@ select g.campaign_id, g.job_id, g.verdict, g.barred, g.account_id,
 from judged g
 left join lateral (
   select language, merge_values from recipients
-  where g.verdict = 0 and campaign_id = g.campaign_id and id = g.recipient_id limit 1) r on true";
+  where g.verdict = 0 and campaign_id = g.campaign_id and id = g.recipient_id limit 1) r on true"
+);

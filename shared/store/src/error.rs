@@ -48,6 +48,11 @@ impl StoreError {
         move |source| Self::Statement { statement, source }
     }
 
+    /// Did somebody hold a row that the statement would not wait for?
+    pub(crate) fn is_row_held(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
+    }
+
     /// Is it that the database's disk has no room left?
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::DISK_FULL))

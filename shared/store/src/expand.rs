@@ -10,7 +10,8 @@ use tocsin_domain::audience::{Audience, Role};
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::{CampaignId, CampaignState, Channel, DistrictId, Lane};
 
-pub(crate) use self::devices::{judged_devices, made_devices};
+pub(crate) use self::devices::{judged_devices, made_devices, tallied_devices};
+use crate::standing::{is_attempted, is_contacted, told_people};
 use crate::{Store, StoreError, row};
 
 /// What a chunk needs to know of its campaign.
@@ -29,7 +30,8 @@ pub struct Expansion {
 /// How a chunk went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chunk {
-    /// The campaign was not where the caller thought: canceled, or expanded by somebody else.
+    /// The campaign was not where the caller thought: canceled, or expanded by somebody else. Or a job whose phone
+    /// somebody of the chunk shares is on its way at this moment. Nothing was made.
     Moved,
     /// People up to this cursor have their rows.
     Made { cursor: i64, people: i32, jobs: i32 },
@@ -98,8 +100,8 @@ impl Store {
                     &audience.include_inactive,
                 ],
             )
-            .await?;
-        Ok(read_chunk(&rows))
+            .await;
+        read_chunk(rows)
     }
 
     /// The campaign could not be expanded: nobody was reached (requirement 11).
@@ -129,13 +131,17 @@ impl Store {
 }
 
 /// What an expanding statement answers.
-pub(crate) fn read_chunk(rows: &[tokio_postgres::Row]) -> Chunk {
-    let Some(made) = rows.first() else { return Chunk::Moved };
+pub(crate) fn read_chunk(rows: Result<Vec<tokio_postgres::Row>, StoreError>) -> Result<Chunk, StoreError> {
+    let rows = match rows {
+        Err(error) if error.is_row_held() => return Ok(Chunk::Moved),
+        rows => rows?,
+    };
+    let Some(made) = rows.first() else { return Ok(Chunk::Moved) };
     let (people, jobs) = (made.get("people"), made.get("jobs"));
-    match made.get::<_, Option<i64>>("cursor") {
+    Ok(match made.get::<_, Option<i64>>("cursor") {
         Some(cursor) => Chunk::Made { cursor, people, jobs },
         None => Chunk::Complete { people, jobs },
-    }
+    })
 }
 
 pub(crate) fn mode(statement: &'static str, number: i16) -> Result<DedupeMode, StoreError> {
@@ -235,11 +241,13 @@ with campaign as materialized (
   group by id, given_name, family_name, language, time_zone
 ), numbered as materialized (
   select a.*, c.recipients_made + (row_number() over (order by a.id, a.about_id))::int as recipient_id,
-    (select d.id from devices d
-     where d.district_id = $2 and d.person_id = a.id and d.channel = any($6) limit 1) is null as no_device
-  from addressed a cross join campaign c
+    owned.devices = 0 as no_device, owned.phones = 1 and $7::smallint = 1 as one_phone
+  from addressed a cross join campaign c cross join lateral (
+    select count(*) as devices, count(*) filter (where d.channel in (1, 2)) as phones from devices d
+    where d.district_id = $2 and d.person_id = a.id and d.channel = any($6)) owned
 ), reached as materialized (
   select n.recipient_id, n.about_id, n.id as person_id, d.id as device_id, d.channel, d.address, d.extension,
+    n.one_phone and d.channel in (1, 2) as sole,
     c.jobs_made + (row_number() over (order by n.recipient_id, d.channel, d.position, d.id))::int as job_id
   from numbered n cross join campaign c cross join lateral (
     select * from devices where district_id = $2 and person_id = n.id and channel = any($6) offset 0) d
@@ -258,15 +266,13 @@ with campaign as materialized (
     made_devices!(),
     "), tallied as (
   insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
-    untried, not_dispatched)
-  select $1, $2, 0::smallint, count(distinct id), count(distinct id) filter (where no_device), 0, 0, 0, 0, 0
+    untried, not_dispatched, addresses, addresses_attempted, addresses_with_result)
+  select $1, $2, 0::smallint, count(distinct id), count(distinct id) filter (where no_device), 0, 0, 0, 0, 0, 0, 0, 0
   from numbered having count(*) > 0
   union all
-  select $1, $2, channel, 0, 0, count(*) filter (where not duplicate), count(*) filter (where duplicate),
-    count(*) filter (where not duplicate and barred is null),
-    count(*) filter (where not duplicate and barred is null),
-    count(*) filter (where not duplicate and barred is not null)
-  from judged group by channel
+  select $1, $2, channel, 0, 0, ",
+    tallied_devices!(),
+    "
 ), extent as (
   select (select max(id) from chunk) as last, (select count(*)::int from chunk) as people,
     (select count(*)::int from numbered) as recipients, (select count(*)::int from judged) as jobs

@@ -7,8 +7,9 @@
 use chrono::{DateTime, Utc};
 use tocsin_domain::receipt::{Addressed, AddressedPart};
 
-use crate::expand::{Chunk, Expansion, judged_devices, made_devices, read_chunk};
+use crate::expand::{Chunk, Expansion, judged_devices, made_devices, read_chunk, tallied_devices};
 use crate::receipt::part_of_attempt;
+use crate::standing::{is_attempted, is_contacted, told_people};
 use crate::{Store, StoreError};
 
 impl Store {
@@ -40,8 +41,8 @@ impl Store {
                     &i32::from(last_part.number()),
                 ],
             )
-            .await?;
-        Ok(read_chunk(&rows))
+            .await;
+        read_chunk(rows)
     }
 }
 
@@ -86,7 +87,7 @@ with campaign as materialized (
     select student_id from recipients
     where campaign_id = $1 and id = c.recipients_made and person_id = f.person_id limit 1) b
 ), numbered as materialized (
-  select r.*,
+  select r.*, false as sole,
     c.recipients_made - a.recipient + (dense_rank() over (order by r.old_recipient))::int as recipient_id,
     c.jobs_made + (row_number() over (order by r.old_job))::int as job_id
   from reached r cross join campaign c cross join again a
@@ -108,14 +109,12 @@ with campaign as materialized (
     (select count(*)::int from judged) as jobs
 ), tallied as (
   insert into tallies (campaign_id, district_id, channel, recipients, devices, duplicates, open, untried,
-    not_dispatched)
-  select $1, $2, 0::smallint, x.people, 0, 0, 0, 0, 0 from extent x where x.people > 0
+    not_dispatched, addresses, addresses_attempted, addresses_with_result)
+  select $1, $2, 0::smallint, x.people, 0, 0, 0, 0, 0, 0, 0, 0 from extent x where x.people > 0
   union all
-  select $1, $2, channel, 0, count(*) filter (where not duplicate), count(*) filter (where duplicate),
-    count(*) filter (where not duplicate and barred is null),
-    count(*) filter (where not duplicate and barred is null),
-    count(*) filter (where not duplicate and barred is not null)
-  from judged group by channel
+  select $1, $2, channel, 0, ",
+    tallied_devices!(),
+    "
 )
 update campaigns c set
   expand_cursor = coalesce(x.last, c.expand_cursor),

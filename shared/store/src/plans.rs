@@ -2,8 +2,8 @@
 //! (docs/adr/0004-plans.md).
 
 use crate::{
-    budgets, claim, consents, events, expand, expand_receipt, expire, inbox, look_up, recount, release,
-    rematch, settle, suppressions, sweep,
+    budgets, claim, consents, events, expand, expand_receipt, expire, inbox, kept, look_up, others, recount,
+    release, rematch, settle, suppressions, sweep,
 };
 
 pub use crate::pool::{ENGINE_SESSION, TENANT_SESSION};
@@ -36,10 +36,12 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("finish_claim_batches", expire::FINISH_CLAIM_BATCHES),
     ("order_look_ups", look_up::ORDER_LOOK_UPS),
     ("sought", look_up::SOUGHT),
+    ("others_left", others::OTHERS_LEFT),
     ("audit_campaign", recount::AUDIT_CAMPAIGN),
     ("unmatched_reports", rematch::UNMATCHED_REPORTS),
     ("match_events", rematch::MATCH_EVENTS),
     ("name_unmatched", rematch::NAME_UNMATCHED),
+    ("kept_callbacks", kept::KEPT_CALLBACKS),
     ("record_events", events::RECORD_EVENTS),
     ("deliver_to_inbox", inbox::DELIVER_TO_INBOX),
     ("move_consents", consents::MOVE_CONSENTS),

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use tocsin_domain::{AttemptResult, CampaignId, Channel, Outcome};
 
+use crate::standing::{is_attempted, is_contacted};
 use crate::{Store, StoreError, row};
 
 /// A counter whose tallies are not what the rows say.
@@ -16,7 +17,7 @@ pub struct Drift {
 }
 
 /// The counters, as they are called in `tallies`.
-const COUNTERS: [&str; 11] = [
+const COUNTERS: [&str; 16] = [
     "recipients",
     "no_device",
     "devices",
@@ -28,6 +29,11 @@ const COUNTERS: [&str; 11] = [
     "canceled",
     "not_dispatched",
     "untried",
+    "addresses",
+    "addresses_attempted",
+    "addresses_contacted",
+    "addresses_with_result",
+    "contacted_by_phone",
 ];
 const LAST_FIRST_ATTEMPT: &str = "last_first_attempt_at";
 
@@ -120,17 +126,38 @@ fn results_by_outcome() -> Vec<i16> {
 /// The campaign's row is locked last, when all is counted, and only if no other audit corrected it since.
 ///
 /// As `tocsin_domain::counters` counts: job state 4 is ended, outcome 33 duplicate; results 1 successful,
-/// 2 error, 3 canceled, 4 not dispatched. A job that ended without an attempt that counts is itself counted.
+/// 2 error, 3 canceled, 4 not dispatched. A job that ended without an attempt that counts is itself counted. Of
+/// calls and texts, channels 1 and 2, each row contacts its person as the job does that is sent for it. A job's outcome
+/// is never mere progress, so that whoever has one has a result.
 ///
 /// An open campaign is due again in a minute, or later if it is so large that this takes long; a closed one a
 /// day after it closed, when late reports have come, and then never again.
-pub(crate) const AUDIT_CAMPAIGN: &str = "-- store.audit_campaign
+pub(crate) const AUDIT_CAMPAIGN: &str = concat!(
+    "-- store.audit_campaign
 with counted as (
   select 0::smallint as channel, count(distinct person_id) as recipients,
     count(distinct person_id) filter (where no_device) as no_device, 0::bigint as devices,
     0::bigint as duplicates, 0::bigint as open, 0::bigint as attempts, 0::bigint as successful,
     0::bigint as error, 0::bigint as canceled, 0::bigint as not_dispatched, 0::bigint as untried,
-    null::timestamptz as last_first_attempt_at
+    0::bigint as addresses, 0::bigint as addresses_attempted, 0::bigint as addresses_contacted,
+    0::bigint as addresses_with_result,
+    (select count(distinct r.person_id)
+     from jobs j cross join lateral (
+       select person_id from recipients where campaign_id = j.campaign_id and id = j.recipient_id limit 1) r
+     where j.campaign_id = $1 and j.channel in (1, 2)
+       and case when j.outcome = 33 then (
+         select ",
+    is_contacted!("sent.outcome"),
+    " from destinations d cross join lateral (
+           select job_id from destinations
+           where campaign_id = d.campaign_id and channel = d.channel and address = d.address
+             and student_id is not distinct from d.student_id and not duplicate limit 1) first
+         cross join lateral (
+           select outcome from jobs where campaign_id = d.campaign_id and id = first.job_id limit 1) sent
+         where d.campaign_id = j.campaign_id and d.job_id = j.id limit 1)
+       else ",
+    is_contacted!("j.outcome"),
+    " end) as contacted_by_phone, null::timestamptz as last_first_attempt_at
   from recipients where campaign_id = $1
   union all
   select channel, 0, 0, count(*) filter (where not duplicate), count(*) filter (where duplicate),
@@ -138,9 +165,18 @@ with counted as (
     coalesce(sum(successful), 0) + count(*) filter (where alone = 1),
     coalesce(sum(error), 0) + count(*) filter (where alone = 2),
     coalesce(sum(canceled), 0) + count(*) filter (where alone = 3),
-    count(*) filter (where alone = 4), count(*) filter (where not ended and attempt = 0), max(first_at)
+    count(*) filter (where alone = 4), count(*) filter (where not ended and attempt = 0),
+    count(*) filter (where counts),
+    count(*) filter (where counts and ",
+    is_attempted!("ended or attempt > 0", "channel", "outcome"),
+    "),
+    count(*) filter (where counts and ",
+    is_contacted!("outcome"),
+    "),
+    count(*) filter (where counts and (ended or outcome is not null)), 0, max(first_at)
   from (
-    select j.channel, j.attempt, j.state = 4 as ended, j.outcome is not distinct from 33 as duplicate,
+    select j.channel, j.attempt, j.outcome, j.state = 4 as ended,
+      j.outcome is distinct from 33 and not j.repeats as counts, j.outcome is not distinct from 33 as duplicate,
       a.dispatched, a.successful, a.error, a.canceled, a.first_at,
       case when j.state = 4 and j.outcome is distinct from 33 and coalesce(a.dispatched, 0) = 0
         then coalesce(($3::smallint[])[j.outcome], 4) end as alone
@@ -157,20 +193,27 @@ with counted as (
     sum(devices)::int as devices, sum(duplicates)::int as duplicates, sum(open)::int as open,
     sum(attempts)::int as attempts, sum(successful)::int as successful, sum(error)::int as error,
     sum(canceled)::int as canceled, sum(not_dispatched)::int as not_dispatched, sum(untried)::int as untried,
+    sum(addresses)::int as addresses, sum(addresses_attempted)::int as addresses_attempted,
+    sum(addresses_contacted)::int as addresses_contacted,
+    sum(addresses_with_result)::int as addresses_with_result,
+    sum(contacted_by_phone)::int as contacted_by_phone,
     case when max(counted_at) > coalesce(max(kept_at), '-infinity') then max(counted_at) end
       as last_first_attempt_at
   from (
     select channel, recipients, no_device, devices, duplicates, open, attempts, successful, error, canceled,
-      not_dispatched, untried, last_first_attempt_at as counted_at, null::timestamptz as kept_at
+      not_dispatched, untried, addresses, addresses_attempted, addresses_contacted, addresses_with_result,
+      contacted_by_phone, last_first_attempt_at as counted_at, null::timestamptz as kept_at
     from counted
     union all
     select channel, -recipients, -no_device, -devices, -duplicates, -open, -attempts, -successful, -error,
-      -canceled, -not_dispatched, -untried, null, last_first_attempt_at
+      -canceled, -not_dispatched, -untried, -addresses, -addresses_attempted, -addresses_contacted,
+      -addresses_with_result, -contacted_by_phone, null, last_first_attempt_at
     from tallies where campaign_id = $1) both_sides
   group by channel
   having (sum(recipients), sum(no_device), sum(devices), sum(duplicates), sum(open), sum(attempts),
-      sum(successful), sum(error), sum(canceled), sum(not_dispatched), sum(untried))
-      <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+      sum(successful), sum(error), sum(canceled), sum(not_dispatched), sum(untried), sum(addresses), sum(addresses_attempted),
+      sum(addresses_contacted), sum(addresses_with_result), sum(contacted_by_phone))
+      <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     or max(counted_at) > coalesce(max(kept_at), '-infinity')
 ), marked as (
   update campaigns set audits = audits + 1,
@@ -183,9 +226,12 @@ with counted as (
   returning district_id
 ), corrected as (
   insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
-    attempts, successful, error, canceled, not_dispatched, untried, last_first_attempt_at)
+    attempts, successful, error, canceled, not_dispatched, untried, addresses, addresses_attempted, addresses_contacted,
+    addresses_with_result, contacted_by_phone, last_first_attempt_at)
   select $1, m.district_id, d.channel, d.recipients, d.no_device, d.devices, d.duplicates, d.open, d.attempts,
-    d.successful, d.error, d.canceled, d.not_dispatched, d.untried, d.last_first_attempt_at
+    d.successful, d.error, d.canceled, d.not_dispatched, d.untried, d.addresses, d.addresses_attempted, d.addresses_contacted,
+    d.addresses_with_result, d.contacted_by_phone, d.last_first_attempt_at
   from marked m cross join drift d
 )
-select exists (select from marked) as ours, d.* from (select) one left join drift d on true";
+select exists (select from marked) as ours, d.* from (select) one left join drift d on true"
+);

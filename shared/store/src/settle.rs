@@ -12,6 +12,7 @@ use tocsin_domain::{AttemptKey, CampaignId, JobKey};
 use uuid::Uuid;
 
 use self::batch::Batch;
+use crate::standing::told_people;
 use crate::{Store, StoreError, row};
 
 /// How often a batch is read and decided again because its rows moved meanwhile. Each round settles at
@@ -163,6 +164,9 @@ impl Store {
                     &batch.sequences,
                     &batch.answered,
                     &batch.detect_until,
+                    &batch.attempted,
+                    &batch.contacted,
+                    &batch.with_result,
                 ],
             )
             .await?;
@@ -230,18 +234,25 @@ cross join lateral (select * from campaigns where id = u.campaign_id limit 1) c"
 /// counts is itself counted, `was` before and `becomes` after. Attempt state 1 is asking, 2 accepted: these the
 /// provider holds, but for calls that are over and wait for the word who answered: outcome 50, Call Ended. Those are looked
 /// after at `detect_until`. 3 is settled, 4 unknown; recall 1 ordered, 2 stopped, 3 too late.
-pub(crate) const APPLY: &str = "-- store.apply
+///
+/// `attempted`, `contact` and `with_result` are what the change adds to the totals of addresses. Of people who are
+/// contacted by phone (channels 1 and 2) those with one job count by it, the others by `phone_people`. A job whose
+/// phone others share is passed over while this statement's snapshot does not have all of their rows.
+pub(crate) const APPLY: &str = concat!(
+    "-- store.apply
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::smallint[], $4::int[], $5::smallint[], $6::smallint[],
     $7::smallint[], $8::text[], $9::text[], $10::smallint[], $11::smallint[], $12::smallint[],
     $13::smallint[], $14::timestamptz[], $15::smallint[], $16::smallint[], $17::smallint[], $18::boolean[],
-    $19::smallint[], $20::smallint[], $22::bigint[], $23::smallint[], $24::timestamptz[])
+    $19::smallint[], $20::smallint[], $22::bigint[], $23::smallint[], $24::timestamptz[],
+    $25::smallint[], $26::smallint[], $27::smallint[])
   a(campaign_id, job_id, number, version, state, outcome, result, provider_id, provider_code, job_state,
     job_attempt, job_outcome, action, due_at, reason, best, refund, canceled, job_result, best_result, sequence,
-    answered, detect_until)
+    answered, detect_until, attempted, contact, with_result)
   order by campaign_id, job_id
 ), locked as materialized (
-  select a.*, j.channel, j.lane, j.account_id, j.district_id, j.dispatched, t.result as old_result,
+  select a.*, j.channel, j.lane, j.account_id, j.district_id, j.dispatched, j.recipient_id,
+    j.repeats, j.sole, j.shared_by, t.result as old_result,
     t.account_id as asked_account, t.worker_id, t.detect_until as old_detect_until,
     (a.state in (1, 2) and a.outcome is distinct from 50)::int
       - (t.state in (1, 2) and t.outcome is distinct from 50)::int as holds,
@@ -266,6 +277,8 @@ with asked as materialized (
     case when (l.job_state = 4 or l.action = 3) and l.dispatched + l.dispatches = 0 then l.best_result end
       as becomes
   from locked l
+  where l.contact = 0 or l.shared_by = 0
+    or l.shared_by = (select count(*) from phone_duplicates where campaign_id = l.campaign_id and job_id = l.job_id)
 ), written as (
   update attempts t set version = t.version + 1, state = w.state, outcome = w.outcome, result = w.result,
     provider_id = w.provider_id, provider_code = w.provider_code, sequence = w.sequence, answered = w.answered,
@@ -300,7 +313,7 @@ with asked as materialized (
   select asked_account, worker_id, sum(holds) from weighed group by 1, 2 having sum(holds) <> 0
 ), tallied as (
   insert into tallies (campaign_id, district_id, channel, open, attempts, successful, error, canceled,
-    not_dispatched)
+    not_dispatched, addresses_attempted, addresses_contacted, addresses_with_result)
   select campaign_id, district_id, channel,
     -count(*) filter (where action = 3 and job_state <> 4),
     sum(dispatches),
@@ -310,12 +323,36 @@ with asked as materialized (
       + count(*) filter (where becomes = 2) - count(*) filter (where was = 2),
     count(*) filter (where result = 3) - count(*) filter (where old_result = 3)
       + count(*) filter (where becomes = 3) - count(*) filter (where was = 3),
-    count(*) filter (where becomes = 4) - count(*) filter (where was = 4)
+    count(*) filter (where becomes = 4) - count(*) filter (where was = 4),
+    coalesce(sum(attempted) filter (where not repeats), 0), coalesce(sum(contact) filter (where not repeats), 0),
+    coalesce(sum(with_result) filter (where not repeats), 0)
   from weighed
   where result <> old_result or was is distinct from becomes or (action = 3 and job_state <> 4)
+    or attempted <> 0 or contact <> 0 or with_result <> 0
   group by 1, 2, 3
+), met as (
+  select w.campaign_id, w.district_id, r.person_id, w.contact
+  from weighed w cross join lateral (
+    select person_id from recipients where campaign_id = w.campaign_id and id = w.recipient_id limit 1) r
+  where w.contact <> 0 and w.channel in (1, 2) and not w.sole
+  union all
+  select w.campaign_id, w.district_id, d.person_id, w.contact
+  from weighed w cross join lateral (
+    select person_id from phone_duplicates where campaign_id = w.campaign_id and job_id = w.job_id offset 0) d
+  where w.contact <> 0 and w.shared_by > 0
+), ",
+    told_people!(),
+    ", tallied_people as (
+  insert into tallies (campaign_id, district_id, channel, contacted_by_phone)
+  select campaign_id, district_id, 0, sum(change)
+  from (
+    select campaign_id, district_id, contact as change from weighed where sole and contact <> 0
+    union all
+    select campaign_id, district_id, (contacts > 0)::int - (contacts_before > 0)::int from told_people) c
+  group by 1, 2 having sum(change) <> 0
 )
-select campaign_id, job_id, number from weighed";
+select campaign_id, job_id, number from weighed"
+);
 
 #[cfg(test)]
 mod tests {

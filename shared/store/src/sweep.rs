@@ -6,6 +6,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::{AccountId, AttemptKey, CampaignId, Channel, JobKey, Lane, Outcome};
 
+use crate::standing::is_attempted;
 use crate::{Store, StoreError, row};
 
 /// A campaign that is swept but not closed is swept again after this time.
@@ -146,10 +147,11 @@ impl Store {
 
 /// Job states: 1 waiting, 2 queued, 4 ended. A job of which nothing was dispatched counts as its outcome:
 /// results 2 error, 3 canceled, 4 not dispatched, which is also all that an attempt can have told of it.
-pub(crate) const SWEEP: &str = "-- store.sweep
+pub(crate) const SWEEP: &str = concat!(
+    "-- store.sweep
 with locked as materialized (
   select j.campaign_id, j.id, j.district_id, j.state as old_state, j.channel, j.lane, j.account_id, j.outcome,
-    j.attempt, j.dispatched
+    j.attempt, j.dispatched, j.repeats
   from jobs j
   where j.campaign_id = $1 and j.id > $2 and j.id <= $2 + $3 and j.state in (1, 2)
   order by j.campaign_id, j.id
@@ -161,15 +163,23 @@ with locked as materialized (
   insert into flow (channel, lane, account_id, queued)
   select channel, lane, account_id, -count(*) from locked where old_state = 2 group by 1, 2, 3
 ), tallied as (
-  insert into tallies (campaign_id, district_id, channel, open, untried, error, canceled, not_dispatched)
+  insert into tallies (campaign_id, district_id, channel, open, untried, error, canceled, not_dispatched,
+    addresses_attempted, addresses_with_result)
   select $1, district_id, channel, -count(*), -count(*) filter (where attempt = 0),
     count(*) filter (where dispatched = 0 and outcome is null and $5::smallint = 2),
     count(*) filter (where dispatched = 0 and outcome is null and $5::smallint = 3),
-    count(*) filter (where dispatched = 0 and (outcome is not null or $5::smallint = 4))
+    count(*) filter (where dispatched = 0 and (outcome is not null or $5::smallint = 4)),
+    coalesce(sum(",
+    is_attempted!("true", "channel", "coalesce(outcome, $4)"),
+    "::int - ",
+    is_attempted!("attempt > 0", "channel", "outcome"),
+    "::int) filter (where not repeats), 0),
+    count(*) filter (where outcome is null and not repeats)
   from locked group by 2, 3
 )
 select (select count(*) from locked) as ended, $2 + $3 as last, $2 + $3 >= c.jobs_made as through
-from campaigns c where c.id = $1";
+from campaigns c where c.id = $1"
+);
 
 /// Attempt state 2 is accepted; recall 1 is ordered; a call that is over (outcome 50) is not to be stopped. Walks the
 /// campaign's claimed jobs. What a sender sent its account takes back.

@@ -76,10 +76,12 @@ with crowded as materialized (
   delete from tallies where ctid = any(array(select ctid from free)) returning *
 ), folded as (
   insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
-    attempts, successful, error, canceled, not_dispatched, untried, last_first_attempt_at)
+    attempts, successful, error, canceled, not_dispatched, untried, addresses, addresses_attempted, addresses_contacted,
+    addresses_with_result, contacted_by_phone, last_first_attempt_at)
   select campaign_id, district_id, channel, sum(recipients), sum(no_device), sum(devices), sum(duplicates),
     sum(open), sum(attempts), sum(successful), sum(error), sum(canceled), sum(not_dispatched),
-    sum(untried), max(last_first_attempt_at)
+    sum(untried), sum(addresses), sum(addresses_attempted), sum(addresses_contacted), sum(addresses_with_result),
+    sum(contacted_by_phone), max(last_first_attempt_at)
   from gone group by 1, 2, 3
   returning 1
 )

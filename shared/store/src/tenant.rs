@@ -36,7 +36,7 @@ impl Tenant {
     }
 
     /// Runs one statement in a transaction of its own, as `tocsin_app` with the district set.
-    async fn rows(
+    pub(crate) async fn rows(
         &self,
         statement: &'static str,
         sql: &str,

@@ -12,6 +12,7 @@ use tocsin_store::tenant::receipt::Receipt;
 
 use super::bar::{self, Results, parts, percent};
 use super::page::Count;
+use super::summary::Summary;
 use super::when::{Length, Stamp, Zone};
 use super::words::{self, Tone};
 use crate::problem::Problem;
@@ -49,6 +50,7 @@ pub(crate) struct Live {
     pub first_attempt: Option<Length>,
     pub totals: Line,
     pub channels: Vec<Line>,
+    pub summary: Summary,
     pub receipt: Option<ReceiptCard>,
 }
 
@@ -147,6 +149,7 @@ impl Live {
             first_attempt: counts.first_attempt_seconds.map(Length),
             ..Line::of(words::channel(*channel), counts.totals)
         });
+        let summary = Summary::of(&campaign, detail.delivery_summary, zone, now);
         Self {
             id: campaign.id,
             number: campaign.number,
@@ -169,6 +172,7 @@ impl Live {
             first_attempt: detail.first_attempt_seconds.map(Length),
             totals: Line::of("All channels", detail.totals),
             channels: channels.collect(),
+            summary,
             receipt,
             subject: campaign.subject,
         }

@@ -17,6 +17,7 @@ mod receipt;
 mod recipients;
 mod session;
 mod sign_in;
+mod summary;
 mod watch;
 mod when;
 mod words;

@@ -60,7 +60,7 @@ pub(crate) async fn show(
     let from = after.unwrap_or(Place::HEAD);
     let Page { rows, next } = visitor.tenant.receipt_part(id, part, from, ROWS_MAX).await?;
     let now = api.clock.now();
-    let around = Around::of(&visitor.tenant, campaign, now).await?;
+    let around = Around::of(&visitor.tenant, campaign, rows.iter().map(|found| &found.row), now).await?;
     let (name, hint) = words::receipt_part(part);
     let page = ReceiptPage {
         shell: Shell::new(format!("{name}: {}", live.subject), &visitor.who, ""),

@@ -209,7 +209,7 @@ pub(crate) async fn show(
     };
     let now = api.clock.now();
     let campaign = crate::campaigns::existing(&visitor.tenant, id).await?;
-    let around = Around::of(&visitor.tenant, campaign, now).await?;
+    let around = Around::of(&visitor.tenant, campaign, rows.iter(), now).await?;
     let choice = |status: &Status| Choice {
         value: status.as_str(),
         name: status.name(),
@@ -292,6 +292,10 @@ impl Row {
             None => bare,
             Some(device) => {
                 let reason = waiting(&device, row.zone, around).unwrap_or(bare.reason);
+                let reason = match around.others_left(&device) {
+                    None => reason,
+                    Some(others) => format!("{reason} {}", words::others_left(others)),
+                };
                 Self { reason, ..bare }.with(device, outcome, zone, now)
             }
         }

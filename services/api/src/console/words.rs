@@ -170,6 +170,15 @@ pub(crate) fn reason(outcome: Outcome) -> &'static str {
     }
 }
 
+/// Of somebody whose device was refused: what is left.
+pub(crate) fn others_left(devices: i64) -> String {
+    match devices {
+        0 => "No other device of this person is in this message.".to_owned(),
+        1 => "1 other device of this person is in this message.".to_owned(),
+        more => format!("{more} other devices of this person are in this message."),
+    }
+}
+
 /// A BCP 47 tag as a name; tags without one here are shown as they are.
 pub(crate) fn language(tag: &str) -> &str {
     match tag {

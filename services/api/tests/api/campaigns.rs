@@ -182,6 +182,44 @@ async fn a_list_is_narrowed_to_states_and_never_shows_what_was_discarded() {
 }
 
 #[tokio::test]
+async fn the_delivery_summary_counts_addresses_and_people_once() {
+    let stage = Stage::start().await;
+    stage.staff("ana", &[(1, "+15551230001"), (2, "+15551230001"), (3, "ana@example.org")]).await;
+    stage.staff("ben", &[(1, "+15551230001"), (2, "+15551230002"), (4, "ben")]).await;
+    stage.staff("cem", &[]).await;
+    let id = stage.campaign("summed").await;
+    stage.expand_all().await;
+    let summary = async || stage.get(&format!("/v1/campaigns/{id}")).await.body["delivery_summary"].clone();
+    let mut expected = json!({
+        "recipients": 3, "no_device": 1, "inbox": 0, "emails": 1, "voice": 1, "text": 2, "inbox_attempted": 0,
+        "emails_attempted": 0, "voice_attempted": 0, "text_attempted": 0, "contacted_by_phone": 0,
+        "not_contacted_by_phone": 3, "email_progress_percent": 0
+    });
+    assert_eq!(summary().await, expected);
+    stage
+        .change(
+            "insert into tallies (campaign_id, district_id, channel, addresses_attempted, addresses_contacted,
+               addresses_with_result, contacted_by_phone)
+             select id, district_id, u.* from campaigns, (values (0, 0, 0, 0, 2), (1, 1, 1, 1, 0), (3, 1, 0, 1, 0),
+               (4, 1, 1, 1, 0)) u where id = $1",
+            &id,
+        )
+        .await;
+    for (name, number) in [
+        ("inbox", 1),
+        ("inbox_attempted", 1),
+        ("emails_attempted", 1),
+        ("voice_attempted", 1),
+        ("contacted_by_phone", 2),
+        ("not_contacted_by_phone", 1),
+        ("email_progress_percent", 100),
+    ] {
+        expected[name] = json!(number);
+    }
+    assert_eq!(summary().await, expected);
+}
+
+#[tokio::test]
 async fn delivery_information_is_the_sum_of_the_tallies() {
     let stage = Stage::start().await;
     stage.staff("ana", &[(1, "+15551230001"), (2, "+15551230001"), (3, "ana@example.org")]).await;

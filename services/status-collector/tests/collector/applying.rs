@@ -1,12 +1,14 @@
 //! What a status queue may hold, and what becomes of it.
 
 use bytes::Bytes;
+use chrono::DateTime;
 use tocsin_domain::{AttemptKey, CampaignId, Channel, JobKey, JobState, Lane, Outcome};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::RawCallback;
 use tocsin_queue::Queue;
 use tocsin_queue::topology::{QUEUE_HEADER, REASON_HEADER};
 use tocsin_runtime::{Clock as _, SystemClock};
+use tocsin_testkit::fixture::account_name;
 use uuid::Uuid;
 
 use crate::stage::Stage;
@@ -121,6 +123,11 @@ async fn a_callback_that_is_not_understood_is_kept_as_it_came_and_settles_nothin
     assert_eq!((kept.get::<_, &[u8]>(0), kept.get::<_, Option<i16>>(1)), (&b"New=thing"[..], None));
     assert_eq!(stage.standing(attempt).await, before);
     assert_eq!(stage.collector.counts.unparsed.get(), 1);
+    // Counted from its row, so that it outlives the process.
+    let kept = stage.collector.store.kept_callbacks(DateTime::UNIX_EPOCH).await.unwrap();
+    let told: Vec<(String, i64, i64)> =
+        kept.into_iter().map(|kept| (kept.account, kept.unparsed, kept.texts)).collect();
+    assert_eq!(told, [(account_name(Channel::Sms), 1, 0)]);
 }
 
 #[tokio::test]

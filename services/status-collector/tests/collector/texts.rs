@@ -1,5 +1,6 @@
 //! What people text to our numbers, from the vendor's request to the consent.
 
+use chrono::DateTime;
 use tocsin_domain::consent::ConsentState;
 use tocsin_domain::{Channel, Lane, Outcome};
 use tocsin_providers::twilio;
@@ -116,6 +117,26 @@ async fn what_is_no_keyword_is_kept_as_it_came_and_moves_nothing() {
     assert_eq!(stage.consent().await, None);
     let counts = &stage.collector.counts;
     assert_eq!((counts.unparsed.get(), counts.for_review.get(), counts.consents_moved.get()), (2, 1, 0));
+    // Of the rows, by day.
+    stage
+        .query(
+            "with dated as (
+               update events set received_at = case provider_id
+                 when 'SM3' then timestamptz '2026-01-05 23:59:59Z' else '2026-01-06 00:00:00Z' end
+               returning 1)
+             select count(*) from dated",
+            &[],
+        )
+        .await;
+    let kept = stage.collector.store.kept_callbacks(DateTime::UNIX_EPOCH).await.unwrap();
+    let told: Vec<[i64; 3]> = kept.iter().map(|kept| [kept.unparsed, kept.texts, kept.for_review]).collect();
+    assert_eq!(told, [[0, 1, 0], [2, 2, 1]]);
+    assert_eq!(
+        (kept[0].day.to_string().as_str(), kept[1].day.to_string().as_str()),
+        ("2026-01-05", "2026-01-06")
+    );
+    let second = kept[1].day.and_time(chrono::NaiveTime::MIN).and_utc();
+    assert_eq!(stage.collector.store.kept_callbacks(second).await.unwrap(), kept[1..]);
     let kept = stage.query("select raw from events where provider_code = 'review'", &[]).await;
     let raw = String::from_utf8(kept.get::<_, Vec<u8>>(0)).unwrap();
     assert!(raw.contains("please+stop+texting+me"), "{raw}");

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod callbacks;
 pub mod campaign;
 pub mod completions;
 pub mod district;

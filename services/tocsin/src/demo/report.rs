@@ -165,6 +165,9 @@ mod tests {
             "message_type": "general", "created_by": "c", "created_at": "2026-01-05T12:00:00Z",
             "recipients": 3, "no_device": 1, "totals": counters,
             "by_channel": { "voice": counters, "sms": counters, "email": counters, "inbox": counters },
+            "delivery_summary": { "inbox": 0, "emails": 0, "voice": 0, "text": 0, "inbox_attempted": 0,
+                "emails_attempted": 0, "voice_attempted": 0, "text_attempted": 0, "contacted_by_phone": 0,
+                "not_contacted_by_phone": 0, "email_progress_percent": null },
             "seconds": 2.5, "first_attempt_seconds": 1.5, "contents": []
         });
         Ended { detail: serde_json::from_value(detail).unwrap(), jobs }

@@ -5,7 +5,7 @@ use std::fmt;
 use indicatif::HumanCount;
 use tocsin_domain::Channel;
 
-use crate::client::{Counters, Detail, Receipt};
+use crate::client::{Counters, DeliverySummary, Detail, Receipt};
 use crate::terminal::{HEADING, coloured, in_colour_of};
 
 /// How much of the content is quoted.
@@ -39,6 +39,7 @@ impl fmt::Display for Page<'_> {
         row("Content", content(detail))?;
         row("Recipients", HumanCount(detail.recipients).to_string())?;
         row("No device", HumanCount(detail.no_device).to_string())?;
+        write_summary(detail, &mut row)?;
         row("Duration", duration(detail))?;
         if let Some(receipt) = receipt {
             write_receipt(receipt, &mut row)?;
@@ -71,6 +72,34 @@ pub struct Reached<'a>(pub &'a Receipt);
 impl fmt::Display for Reached<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_receipt(self.0, &mut |name, value| writeln!(f, "  {name:<16}{value}"))
+    }
+}
+
+/// The totals of the channels that the campaign has.
+fn write_summary(detail: &Detail, row: &mut impl FnMut(&str, String) -> fmt::Result) -> fmt::Result {
+    let summary = &detail.delivery_summary;
+    let phones = [Channel::Voice, Channel::Sms];
+    if phones.iter().any(|channel| detail.by_channel.contains_key(channel)) {
+        let contacted = HumanCount(summary.contacted_by_phone);
+        let others = HumanCount(summary.not_contacted_by_phone);
+        row("By phone", format!("{contacted} recipients contacted, {others} not"))?;
+    }
+    detail.by_channel.keys().try_for_each(|channel| {
+        let (what, total, attempted) = addresses(summary, *channel);
+        row(what, format!("{}, {} attempted", HumanCount(total), HumanCount(attempted)))
+    })?;
+    match summary.email_progress_percent {
+        Some(percent) => row("Email progress", format!("{percent} %")),
+        None => Ok(()),
+    }
+}
+
+fn addresses(summary: &DeliverySummary, channel: Channel) -> (&'static str, u64, u64) {
+    match channel {
+        Channel::Voice => ("Total Voice", summary.voice, summary.voice_attempted),
+        Channel::Sms => ("Total Text", summary.text, summary.text_attempted),
+        Channel::Email => ("Total Emails", summary.emails, summary.emails_attempted),
+        Channel::Inbox => ("Total Inbox", summary.inbox, summary.inbox_attempted),
     }
 }
 
@@ -166,6 +195,11 @@ mod tests {
             "subject": "Snow day", "message_type": "special_ed", "created_by": "Office",
             "created_at": "2026-01-05T12:00:00Z", "recipients": 1100, "no_device": 12,
             "totals": counters, "by_channel": { "voice": counters, "sms": silent },
+            "delivery_summary": {
+                "recipients": 1100, "no_device": 12, "inbox": 1, "emails": 2, "voice": 1217, "text": 1216,
+                "inbox_attempted": 3, "emails_attempted": 4, "voice_attempted": 1190, "text_attempted": 1180,
+                "contacted_by_phone": 1050, "not_contacted_by_phone": 50, "email_progress_percent": null
+            },
             "seconds": 0.4, "first_attempt_seconds": 4.25,
             "contents": [
                 { "language": null, "channel": null, "subject": null, "body": "é".repeat(73) },
@@ -187,6 +221,9 @@ mod tests {
             "  Type            Special ed",
             "  Sender          Office, 2026-01-05 12:00:00 UTC",
             "and 1 more, by language and channel",
+            "  By phone        1,050 recipients contacted, 50 not",
+            "  Total Voice     1,217, 1,190 attempted",
+            "  Total Text      1,216, 1,180 attempted",
             "  Duration        < 1 s in all",
             "  It reached      1,000 devices contacted, 2 in flight or unknown, 3 recalled; 4 never tried,",
             "  Voice     1,234     1,500       1,200     30         0         4          17          4.2 s",

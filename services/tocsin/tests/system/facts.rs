@@ -108,6 +108,8 @@ fn counted_counters(facts: &Facts) -> Counters {
             channel: job.channel,
             // Plays no part in a channel's counters.
             address: "",
+            student: None,
+            repeats: false,
             duplicate: job.duplicate,
             ended: job.state == JobState::Ended,
             outcome: job.outcome,

@@ -23,7 +23,9 @@ fn ended<'a>(
     let device = Device {
         channel,
         address,
+        student: None,
         duplicate: outcome == Outcome::Duplicate,
+        repeats: false,
         ended: true,
         outcome: Some(outcome),
         attempts: attempts.to_vec(),
@@ -129,15 +131,49 @@ fn attempted_leaves_out_the_canceled_and_texts_also_the_opted_out() {
     }
 }
 
+/// The row of a message on behalf of `student`.
+fn about<'a>(row: Row<'a>, student: i64, repeats: bool) -> Row<'a> {
+    let device = row.device.map(|device| Device { student: Some(student), repeats, ..device });
+    Row { device, ..row }
+}
+
 #[test]
-fn a_number_with_a_message_for_each_student_counts_once() {
-    let rows = [
-        ended(1, Channel::Sms, SHARED, Outcome::Canceled, &[]),
-        ended(1, Channel::Sms, SHARED, Outcome::Sent, &[Successful]),
+fn an_address_with_a_message_for_each_student_counts_once_as_the_one_that_stands_for_it() {
+    use Outcome::{Canceled, Failed, InboxDelivered, Sent};
+    let cases = [
+        (Channel::Sms, Sent, Canceled, [1, 1]),
+        (Channel::Sms, Canceled, Sent, [1, 0]),
+        (Channel::Inbox, InboxDelivered, Failed, [1, 1]),
+        (Channel::Inbox, Failed, InboxDelivered, [0, 1]),
     ];
-    let recount = recount(rows);
-    assert_eq!((recount.totals.text, recount.totals.text_attempted), (1, 1));
-    assert_eq!(of(&recount, Channel::Sms).devices, 2);
+    for (channel, stands, repeats, counted) in cases {
+        let rows = [
+            about(ended(1, channel, SHARED, repeats, &[]), 2, true),
+            about(ended(1, channel, SHARED, stands, &[]), 1, false),
+        ];
+        let recount = recount(rows);
+        let totals = match channel {
+            Channel::Inbox => [recount.totals.inbox, recount.totals.inbox_attempted],
+            _ => [recount.totals.text, recount.totals.text_attempted],
+        };
+        assert_eq!(totals, counted, "{channel}: {stands}, and {repeats}");
+        assert_eq!(of(&recount, channel).devices, 2);
+    }
+}
+
+#[test]
+fn a_person_is_contacted_by_each_of_its_messages_and_by_those_that_stand_for_its_duplicates() {
+    let sms = |person, outcome| ended(person, Channel::Sms, SHARED, outcome, &[]);
+    let rows = [
+        about(sms(1, Outcome::Failed), 1, false),
+        about(sms(2, Outcome::Delivered), 2, true),
+        // Of the message that failed, and of the one that came through.
+        about(sms(3, Outcome::Duplicate), 1, false),
+        about(sms(4, Outcome::Duplicate), 2, true),
+    ];
+    let totals = recount(rows).totals;
+    assert_eq!((totals.contacted_by_phone, totals.not_contacted_by_phone), (2, 2), "2 and 4");
+    assert_eq!((totals.text, totals.text_attempted), (1, 1));
 }
 
 #[test]
@@ -232,12 +268,15 @@ prop_compose! {
         address in prop::sample::select(&["a", "b", "c"][..]),
         outcome in prop::sample::select(Outcome::all().collect::<Vec<_>>()),
         attempts in prop::collection::vec(prop::sample::select(&AttemptResult::ALL[..]), 0..3),
-        (duplicate, ended) in any::<(bool, bool)>(),
+        student in prop::option::of(0i64..2),
+        (duplicate, repeats, ended) in any::<(bool, bool, bool)>(),
     ) -> Row<'static> {
         let device = channel.map(|channel| Device {
             channel,
             address,
+            student,
             duplicate,
+            repeats,
             ended: ended || duplicate,
             outcome: Some(if duplicate { Outcome::Duplicate } else { outcome }),
             first_attempt: (!attempts.is_empty()).then_some(Duration::from_secs(1)),

@@ -1,8 +1,9 @@
 //! Changes as the arrays of one statement.
 
 use chrono::{DateTime, Utc};
+use tocsin_domain::counters::{Stage, Standing};
 use tocsin_domain::settlement::{AttemptView, Change, JobAction, UsedUp};
-use tocsin_domain::{AttemptResult, Outcome};
+use tocsin_domain::{AttemptResult, JobState, Outcome};
 use uuid::Uuid;
 
 /// The arrays of one statement.
@@ -32,6 +33,10 @@ pub(super) struct Batch {
     pub(super) sequences: Vec<Option<i64>>,
     pub(super) answered: Vec<Option<i16>>,
     pub(super) detect_until: Vec<Option<DateTime<Utc>>>,
+    /// By how much the change moves the job's address among those attempted, contacted and with a result.
+    pub(super) attempted: Vec<i16>,
+    pub(super) contacted: Vec<i16>,
+    pub(super) with_result: Vec<i16>,
 }
 
 impl Batch {
@@ -70,9 +75,32 @@ impl Batch {
             batch.sequences.push(change.sequence);
             batch.answered.push(change.answered.map(|outcome| outcome.number()));
             batch.detect_until.push(change.detect_until);
+            let (was, becomes) = (standing_before(view), standing_after(view, change));
+            batch.attempted.push(i16::from(becomes.attempted) - i16::from(was.attempted));
+            batch.contacted.push(i16::from(becomes.contacted) - i16::from(was.contacted));
+            batch.with_result.push(i16::from(becomes.has_result) - i16::from(was.has_result));
         }
         batch
     }
+}
+
+fn standing_before(view: &AttemptView) -> Standing {
+    Standing::of(view.job.channel, stage(view, false), view.job.outcome)
+}
+
+fn standing_after(view: &AttemptView, change: &Change) -> Standing {
+    let (ends, outcome) = match change.job {
+        JobAction::Keep => (false, view.job.outcome),
+        JobAction::Raise { outcome } => (false, Some(outcome)),
+        JobAction::Wait { best, .. } => (false, best),
+        JobAction::End { outcome } => (true, Some(outcome)),
+    };
+    Standing::of(view.job.channel, stage(view, ends), outcome)
+}
+
+/// A job with an attempt was tried.
+fn stage(view: &AttemptView, ends: bool) -> Stage {
+    Stage::of(ends || view.job.state == JobState::Ended, true)
 }
 
 /// As [`tocsin_domain::counters::recount`] counts a job that ended without a dispatched attempt.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
+use tocsin_domain::counters::{Totals, progress_percent};
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::RedialPolicy;
@@ -105,6 +106,14 @@ pub struct ChannelCounts {
     pub error: i64,
     pub canceled: i64,
     pub not_dispatched: i64,
+    /// Unique addresses, whatever became of them (requirements 67 to 69).
+    pub addresses: i64,
+    /// Of these, by requirements 70 and 71: without the canceled, and without texts to those who opted out.
+    pub addresses_attempted: i64,
+    /// Of these, delivered to (requirement 66).
+    pub addresses_contacted: i64,
+    /// Of these, something came of it (requirement 55).
+    pub addresses_with_result: i64,
     /// Requirement 52, from the start of sending; None while a device is still to be tried for the first
     /// time, and where none was tried.
     pub first_attempt: Option<Duration>,
@@ -115,7 +124,39 @@ pub struct ChannelCounts {
 pub struct Counts {
     pub recipients: i64,
     pub no_device: i64,
+    /// Unique people (requirement 72).
+    pub contacted_by_phone: i64,
     pub channels: Vec<ChannelCounts>,
+}
+
+impl Counts {
+    /// The numbers of the delivery summary (requirements 49, 50 and 65 to 73).
+    pub fn totals(&self) -> Totals {
+        // A sum of changes is below zero only while one of them is missing, until the auditor has corrected it.
+        let number = |count: i64| u64::try_from(count).unwrap_or_default();
+        let of = |channel: Channel, count: fn(&ChannelCounts) -> i64| {
+            number(self.channels.iter().filter(|counts| counts.channel == channel).map(count).sum())
+        };
+        let all = |counts: &ChannelCounts| counts.addresses;
+        let attempted = |counts: &ChannelCounts| counts.addresses_attempted;
+        let emails = of(Channel::Email, all);
+        let emails_with_result = of(Channel::Email, |counts| counts.addresses_with_result);
+        Totals {
+            recipients: number(self.recipients),
+            no_device: number(self.no_device),
+            inbox: of(Channel::Inbox, |counts| counts.addresses_contacted),
+            emails,
+            voice: of(Channel::Voice, all),
+            text: of(Channel::Sms, all),
+            inbox_attempted: of(Channel::Inbox, attempted),
+            emails_attempted: of(Channel::Email, attempted),
+            voice_attempted: of(Channel::Voice, attempted),
+            text_attempted: of(Channel::Sms, attempted),
+            contacted_by_phone: number(self.contacted_by_phone),
+            not_contacted_by_phone: number(self.recipients - self.contacted_by_phone),
+            email_progress_percent: progress_percent(emails_with_result, emails),
+        }
+    }
 }
 
 impl Tenant {
@@ -256,6 +297,7 @@ impl Tenant {
             if number == 0 {
                 counts.recipients = found.get("recipients");
                 counts.no_device = found.get("no_device");
+                counts.contacted_by_phone = found.get("contacted_by_phone");
                 continue;
             }
             counts.channels.push(ChannelCounts {
@@ -268,6 +310,10 @@ impl Tenant {
                 error: found.get("error"),
                 canceled: found.get("canceled"),
                 not_dispatched: found.get("not_dispatched"),
+                addresses: found.get("addresses"),
+                addresses_attempted: found.get("addresses_attempted"),
+                addresses_contacted: found.get("addresses_contacted"),
+                addresses_with_result: found.get("addresses_with_result"),
                 first_attempt: found
                     .get::<_, Option<f64>>("first_attempt_seconds")
                     .map(|seconds| Duration::from_secs_f64(seconds.max(0.0))),
@@ -339,6 +385,9 @@ const COUNTS: &str = "-- store.counts
 select t.channel, sum(recipients) as recipients, sum(no_device) as no_device, sum(devices) as devices,
   sum(duplicates) as duplicates, sum(open) as open, sum(attempts) as attempts, sum(successful) as successful,
   sum(error) as error, sum(canceled) as canceled, sum(not_dispatched) as not_dispatched,
+  sum(addresses) as addresses, sum(addresses_attempted) as addresses_attempted,
+  sum(addresses_contacted) as addresses_contacted, sum(addresses_with_result) as addresses_with_result,
+  sum(contacted_by_phone) as contacted_by_phone,
   case when sum(untried) = 0
     then extract(epoch from max(last_first_attempt_at) - min(c.started_at))::float8 end as first_attempt_seconds
 from tallies t join campaigns c on c.id = t.campaign_id

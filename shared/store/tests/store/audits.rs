@@ -29,7 +29,9 @@ async fn a_tally_changed_by_hand_is_found_and_corrected() {
     let campaign = under_way(&setting).await;
     setting
         .run(
-            "update tallies set successful = successful + 2, open = open - 1 where ctid = (
+            "update tallies set successful = successful + 2, open = open - 1, addresses = addresses + 1,
+               addresses_attempted = addresses_attempted - 1, addresses_contacted = addresses_contacted - 2,
+               addresses_with_result = addresses_with_result + 3 where ctid = (
                select ctid from tallies where channel = 2 limit 1);
              delete from tallies where channel = 0",
         )
@@ -39,8 +41,13 @@ async fn a_tally_changed_by_hand_is_found_and_corrected() {
         audit(&setting, campaign).await,
         [
             drift(None, "recipients", 12),
+            drift(None, "contacted_by_phone", 5),
             drift(Some(Channel::Sms), "open", 1),
             drift(Some(Channel::Sms), "successful", -2),
+            drift(Some(Channel::Sms), "addresses", -1),
+            drift(Some(Channel::Sms), "addresses_attempted", 1),
+            drift(Some(Channel::Sms), "addresses_contacted", 2),
+            drift(Some(Channel::Sms), "addresses_with_result", -3),
         ]
     );
     assert_eq!(audit(&setting, campaign).await, []);

@@ -26,6 +26,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("jobs", &["campaign_id", "id"]),
     ("leases", &["account_id", "worker_id"]),
     ("people", &["district_id", "id"]),
+    ("phone_duplicates", &["campaign_id", "job_id"]),
     ("planner_leases", &["duty"]),
     ("provider_accounts", &["id"]),
     ("recipients", &["campaign_id", "id"]),
@@ -49,7 +50,9 @@ const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     ("audit_campaign", "recipients", &["campaign_id"]),
     ("audit_campaign", "jobs", &["campaign_id"]),
     ("audit_campaign", "attempts", &["campaign_id", "job_id"]),
+    ("audit_campaign", "destinations", &["campaign_id", "channel", "address"]),
     ("audit_campaign", "tallies", &["campaign_id"]),
+    ("kept_callbacks", "events", &["received_at"]),
     ("name_unmatched", "events", &["provider_id"]),
     ("sought", "destinations", &["campaign_id", "channel", "address"]),
     ("sought", "attempts", &["campaign_id", "job_id"]),
@@ -86,7 +89,7 @@ async fn fill(setting: &Setting, campaign: CampaignId, jobs: std::ops::RangeIncl
         .run(&format!(
             "do $$ declare part text; begin
                for part in select c.relname from pg_class c where c.relkind = 'r'
-                 and c.relname ~ '^(jobs|attempts|destinations|recipients|inbox_messages|events)_' loop
+                 and c.relname ~ '^(jobs|attempts|destinations|recipients|inbox_messages|events|phone_duplicates)_' loop
                  execute format('alter table %I set (autovacuum_enabled = false)', part);
                end loop;
              end $$;
@@ -144,7 +147,8 @@ fn table_of(relation: &str) -> &str {
             .and_then(|rest| rest.strip_prefix('_'))
             .is_some_and(|rest| rest == "default" || rest.starts_with(|first: char| first.is_ascii_digit()))
     };
-    let parents = ["recipients", "destinations", "jobs", "attempts", "events", "inbox_messages"];
+    let parents =
+        ["recipients", "destinations", "jobs", "attempts", "events", "inbox_messages", "phone_duplicates"];
     parents.into_iter().find(is_part).unwrap_or(relation)
 }
 

@@ -100,6 +100,31 @@ async fn the_form_cancels_and_the_page_shows_one_receipt_however_often_it_is_pre
 }
 
 #[tokio::test]
+async fn a_campaigns_page_shows_its_delivery_summary() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    stage.staff("ana", &[(1, "+15551230001"), (2, "+15551230001"), (3, "ana@example.org")]).await;
+    stage.staff("ben", &[(2, "+15551230002")]).await;
+    let id = stage.campaign("summed").await;
+    stage.expand_all().await;
+    stage
+        .change("update tallies set contacted_by_phone = 1 where channel = 0 and campaign_id = $1", &id)
+        .await;
+    let page = visitor.page(&format!("/campaigns/{id}")).await;
+    for (name, number) in [
+        ("Voice", "1"),
+        ("Text", "2"),
+        ("Text, attempted", "0"),
+        ("Emails", "1"),
+        ("Email progress", "0 %"),
+        ("Contacted by phone", "1"),
+        ("Not contacted by phone", "1"),
+    ] {
+        assert!(page.contains(&format!("<dt>{name}</dt><dd>{number}</dd>")), "{name}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn a_message_canceled_while_processing_leaves_the_lists() {
     let stage = Stage::start().await;
     let visitor = Visitor::sign_in(&stage).await;

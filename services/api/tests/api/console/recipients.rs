@@ -1,9 +1,10 @@
 //! The table of recipients: filters and pages.
 
+use serde_json::{Value, json};
 use tocsin_runtime::Clock as _;
 
 use super::Visitor;
-use crate::stage::Stage;
+use crate::stage::{Stage, campaign};
 
 /// People with a text and an email, and people without a device; every tenth text was answered by STOP.
 const WITH_DEVICES: usize = 120;
@@ -35,6 +36,32 @@ async fn rows(visitor: &Visitor<'_>, id: &str, query: &str) -> Vec<String> {
         rows.extend(body.split("<tr>").skip(1).map(str::to_owned));
         let Some((_, after)) = page.split_once(r#"rel="next" href="?"#) else { return rows };
         query = after.split('"').next().unwrap().replace("&#38;", "&");
+    }
+}
+
+#[tokio::test]
+async fn an_emergencys_refused_text_says_what_is_left_of_its_person() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    stage.staff("ana", &[(1, "+15551230001"), (2, "+15551230001"), (3, "ana@example.org")]).await;
+    stage.staff("ben", &[(2, "+15551230002")]).await;
+    for phone in ["+15551230001", "+15551230002"] {
+        stage.engine.opt_out(stage.north, phone, "test", stage.clock.now()).await.unwrap();
+    }
+    let mut body = campaign();
+    for (kind, said, left) in [("emergency", true, json!([2, 0])), ("general", false, json!([null, null]))] {
+        body["message_type"] = json!(kind);
+        let id = stage.submit(kind, &body).await.id();
+        stage.expand_all().await;
+        let rows = rows(&visitor, &id, "channel=sms").await;
+        let words = ["2 other devices of this person are in", "No other device of this person is in"];
+        for (row, words) in rows.iter().zip(words) {
+            assert!(row.contains("Replied STOP"), "{row}");
+            assert_eq!(row.contains(words), said, "{kind}: {row}");
+        }
+        let listed = stage.get(&format!("/v1/campaigns/{id}/recipients")).await.body;
+        let texts = listed["recipients"].as_array().unwrap().iter().filter(|row| row["channel"] == "sms");
+        assert_eq!(texts.map(|row| row["other_devices"].clone()).collect::<Value>(), left, "{kind}");
     }
 }
 

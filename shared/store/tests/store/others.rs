@@ -1,0 +1,68 @@
+//! What is left of a person whose text was refused in an emergency.
+
+use tocsin_domain::audience::{Audience, Role};
+use tocsin_domain::dedupe::DedupeMode;
+use tocsin_domain::{CampaignId, Channel, JobKey, Lane};
+use tocsin_store::others::Left;
+
+use crate::fixture::Setting;
+
+const PHONE: &str = "+13125550100";
+const OTHER_PHONE: &str = "+13125550101";
+
+/// A text with two other devices, one whose person has nothing else, one whose other phone opted out as well, and
+/// one of a guardian of two students with a call for each.
+async fn refused(setting: &Setting, lane: Lane, mode: DedupeMode) -> (CampaignId, Vec<JobKey>) {
+    use Channel::{Email, Sms, Voice};
+    for phone in [PHONE, OTHER_PHONE, "+13125550102", "+13125550103"] {
+        setting.store.opt_out(setting.district, phone, "test", setting.now().await).await.unwrap();
+    }
+    setting.person(Role::Staff, &[(Voice, PHONE), (Sms, PHONE), (Email, "ana@example.org")]).await;
+    setting.person(Role::Staff, &[(Sms, OTHER_PHONE)]).await;
+    setting.person(Role::Staff, &[(Sms, "+13125550102"), (Sms, "+13125550103")]).await;
+    let guardian = setting.person(Role::Guardian, &[(Voice, "+13125550104"), (Sms, OTHER_PHONE)]).await;
+    setting.student(&[guardian]).await;
+    setting.student(&[guardian]).await;
+    let campaign = setting
+        .campaign(|new| {
+            (new.lane, new.mode, new.channels) = (lane, mode, vec![Voice, Sms, Email]);
+            new.audience =
+                Audience { all: true, roles: vec![Role::Staff, Role::Guardian], ..Audience::default() };
+        })
+        .await;
+    setting.expand(campaign, 2).await;
+    let opted_out = "select id from jobs where campaign_id = $1 and outcome = 31 order by id";
+    let rows = setting.owner.query(opted_out, &[&campaign.0]).await.unwrap();
+    (campaign, rows.iter().map(|row| JobKey { campaign, job: row.get(0) }).collect())
+}
+
+#[tokio::test]
+async fn the_other_devices_of_a_refused_person_are_counted_but_for_refused_ones() {
+    for (mode, others) in [
+        (DedupeMode::PerDevice, vec![2, 0, 0, 0]),
+        // The call for each student is left, and stands beside the text for each.
+        (DedupeMode::PerDeviceAndStudent, vec![2, 0, 0, 0, 2, 2]),
+    ] {
+        let setting = Setting::new().await;
+        let (campaign, refused) = refused(&setting, Lane::Emergency, mode).await;
+        let jobs: Vec<i32> = refused.iter().map(|key| key.job).collect();
+        let by_job = setting.tenant().others_left(campaign, &jobs).await.unwrap();
+        let told: Vec<i64> = jobs.iter().map(|job| by_job[job]).collect();
+        assert_eq!(told, others, "{mode:?}");
+        let left = Left {
+            campaign,
+            refused: others.len() as i64,
+            other_devices: others.iter().sum(),
+            without_other: others.iter().filter(|others| **others == 0).count() as i64,
+        };
+        assert_eq!(setting.store.others_left(&refused).await.unwrap(), [left], "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_texts_of_emergencies_are_told() {
+    let setting = Setting::new().await;
+    let (_, refused) = refused(&setting, Lane::General, DedupeMode::PerDevice).await;
+    assert!(!refused.is_empty());
+    assert_eq!(setting.store.others_left(&refused).await.unwrap(), []);
+}
