@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 use tocsin_domain::CampaignId;
 use tocsin_runtime::Stopwatch;
+use tocsin_testkit::Stalls;
 use tocsin_testkit::promises::COMMIT_MARGIN;
 
 use super::{arrivals, delivered_after, milliseconds};
@@ -17,7 +18,6 @@ use crate::options::{Options, Sizes, positive};
 use crate::probe::Probe;
 use crate::stage::{Role, Setup, Stage, Wait, Wiring, Workers};
 use crate::stats::{Spread, spread};
-use crate::usage::Stalls;
 
 const IN_FLIGHT: usize = 400;
 const LATENCY_MS: u64 = 20;

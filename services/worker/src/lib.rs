@@ -11,6 +11,7 @@ mod claim;
 mod control;
 mod dispatch;
 mod error;
+mod gate;
 mod inbox;
 mod limiter;
 mod look_up;
