@@ -164,8 +164,10 @@ async fn cancel(stage: &mut Stage, probe: &Probe, district: &District, case: Cas
         wire.cut();
     }
     let started = Stopwatch::start();
-    let calling =
-        async { district.client.cancel(campaign, "load test", "load test").await.map(|_| started.elapsed()) };
+    let calling = async {
+        let pressed = district.client.press_cancel(campaign, "load test", Some("load test")).await;
+        pressed.map(|_| started.elapsed())
+    };
     let (call, committed_at) = tokio::join!(calling, probe.cancel_committed(campaign));
     let (call, committed_at) = (call?, committed_at?);
     if case.fault == Fault::WorkerRestarted {
