@@ -86,9 +86,14 @@ impl Stage {
 
     /// When each claim was made, by the store's clock.
     pub async fn claims(&self) -> Result<Vec<DateTime<Utc>>> {
+        self.times("select claimed_at from attempts order by 1").await
+    }
+
+    /// The first column of a query.
+    pub async fn times(&self, query: &str) -> Result<Vec<DateTime<Utc>>> {
         let (client, connection) = tokio_postgres::connect(&self.database.url, NoTls).await?;
         let read = async {
-            let rows = client.query("select claimed_at from attempts order by 1", &[]).await?;
+            let rows = client.query(query, &[]).await?;
             drop(client);
             Ok(rows.iter().map(|row| row.get(0)).collect())
         };
