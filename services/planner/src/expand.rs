@@ -1,6 +1,6 @@
 //! Expansion: an audience becomes recipients and jobs, chunk by chunk, emergencies first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tocsin_domain::{CampaignId, Lane};
 use tocsin_runtime::Progress;
@@ -29,8 +29,6 @@ pub enum Of {
 pub struct Expander {
     of: Of,
     failures: HashMap<CampaignId, u32>,
-    /// Emergencies of which workers were told.
-    told: HashSet<CampaignId>,
 }
 
 impl Expander {
@@ -67,17 +65,12 @@ impl Expander {
         Ok(progress)
     }
 
-    /// Workers hear of each emergency that begins.
-    fn tell(&mut self, planner: &Planner, due: &[Expansion]) {
-        if self.of == Of::Others {
-            return;
-        }
-        let emergencies = || due.iter().filter(|expansion| expansion.lane == Lane::Emergency);
-        self.told.retain(|campaign| emergencies().any(|expansion| expansion.campaign == *campaign));
-        for expansion in emergencies() {
-            if self.told.insert(expansion.campaign) {
-                planner.wakes.urgent.tell(&expansion.channels);
-            }
+    /// Workers hear of emergencies until all their jobs are made.
+    fn tell(&self, planner: &Planner, due: &[Expansion]) {
+        if self.of != Of::Others {
+            let emergencies = due.iter().filter(|expansion| expansion.lane == Lane::Emergency);
+            let channels = emergencies.flat_map(|expansion| expansion.channels.iter().copied());
+            planner.wakes.urgent.expanding(channels);
         }
     }
 

@@ -77,9 +77,12 @@ fn obey(planner: &Planner, delivery: &Delivery) {
     match Envelope::<Control>::decode(delivery.body.clone()).map(|envelope| envelope.message.command) {
         Ok(Some(Command::Cancel(_))) => planner.wakes.sweep.notify_one(),
         Ok(Some(Command::Wake(Wake { channels, emergency }))) => {
-            planner.wakes.expand();
             let named =
                 |channel: &Channel| channels.is_empty() || channels.contains(&i32::from(channel.number()));
+            // Of an emergency it is another planner that tells, or this one.
+            if !emergency {
+                planner.wakes.expand();
+            }
             Channel::ALL.iter().filter(|channel| named(channel)).for_each(|channel| match emergency {
                 true => planner.wakes.emergency(*channel),
                 false => planner.wakes.release(*channel),

@@ -80,6 +80,7 @@ impl Releaser {
             .collect();
         self.positions.retain(|campaign, _| open.iter().any(|known| known.id == *campaign));
         if open.is_empty() {
+            planner.wakes.urgent.is_due(self.channel, false);
             return Ok(Progress::Idle);
         }
         // In this order: what is claimed in between counts twice, and not at all the other way about.
@@ -109,12 +110,14 @@ impl Releaser {
             if moved.gave_way {
                 break;
             }
-            if lane == Lane::Emergency
-                && (moved.unlimited
+            if lane == Lane::Emergency {
+                let is_due = moved.unlimited
                     || (windows.busy() && emergency::may_hold_up(&limits, self.channel, &open))
-                    || emergency::is_left(planner, &limits, self.channel, &open, &accounts, now).await?)
-            {
-                break;
+                    || emergency::is_left(planner, &limits, self.channel, &open, &accounts, now).await?;
+                planner.wakes.urgent.is_due(self.channel, is_due);
+                if is_due {
+                    break;
+                }
             }
         }
         Ok(progress)

@@ -96,7 +96,9 @@ async fn the_answer_to_the_cancel_of_a_large_campaign_counts_nothing() {
     let receipt = stage.get(&format!("/v1/campaigns/{id}/receipt")).await;
     assert_eq!((answer.status, receipt.status), (202, 200), "{answer:?}");
     assert_eq!(answer.body["canceled"], receipt.body["canceled"]);
-    for (part, counted) in [("contacted", 0), ("in_flight_or_unknown", 0), ("recalled", 0), ("never_tried", 1)] {
+    for (part, counted) in
+        [("contacted", 0), ("in_flight_or_unknown", 0), ("recalled", 0), ("never_tried", 1)]
+    {
         assert!(answer.body[part].is_null(), "{part}: {answer:?}");
         assert_eq!(receipt.body[part], counted, "{part}: {receipt:?}");
     }

@@ -239,3 +239,25 @@ async fn emergencies_and_others_are_expanded_apart() {
     assert!(planning.planner.wakes.urgent.begun(Channel::Sms) > begun, "releases give way");
     assert_eq!((stage.jobs(urgent).await, stage.jobs(general).await), (3, 0));
 }
+
+/// What workers have of other lanes waits from the first chunk of an emergency until its last job is claimed.
+#[tokio::test]
+async fn workers_are_told_of_an_emergency_until_it_is_claimed() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(5, Channel::Sms).await.unwrap();
+    stage.fixture.campaign(Lane::Emergency, &[Channel::Sms]).await.unwrap();
+    stage.fixture.campaign(Lane::General, &[Channel::Sms, Channel::Email]).await.unwrap();
+    let planning = stage.leading().await;
+    let told = || planning.planner.wakes.urgent.channels();
+    let mut emergencies = Expander::of(Of::Emergencies);
+    assert!(told().is_empty());
+    emergencies.tick(&planning.planner).await.unwrap();
+    assert_eq!(told(), [i32::from(Channel::Sms.number())], "it is being expanded");
+    while emergencies.tick(&planning.planner).await.unwrap() == Progress::More {}
+    planning.release(Channel::Sms).await;
+    planning.release(Channel::Email).await;
+    assert_eq!(told(), [i32::from(Channel::Sms.number())], "it is unclaimed");
+    assert_eq!(stage.claim(Lane::Emergency, 100).await, 5);
+    planning.release(Channel::Sms).await;
+    assert!(told().is_empty());
+}

@@ -309,7 +309,9 @@ async fn a_slow_account_is_used_whichever_worker_gets_its_jobs_and_never_above_i
     let released = stage.times("select started_at from campaigns").await?[0];
     let first = (arrivals[0] - released).as_seconds_f64();
     let planned = (released - asked).as_seconds_f64();
-    println!("20 sends in {seconds:.1} s, the first {first:.1} s after its release, {planned:.1} s after the call");
+    println!(
+        "20 sends in {seconds:.1} s, the first {first:.1} s after its release, {planned:.1} s after the call"
+    );
     within_limits(&arrivals, 1.0, 1.0, &stalls)?;
     // A claim takes as long as it takes: of these none was held up.
     within_limits(&stage.claims().await?, 1.0, 1.0, &stalls)?;
