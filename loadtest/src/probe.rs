@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use tocsin_domain::CampaignId;
 use tocsin_runtime::Tasks;
 use tocsin_testkit::wait_until;
@@ -38,6 +39,15 @@ pub struct Attempts {
     pub milliseconds: Vec<f64>,
     /// Microseconds since 1970 of each settlement, sorted.
     pub settled_micros: Vec<i64>,
+}
+
+/// A campaign's way, in milliseconds since it was stored. None: not yet.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Stages {
+    pub expanded_ms: Option<f64>,
+    pub released_ms: Option<f64>,
+    pub first_claimed_ms: Option<f64>,
+    pub last_claimed_ms: Option<f64>,
 }
 
 impl Probe {
@@ -123,6 +133,26 @@ impl Probe {
             update claim_batches set check_at = check_at - interval '20 min';
             commit";
         self.client.batch_execute(sql).await.context("doubts cannot be ended")
+    }
+
+    /// What became of a campaign when, in milliseconds since it was stored: expanded, first released, first claimed and
+    /// last claimed for the first time.
+    pub async fn stages(&self, campaign: CampaignId) -> Result<Stages> {
+        let sql = "select extract(epoch from expanded_at - created_at)::float8 * 1000,
+              extract(epoch from started_at - created_at)::float8 * 1000,
+              extract(epoch from first_claimed_at - created_at)::float8 * 1000,
+              extract(epoch from last_claimed_at - created_at)::float8 * 1000
+            from campaigns c cross join lateral (
+              select min(claimed_at) as first_claimed_at, max(claimed_at) as last_claimed_at
+              from attempts where campaign_id = c.id and number = 1) a
+            where id = $1";
+        let row = self.client.query_one(sql, &[&campaign.0]).await?;
+        Ok(Stages {
+            expanded_ms: row.get(0),
+            released_ms: row.get(1),
+            first_claimed_ms: row.get(2),
+            last_claimed_ms: row.get(3),
+        })
     }
 
     /// Microseconds since 1970 of each claim, sorted.

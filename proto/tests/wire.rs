@@ -53,8 +53,8 @@ fn cancel() -> Control {
     Control { command: Some(Command::Cancel(Cancel { campaign_id: id(), cancel_epoch: 5 })) }
 }
 
-fn wake() -> Control {
-    Control { command: Some(Command::Wake(Wake { channels: vec![1, 2] })) }
+fn wake(emergency: bool) -> Control {
+    Control { command: Some(Command::Wake(Wake { channels: vec![1, 2], emergency })) }
 }
 
 fn take() -> Control {
@@ -90,7 +90,8 @@ fn every_message_keeps_its_bytes() {
     assert_golden(recall(), &format!("0a10{ID_HEX}10ac02180120072a034341313205{TRACE_HEX}"));
     assert_golden(look_up(), &format!("0a10{ID_HEX}10ac0218012205{TRACE_HEX}"));
     assert_golden(cancel(), &format!("0a140a10{ID_HEX}1005"));
-    assert_golden(wake(), "12040a020102");
+    assert_golden(wake(false), "12040a020102");
+    assert_golden(wake(true), "12060a0201021001");
     let told = format!("0a10{ID_HEX}10ac0218022001280330073a05{TRACE_HEX}");
     assert_golden(take(), &format!("1a380a10{ID_HEX}12{:02x}{told}", told.len() / 2));
     let request = format!("10e8071a01612204504f53542a01753206{HEADER_HEX}3a02ff00");

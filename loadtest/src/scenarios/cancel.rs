@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 use tocsin_domain::CampaignId;
 use tocsin_runtime::Stopwatch;
+use tocsin_testkit::Stalls;
 use tocsin_testkit::promises::COMMIT_MARGIN;
 
 use super::{arrivals, delivered_after, milliseconds};
@@ -17,7 +18,6 @@ use crate::options::{Options, Sizes, positive};
 use crate::probe::Probe;
 use crate::stage::{Role, Setup, Stage, Wait, Wiring, Workers};
 use crate::stats::{Spread, spread};
-use crate::usage::Stalls;
 
 const IN_FLIGHT: usize = 400;
 const LATENCY_MS: u64 = 20;
@@ -164,8 +164,10 @@ async fn cancel(stage: &mut Stage, probe: &Probe, district: &District, case: Cas
         wire.cut();
     }
     let started = Stopwatch::start();
-    let calling =
-        async { district.client.cancel(campaign, "load test", "load test").await.map(|_| started.elapsed()) };
+    let calling = async {
+        let pressed = district.client.press_cancel(campaign, "load test", Some("load test")).await;
+        pressed.map(|_| started.elapsed())
+    };
     let (call, committed_at) = tokio::join!(calling, probe.cancel_committed(campaign));
     let (call, committed_at) = (call?, committed_at?);
     if case.fault == Fault::WorkerRestarted {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use tocsin_domain::{CampaignId, Channel, Lane};
 use tocsin_queue::{Broker as _, Queue, RabbitBroker};
 use tocsin_runtime::Stopwatch;
+use tocsin_testkit::Stalls;
 use tocsin_testkit::promises::COMMIT_MARGIN;
 use tocsin_testkit::simulator::{Faults, Scenario};
 
@@ -22,7 +23,6 @@ use crate::options::{Options, Sizes, positive};
 use crate::probe::Probe;
 use crate::progress::Progress;
 use crate::stage::{Limits, Role, Setup, Stage, Wait, Wiring, Workers};
-use crate::usage::Stalls;
 
 const IN_FLIGHT: usize = 200;
 const LATENCY_MS: u64 = 50;

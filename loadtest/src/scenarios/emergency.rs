@@ -13,6 +13,7 @@ use crate::checker;
 use crate::district::District;
 use crate::findings::Findings;
 use crate::options::{Options, Sizes, positive};
+use crate::probe::Probe;
 use crate::report::{Line, Plot};
 use crate::stage::{Setup, Stage, Wait, Workers};
 use crate::stats::spread;
@@ -52,6 +53,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
         ..Setup::default()
     };
     let mut stage = Stage::start(&args.options, setup).await?;
+    let probe = Probe::connect(&stage.ground.database_url, &stage.tasks).await?;
     let small = stage.district(args.emergency_jobs).await?;
     let large = stage.district(args.jobs).await?;
     // The first one warms connections, plans and caches, as in a running system.
@@ -69,6 +71,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
     large.client.cancel(backlog, "load test", "measured").await?;
     stage.closed("the backlog's end", &[backlog], Wait::for_requests(args.jobs)).await?;
 
+    let (stages, idle_stages) = (probe.stages(urgent.campaign).await?, probe.stages(idle.campaign).await?);
     let mut findings = Findings::new("emergency");
     let campaigns = [idle.campaign, urgent.campaign, backlog];
     findings.violations(checker::check(&stage, &campaigns).await?);
@@ -102,7 +105,9 @@ pub async fn run(args: &Args) -> Result<Findings> {
         .figure("idle_p99_ms", idle_wait.p99)
         .figure("ratio", wait.p99 / idle_wait.p99)
         .figure("general_sends_meanwhile", meanwhile)
-        .figure("gives_way_ms", gives_way);
+        .figure("gives_way_ms", gives_way)
+        .figure("stages", stages)
+        .figure("idle_stages", idle_stages);
     stage.stop().await;
     Ok(findings)
 }

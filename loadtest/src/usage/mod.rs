@@ -1,15 +1,12 @@
 //! Processor time and memory by process, from `/proc`.
 
 mod proc;
-mod stalls;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tocsin_runtime::Tasks;
-
-pub use self::stalls::Stalls;
 
 use crate::findings::Findings;
 use crate::stage::{AMQP_PORT, POSTGRES_PORT, Role, Stage};

@@ -20,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// A campaign may be due: planners look now.
 pub(crate) fn wake(api: &Api, channels: &[Channel]) {
     let channels = channels.iter().map(|channel| i32::from(channel.number())).collect();
-    broadcast(api, Command::Wake(Wake { channels }));
+    broadcast(api, Command::Wake(Wake { channels, emergency: false }));
 }
 
 /// To be called after the cancel's commit: workers drop the campaign's jobs.

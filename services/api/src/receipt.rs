@@ -9,7 +9,7 @@ use tocsin_domain::receipt::Part;
 use tocsin_domain::{CampaignId, CampaignState};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
-use tocsin_store::tenant::receipt::{Page, Place, Recall, ReceiptRow};
+use tocsin_store::tenant::receipt::{Page, Place, Recall, Receipt, ReceiptRow};
 
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, existing};
@@ -18,6 +18,9 @@ use crate::page::{encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::recipients::{Around, RowView};
 use crate::server::Api;
+
+/// Recipients or devices whose parts are counted in a few milliseconds, also where much else goes on.
+const COUNTED_AT_ONCE: i32 = 1_000;
 
 /// Whom a cancel reached. The four counts partition the audience by what is known now. Who and when do not change,
 /// and what was never tried does not once the state is canceled.
@@ -29,10 +32,11 @@ pub(crate) struct ReceiptView {
     canceled: Option<CanceledView>,
     /// False: the audience was not worked out to its end. Whoever is in no part was never tried either.
     audience_complete: bool,
-    contacted: i64,
-    in_flight_or_unknown: i64,
-    recalled: i64,
-    never_tried: i64,
+    /// The parts are null where they were not counted: in the answer to the cancel of a large campaign.
+    contacted: Option<i64>,
+    in_flight_or_unknown: Option<i64>,
+    recalled: Option<i64>,
+    never_tried: Option<i64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -147,16 +151,28 @@ pub(crate) fn write_cursor(place: Place) -> String {
 impl ReceiptView {
     pub async fn read(tenant: &Tenant, campaign: CampaignSummary) -> Result<Self, Problem> {
         let receipt = tenant.receipt(campaign.id).await?;
-        Ok(Self {
+        Ok(Self::of(campaign, Some(receipt)))
+    }
+
+    /// For whoever waits for something else than the counts: the parts of a large campaign are not counted.
+    pub async fn read_at_once(tenant: &Tenant, campaign: CampaignSummary) -> Result<Self, Problem> {
+        if campaign.size > COUNTED_AT_ONCE {
+            return Ok(Self::of(campaign, None));
+        }
+        Self::read(tenant, campaign).await
+    }
+
+    fn of(campaign: CampaignSummary, receipt: Option<Receipt>) -> Self {
+        Self {
             id: campaign.id,
             state: campaign.state,
             audience_complete: campaign.expanded_at.is_some(),
-            contacted: receipt.contacted,
-            in_flight_or_unknown: receipt.in_flight_or_unknown,
-            recalled: receipt.recalled,
-            never_tried: receipt.never_tried,
+            contacted: receipt.map(|receipt| receipt.contacted),
+            in_flight_or_unknown: receipt.map(|receipt| receipt.in_flight_or_unknown),
+            recalled: receipt.map(|receipt| receipt.recalled),
+            never_tried: receipt.map(|receipt| receipt.never_tried),
             canceled: CanceledView::of(campaign),
-        })
+        }
     }
 }
 

@@ -15,32 +15,63 @@ const CAMPAIGNS_MAX: i64 = 16;
 /// A chunk that fails this often for another reason than an outage fails its campaign.
 const FAILURES_MAX: u32 = 3;
 
+/// What an expander expands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Of {
+    #[default]
+    All,
+    Emergencies,
+    Others,
+}
+
 /// Expands campaigns in turns, one chunk each.
 #[derive(Debug, Default)]
 pub struct Expander {
+    of: Of,
     failures: HashMap<CampaignId, u32>,
 }
 
 impl Expander {
+    pub fn of(of: Of) -> Self {
+        Self { of, ..Self::default() }
+    }
+
     /// Makes one chunk of each campaign whose expansion is due. While an emergency is among them, of no
-    /// other, and of none over a channel on which an emergency job is still to be claimed (promise 5).
+    /// other, and of none over a channel on which an emergency job is still to be claimed (promise 5). One that falls
+    /// due meanwhile waits for no more than the chunk that is being made.
     pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
         let due = planner.store.expansions_due(planner.clock.now(), CAMPAIGNS_MAX).await?;
         let emergency = due.iter().any(|expansion| expansion.lane == Lane::Emergency);
+        self.tell(planner, &due);
         let held =
             if emergency || due.is_empty() { vec![] } else { emergency::channels_held(planner).await? };
         let may = |expansion: &&Expansion| match expansion.lane {
-            Lane::Emergency => true,
+            Lane::Emergency => self.of != Of::Others,
             Lane::Priority | Lane::General => {
-                !emergency && expansion.channels.iter().all(|channel| !held.contains(channel))
+                self.of != Of::Emergencies
+                    && !emergency
+                    && expansion.channels.iter().all(|channel| !held.contains(channel))
             }
         };
         let mut progress = Progress::Idle;
-        for expansion in due.iter().filter(may) {
+        let may: Vec<&Expansion> = due.iter().filter(may).collect();
+        for expansion in may {
+            if progress == Progress::More && !emergency && emergency_is_due(planner).await? {
+                break;
+            }
             self.chunk(planner, expansion).await?;
             progress = Progress::More;
         }
         Ok(progress)
+    }
+
+    /// Workers hear of emergencies until all their jobs are made.
+    fn tell(&self, planner: &Planner, due: &[Expansion]) {
+        if self.of != Of::Others {
+            let emergencies = due.iter().filter(|expansion| expansion.lane == Lane::Emergency);
+            let channels = emergencies.flat_map(|expansion| expansion.channels.iter().copied());
+            planner.wakes.urgent.expanding(channels);
+        }
     }
 
     async fn chunk(&mut self, planner: &Planner, expansion: &Expansion) -> Result<(), PlannerError> {
@@ -50,13 +81,16 @@ impl Expander {
             Ok(Chunk::Made { jobs, .. }) => {
                 self.failures.remove(&campaign);
                 if expansion.lane == Lane::Emergency && jobs > 0 {
-                    expansion.channels.iter().for_each(|channel| planner.wakes.release(*channel));
+                    expansion.channels.iter().for_each(|channel| planner.wakes.emergency(*channel));
                 }
             }
             Ok(Chunk::Complete { .. }) => {
                 self.failures.remove(&campaign);
                 tracing::info!(campaign.id = %campaign, "expansion complete");
-                expansion.channels.iter().for_each(|channel| planner.wakes.release(*channel));
+                expansion.channels.iter().for_each(|channel| match expansion.lane {
+                    Lane::Emergency => planner.wakes.emergency(*channel),
+                    Lane::Priority | Lane::General => planner.wakes.release(*channel),
+                });
                 planner.wakes.close.notify_one();
             }
             Err(error) if error.is_outage() => return Err(error.into()),
@@ -74,4 +108,10 @@ impl Expander {
         }
         Ok(())
     }
+}
+
+/// They come first in what is due.
+async fn emergency_is_due(planner: &Planner) -> Result<bool, PlannerError> {
+    let first = planner.store.expansions_due(planner.clock.now(), 1).await?;
+    Ok(first.iter().any(|expansion| expansion.lane == Lane::Emergency))
 }

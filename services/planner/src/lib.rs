@@ -19,6 +19,7 @@ mod look_up;
 mod release;
 mod sweep;
 mod unserved;
+mod urgent;
 mod windows;
 
 use std::collections::HashMap;
@@ -36,11 +37,12 @@ pub use audit::tick as audit;
 pub use close::tick as close;
 pub use duties::Duties;
 pub use error::PlannerError;
-pub use expand::{Expander, PEOPLE_PER_CHUNK};
+pub use expand::{Expander, Of, PEOPLE_PER_CHUNK};
 pub use expire::tick as expire;
 pub use listen::watch_depths;
 pub use release::Releaser;
 pub use sweep::Sweeper;
+pub use urgent::Urgent;
 
 /// Release runs at least this often (design: every 250 ms), and so do the ticks that a user waits for.
 const QUICK: Duration = Duration::from_millis(250);
@@ -71,6 +73,8 @@ pub struct Planner {
 #[derive(Debug, Clone, Default)]
 pub struct Wakes {
     pub expand: Arc<Notify>,
+    pub expand_emergencies: Arc<Notify>,
+    pub urgent: Urgent,
     pub sweep: Arc<Notify>,
     pub close: Arc<Notify>,
     release: Arc<HashMap<Channel, Notify>>,
@@ -80,6 +84,18 @@ impl Wakes {
     pub fn new() -> Self {
         let release = Channel::ALL.into_iter().map(|channel| (channel, Notify::new())).collect();
         Self { release: Arc::new(release), ..Self::default() }
+    }
+
+    /// Campaigns may be due.
+    pub fn expand(&self) {
+        self.expand_emergencies.notify_one();
+        self.expand.notify_one();
+    }
+
+    /// Emergency jobs of the channel may be due: what is being released there makes room for them.
+    pub fn emergency(&self, channel: Channel) {
+        self.urgent.begins(channel);
+        self.release(channel);
     }
 
     pub fn release(&self, channel: Channel) {
@@ -106,7 +122,14 @@ impl Planner {
         for channel in Channel::ALL {
             self.start_release(tasks, channel, duties.clone());
         }
-        self.start_expand(tasks);
+        self.start_expand(
+            tasks,
+            "planner expand emergencies",
+            &self.wakes.expand_emergencies,
+            Of::Emergencies,
+        );
+        self.start_expand(tasks, "planner expand", &self.wakes.expand, Of::Others);
+        urgent::start(self.clone(), tasks);
         self.start_sweep(tasks);
         self.start_expire(tasks);
         self.start_close(tasks);
@@ -136,11 +159,11 @@ impl Planner {
         });
     }
 
-    fn start_expand(&self, tasks: &Tasks) {
-        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
-        let wake = Arc::clone(&self.wakes.expand);
-        tasks.spawn("planner expand", async move {
-            let mut expander = Expander::default();
+    /// Emergencies have a task of their own: a chunk of another campaign takes as long as it takes.
+    fn start_expand(&self, tasks: &Tasks, name: &'static str, wake: &Arc<Notify>, of: Of) {
+        let (planner, wake, stopping) = (self.clone(), Arc::clone(wake), tasks.stopping().clone());
+        tasks.spawn(name, async move {
+            let mut expander = Expander::of(of);
             let tick = async move || expander.tick(&planner).await;
             run_ticker("planner.expand", QUICK, &wake, &stopping, tick).await;
         });

@@ -29,7 +29,7 @@ pub fn start(planner: Planner, tasks: &Tasks) {
                 return;
             };
             // What was said while nobody listened is on the rows: look at everything once.
-            planner.wakes.expand.notify_one();
+            planner.wakes.expand();
             planner.wakes.sweep.notify_one();
             planner.wakes.release_all();
             tokio::select! {
@@ -76,14 +76,17 @@ async fn hear(planner: &Planner, session: &Arc<dyn Session>, control: &mut Consu
 fn obey(planner: &Planner, delivery: &Delivery) {
     match Envelope::<Control>::decode(delivery.body.clone()).map(|envelope| envelope.message.command) {
         Ok(Some(Command::Cancel(_))) => planner.wakes.sweep.notify_one(),
-        Ok(Some(Command::Wake(Wake { channels }))) => {
-            planner.wakes.expand.notify_one();
+        Ok(Some(Command::Wake(Wake { channels, emergency }))) => {
             let named =
                 |channel: &Channel| channels.is_empty() || channels.contains(&i32::from(channel.number()));
-            Channel::ALL
-                .iter()
-                .filter(|channel| named(channel))
-                .for_each(|channel| planner.wakes.release(*channel));
+            // Of an emergency it is another planner that tells, or this one.
+            if !emergency {
+                planner.wakes.expand();
+            }
+            Channel::ALL.iter().filter(|channel| named(channel)).for_each(|channel| match emergency {
+                true => planner.wakes.emergency(*channel),
+                false => planner.wakes.release(*channel),
+            });
         }
         // One for a worker, or of a newer release: what it says is on the rows too.
         Ok(Some(Command::Take(_)) | None) => {}

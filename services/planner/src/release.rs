@@ -44,6 +44,8 @@ pub struct Releaser {
     unserved: Unserved,
     /// Rotates what does not divide evenly.
     turn: u64,
+    /// Emergencies that had begun when the tick began.
+    begun: u64,
 }
 
 /// What the release of a lane came to.
@@ -53,17 +55,20 @@ struct Moved {
     jobs: usize,
     /// Were any of them of a campaign that nothing but accounts limits?
     unlimited: bool,
+    /// Was it given up in the middle, for an emergency that began?
+    gave_way: bool,
 }
 
 impl Releaser {
     pub fn new(channel: Channel, duties: Duties) -> Self {
-        Self { channel, duties, positions: HashMap::new(), unserved: Unserved::default(), turn: 0 }
+        Self { channel, duties, positions: HashMap::new(), unserved: Unserved::default(), turn: 0, begun: 0 }
     }
 
     /// Fills the window of every lane, emergencies first. While an emergency job is due, released or
     /// unclaimed, no other lane is released (promise 5), whoever has the duty to release the emergencies; but for
     /// those that their own district or author slows down.
     pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
+        self.begun = planner.wakes.urgent.begun(self.channel);
         // The store's clock: batches fall due again by it.
         let now = planner.store.now().await?;
         let open: Vec<OpenCampaign> = planner
@@ -75,6 +80,7 @@ impl Releaser {
             .collect();
         self.positions.retain(|campaign, _| open.iter().any(|known| known.id == *campaign));
         if open.is_empty() {
+            planner.wakes.urgent.is_due(self.channel, false);
             return Ok(Progress::Idle);
         }
         // In this order: what is claimed in between counts twice, and not at all the other way about.
@@ -98,15 +104,20 @@ impl Releaser {
             };
             // Later lanes get what is left of an account's depth.
             queued.extend(windows.given(self.channel, lane));
-            if moved.jobs > 0 {
+            if moved.jobs > 0 || moved.gave_way {
                 progress = Progress::More;
             }
-            if lane == Lane::Emergency
-                && (moved.unlimited
-                    || (windows.busy() && emergency::may_hold_up(&limits, self.channel, &open))
-                    || emergency::is_left(planner, &limits, self.channel, &open, &accounts, now).await?)
-            {
+            if moved.gave_way {
                 break;
+            }
+            if lane == Lane::Emergency {
+                let is_due = moved.unlimited
+                    || (windows.busy() && emergency::may_hold_up(&limits, self.channel, &open))
+                    || emergency::is_left(planner, &limits, self.channel, &open, &accounts, now).await?;
+                planner.wakes.urgent.is_due(self.channel, is_due);
+                if is_due {
+                    break;
+                }
             }
         }
         Ok(progress)
@@ -123,11 +134,15 @@ impl Releaser {
     ) -> Result<Moved, PlannerError> {
         let mut moved = Moved::default();
         let persons = if windows.choose_senders() { Persons::Read } else { Persons::Unread };
-        for (served, mut left) in windows.serve(campaigns) {
+        'serving: for (served, mut left) in windows.serve(campaigns) {
             for _ in 0..ROUNDS_MAX {
                 let free = windows.free(served);
                 if free == 0 || left.is_empty() {
                     break;
+                }
+                moved.gave_way = self.gives_way(planner, duty);
+                if moved.gave_way {
+                    break 'serving;
                 }
                 let due = self.draw(planner, &mut left, free, &allowed, persons, now).await?;
                 let Judged { open, closed } = judge(campaigns, &due, now);
@@ -148,6 +163,13 @@ impl Releaser {
                 }
                 for (requeue_after, batch) in by_requeue_time(duty.lane, &releases) {
                     for batch in batch.chunks(BATCH_MAX) {
+                        moved.gave_way = self.gives_way(planner, duty);
+                        if moved.gave_way {
+                            // What was drawn and is not released is looked for from the head again.
+                            let is_one = |known| campaigns.iter().any(|campaign| campaign.id == known);
+                            self.positions.retain(|known, _| !is_one(*known));
+                            break 'serving;
+                        }
                         moved.jobs +=
                             self.mark_and_publish(planner, duty, batch, now, now + requeue_after).await?;
                     }
@@ -156,6 +178,11 @@ impl Releaser {
         }
         allowed.give_back(planner).await?;
         Ok(moved)
+    }
+
+    /// Has an emergency begun since the tick began, to which this lane gives way?
+    fn gives_way(&self, planner: &Planner, duty: &Duty) -> bool {
+        duty.lane != Lane::Emergency && planner.wakes.urgent.begun(self.channel) != self.begun
     }
 
     /// Lets `closed` jobs wait on for their calling windows, and what else is due of their campaigns and closed.

@@ -125,6 +125,12 @@ impl Client {
         read(self.cancel_raw(campaign, by, Some(reason)).await?)
     }
 
+    /// As [`Client::cancel`], without waiting for the receipt.
+    pub async fn press_cancel(&self, campaign: CampaignId, by: &str, reason: Option<&str>) -> Result<Value> {
+        let request = self.http.post(format!("{}/v1/campaigns/{campaign}/cancel", self.url));
+        self.ask(request.json(&json!({ "by": by, "reason": reason }))).await
+    }
+
     pub async fn receipt(&self, campaign: CampaignId) -> Result<Receipt> {
         read(self.get(&format!("/v1/campaigns/{campaign}/receipt")).await?)
     }
@@ -144,9 +150,13 @@ impl Client {
         self.ask(request.header("idempotency-key", key).json(message)).await
     }
 
+    /// With its receipt, which the answer to the cancel of a large campaign does not count.
     pub async fn cancel_raw(&self, campaign: CampaignId, by: &str, reason: Option<&str>) -> Result<Value> {
-        let request = self.http.post(format!("{}/v1/campaigns/{campaign}/cancel", self.url));
-        self.ask(request.json(&json!({ "by": by, "reason": reason }))).await
+        let answer = self.press_cancel(campaign, by, reason).await?;
+        if !answer["canceled"].is_null() && answer["contacted"].is_null() {
+            return self.get(&format!("/v1/campaigns/{campaign}/receipt")).await;
+        }
+        Ok(answer)
     }
 
     /// An answer as the API gave it.

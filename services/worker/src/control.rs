@@ -1,11 +1,11 @@
-//! The control exchange: cancels, heard while jobs are worked on.
+//! The control exchange: cancels and emergencies, heard while jobs are worked on.
 
 use std::sync::Arc;
 
-use tocsin_domain::CampaignId;
+use tocsin_domain::{CampaignId, Channel};
 use tocsin_proto::Envelope;
-use tocsin_proto::v1::Control;
 use tocsin_proto::v1::control::Command;
+use tocsin_proto::v1::{Control, Wake};
 use tocsin_queue::{Acker, Consumer, Delivery, Session};
 use uuid::Uuid;
 
@@ -49,7 +49,12 @@ fn obey(worker: &Worker, delivery: &Delivery) {
             Err(error) => tracing::warn!(%error, "cancel of no campaign ignored"),
         },
         Ok(Some(Command::Take(take))) => worker.told.hear(worker.id, &take),
-        // Wakes are for planners; what is unknown here is of a newer release, and on the rows too.
+        Ok(Some(Command::Wake(Wake { channels, emergency: true }))) => {
+            let named =
+                |channel: &&Channel| channels.is_empty() || channels.contains(&i32::from(channel.number()));
+            Channel::ALL.iter().filter(named).for_each(|channel| worker.gives_way.heard(*channel));
+        }
+        // Other wakes are for planners; what is unknown here is of a newer release, and on the rows too.
         Ok(Some(Command::Wake(_)) | None) => {}
         Err(error) => tracing::warn!(%error, "control message ignored"),
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tocsin_domain::{AccountId, Channel, Lane, WaitReason, WorkerId};
 use tocsin_queue::{Acker, Consumer, Delivery};
 use tocsin_runtime::Stopwatch;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +25,8 @@ pub const INTAKE_MAX: usize = 500;
 const CLAIM_MAX: usize = 200;
 /// Claims under way at once: while one commits, the next is asked.
 const CLAIMS_AT_ONCE: usize = 3;
+/// And beside them of emergencies alone, which so wait for no other lane's to be answered.
+const EMERGENCY_CLAIMS: usize = 1;
 /// A job that finds no permit for this long goes back to its row, so that it holds neither the window nor
 /// the prefetch.
 const PERMIT_WAIT: Duration = Duration::from_secs(5);
@@ -55,6 +57,7 @@ pub struct Dispatch {
     told: Vec<Pending>,
     places: Line,
     claims: Arc<Semaphore>,
+    emergency_claims: Arc<Semaphore>,
     sends: TaskTracker,
     outcomes: mpsc::Sender<Outcomes>,
     over: CancellationToken,
@@ -68,7 +71,8 @@ impl Dispatch {
         outcomes: mpsc::Sender<Outcomes>,
         over: CancellationToken,
     ) -> Self {
-        let claims = Arc::new(Semaphore::new(CLAIMS_AT_ONCE));
+        let [claims, emergency_claims] =
+            [CLAIMS_AT_ONCE, EMERGENCY_CLAIMS].map(|turns| Arc::new(Semaphore::new(turns)));
         let places = worker.slots.line();
         Self {
             worker,
@@ -77,6 +81,7 @@ impl Dispatch {
             told: Vec::new(),
             places,
             claims,
+            emergency_claims,
             sends,
             outcomes,
             over,
@@ -97,6 +102,8 @@ impl Dispatch {
             let pause = self.claim_what_may().await;
             let pause = pause.min(LOOK_AGAIN.saturating_sub(gave_back.elapsed()));
             let claims = Arc::clone(&self.claims);
+            let emergency_claims = Arc::clone(&self.emergency_claims);
+            let urgent = !self.waiting.lane(Lane::Emergency).is_empty();
             let busy = !self.waiting.is_empty() || !self.told.is_empty();
             let told = self.worker.told.clone();
             // Emergencies are taken in first; a job that waits is looked at again when anything moves.
@@ -116,6 +123,7 @@ impl Dispatch {
                 }
                 () = self.places.freed(), if busy => continue,
                 _ = claims.acquire(), if busy && claims.available_permits() == 0 => continue,
+                _ = emergency_claims.acquire(), if urgent && emergency_claims.available_permits() == 0 => continue,
                 () = tokio::time::sleep(pause), if busy => continue,
             };
             let Some(batch) = batch else { break };
@@ -135,6 +143,9 @@ impl Dispatch {
     /// Reads messages, and screens: a job of a canceled campaign, and a message that another of its job has made void, are
     /// dropped without costing a token.
     pub async fn take_in(&mut self, lane: Lane, batch: Vec<Delivery>, acker: Acker) {
+        if lane == Lane::Emergency && !batch.is_empty() {
+            self.worker.gives_way.met(self.channel);
+        }
         let mut dropped = Vec::new();
         for delivery in batch {
             match Pending::read(&delivery, self.channel, lane, &acker, &self.worker.clock) {
@@ -162,8 +173,8 @@ impl Dispatch {
     /// how long to wait for the next permit at most.
     async fn claim_what_may(&mut self) -> Duration {
         let mut pause = LOOK_AGAIN;
-        while let Ok(turn) = Arc::clone(&self.claims).try_acquire_owned() {
-            let (permitted, wait) = self.permits();
+        while let Some((turn, lanes)) = self.turn() {
+            let (permitted, wait) = self.permits_of(lanes);
             pause = pause.min(wait);
             if permitted.is_empty() {
                 break;
@@ -177,18 +188,39 @@ impl Dispatch {
         pause
     }
 
-    /// Takes permits for waiting jobs, lane by lane. A waiting emergency takes the next place of the process, and
-    /// the next token and place of its account: no later lane takes what an earlier one waits for.
+    /// A claim that may be asked, and whose jobs it may be for.
+    fn turn(&mut self) -> Option<(OwnedSemaphorePermit, &'static [Lane])> {
+        if let Ok(turn) = Arc::clone(&self.claims).try_acquire_owned() {
+            return Some((turn, &Lane::ALL));
+        }
+        let urgent = !self.waiting.lane(Lane::Emergency).is_empty();
+        let turn = urgent.then(|| Arc::clone(&self.emergency_claims).try_acquire_owned().ok()).flatten();
+        turn.map(|turn| (turn, &Lane::ALL[..1]))
+    }
+
+    /// Takes permits for waiting jobs of all lanes.
     pub fn permits(&mut self) -> (Vec<Permitted>, Duration) {
+        self.permits_of(&Lane::ALL)
+    }
+
+    /// Takes permits for waiting jobs, lane by lane. A waiting emergency takes the next place of the process, and
+    /// the next token and place of its account: no later lane takes what an earlier one waits for. Where an emergency
+    /// begins, the others wait for a moment.
+    fn permits_of(&mut self, lanes: &[Lane]) -> (Vec<Permitted>, Duration) {
         self.take_back_told();
         let mut permitted = Vec::new();
         let mut pause = LOOK_AGAIN;
+        let give_way = self.worker.gives_way.left(self.channel);
         let mut exhausted = Vec::new();
         // Accounts that another worker may send with.
         let mut elsewhere: HashMap<AccountId, WorkerId> = HashMap::new();
         let mut to_tell: HashMap<WorkerId, Vec<Pending>> = HashMap::new();
-        for lane in Lane::ALL {
+        for lane in lanes.iter().copied() {
             let jobs = self.waiting.lane(lane);
+            if let Some(left) = give_way.filter(|_| lane != Lane::Emergency && !jobs.is_empty()) {
+                pause = pause.min(left);
+                continue;
+            }
             let mut passed_over = std::collections::VecDeque::new();
             while permitted.len() < CLAIM_MAX {
                 let Some(job) = jobs.pop_front() else { break };

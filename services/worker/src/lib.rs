@@ -11,6 +11,8 @@ mod claim;
 mod control;
 mod dispatch;
 mod error;
+mod gate;
+mod gives_way;
 mod inbox;
 mod limiter;
 mod look_up;
@@ -44,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::briefs::Briefs;
 use crate::cancels::Cancels;
+use crate::gives_way::GivesWay;
 use crate::shares::Shares;
 use crate::slots::Slots;
 use crate::told::Told;
@@ -92,6 +95,7 @@ pub struct Worker {
     inbox: Arc<Inbox>,
     settings: Arc<WorkerSettings>,
     cancels: Cancels,
+    gives_way: GivesWay,
     shares: Shares,
     slots: Slots,
     briefs: Briefs,
@@ -109,6 +113,7 @@ impl Worker {
         registry: Arc<Registry>,
         settings: WorkerSettings,
     ) -> Self {
+        let gives_way = GivesWay::new(Arc::clone(&clock));
         Self {
             id,
             name: format!("worker {id}").into(),
@@ -120,6 +125,7 @@ impl Worker {
             clock,
             registry,
             cancels: Cancels::default(),
+            gives_way,
             slots: Slots::new(settings.in_flight_max),
             briefs: Briefs::new(store.clone()),
             store,

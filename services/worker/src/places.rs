@@ -65,6 +65,11 @@ impl Places {
         self.slots.overfull()
     }
 
+    /// Is any request open, or does any call go on?
+    pub fn are_taken(&self) -> bool {
+        self.slots.any_taken() || self.state().calls() > 0
+    }
+
     /// A renewal is about to be asked for. Returns its number.
     pub fn asks(&self) -> u64 {
         let mut state = self.state();

@@ -51,6 +51,7 @@ pub fn launch(
     for batch in batches(worker, channel, claims) {
         let (worker, outcomes) = (worker.clone(), outcomes.clone());
         sends.spawn(async move {
+            let batch = batch.turn().await;
             let Sent { settled, places } = send(&worker, channel, batch).await;
             // Closed only when the recorder is gone: then the attempts become unknown in time.
             if outcomes.send(settled).await.is_err() {
@@ -67,6 +68,20 @@ pub fn launch(
 pub struct Batch {
     provider: Option<Arc<dyn Provider>>,
     pub claims: Vec<Claimed>,
+    /// Its turn did not come by `send_by`.
+    missed: bool,
+}
+
+impl Batch {
+    /// Waits until its requests may start, by the rates of their shares: what the claim took brought it closer to
+    /// others, or further away. A claim that waits until `send_by` is not sent.
+    pub async fn turn(self) -> Self {
+        let Some(first) = self.claims.first() else { return self };
+        let requests = u32::try_from(self.claims.len()).unwrap_or(u32::MAX);
+        let left = SEND_BY.saturating_sub(first.since.elapsed());
+        let missed = tokio::time::timeout(left, first.share.turn(requests)).await.is_err();
+        Self { missed, ..self }
+    }
 }
 
 /// What became of a batch.
@@ -85,14 +100,15 @@ pub fn batches(worker: &Worker, channel: Channel, claims: Vec<Claimed>) -> Vec<B
     let mut claims = claims.into_iter().peekable();
     let mut batches = Vec::new();
     while claims.peek().is_some() {
-        batches.push(Batch { provider: provider.clone(), claims: claims.by_ref().take(batch_max).collect() });
+        let claims = claims.by_ref().take(batch_max).collect();
+        batches.push(Batch { provider: provider.clone(), claims, missed: false });
     }
     batches
 }
 
 /// Asks the provider, unless it is too late to.
 pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
-    let Batch { provider, claims: batch } = batch;
+    let Batch { provider, claims: batch, missed } = batch;
     let provider = provider.as_deref();
     let mut settled = Vec::with_capacity(batch.len());
     let mut asking = Vec::with_capacity(batch.len());
@@ -107,7 +123,7 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
         }
     }
     // The last look, as late as it can be: nothing is awaited between it and the request.
-    let late = |claimed: &Claimed| late(worker, claimed, provider.is_some());
+    let late = |claimed: &Claimed| missed || late(worker, claimed, provider.is_some());
     let (mut kept, mut kept_requests) =
         (Vec::with_capacity(asking.len()), Vec::with_capacity(requests.len()));
     for (claimed, request) in asking.into_iter().zip(requests) {
@@ -131,13 +147,14 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
     Sent { settled, places: kept.into_iter().map(|claimed| claimed.places).collect() }
 }
 
-/// May the request not start any more? Its campaign is canceled, it is past `send_by`, its lease is over,
-/// or this worker does not know the account.
+/// May the request not start any more? Its campaign is canceled, it is past `send_by`, its lease is over or was given
+/// up, or this worker does not know the account.
 fn late(worker: &Worker, claimed: &Claimed, known: bool) -> bool {
     !known
         || worker.cancels.contains(claimed.grant.attempt.job.campaign)
         || claimed.since.elapsed() >= SEND_BY
         || claimed.share.is_over()
+        || claimed.share.is_given_up()
 }
 
 /// `fact` is what the answer tells of the address itself.

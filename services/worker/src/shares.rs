@@ -33,7 +33,7 @@ pub struct Permit {
 pub struct Shares {
     clock: SharedClock,
     accounts: Arc<RwLock<HashMap<AccountId, Arc<AccountShare>>>>,
-    /// Senders that jobs wait for and that are not leased.
+    /// Accounts and senders that jobs wait for and that are not leased.
     wanted: Arc<Mutex<Wanted>>,
     /// The renewal is wanted now.
     hasten: Arc<Notify>,
@@ -51,9 +51,10 @@ impl Shares {
         Self { clock, accounts: Arc::default(), wanted: Arc::default(), hasten: Arc::default() }
     }
 
-    /// Renews every share in one transaction, and tells what was used, lacked and heard. A share that did not
-    /// change keeps its bucket; a new or changed one begins empty. Where a share shrank there is more to do:
-    /// others wait to hear that it was taken.
+    /// Renews in one transaction the shares that this worker has use for, or had lately, and tells what was used, lacked
+    /// and heard. A share that did not change keeps its bucket; a new or changed one begins empty. Where a share shrank
+    /// there is more to do: others wait to hear that it was taken. What is not renewed is given up at once, and runs out
+    /// in the store.
     pub async fn renew(
         &self,
         store: &Store,
@@ -66,7 +67,12 @@ impl Shares {
             accounts.iter().map(|(account, share)| (*account, share.told())).collect()
         };
         let wanted = std::mem::take(&mut self.wanted().now);
-        let mut usage: Vec<Usage> = told.values().map(|told| told.usage).collect();
+        let accounts_of_senders: HashSet<AccountId> = told.values().filter_map(|told| told.parent).collect();
+        let mut usage: Vec<Usage> = told
+            .values()
+            .filter(|told| !told.unused || accounts_of_senders.contains(&told.usage.account))
+            .map(|told| told.usage)
+            .collect();
         usage.extend(wanted.iter().filter(|account| !told.contains_key(account)).map(|account| Usage {
             account: *account,
             taken: NOT_TAKEN,
@@ -74,7 +80,10 @@ impl Shares {
             used_per_second: 0.0,
             throttled: None,
         }));
-        let leases = store.renew_leases_as(worker, channels, &usage).await?;
+        let leases = match &usage[..] {
+            [] => Vec::new(),
+            usage => store.renew_leases_as(worker, channels, usage).await?,
+        };
         self.wanted().in_vain =
             wanted.into_iter().filter(|id| leases.iter().all(|lease| lease.account != *id)).collect();
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
@@ -94,14 +103,23 @@ impl Shares {
             let Some(share) = renewed else {
                 continue;
             };
-            if let (Some(known), Some(told)) = (known, told) {
-                share.places.renewed(told.number, &share.share, calls);
-                share.meter.heard(told.usage.throttled);
-                if known.share.or_more(&share.share) != share.share {
-                    progress = Progress::More;
+            match (known, told) {
+                (Some(known), Some(told)) => {
+                    share.places.renewed(told.number, &share.share, calls);
+                    share.meter.heard(told.usage.throttled);
+                    if known.share.or_more(&share.share) != share.share {
+                        progress = Progress::More;
+                    }
                 }
+                // Calls that it began under an earlier share go on.
+                _ => share.places.renewed(share.places.asks(), &share.share, calls),
             }
             accounts.insert(account, Arc::new(share));
+        }
+        for (account, gone) in &known {
+            if !accounts.contains_key(account) {
+                gone.give_up();
+            }
         }
         Ok(progress)
     }
@@ -167,8 +185,9 @@ impl Shares {
             }
             Err((lacking, reason @ NoPermit::Elsewhere(_))) => {
                 // Of a sender it has only what it has use for: else it would give it up and want it by turns.
-                if lacking.sender.is_some() {
-                    lacking.meter.lacked();
+                match lacking.sender {
+                    Some(_) => lacking.meter.lacked(),
+                    None => lacking.meter.met(),
                 }
                 Err(reason)
             }
@@ -189,7 +208,8 @@ impl Shares {
         self.get(account).is_some_and(|share| share.seat().or(share.of_account().seat()).is_some())
     }
 
-    /// A job waits for a sender that this worker has no lease of.
+    /// A job waits for an account or a sender that this worker has no lease of: it is asked for at once, and if that was
+    /// in vain, with the renewals that come.
     fn want(&self, account: AccountId) {
         let mut wanted = self.wanted();
         if wanted.now.insert(account) && !wanted.in_vain.contains(&account) {

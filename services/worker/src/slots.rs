@@ -61,6 +61,10 @@ impl Slots {
         state.taken > state.most
     }
 
+    pub fn any_taken(&self) -> bool {
+        self.inner.state().taken > 0
+    }
+
     /// Takes a slot only while fewer than `within` are taken.
     pub fn take_within(&self, within: usize) -> Option<Slot> {
         let mut state = self.inner.state();

@@ -27,6 +27,8 @@ struct State {
     lacked: u32,
     /// Since it used or lacked a token last.
     quiet: Option<Stopwatch>,
+    /// Since it began, or a job met it last.
+    unused: Stopwatch,
     measured: Stopwatch,
     used_since_measured: u32,
     used_per_second: f64,
@@ -39,6 +41,7 @@ impl Meter {
             used: 0,
             lacked: 0,
             quiet: None,
+            unused: Stopwatch::start_by(clock),
             measured: Stopwatch::start_by(clock),
             used_since_measured: 0,
             used_per_second: 0.0,
@@ -51,14 +54,24 @@ impl Meter {
         let mut state = self.state();
         state.used = state.used.saturating_add(tokens);
         state.used_since_measured = state.used_since_measured.saturating_add(tokens);
-        state.quiet = Some(Stopwatch::start_by(&self.clock));
+        state.moved(&self.clock);
     }
 
     /// A job found no permit.
     pub fn lacked(&self) {
         let mut state = self.state();
         state.lacked = state.lacked.saturating_add(1);
-        state.quiet = Some(Stopwatch::start_by(&self.clock));
+        state.moved(&self.clock);
+    }
+
+    /// A job came that another worker may send: that is no demand, and still the account is used here.
+    pub fn met(&self) {
+        self.state().unused = Stopwatch::start_by(&self.clock);
+    }
+
+    /// For how long there has been no use for it here.
+    pub fn unused_for(&self) -> Duration {
+        self.state().unused.elapsed()
     }
 
     /// The provider said "too fast"; of several waits the longest counts.
@@ -94,6 +107,14 @@ impl Meter {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn moved(&mut self, clock: &SharedClock) {
+        let now = Stopwatch::start_by(clock);
+        self.quiet = Some(now.clone());
+        self.unused = now;
     }
 }
 

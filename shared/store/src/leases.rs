@@ -5,20 +5,20 @@
 //! a share that shrank counts as it was until its worker names the smaller one (promise 4).
 
 mod standing;
+mod transaction;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use deadpool_postgres::Transaction;
 use tocsin_domain::backoff::{self, Backoff};
 use tocsin_domain::lease::{Limits, Share, grant, grant_on_demand, seated};
-use tocsin_domain::policy::SEND_BY;
 use tocsin_domain::{AccountId, Channel, WorkerId};
 use tokio_postgres::Row;
 
 pub use tocsin_domain::lease::LEASE_TERM;
 
 use self::standing::{Standing, calls_of, signed, standings};
+use self::transaction::{Locked, Read, SLOWED};
 use crate::{Store, StoreError};
 
 const NAME: &str = "renew_leases";
@@ -76,9 +76,9 @@ impl Store {
         self.renew(worker, channels, None).await
     }
 
-    /// Renews the worker's shares of every account of `channels` that is not stopped, and of the senders that
-    /// `usage` names, in one transaction. A worker that lost an account (stopped, reassigned) finds it missing
-    /// from the answer. Of an account that `usage` does not name the worker holds nothing and needs nothing.
+    /// Renews the worker's shares of the accounts and senders that `usage` names and that are not stopped, and of the
+    /// accounts of such senders, in one transaction. A worker that lost an account (stopped, reassigned) finds it
+    /// missing from the answer. Of what `usage` does not name the worker holds nothing and needs nothing.
     ///
     /// What providers told the worker is heard first: an account that was throttled is slowed for all.
     pub async fn renew_leases_as(
@@ -97,18 +97,14 @@ impl Store {
         usage: Option<&[Usage]>,
     ) -> Result<Vec<Lease>, StoreError> {
         let numbers: Vec<i16> = channels.iter().map(|channel| channel.number()).collect();
-        let mut client = self.client().await?;
-        let transaction = client.transaction().await.map_err(StoreError::statement(NAME))?;
         let named: Option<Vec<i32>> = usage.map(|all| all.iter().map(|usage| usage.account.0).collect());
-        let found = query(&transaction, ACCOUNTS_LOCKED, &[&numbers, &named]).await?;
+        let locked = Locked::begin(self.client().await?);
+        let Read { accounts: found, leases, held } = locked.read(worker, &numbers, named.as_deref()).await?;
         let ids: Vec<i32> = found.iter().map(|account| account.get("id")).collect();
-        let leases = query(&transaction, LEASES, &[&ids, &worker.0, &SEND_BY.as_secs_f64()]).await?;
         let Some(now) = leases.first().map(|row| row.get::<_, DateTime<Utc>>("now")) else {
             return Ok(Vec::new());
         };
         let mut accounts: Vec<Known> = found.iter().map(Known::read).collect();
-        let counts_calls = accounts.iter().any(|account| account.counts_calls);
-        let held = if counts_calls { query(&transaction, HELD, &[&ids]).await? } else { Vec::new() };
         let mut standings_of: Vec<Standing> = Vec::with_capacity(accounts.len());
         for account in &mut accounts {
             let usage = usage.map(|all| all.iter().find(|usage| usage.account.0 == account.id));
@@ -118,13 +114,12 @@ impl Store {
             if let Some(throttled) = throttled
                 && account.hear(throttled, standing.used_per_second, now)
             {
-                account.write(&transaction, now).await?;
+                account.write(&locked, now).await?;
             }
             standings_of.push(standing);
         }
         let shares = grant_all(&accounts, &mut standings_of, now);
-        let written = write(&transaction, worker, &ids, &standings_of, &shares, now).await?;
-        transaction.commit().await.map_err(StoreError::statement(NAME))?;
+        let written = write(locked, worker, &ids, &standings_of, &shares, now).await?;
         Ok(written
             .into_iter()
             .filter_map(|found| {
@@ -217,12 +212,12 @@ impl Known {
         changed
     }
 
-    async fn write(&self, transaction: &Transaction<'_>, now: DateTime<Utc>) -> Result<(), StoreError> {
+    async fn write(&self, locked: &Locked, now: DateTime<Utc>) -> Result<(), StoreError> {
         let (rate, full, since) = match &self.backoff {
             None => (None, None, None),
             Some(last) => (Some(last.rate_per_second), Some(last.full_per_second), Some(last.since)),
         };
-        query(transaction, SLOWED, &[&self.id, &rate, &full, &since, &self.held_until, &now]).await.map(drop)
+        locked.query(SLOWED, &[&self.id, &rate, &full, &since, &self.held_until, &now]).await.map(drop)
     }
 
     fn grant(&self, standing: &Standing, now: DateTime<Utc>) -> Share {
@@ -263,17 +258,8 @@ pub(crate) fn backoff_of(found: &Row) -> Option<Backoff> {
     })
 }
 
-async fn query(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)],
-) -> Result<Vec<Row>, StoreError> {
-    let statement = transaction.prepare_cached(sql).await.map_err(StoreError::statement(NAME))?;
-    transaction.query(&statement, parameters).await.map_err(StoreError::statement(NAME))
-}
-
 async fn write(
-    transaction: &Transaction<'_>,
+    locked: Locked,
     worker: WorkerId,
     ids: &[i32],
     standings: &[Standing],
@@ -291,10 +277,8 @@ async fn write(
     let used: Vec<f64> = standings.iter().map(|standing| standing.own_used_per_second).collect();
     let turns: Vec<Option<DateTime<Utc>>> =
         standings.iter().zip(shares).map(|(standing, share)| standing.turn_at(share, now)).collect();
-    query(
-        transaction,
-        WRITE,
-        &[
+    locked
+        .write(&[
             &ids,
             &worker.0,
             &rates(shares),
@@ -309,66 +293,6 @@ async fn write(
             &used,
             &turns,
             &LEASE_TERM.as_secs_f64(),
-        ],
-    )
-    .await
+        ])
+        .await
 }
-
-/// The lock makes renewals of one account take turns: the sum is computed over what is committed. $2 null names
-/// every sender.
-const ACCOUNTS_LOCKED: &str = "-- store.renew_leases accounts
-select id, parent_id, name, address, channel, rate_per_second, burst, concurrency, reserve, backoff_rate,
-  backoff_full, backoff_since, held_until
-from provider_accounts a
-where channel = any($1) and stopped_at is null
-  and (parent_id is null or (($2::int[] is null or id = any($2))
-    and not exists (select from provider_accounts p where p.id = a.parent_id and p.stopped_at is not null)))
-order by id
-for no key update";
-
-/// The worker's own, and all that still count. One row at least, for the time.
-const LEASES: &str = "-- store.renew_leases leases
-select t.now, l.account_id, l.worker_id, l.epoch, l.rate_per_second, l.burst, l.concurrency, l.general,
-  l.counted_rate, l.counted_burst, l.counted_concurrency, l.counted_general, l.demand, l.used_per_second,
-  l.turn_at, l.expires_at > t.now as live, l.expires_at + $3 * interval '1 second' > t.now as counts
-from (select tocsin_now() as now) t
-left join (select unnest($1::int[]) as id) u on true
-left join leases l on l.account_id = u.id
-  and (l.worker_id = $2 or l.expires_at + $3 * interval '1 second' > t.now)";
-
-/// An account holds what its senders hold.
-const HELD: &str = "-- store.renew_leases held
-select h.account_id, a.parent_id, h.worker_id, sum(h.attempts)::int as attempts
-from held h join provider_accounts a on a.id = h.account_id
-where a.id = any($1) or a.parent_id = any($1)
-group by 1, 2, 3 having sum(h.attempts) > 0";
-
-const SLOWED: &str = "-- store.renew_leases slowed
-update provider_accounts set backoff_rate = $2, backoff_full = $3, backoff_since = $4, held_until = $5,
-  updated_at = $6
-where id = $1";
-
-/// Leases of workers long gone are removed on the way.
-const WRITE: &str = "-- store.renew_leases write
-with gone as (
-  delete from leases where account_id = any($1) and worker_id <> $2
-    and expires_at < tocsin_now() - interval '1 minute'
-)
-insert into leases as l (account_id, worker_id, epoch, rate_per_second, burst, concurrency, general,
-  counted_rate, counted_burst, counted_concurrency, counted_general, demand, used_per_second, turn_at,
-  expires_at)
-select u.account_id, $2, 1, u.rate, u.burst, u.concurrency, u.general, u.counted_rate, u.counted_burst,
-  u.counted_concurrency, u.counted_general, u.demand, u.used, u.turn_at,
-  tocsin_now() + $14 * interval '1 second'
-from unnest($1::int[], $3::float8[], $4::int[], $5::int[], $6::int[], $7::float8[], $8::int[], $9::int[],
-    $10::int[], $11::int[], $12::float8[], $13::timestamptz[])
-  u(account_id, rate, burst, concurrency, general, counted_rate, counted_burst, counted_concurrency,
-    counted_general, demand, used, turn_at)
-order by u.account_id
-on conflict (account_id, worker_id) do update set epoch = l.epoch + 1,
-  rate_per_second = excluded.rate_per_second, burst = excluded.burst, concurrency = excluded.concurrency,
-  general = excluded.general, counted_rate = excluded.counted_rate, counted_burst = excluded.counted_burst,
-  counted_concurrency = excluded.counted_concurrency, counted_general = excluded.counted_general,
-  demand = excluded.demand, used_per_second = excluded.used_per_second, turn_at = excluded.turn_at,
-  expires_at = excluded.expires_at
-returning account_id, expires_at, epoch";

@@ -9,11 +9,13 @@ mod janitor;
 pub mod promises;
 mod rabbit;
 pub mod simulator;
+mod stalls;
 mod vhost;
 mod wait;
 
 pub use clock::ManualClock;
 pub use database::TestDatabase;
 pub use rabbit::PrivateRabbit;
+pub use stalls::Stalls;
 pub use vhost::TestVhost;
 pub use wait::{NotReached, wait_until};

@@ -83,3 +83,23 @@ async fn the_receipt_partitions_the_devices() {
         assert_eq!(answer.body[part], 1, "{part}: {answer:?}");
     }
 }
+
+/// Whoever stops a million messages waits for the commit and for no count.
+#[tokio::test]
+async fn the_answer_to_the_cancel_of_a_large_campaign_counts_nothing() {
+    let stage = Stage::start().await;
+    stage.staff("a", &[(2, "+15551230001")]).await;
+    let id = stage.campaign("stop").await;
+    stage.expand_all().await;
+    stage.change("update campaigns set jobs_made = 1001 where id = $1", &id).await;
+    let answer = stage.post(&format!("/v1/campaigns/{id}/cancel"), "{}").await;
+    let receipt = stage.get(&format!("/v1/campaigns/{id}/receipt")).await;
+    assert_eq!((answer.status, receipt.status), (202, 200), "{answer:?}");
+    assert_eq!(answer.body["canceled"], receipt.body["canceled"]);
+    for (part, counted) in
+        [("contacted", 0), ("in_flight_or_unknown", 0), ("recalled", 0), ("never_tried", 1)]
+    {
+        assert!(answer.body[part].is_null(), "{part}: {answer:?}");
+        assert_eq!(receipt.body[part], counted, "{part}: {receipt:?}");
+    }
+}

@@ -1,7 +1,12 @@
 //! Emergency first (promise 5): at expansion and at release.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
 use tocsin_domain::{CampaignId, Channel, Lane};
-use tocsin_planner::Expander;
+use tocsin_planner::{Expander, Of, Planner, Releaser};
+use tocsin_queue::{Broker, Consumer, MemoryBroker, Message, Published, Queue, QueueError, Session};
 use tocsin_runtime::Progress;
 use tocsin_testkit::fixture::{Fixture, account_name};
 
@@ -142,4 +147,117 @@ async fn emergencies_are_fair_among_districts() {
     }
     planning.release(Channel::Sms).await;
     assert_eq!(started(large).await, [8], "the rest is the large one's");
+}
+
+/// A broker at which an emergency begins whenever a batch is published, so often.
+#[derive(Debug, Clone, Default)]
+struct Interrupting {
+    planner: Arc<OnceLock<Planner>>,
+    left: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct InterruptedSession {
+    session: Arc<dyn Session>,
+    by: Interrupting,
+}
+
+#[async_trait]
+impl Broker for Interrupting {
+    async fn connect(&self, name: &str) -> Result<Arc<dyn Session>, QueueError> {
+        let session = MemoryBroker::new().connect(name).await?;
+        Ok(Arc::new(InterruptedSession { session, by: self.clone() }))
+    }
+}
+
+#[async_trait]
+impl Session for InterruptedSession {
+    async fn publish(&self, batch: Vec<Message>) -> Result<Vec<Published>, QueueError> {
+        let left = self.by.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(1));
+        if left.is_ok() {
+            self.by.planner.get().unwrap().wakes.emergency(Channel::Sms);
+        }
+        self.session.publish(batch).await
+    }
+
+    async fn consume(&self, queue: Queue, prefetch: u16) -> Result<Consumer, QueueError> {
+        self.session.consume(queue, prefetch).await
+    }
+
+    async fn control(&self) -> Result<Consumer, QueueError> {
+        self.session.control().await
+    }
+
+    async fn depth(&self, queue: Queue) -> Result<u32, QueueError> {
+        self.session.depth(queue).await
+    }
+
+    async fn purge(&self, queue: Queue) -> Result<u32, QueueError> {
+        self.session.purge(queue).await
+    }
+
+    async fn lost(&self) -> QueueError {
+        self.session.lost().await
+    }
+
+    async fn close(&self) {
+        self.session.close().await;
+    }
+}
+
+/// A batch is 500 jobs. What was not released of those that were read is not passed over.
+#[tokio::test]
+async fn the_release_of_another_lane_ends_at_its_next_batch_when_an_emergency_begins() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(1_700, Channel::Sms).await.unwrap();
+    stage.fixture.campaign(Lane::General, &[Channel::Sms]).await.unwrap();
+    stage.fixture.expand_all().await.unwrap();
+    let broker = Interrupting { left: Arc::new(AtomicUsize::new(2)), ..Interrupting::default() };
+    let planning = stage.planning_over(Arc::new(broker.clone()));
+    broker.planner.set(planning.planner.clone()).unwrap();
+    planning.renew().await;
+    let mut releaser = Releaser::new(Channel::Sms, planning.duties.clone());
+    for released in [500, 1_000, 1_700] {
+        assert_eq!(releaser.tick(&planning.planner).await.unwrap(), Progress::More);
+        assert_eq!(stage.queued(Channel::Sms, Lane::General).await, released);
+    }
+}
+
+/// Of expansions, too: one that falls due waits for one chunk and not for those of sixteen campaigns.
+#[tokio::test]
+async fn emergencies_and_others_are_expanded_apart() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(3, Channel::Sms).await.unwrap();
+    let general = stage.fixture.campaign(Lane::General, &[Channel::Sms]).await.unwrap();
+    let planning = stage.leading().await;
+    let (mut emergencies, mut others) = (Expander::of(Of::Emergencies), Expander::of(Of::Others));
+    assert_eq!(emergencies.tick(&planning.planner).await.unwrap(), Progress::Idle);
+    let urgent = stage.fixture.campaign(Lane::Emergency, &[Channel::Sms]).await.unwrap();
+    assert_eq!(others.tick(&planning.planner).await.unwrap(), Progress::Idle, "an emergency is due");
+    let begun = planning.planner.wakes.urgent.begun(Channel::Sms);
+    assert_eq!(emergencies.tick(&planning.planner).await.unwrap(), Progress::More);
+    assert!(planning.planner.wakes.urgent.begun(Channel::Sms) > begun, "releases give way");
+    assert_eq!((stage.jobs(urgent).await, stage.jobs(general).await), (3, 0));
+}
+
+/// What workers have of other lanes waits from the first chunk of an emergency until its last job is claimed.
+#[tokio::test]
+async fn workers_are_told_of_an_emergency_until_it_is_claimed() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(5, Channel::Sms).await.unwrap();
+    stage.fixture.campaign(Lane::Emergency, &[Channel::Sms]).await.unwrap();
+    stage.fixture.campaign(Lane::General, &[Channel::Sms, Channel::Email]).await.unwrap();
+    let planning = stage.leading().await;
+    let told = || planning.planner.wakes.urgent.channels();
+    let mut emergencies = Expander::of(Of::Emergencies);
+    assert!(told().is_empty());
+    emergencies.tick(&planning.planner).await.unwrap();
+    assert_eq!(told(), [i32::from(Channel::Sms.number())], "it is being expanded");
+    while emergencies.tick(&planning.planner).await.unwrap() == Progress::More {}
+    planning.release(Channel::Sms).await;
+    planning.release(Channel::Email).await;
+    assert_eq!(told(), [i32::from(Channel::Sms.number())], "it is unclaimed");
+    assert_eq!(stage.claim(Lane::Emergency, 100).await, 5);
+    planning.release(Channel::Sms).await;
+    assert!(told().is_empty());
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tocsin_domain::{AccountId, CampaignId, Channel, DistrictId, Generation, JobKey, Lane, WorkerId};
 use tocsin_planner::{Duties, Planner, Releaser};
-use tocsin_queue::MemoryBroker;
+use tocsin_queue::{Broker, MemoryBroker};
 use tocsin_runtime::{Progress, SystemClock};
 use tocsin_store::accounts::AccountLimits;
 use tocsin_store::release::Released;
@@ -37,7 +37,11 @@ impl Stage {
     }
 
     pub fn planning(&self) -> Planning {
-        let (store, broker) = (self.fixture.store().clone(), Arc::new(self.broker.clone()));
+        self.planning_over(Arc::new(self.broker.clone()))
+    }
+
+    pub fn planning_over(&self, broker: Arc<dyn Broker>) -> Planning {
+        let store = self.fixture.store().clone();
         let planner = Planner::new(store, broker, Arc::new(SystemClock), Uuid::now_v7());
         Planning { planner, duties: Duties::default() }
     }

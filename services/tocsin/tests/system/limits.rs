@@ -10,18 +10,18 @@ use serde_json::json;
 use tocsin::system::{ChannelLimits, System};
 use tocsin_domain::Channel;
 use tocsin_domain::limits::capacity;
-use tocsin_runtime::{Clock as _, SystemClock};
+use tocsin_runtime::{Clock as _, SystemClock, Tasks};
 use tocsin_store::accounts::{Pace, SenderLimits};
 use tocsin_testkit::simulator::{Delay, Record, Scenario};
-use tocsin_testkit::wait_until;
+use tocsin_testkit::{Stalls, wait_until};
 
 use crate::district::{DEVICES, SHARED_PHONES, message};
 use crate::facts::{WITHIN, closed, promises_hold};
 use crate::journeys::stage::{BrokerKind, Stage};
 
 const PHONES: usize = DEVICES - SHARED_PHONES;
-/// From a permit to the arrival of its request, on a machine that does much else.
-const ON_THE_WAY: TimeDelta = TimeDelta::milliseconds(700);
+/// What a network may carry at one instant: requests sent over this time may arrive together.
+const CARRIED: Duration = Duration::from_millis(100);
 
 fn texts(rate_per_second: f64, burst: i32) -> Vec<ChannelLimits> {
     let rate_per_second = Some(rate_per_second);
@@ -55,13 +55,17 @@ fn at_rate(rate_per_second: f64, burst: i32) -> SenderLimits {
 }
 
 /// No window of any length saw more than its rate and burst allow. What was on its way when the window began may
-/// have arrived within it.
-fn within_limits(arrivals: &[DateTime<Utc>], rate: f64, burst: f64) -> Result<()> {
+/// have arrived within it, and what this machine was too busy to see arrive.
+fn within_limits(arrivals: &[DateTime<Utc>], rate: f64, burst: f64, stalls: &Stalls) -> Result<()> {
+    let carried = TimeDelta::from_std(CARRIED.max(stalls.worst()))?;
     for (first, from) in arrivals.iter().enumerate() {
         for (last, until) in arrivals.iter().enumerate().skip(first) {
             let seen = (last - first + 1) as f64;
-            let seconds = (*until - *from + ON_THE_WAY).as_seconds_f64();
-            ensure!(seen <= rate * seconds + burst, "{seen} sends arrived in {seconds} s: {from} to {until}");
+            let seconds = (*until - *from + carried).as_seconds_f64();
+            ensure!(
+                seen <= rate * seconds + burst,
+                "{seen} in {seconds} s, {carried} allowed for: {from} to {until}"
+            );
         }
     }
     Ok(())
@@ -83,6 +87,7 @@ async fn pace(system: &System, channel: Channel) -> Result<Pace> {
 async fn no_window_of_a_second_exceeds_rate_and_burst_while_workers_come_and_go() -> Result<()> {
     let (rate, burst) = (10.0, 4);
     let stage = Stage::set(BrokerKind::RabbitMq, Scenario::default(), texts(rate, burst)).await?;
+    let stalls = Stalls::watch(&Tasks::new());
     let (system, client) = (&stage.system, &stage.client);
     let mut campaigns = Vec::new();
     for _ in 0..6 {
@@ -103,7 +108,7 @@ async fn no_window_of_a_second_exceeds_rate_and_burst_while_workers_come_and_go(
         closed(&system.store, campaign).await?;
         promises_hold(&system.store, &system.simulator.records(), &system.token_keys, campaign).await?;
     }
-    within_limits(&arrivals(system), rate, f64::from(burst))?;
+    within_limits(&arrivals(system), rate, f64::from(burst), &stalls)?;
     stage.strike().await
 }
 
@@ -167,6 +172,7 @@ const TWO: [&str; 2] = ["+12025550101", "+12025550102"];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_number_of_an_account_stays_within_its_own_limits() -> Result<()> {
     let stage = Stage::set(BrokerKind::RabbitMq, Scenario::default(), texts(100.0, 10)).await?;
+    let stalls = Stalls::watch(&Tasks::new());
     let (system, client) = (&stage.system, &stage.client);
     numbers(system, Channel::Sms, &[(TWO[0], at_rate(3.0, 2)), (TWO[1], at_rate(6.0, 2))]).await?;
     let mut campaigns = Vec::new();
@@ -180,7 +186,7 @@ async fn each_number_of_an_account_stays_within_its_own_limits() -> Result<()> {
     for (number, rate) in TWO.iter().zip([3.0, 6.0]) {
         let arrivals = arrivals_of(system, |send| send.from.as_deref() == Some(number));
         ensure!(arrivals.len() >= PHONES / 3, "{} from {number}", arrivals.len());
-        within_limits(&arrivals, rate, 2.0)?;
+        within_limits(&arrivals, rate, 2.0, &stalls)?;
     }
     ensure!(arrivals(system).len() == 2 * PHONES, "from no other number");
     stage.strike().await
@@ -190,13 +196,14 @@ async fn each_number_of_an_account_stays_within_its_own_limits() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_smallest_of_the_limits_of_a_number_and_its_account_holds() -> Result<()> {
     let stage = Stage::set(BrokerKind::RabbitMq, Scenario::default(), texts(8.0, 3)).await?;
+    let stalls = Stalls::watch(&Tasks::new());
     let (system, client) = (&stage.system, &stage.client);
     numbers(system, Channel::Sms, &[(TWO[0], at_rate(50.0, 50)), (TWO[1], SenderLimits::default())]).await?;
     let campaign = client.send(&message("general", &[Channel::Sms])).await?;
     closed(&system.store, campaign).await?;
     let from: BTreeSet<_> = system.simulator.sends().into_iter().filter_map(|send| send.from).collect();
     ensure!(from.len() == 2, "from {from:?}");
-    within_limits(&arrivals(system), 8.0, 3.0)?;
+    within_limits(&arrivals(system), 8.0, 3.0, &stalls)?;
     stage.strike().await
 }
 
@@ -288,6 +295,7 @@ async fn a_campaigns_own_limit_is_kept_and_holds_up_no_other() -> Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_account_is_used_whichever_worker_gets_its_jobs_and_never_above_its_rate() -> Result<()> {
     let stage = Stage::set(BrokerKind::RabbitMq, Scenario::default(), texts(1.0, 1)).await?;
+    let stalls = Stalls::watch(&Tasks::new());
     let (system, client) = (&stage.system, &stage.client);
     for _ in 0..6 {
         system.start_worker(vec![Channel::Sms]);
@@ -297,9 +305,43 @@ async fn a_slow_account_is_used_whichever_worker_gets_its_jobs_and_never_above_i
     sends_reach(system, 21).await?;
     let arrivals = arrivals(system);
     let seconds = (arrivals[20] - arrivals[0]).as_seconds_f64();
-    let first = (arrivals[0] - asked).as_seconds_f64();
-    println!("20 sends in {seconds:.1} s, the first {first:.1} s after it was asked for");
-    within_limits(&arrivals, 1.0, 1.0)?;
+    // An idle account: one renewal, and the first token of an empty bucket.
+    let released = stage.times("select started_at from campaigns").await?[0];
+    let first = (arrivals[0] - released).as_seconds_f64();
+    let planned = (released - asked).as_seconds_f64();
+    println!(
+        "20 sends in {seconds:.1} s, the first {first:.1} s after its release, {planned:.1} s after the call"
+    );
+    within_limits(&arrivals, 1.0, 1.0, &stalls)?;
+    // A claim takes as long as it takes: of these none was held up.
+    within_limits(&stage.claims().await?, 1.0, 1.0, &stalls)?;
     ensure!(seconds <= 40.0, "20 sends in {seconds} s");
+    ensure!(first <= 3.0, "the first {first} s after its release");
+    stage.strike().await
+}
+
+/// Whoever has the account changes, and claims take longer than a token.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_one_a_second_and_eight_workers_never_two_arrive_within_a_second() -> Result<()> {
+    let stage = Stage::set(BrokerKind::RabbitMq, Scenario::default(), texts(1.0, 1)).await?;
+    let stalls = Stalls::watch(&Tasks::new());
+    let (system, client) = (&stage.system, &stage.client);
+    let mut guests: Vec<_> = (0..6).map(|_| system.start_worker(vec![Channel::Sms])).collect();
+    client.send(&message("general", &[Channel::Sms])).await?;
+    for step in 1..=5 {
+        sends_reach(system, step * 4 - 2).await?;
+        // What was claimed before it and what after it is answered together.
+        stage.hold_up_claims(Duration::from_millis(1_300)).await?;
+        sends_reach(system, step * 4).await?;
+        guests.push(system.start_worker(vec![Channel::Sms]));
+        match step % 2 {
+            0 => drop(guests.remove(0).stop(WITHIN).await),
+            _ => guests.remove(0).abort(),
+        }
+    }
+    let (arrivals, claims) = (arrivals(system), stage.claims().await?);
+    let closest = |times: &[DateTime<Utc>]| times.windows(2).map(|two| two[1] - two[0]).min();
+    println!("closest: {:?} of arrivals, {:?} of claims", closest(&arrivals), closest(&claims));
+    within_limits(&arrivals, 1.0, 1.0, &stalls)?;
     stage.strike().await
 }

@@ -170,6 +170,42 @@ async fn what_an_emergency_does_not_wait_for_is_free_to_all() {
     assert_eq!(lanes(&voice.permits().0), [(Lane::General, OTHER)]);
 }
 
+/// What was on the queue before waits no less than what is on its row.
+#[tokio::test]
+async fn where_an_emergency_begins_other_lanes_of_its_channel_wait_a_moment() {
+    let clock = Arc::new(TestClock::default());
+    let mut process = Process::by(10, clock.clone()).await;
+    process.share(ONE, None, None);
+    let (mut voice, mut sms) = (process.dispatch(Channel::Voice), process.dispatch(Channel::Sms));
+    process.worker.gives_way.heard(Channel::Sms);
+    for lane in [Lane::General, Lane::Priority] {
+        process.waits(&mut sms, lane, ONE);
+    }
+    process.waits(&mut voice, Lane::General, ONE);
+    clock.advance(900);
+    let (permitted, pause) = sms.permits();
+    assert_eq!((lanes(&permitted), pause), (vec![], Duration::from_millis(100)), "it is not here yet");
+    assert_eq!(lanes(&voice.permits().0), [(Lane::General, ONE)], "another channel");
+    process.waits(&mut sms, Lane::Emergency, ONE);
+    assert_eq!(lanes(&sms.permits().0), [(Lane::Emergency, ONE)]);
+    clock.advance(100);
+    assert_eq!(lanes(&sms.permits().0), [(Lane::Priority, ONE), (Lane::General, ONE)]);
+}
+
+#[tokio::test]
+async fn an_emergency_waits_for_no_other_lanes_claims() {
+    let mut process = Process::new(10).await;
+    process.share(ONE, None, None);
+    let mut sms = process.dispatch(Channel::Sms);
+    let turns: Vec<_> = std::iter::from_fn(|| sms.turn()).map(|(turn, _)| turn).collect();
+    assert_eq!(turns.len(), CLAIMS_AT_ONCE, "those of other lanes are all under way");
+    process.waits(&mut sms, Lane::General, ONE);
+    assert!(sms.turn().is_none());
+    process.waits(&mut sms, Lane::Emergency, ONE);
+    let (_turn, of) = sms.turn().unwrap();
+    assert_eq!(lanes(&sms.permits_of(of).0), [(Lane::Emergency, ONE)]);
+}
+
 /// Where this worker may not send and another may, that one is told of the jobs, and their messages stay here.
 #[tokio::test]
 async fn a_worker_that_may_not_send_tells_one_that_may() {

@@ -9,11 +9,15 @@ use tocsin_domain::{AccountId, Channel, Lane, WorkerId};
 use tocsin_runtime::{SharedClock, Stopwatch};
 use tocsin_store::leases::{LEASE_TERM, Lease, Usage};
 
+use crate::gate::{self, Gate};
 use crate::limiter::{Limiter, Spending};
 use crate::places::{Call, Places};
 use crate::slots::Slot;
 use crate::usage::Meter;
 
+/// A share that was of no use for so long is not renewed. Until then an idle worker keeps a small one, and its bucket is
+/// full when the next job comes.
+const KEPT_FOR: Duration = Duration::from_secs(60);
 /// Names no lease: epochs begin at 1.
 pub(super) const NOT_TAKEN: i64 = 0;
 
@@ -29,6 +33,7 @@ pub struct AccountShare {
     pub(super) epoch: i64,
     pub(super) limiter: Option<Limiter>,
     pub(super) spending: Spending,
+    pub(super) gate: Arc<Gate>,
     pub(super) places: Arc<Places>,
     pub(super) meter: Arc<Meter>,
     /// Another worker that may send.
@@ -63,6 +68,10 @@ pub(super) struct Told {
     pub number: u64,
     /// A sender of which nothing is held, owed or needed: it need not be named again.
     pub over: bool,
+    /// An account that this worker has had no use for lately: it is not named at all.
+    pub unused: bool,
+    /// The account of a sender.
+    pub parent: Option<AccountId>,
 }
 
 impl AccountShare {
@@ -81,16 +90,35 @@ impl AccountShare {
                 Some(SenderOf { address: sender.address, account })
             }
         };
-        let (places, meter, spending) = match known {
-            Some(known) => (Arc::clone(&known.places), Arc::clone(&known.meter), known.spending.clone()),
-            None => (Arc::new(Places::new(&lease.share)), Arc::new(Meter::new(clock)), Spending::default()),
+        let (places, meter) = match known {
+            Some(known) => (Arc::clone(&known.places), Arc::clone(&known.meter)),
+            None => (Arc::new(Places::new(&lease.share)), Arc::new(Meter::new(clock))),
         };
+        let (gate, spending) = match known {
+            Some(known) => (Arc::clone(&known.gate), known.spending.clone()),
+            None => (Arc::new(Gate::new(clock)), Spending::default()),
+        };
+        let goes_on = known.is_some_and(|known| !known.is_over());
+        gate.set(&lease.share, goes_on);
         let limiter = match known {
-            Some(known) if known.share == lease.share && !known.is_over() => known.limiter.clone(),
+            Some(known) if known.share == lease.share && goes_on => known.limiter.clone(),
             _ => Limiter::new(lease.share.rate_per_second, lease.share.burst, spending.clone(), clock),
         };
         let Lease { account, name, share, epoch, seated, .. } = lease;
-        Some(Self { account, name, sender, share, epoch, limiter, spending, places, meter, seated, asked })
+        Some(Self {
+            account,
+            name,
+            sender,
+            share,
+            epoch,
+            limiter,
+            spending,
+            gate,
+            places,
+            meter,
+            seated,
+            asked,
+        })
     }
 
     /// Is the lease over, by this machine's stricter clock?
@@ -120,10 +148,28 @@ impl AccountShare {
     pub fn charge(&self, tokens: u32) {
         self.each(|share| {
             share.meter.used(tokens);
+            share.gate.charge(tokens);
             if let Some(limiter) = &share.limiter {
                 limiter.charge(tokens);
             }
         });
+    }
+
+    /// Waits until so many requests may start together, and takes what they need. To be followed by the last look at
+    /// once.
+    pub async fn turn(&self, requests: u32) {
+        let account = self.sender.as_ref().map(|sender| &*sender.account.gate);
+        gate::through(&self.gate, account, requests).await;
+    }
+
+    /// It is not this worker's any more.
+    pub(super) fn give_up(&self) {
+        self.gate.close();
+    }
+
+    /// Has this worker nothing of it any more, whatever it had when it took the permit? Others may have it by now.
+    pub fn is_given_up(&self) -> bool {
+        self.gate.is_closed() || self.of_account().gate.is_closed()
     }
 
     /// A granted claim whose request takes places for longer than it is open: a call, where their number is
@@ -153,8 +199,15 @@ impl AccountShare {
         let needed = usage.demand > 0 || usage.throttled.is_some();
         // An empty share has no places: it is overfull while a request is open.
         let kept = self.places.overfull() || self.spending.debt() > 0;
-        let over = self.sender.is_some() && self.share.is_empty() && !needed && !kept;
-        Told { usage, number: self.places.asks(), over }
+        let (is_sender, free) = (self.sender.is_some(), !needed && !kept);
+        let unused = free && self.meter.unused_for() >= KEPT_FOR && !self.places.are_taken();
+        Told {
+            usage,
+            number: self.places.asks(),
+            over: is_sender && self.share.is_empty() && free,
+            unused: !is_sender && unused,
+            parent: self.sender.as_ref().map(|sender| sender.account.account),
+        }
     }
 
     pub(super) fn usage(&self) -> Usage {
@@ -201,6 +254,9 @@ impl AccountShare {
             return Err(NoPermit::Elsewhere(worker));
         }
         let limiter = self.limiter.as_ref().ok_or(NoPermit::NoLease)?;
+        if let Some(wait) = self.gate.backlog() {
+            return Err(NoPermit::Wait(wait));
+        }
         // The place first: it can be given back at once.
         let slot = self.places.take(lane).ok_or(NoPermit::Full)?;
         match limiter.take() {

@@ -1,10 +1,12 @@
 use chrono::DateTime;
+use futures::FutureExt as _;
 use tocsin_runtime::SystemClock;
 use tocsin_store::leases::Sender;
 
 use tocsin_domain::lease::Share;
 
 use super::*;
+use crate::places::Call;
 use crate::test_clock::TestClock;
 
 const ACCOUNT: AccountId = AccountId(1);
@@ -184,4 +186,79 @@ fn whoever_may_not_send_says_who_may_and_lacks_nothing() {
     shares.grant(Lease { share: Share::NOTHING, ..lease(0, 1) });
     assert_eq!(refused(&shares, ACCOUNT), NoPermit::NoLease);
     assert_eq!(shares.get(ACCOUNT).unwrap().usage().demand, 1, "nobody may");
+}
+
+#[test]
+fn the_first_job_of_an_account_that_is_not_leased_renews_at_once_and_once() {
+    let shares = shares();
+    let is_hastened = || shares.hastened().notified().now_or_never().is_some();
+    for lane in Lane::ALL {
+        assert_eq!(shares.permit(ACCOUNT, lane).unwrap_err(), NoPermit::NoLease);
+    }
+    assert_eq!([is_hastened(), is_hastened()], [true, false], "of many jobs");
+    // It was asked for in vain.
+    let asked = std::mem::take(&mut shares.wanted().now);
+    shares.wanted().in_vain = asked;
+    assert_eq!(refused(&shares, ACCOUNT), NoPermit::NoLease);
+    assert!(!is_hastened());
+    assert!(shares.wanted().now.contains(&ACCOUNT), "the next renewal asks again");
+}
+
+#[test]
+fn an_account_is_kept_while_it_is_used_and_a_minute_longer() {
+    let clock = Arc::new(TestClock::default());
+    let shares = Shares::new(clock.clone());
+    shares.grant(lease(1, 1));
+    let unused = || shares.get(ACCOUNT).unwrap().told().unused;
+    clock.advance(59_000);
+    let permit = shares.permit(ACCOUNT, Lane::General);
+    assert!(permit.is_err(), "its lease is over, and it is wanted still");
+    clock.advance(59_000);
+    assert!(!unused());
+    clock.advance(1_000);
+    assert!(unused());
+
+    let shares = Shares::new(clock.clone());
+    let other = WorkerId(uuid::Uuid::from_u128(7));
+    shares.grant(Lease { share: Share::NOTHING, seated: Some(other), ..lease(0, 1) });
+    let unused = || shares.get(ACCOUNT).unwrap().told().unused;
+    assert_eq!(refused(&shares, ACCOUNT), NoPermit::Elsewhere(other));
+    clock.advance(59_000);
+    assert!(!unused(), "others send its jobs, and it hears of them here");
+}
+
+#[test]
+fn places_that_are_taken_keep_an_account() {
+    let clock = Arc::new(TestClock::default());
+    let shares = Shares::new(clock.clone());
+    shares.grant(lease(2, 1));
+    let Permit { share, places } = shares.permit(ACCOUNT, Lane::General).unwrap();
+    let call = share.calls(Channel::Voice);
+    clock.advance(70_000);
+    assert!(!share.told().unused, "a request is open");
+    call.iter().for_each(Call::goes_on);
+    drop((call, places));
+    assert!(!share.told().unused, "a call goes on");
+    share.places.renewed(share.places.asks(), &lease(2, 1).share, 0);
+    assert!(share.told().unused);
+}
+
+/// What was claimed under a share that is given up must not be sent beside what others do with it.
+#[test]
+fn a_share_that_is_given_up_closes_what_was_permitted_under_it() {
+    let shares = shares();
+    shares.grant(lease(2, 1));
+    let Permit { share, .. } = shares.permit(ACCOUNT, Lane::General).unwrap();
+    let renewed = |share: &AccountShare, to: Share| {
+        let lease = Lease { share: to, ..lease(0, 2) };
+        AccountShare::renewed(Some(share), lease, &HashMap::new(), Stopwatch::start(), &shares.clock).unwrap()
+    };
+    let smaller = renewed(&share, Share { concurrency: Some(1), ..Share::default() });
+    assert!(!share.is_given_up());
+    renewed(&smaller, Share::NOTHING);
+    assert!(share.is_given_up());
+    let again = renewed(&smaller, Share::default());
+    assert!(!share.is_given_up() && !again.is_given_up());
+    again.give_up();
+    assert!(share.is_given_up());
 }

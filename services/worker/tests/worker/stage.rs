@@ -71,6 +71,14 @@ impl Stage {
         assert!(answers.iter().all(|answer| *answer == Published::Confirmed));
     }
 
+    /// Jobs of the inbox that are released, and not published yet.
+    pub async fn released(&self, jobs: u16) -> Vec<Released> {
+        self.fixture.guardians(jobs, Channel::Inbox).await.unwrap();
+        self.fixture.campaign(Lane::General, &[Channel::Inbox]).await.unwrap();
+        self.fixture.expand_all().await.unwrap();
+        self.fixture.release_all().await.unwrap()
+    }
+
     /// Waits until a query's number is at least so much.
     pub async fn reaches(&self, query: &str, number: i64) -> Result<(), String> {
         let query = format!("select coalesce(({query}), 0)::bigint");

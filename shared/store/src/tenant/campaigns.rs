@@ -75,6 +75,8 @@ pub struct CampaignSummary {
     pub expires_at: DateTime<Utc>,
     /// When its audience was worked out whole.
     pub expanded_at: Option<DateTime<Utc>>,
+    /// Recipients or devices made so far, whichever are more.
+    pub size: i32,
     pub started_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
     pub closed_at: Option<DateTime<Utc>>,
@@ -349,6 +351,7 @@ fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreErr
         scheduled_at: found.get("scheduled_at"),
         expires_at: found.get("expires_at"),
         expanded_at: found.get("expanded_at"),
+        size: found.get::<_, i32>("recipients_made").max(found.get("jobs_made")),
         started_at: found.get("started_at"),
         ended_at: found.get("ended_at"),
         closed_at: found.get("closed_at"),

@@ -8,7 +8,7 @@ use rand::{Rng as _, SeedableRng as _};
 use tocsin_domain::policy::SEND_BY;
 use tocsin_domain::{Channel, WorkerId};
 use tocsin_store::accounts::AccountLimits;
-use tocsin_store::leases::LEASE_TERM;
+use tocsin_store::leases::{LEASE_TERM, Usage};
 use uuid::Uuid;
 
 use crate::fixture::Setting;
@@ -112,6 +112,42 @@ async fn a_dead_workers_share_is_given_on_after_its_end_and_send_by() {
     // last second is left out.
     assert_eq!(granted(LEASE_TERM + SEND_BY - Duration::from_secs(1)).await, Some(0.0));
     assert_eq!(granted(LEASE_TERM + SEND_BY).await, Some(RATE));
+}
+
+/// Whoever has no use for any account costs nothing.
+#[tokio::test]
+async fn what_a_worker_does_not_name_is_not_leased_to_it() {
+    let setting = limited().await;
+    let worker = WorkerId(Uuid::new_v4());
+    let account = setting.fixture.account(Channel::Sms).unwrap();
+    let of_all =
+        async |usage: &[Usage]| setting.store.renew_leases_as(worker, &Channel::ALL, usage).await.unwrap();
+    assert_eq!(of_all(&[]).await, []);
+    assert_eq!(setting.number("select count(*) from leases").await, 0);
+    let named = Usage { account, taken: 0, demand: 1, used_per_second: 0.0, throttled: None };
+    let leases = of_all(&[named]).await;
+    assert_eq!(leases.iter().map(|lease| lease.account).collect::<Vec<_>>(), [account]);
+    let end = "select extract(epoch from expires_at)::bigint from leases";
+    let before = setting.number(end).await;
+    setting.shift_clock(TimeDelta::seconds(3)).await;
+    assert_eq!(of_all(&[]).await, []);
+    assert_eq!(setting.number(end).await, before, "it runs out");
+}
+
+/// Its statements are sent together: what fails in between must leave neither a lock nor half of a renewal.
+#[tokio::test]
+async fn a_renewal_that_is_given_up_leaves_no_lock() {
+    let setting = limited().await;
+    let worker = WorkerId(Uuid::new_v4());
+    setting.store.renew_leases(worker, &[Channel::Sms]).await.unwrap();
+    for milliseconds in [0, 1, 2, 3, 5] {
+        let given_up = setting.store.renew_leases(worker, &[Channel::Sms]);
+        let _ = tokio::time::timeout(Duration::from_millis(milliseconds), given_up).await;
+        let another = WorkerId(Uuid::new_v4());
+        assert_eq!(setting.store.renew_leases(another, &[Channel::Sms]).await.unwrap().len(), 1);
+        setting.store.drop_leases(another).await.unwrap();
+    }
+    assert_within_limits(&setting, "after all").await;
 }
 
 #[tokio::test]

@@ -59,11 +59,11 @@ fn worker(number: u128) -> WorkerId {
 async fn a_sender_is_leased_to_whoever_has_jobs_for_it_and_to_nobody_else() {
     let (setting, texts, [first, second]) = numbers(Some(30.0)).await;
     let (one, other) = (worker(1), worker(2));
-    let idle = renew(&setting, one, &[]).await;
+    let idle = renew(&setting, one, &[demand(texts, 0, 0)]).await;
     assert_eq!(idle.iter().map(|lease| lease.account).collect::<Vec<_>>(), [texts]);
     // Both have a part of the account.
     for worker in [other, one, other] {
-        renew(&setting, worker, &[]).await;
+        renew(&setting, worker, &[demand(texts, 0, 0)]).await;
     }
     let leases = renew(&setting, one, &[demand(first, 1, 0)]).await;
     let lease = of(&leases, first).unwrap();
@@ -129,12 +129,12 @@ async fn a_sender_is_leased_to_whoever_has_its_account() {
 
 #[tokio::test]
 async fn a_claim_of_a_senders_job_needs_a_lease_of_the_sender() {
-    let (setting, _, [first, _]) = numbers(None).await;
+    let (setting, texts, [first, _]) = numbers(None).await;
     let campaign = setting.expanded(3).await;
     let jobs = setting.release(campaign, Channel::Sms).await;
     setting.run(&format!("update jobs set account_id = {}", first.0)).await;
     let holder = worker(1);
-    renew(&setting, holder, &[]).await;
+    renew(&setting, holder, &[demand(texts, 1, 0)]).await;
     let answers = setting.store.claim(holder, &jobs).await.unwrap();
     assert!(granted(answers).is_empty(), "a lease of the account is not enough");
     renew(&setting, holder, &[demand(first, 1, 0)]).await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use chrono::{DateTime, Utc};
 use tocsin::system::{ChannelLimits, Stores, System, SystemOptions};
 use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
 use tocsin_testkit::simulator::Scenario;
@@ -67,6 +68,36 @@ impl Stage {
             Ok(())
         };
         tokio::join!(shift, connection).0
+    }
+
+    /// No claim is answered for so long; all else goes on.
+    pub async fn hold_up_claims(&self, for_so_long: Duration) -> Result<()> {
+        let (client, connection) = tokio_postgres::connect(&self.database.url, NoTls).await?;
+        let hold = async {
+            let seconds = for_so_long.as_secs_f64();
+            let sql =
+                format!("begin; lock claim_batches in exclusive mode; select pg_sleep({seconds}); commit");
+            client.batch_execute(&sql).await?;
+            drop(client);
+            Ok(())
+        };
+        tokio::join!(hold, connection).0
+    }
+
+    /// When each claim was made, by the store's clock.
+    pub async fn claims(&self) -> Result<Vec<DateTime<Utc>>> {
+        self.times("select claimed_at from attempts order by 1").await
+    }
+
+    /// The first column of a query.
+    pub async fn times(&self, query: &str) -> Result<Vec<DateTime<Utc>>> {
+        let (client, connection) = tokio_postgres::connect(&self.database.url, NoTls).await?;
+        let read = async {
+            let rows = client.query(query, &[]).await?;
+            drop(client);
+            Ok(rows.iter().map(|row| row.get(0)).collect())
+        };
+        tokio::join!(read, connection).0
     }
 
     /// Stops every role in order: one that does not leave fails the test.
