@@ -13,6 +13,7 @@ mod consents;
 mod console;
 mod correction;
 mod fields;
+mod forecast;
 mod json;
 mod limits;
 mod message_type;
