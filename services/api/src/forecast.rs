@@ -95,9 +95,11 @@ async fn plan(
         for campaign in &mut earlier {
             campaign.limited |= district.limit.is_some();
         }
+        let groups = groups(campaign, counted, channel, zone);
+        let devices = groups.iter().map(|group| group.devices).sum();
         let planned = ChannelPlan {
-            groups: groups(campaign, counted, channel, zone),
-            history: History::learn(channel, &earlier, capacity.as_ref().ok()),
+            history: History::learn(channel, &earlier, capacity.as_ref().ok(), devices),
+            groups,
             capacity,
             rivals: Rivals::of(campaign.lane, weight, &rivals(&ahead, channel)),
         };
@@ -116,7 +118,11 @@ async fn plan(
 }
 
 fn serving(accounts: &[ServingAccount], channel: Channel) -> Vec<AccountState> {
-    accounts.iter().filter(|account| account.channel == channel).map(|account| account.state.clone()).collect()
+    accounts
+        .iter()
+        .filter(|account| account.channel == channel)
+        .map(|account| account.state.clone())
+        .collect()
 }
 
 fn rivals(ahead: &[WorkAhead], channel: Channel) -> Vec<Rival> {

@@ -112,11 +112,13 @@ pub fn forecast(plan: &Plan, seed: u64) -> Forecast {
         match &channel_plan.capacity {
             Ok(capacity) if channel_plan.devices() > 0 => {
                 let play = |run| {
-                    let mut random = Random::of(seed ^ (run << 8) ^ u64::from(channel.number().unsigned_abs()));
+                    let mut random =
+                        Random::of(seed ^ (run << 8) ^ u64::from(channel.number().unsigned_abs()));
                     Course::new(plan, channel_plan, capacity, start_seconds, &mut random).play(&mut random)
                 };
                 let runs: Vec<End> = (0..RUNS).map(play).collect();
-                of_channel.last_first_attempt = percentiles(runs.iter().filter_map(|end| end.last_first_attempt));
+                of_channel.last_first_attempt =
+                    percentiles(runs.iter().filter_map(|end| end.last_first_attempt));
                 of_channel.completion = percentiles(runs.iter().map(|end| end.completion));
                 ends.push(runs);
             }
@@ -164,7 +166,9 @@ fn closed(plan: &Plan, channel_plan: &ChannelPlan, channel: Channel, notes: &mut
     let mut openings: BTreeMap<(DateTime<Utc>, String), u64> = BTreeMap::new();
     let mut note = |devices: u64, what: &str| {
         if told.insert(what.to_owned()) {
-            notes.push(format!("{channel}: {devices} {} {what}", if devices == 1 { "device" } else { "devices" }));
+            let devices =
+                if devices == 1 { "1 device waits".to_owned() } else { format!("{devices} devices wait") };
+            notes.push(format!("{channel}: {devices} {what}"));
         }
     };
     let (mut never, mut unknown) = (0, 0);
@@ -182,16 +186,16 @@ fn closed(plan: &Plan, channel_plan: &ChannelPlan, channel: Channel, notes: &mut
     }
     let untold: u64 = openings.values().skip(OPENINGS_TOLD_MAX).sum();
     for ((_, opening), devices) in openings.iter().take(OPENINGS_TOLD_MAX) {
-        note(*devices, &format!("wait for {opening}"));
+        note(*devices, &format!("for {opening}"));
     }
     if untold > 0 {
-        note(untold, "wait for later openings of the calling window");
+        note(untold, "for later openings of the calling window");
     }
     if never > 0 {
-        note(never, "will not be tried: the calling window does not open before the message expires");
+        note(never, "for nothing: the calling window does not open before the message expires");
     }
     if unknown > 0 {
-        note(unknown, "will not be tried until their time zone is known: set one for the district");
+        note(unknown, "for a time zone to be known: set one for the district");
     }
     waiting
 }
@@ -210,12 +214,19 @@ fn tell(channel: Channel, channel_plan: &ChannelPlan, notes: &mut Vec<String>) {
         note(what.clone());
     }
     if channel_plan.history.is_empty() {
-        note(format!("no earlier campaign shows what becomes of attempts: {}", history::assumed_in_words(channel)));
+        note(format!(
+            "no earlier campaign shows what becomes of attempts: {}",
+            history::assumed_in_words(channel)
+        ));
     }
     if capacity.is_unlimited() {
         note(match channel_plan.history.reached() {
-            Some(rate) => format!("no limit is set: taken from what earlier campaigns reached, {rate:.0} a second"),
-            None => format!("no limit is set and none was reached: {:.0} a second assumed", history::RATE_ASSUMED),
+            Some(rate) => {
+                format!("no limit is set: taken from what earlier campaigns reached, {rate:.0} a second")
+            }
+            None => {
+                format!("no limit is set and none was reached: {:.0} a second assumed", history::RATE_ASSUMED)
+            }
         });
     }
     let ahead = channel_plan.rivals.ahead();

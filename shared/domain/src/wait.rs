@@ -86,7 +86,8 @@ impl Wait<'_> {
 pub(crate) fn clock(zone: Zone, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     let there = local(zone, at);
     let today = there.date() == local(zone, now).date();
-    let (date, seconds) = (if today { "" } else { "%Y-%m-%d " }, if there.second() == 0 { "" } else { ":%S" });
+    let (date, seconds) =
+        (if today { "" } else { "%Y-%m-%d " }, if there.second() == 0 { "" } else { ":%S" });
     format!("{} {zone}", there.format(&format!("{date}%H:%M{seconds}")))
 }
 

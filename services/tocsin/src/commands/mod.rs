@@ -5,6 +5,7 @@ pub mod audit;
 pub mod campaign;
 pub mod completions;
 pub mod district;
+pub mod forecast;
 pub mod import;
 pub mod keys;
 pub mod migrate;

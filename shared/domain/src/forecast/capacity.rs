@@ -62,7 +62,11 @@ impl fmt::Display for Unserved {
         match self {
             Self::NoAccount => f.write_str("no provider account serves the channel: nothing will be sent"),
             Self::Stopped(names) => {
-                write!(f, "stopped, so that nothing will be sent until they are resumed: {}", names.join(", "))
+                write!(
+                    f,
+                    "stopped, so that nothing will be sent until they are resumed: {}",
+                    names.join(", ")
+                )
             }
         }
     }

@@ -201,7 +201,8 @@ impl<'a> Course<'a> {
         }
         self.finish(last + seconds);
         let again = middle.max((at + last) / 2.0) + seconds + f64::from(self.plan.redial.wait_seconds);
-        if tries < self.plan.redial.attempts_max && self.plan.redial.redials(outcome) && again < self.expires {
+        if tries < self.plan.redial.attempts_max && self.plan.redial.redials(outcome) && again < self.expires
+        {
             self.waiting.push(Reverse(Parcel { due: again + RELEASE_SECONDS, tries, ..parcel }));
         }
     }

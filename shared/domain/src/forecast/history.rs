@@ -7,7 +7,7 @@ use super::random::Random;
 use crate::{Channel, Outcome};
 
 /// The newest campaigns are looked at until so many devices were tried: what they met changes from week to week.
-const DEVICES_ENOUGH: usize = 500;
+const DEVICES_ENOUGH: usize = 100;
 /// Of a try with fewer attempts than these the tries before it say more.
 const ATTEMPTS_MIN: usize = 20;
 /// A campaign with fewer devices does not show how fast anything goes.
@@ -18,10 +18,12 @@ const PACE_SECONDS_MIN: f64 = 0.2;
 const AT_THE_RATE: f64 = 0.9;
 /// And one that took so large a part of the places, by these.
 const AT_THE_PLACES: f64 = 0.5;
-/// Beside the largest campaign one this much smaller says little of the speed that is reached.
-const SMALL_BESIDE: f64 = 0.25;
-/// Jobs a second where nothing limits and nothing is known.
-pub(super) const RATE_ASSUMED: f64 = 500.0;
+/// What a campaign reached that went on for so long holds for one of any size. A shorter one was still gathering speed,
+/// and shows what one reaches that is up to so many times larger.
+const STEADY_SECONDS: f64 = 5.0;
+const LARGER_MAX: f64 = 4.0;
+/// Jobs a second that the engine makes where nothing is known.
+pub(super) const RATE_ASSUMED: f64 = 1_000.0;
 /// How long a request is open where nothing is known.
 const REQUEST_SECONDS_ASSUMED: f64 = 0.25;
 /// From the end of a call until its place has another.
@@ -100,8 +102,9 @@ impl Start {
 }
 
 impl History {
-    /// `earlier` are the newest campaigns over the channel, newest first; `capacity` is what serves it now.
-    pub fn learn(channel: Channel, earlier: &[Earlier], capacity: Option<&Capacity>) -> Self {
+    /// `earlier` are the newest campaigns over the channel, newest first; `capacity` is what serves it now, and `devices`
+    /// how many are to be tried.
+    pub fn learn(channel: Channel, earlier: &[Earlier], capacity: Option<&Capacity>, devices: u64) -> Self {
         let paces: Vec<Pace> = earlier.iter().filter_map(Pace::of).collect();
         let rate = capacity.and_then(|capacity| capacity.rate_per_second);
         let places = capacity.and_then(|capacity| capacity.places);
@@ -113,15 +116,15 @@ impl History {
             let turn = f64::from(places.unwrap_or_default()) / pace.per_second;
             (turn - pace.seconds_mean).clamp(0.0, TURNAROUND_SECONDS_MAX)
         });
-        let efficiencies = paces.iter().filter(|pace| at_rate(pace)).map(|pace| {
-            (pace.per_second / rate.unwrap_or(pace.per_second)).min(1.0)
-        });
-        let free: Vec<&Pace> = paces
+        let efficiencies = paces
             .iter()
-            .filter(|pace| !pace.limited && !at_rate(pace) && !at_places(pace))
-            .collect();
-        let largest = free.iter().map(|pace| pace.devices).fold(0.0, f64::max);
-        let reached = free.iter().filter(|pace| pace.devices >= SMALL_BESIDE * largest);
+            .filter(|pace| at_rate(pace))
+            .map(|pace| (pace.per_second / rate.unwrap_or(pace.per_second)).min(1.0));
+        let free: Vec<&Pace> =
+            paces.iter().filter(|pace| !pace.limited && !at_rate(pace) && !at_places(pace)).collect();
+        let tells =
+            |pace: &&&Pace| pace.seconds >= STEADY_SECONDS || devices as f64 <= LARGER_MAX * pace.devices;
+        let reached = free.iter().filter(tells);
         let requests = capacity.and_then(|capacity| capacity.requests).filter(|_| free.is_empty());
         let of_requests = requests.map(|requests| f64::from(requests) / REQUEST_SECONDS_ASSUMED);
         Self {
@@ -170,7 +173,12 @@ impl History {
 
     fn of_try(&self, number: u8) -> &[(Outcome, f64)] {
         let at = usize::from(number).min(self.tries.len());
-        self.tries[..at].iter().rev().find(|tries| tries.len() >= ATTEMPTS_MIN).or(self.tries.first()).unwrap_or(&self.assumed)
+        self.tries[..at]
+            .iter()
+            .rev()
+            .find(|tries| tries.len() >= ATTEMPTS_MIN)
+            .or(self.tries.first())
+            .unwrap_or(&self.assumed)
     }
 }
 
@@ -202,6 +210,7 @@ impl Tried {
 /// How fast an earlier campaign went while it had devices to try: from a tenth of its first attempts to nine tenths.
 struct Pace {
     devices: f64,
+    seconds: f64,
     per_second: f64,
     /// Attempts under way at once, on average, and how long each took.
     open: f64,
@@ -213,8 +222,11 @@ impl Pace {
     fn of(earlier: &Earlier) -> Option<Self> {
         let first = earlier.tried.first()?.claimed_at;
         let at = |time: DateTime<Utc>| (time - first).as_seconds_f64();
-        let mut first_tries: Vec<f64> =
-            earlier.tried.chunk_by(|one, next| one.job == next.job).map(|job| at(job[0].claimed_at)).collect();
+        let mut first_tries: Vec<f64> = earlier
+            .tried
+            .chunk_by(|one, next| one.job == next.job)
+            .map(|job| at(job[0].claimed_at))
+            .collect();
         first_tries.sort_by(f64::total_cmp);
         let count = first_tries.len();
         let (from, to) = (*first_tries.get(count / 10)?, *first_tries.get(count - 1 - count / 10)?);
@@ -224,9 +236,11 @@ impl Pace {
         }
         let within = || earlier.tried.iter().filter(|tried| (from..to).contains(&at(tried.claimed_at)));
         let made = within().count() as f64;
-        let overlap = |tried: &Tried| (at(tried.settled_at).min(to) - at(tried.claimed_at).max(from)).max(0.0);
+        let overlap =
+            |tried: &Tried| (at(tried.settled_at).min(to) - at(tried.claimed_at).max(from)).max(0.0);
         Some(Self {
             devices: count as f64 * earlier.scale,
+            seconds: span,
             per_second: made * earlier.scale / span,
             open: earlier.tried.iter().map(overlap).sum::<f64>() * earlier.scale / span,
             seconds_mean: within().map(Tried::seconds).sum::<f64>() / made.max(1.0),
@@ -238,12 +252,16 @@ impl Pace {
 /// Where no earlier campaign shows anything: parts of a hundred, and seconds.
 fn assumed(channel: Channel) -> Vec<(Outcome, f64)> {
     let mix: &[(Outcome, usize, f64)] = match channel {
-        Channel::Voice => &[(Outcome::Completed, 70, 35.0), (Outcome::NoAnswer, 20, 30.0), (Outcome::Busy, 10, 5.0)],
+        Channel::Voice => {
+            &[(Outcome::Completed, 70, 35.0), (Outcome::NoAnswer, 20, 30.0), (Outcome::Busy, 10, 5.0)]
+        }
         Channel::Sms => &[(Outcome::Delivered, 97, 5.0), (Outcome::Undelivered, 3, 5.0)],
         Channel::Email => &[(Outcome::Delivered, 98, 5.0), (Outcome::HardBounce, 2, 5.0)],
         Channel::Inbox => &[(Outcome::InboxDelivered, 100, 0.1)],
     };
-    mix.iter().flat_map(|(outcome, parts, seconds)| std::iter::repeat_n((*outcome, *seconds), *parts)).collect()
+    mix.iter()
+        .flat_map(|(outcome, parts, seconds)| std::iter::repeat_n((*outcome, *seconds), *parts))
+        .collect()
 }
 
 pub(super) fn assumed_in_words(channel: Channel) -> &'static str {

@@ -83,7 +83,8 @@ impl Case {
 
     fn plan(&self) -> Plan {
         let capacity = Capacity::of(self.channel, Lane::General, &self.accounts, self.district);
-        let history = History::learn(self.channel, &self.earlier, capacity.as_ref().ok());
+        let devices = self.groups.iter().map(|group| group.devices).sum();
+        let history = History::learn(self.channel, &self.earlier, capacity.as_ref().ok(), devices);
         let rivals = Rivals::of(Lane::General, 1, &self.rivals);
         let channel = ChannelPlan { groups: self.groups.clone(), capacity, rivals, history };
         Plan {
@@ -104,7 +105,12 @@ impl Case {
 }
 
 fn redial(attempts_max: u8, wait_seconds: u32) -> RedialPolicy {
-    RedialPolicy { attempts_max, wait_seconds, machines: Machines::Ignored, outcomes: OutcomeSet::transient() }
+    RedialPolicy {
+        attempts_max,
+        wait_seconds,
+        machines: Machines::Ignored,
+        outcomes: OutcomeSet::transient(),
+    }
 }
 
 fn hours(opens: &str, closes: &str) -> CallingWindow {
@@ -134,16 +140,19 @@ fn a_campaign_takes_what_its_slowest_limit_lets_through() {
     let none = District::default();
     let texts = |accounts: &[AccountState]| Case::new(Sms, 1_000, accounts, &delivered);
     let voice = |accounts: &[AccountState]| Case::new(Voice, 400, accounts, &called);
-    let sender = |id, per_second| AccountState {
-        id: AccountId(id),
-        parent: Some(AccountId(1)),
-        ..rate(per_second)
-    };
+    let sender =
+        |id, per_second| AccountState { id: AccountId(id), parent: Some(AccountId(1)), ..rate(per_second) };
     let reserved = AccountState { reserve: 10, ..calls(30) };
     // First attempts; the last outcome comes after its own time. A call's place has another after half a second.
     let cases = [
         ("a rate", texts(&[rate(50.0)]), none, 20.0, 21.0),
-        ("two accounts", texts(&[rate(50.0), AccountState { id: AccountId(2), ..rate(150.0) }]), none, 5.0, 6.0),
+        (
+            "two accounts",
+            texts(&[rate(50.0), AccountState { id: AccountId(2), ..rate(150.0) }]),
+            none,
+            5.0,
+            6.0,
+        ),
         ("senders", texts(&[rate(50.0), sender(2, 4.0), sender(3, 6.0)]), none, 100.0, 101.0),
         ("the district's rate", texts(&[rate(50.0)]), limit(Some(10.0), None), 100.0, 101.0),
         ("the author's rate", texts(&[rate(50.0)]), own, 200.0, 201.0),
@@ -151,7 +160,13 @@ fn a_campaign_takes_what_its_slowest_limit_lets_through() {
         ("places", voice(&[calls(20)]), none, 199.5, 209.5),
         ("places less the reserve", voice(&[reserved]), none, 199.5, 209.5),
         ("the district's places", voice(&[calls(20)]), limit(None, Some(10)), 409.0, 420.0),
-        ("a rate below what the places let through", voice(&[AccountState { rate_per_second: Some(1.0), ..calls(20) }]), none, 400.0, 410.0),
+        (
+            "a rate below what the places let through",
+            voice(&[AccountState { rate_per_second: Some(1.0), ..calls(20) }]),
+            none,
+            400.0,
+            410.0,
+        ),
     ];
     for (what, case, district, first, all) in cases {
         let found = Case { district, ..case }.forecast();
@@ -202,10 +217,17 @@ fn closed_windows_are_waited_for_and_told() {
         ..Case::new(Channel::Sms, 0, &[rate(100.0)], &delivered)
     };
     // 06:00 in Chicago is 07:00 in New York and 12:00 in London.
-    let found = case(&[group(Some("Europe/London"), 50), group(Some("America/New_York"), 20), group(Some("America/Chicago"), 12)]).forecast();
+    let found = case(&[
+        group(Some("Europe/London"), 50),
+        group(Some("America/New_York"), 20),
+        group(Some("America/Chicago"), 12),
+    ])
+    .forecast();
     assert_eq!(found.waiting_for_window, 32);
     near("Chicago opens in two hours", found.completion, 7_201.0);
-    for words in ["sms: 20 devices wait for 08:00 America/New_York", "sms: 12 devices wait for 08:00 America/Chicago"] {
+    for words in
+        ["sms: 20 devices wait for 08:00 America/New_York", "sms: 12 devices wait for 08:00 America/Chicago"]
+    {
         assert!(found.notes.iter().any(|note| note == words), "{words}: {:?}", found.notes);
     }
     // What is not through when the window closes goes on when it opens again: 7,200 until 14:00 in London.
@@ -233,11 +255,7 @@ fn other_messages_of_the_lane_share_and_earlier_lanes_go_first() {
         ("an equal district with a little", vec![rival(Lane::General, false, 1, 100)], 22.0),
         ("one of three times the weight", vec![rival(Lane::General, false, 3, 100_000)], 80.0),
         ("another message of the same district", vec![rival(Lane::General, true, 1, 100_000)], 40.0),
-        (
-            "both",
-            vec![rival(Lane::General, true, 1, 100_000), rival(Lane::General, false, 1, 100_000)],
-            80.0,
-        ),
+        ("both", vec![rival(Lane::General, true, 1, 100_000), rival(Lane::General, false, 1, 100_000)], 80.0),
     ];
     for (what, rivals, first) in cases {
         let case = Case { rivals, ..Case::new(Channel::Sms, 1_000, &[rate(50.0)], &delivered) };
@@ -254,13 +272,15 @@ fn other_messages_of_the_lane_share_and_earlier_lanes_go_first() {
 #[test]
 fn a_large_campaign_is_forecast_as_a_small_one_with_bounded_work() {
     let called = [earlier(600, 1_000.0, 10.0, &[Outcome::Busy, Outcome::Completed])];
-    for (devices, places) in [(3_000, 20), (1_000_000, 20), (1_000_000, 1_000), (1_000_000, 20_000), (400, 3_000)] {
+    for (devices, places) in
+        [(3_000, 20), (1_000_000, 20), (1_000_000, 1_000), (1_000_000, 20_000), (400, 3_000)]
+    {
         let case = Case {
             redial: redial(2, 60),
             accounts: vec![calls(places)],
             ..Case::new(Channel::Voice, devices, &[], &called)
         };
-        // The engine itself was seen to make a thousand a second.
+        // The engine itself is taken to make a thousand a second.
         let by_places = 2.0 * devices as f64 / f64::from(places) * 10.5;
         let all = by_places.max(2.0 * devices as f64 / 1_000.0).max(10.0 + 60.0 + 10.0);
         near(&format!("{devices} over {places}"), case.forecast_until(at(1e8)).completion, all);
@@ -291,11 +311,17 @@ fn what_cannot_be_sent_has_no_forecast_and_says_why() {
     }
     let nobody = Case::new(Channel::Voice, 0, &[account()], &[]).forecast();
     assert_eq!((nobody.completion, nobody.notes.len()), (None, 0));
-    let beside = Case::new(Channel::Sms, 10, &[rate(10.0), AccountState { id: AccountId(2), ..stopped }], &[]);
+    let beside =
+        Case::new(Channel::Sms, 10, &[rate(10.0), AccountState { id: AccountId(2), ..stopped }], &[]);
     assert!(beside.forecast().completion.is_some());
     let own = AccountState { own: true, ..rate(1.0) };
-    let of_its_own = Case::new(Channel::Sms, 100, &[AccountState { id: AccountId(2), ..rate(99.0) }, own], &[]);
-    near("a district with an account of its own uses no other", of_its_own.forecast().last_first_attempt, 100.0);
+    let of_its_own =
+        Case::new(Channel::Sms, 100, &[AccountState { id: AccountId(2), ..rate(99.0) }, own], &[]);
+    near(
+        "a district with an account of its own uses no other",
+        of_its_own.forecast().last_first_attempt,
+        100.0,
+    );
 }
 
 #[test]
@@ -306,7 +332,8 @@ fn a_campaign_that_expires_before_its_end_ends_then() {
 
 #[test]
 fn the_newest_campaigns_say_what_becomes_of_attempts() {
-    let [old, new] = [Outcome::Busy, Outcome::Completed].map(|outcome| earlier(600, 1_000.0, 2.0, &[outcome; 2]));
+    let [old, new] =
+        [Outcome::Busy, Outcome::Completed].map(|outcome| earlier(600, 1_000.0, 2.0, &[outcome; 2]));
     let of = |all: &[Earlier]| {
         let case = Case { redial: redial(2, 60), ..Case::new(Channel::Voice, 50, &[rate(100.0)], all) };
         case.forecast()
@@ -335,6 +362,12 @@ fn the_speed_is_learnt_from_what_was_in_the_way() {
     near("the engine", voice(earlier(400, 20.0, 1.0, &[Outcome::Completed]), &[rate(100.0)]), 20.0);
     let limited = Earlier { limited: true, ..earlier(400, 5.0, 1.0, &[Outcome::Completed]) };
     near("not what an author slowed", voice(limited, &[rate(100.0)]), 4.0);
+    // A short campaign was still gathering speed: it tells of small ones only.
+    let short = earlier(60, 20.0, 1.0, &[Outcome::Completed]);
+    for (devices, first) in [(240, 12.0), (2_400, 24.0)] {
+        let case = Case::new(Channel::Voice, devices, &[rate(100.0)], &[short.clone()]);
+        near("a short one", case.forecast().last_first_attempt, first);
+    }
     let sampled = Earlier { scale: 10.0, ..earlier(400, 2.0, 1.0, &[Outcome::Completed]) };
     near("each of a sample stands for ten", voice(sampled, &[account()]), 20.0);
 }
