@@ -13,7 +13,8 @@ use tocsin_testkit::simulator::{self, Scenario};
 use crate::findings::Findings;
 use crate::options::Options;
 use crate::scenarios::{
-    callbacks, cancel, ceiling, chaos, emergency, expand, fairness, growth, latency, memory, rate, throughput,
+    callbacks, cancel, ceiling, chaos, emergency, expand, fairness, forecast, growth, latency, memory, rate,
+    throughput,
 };
 use crate::{ceiling as pipeline, role};
 
@@ -63,6 +64,8 @@ enum Run {
     Emergency(emergency::Args),
     /// A large district's mailing beside nine small ones in the same lane.
     Fairness(fairness::Args),
+    /// What the forecast said of campaigns, against what they took.
+    Forecast(forecast::Args),
     /// Campaigns canceled half-way: what is still sent, and how fast the rest is dropped.
     Cancel(cancel::Args),
     /// An account's limit while workers come and crash, and after the provider said "too fast".
@@ -115,6 +118,7 @@ impl Run {
             Self::Cancel(args) => (args.options.clone(), cancel::run(&args).await?),
             Self::Emergency(args) => (args.options.clone(), emergency::run(&args).await?),
             Self::Fairness(args) => (args.options.clone(), fairness::run(&args).await?),
+            Self::Forecast(args) => (args.options.clone(), forecast::run(&args).await?),
             Self::Rate(args) => (args.options.clone(), rate::run(&args).await?),
             Self::Callbacks(args) => (args.options.clone(), callbacks::run(&args).await?),
             Self::Memory(args) => (args.options.clone(), memory::run(&args).await?),

@@ -32,11 +32,11 @@ pub struct District {
     pub guardians: usize,
 }
 
-/// Makes a district with an API key, whose API is at `api_url`.
-pub async fn make(store: &Store, api_url: &str, guardians: usize) -> Result<District> {
+/// Makes a district with an API key, whose API is at `api_url`, and whose guardians have a phone on each of `channels`.
+pub async fn make(store: &Store, api_url: &str, guardians: usize, channels: &[Channel]) -> Result<District> {
     let name = format!("{NAME_PREFIX}{}", Uuid::now_v7());
     let district = add(store, name, Some(Tz::America__Chicago), "US".to_owned()).await?;
-    import(store, district.id, guardians).await?;
+    import(store, district.id, guardians, channels).await?;
     let key = add_key(store, &district, "load test").await?;
     Ok(District { id: district.id, client: Client::new(api_url.to_owned(), key)?, guardians })
 }
@@ -46,7 +46,7 @@ fn phone(number: usize) -> String {
     format!("+1{}555{:04}", AREA_FIRST + number % AREAS, (LINE_FIRST + number / AREAS) % 10_000)
 }
 
-async fn import(store: &Store, district: DistrictId, guardians: usize) -> Result<()> {
+async fn import(store: &Store, district: DistrictId, guardians: usize, channels: &[Channel]) -> Result<()> {
     let ids: Vec<String> = (0..guardians).map(|number| format!("guardian-{number}")).collect();
     let phones: Vec<String> = (0..guardians).map(phone).collect();
     let directory = Directory {
@@ -88,12 +88,14 @@ async fn import(store: &Store, district: DistrictId, guardians: usize) -> Result
         devices: ids
             .iter()
             .zip(&phones)
-            .map(|(id, phone)| DeviceRow {
-                person_source_id: id,
-                channel: Channel::Sms,
-                address: phone,
-                extension: None,
-                position: 1,
+            .flat_map(|(id, phone)| {
+                channels.iter().map(move |channel| DeviceRow {
+                    person_source_id: id,
+                    channel: *channel,
+                    address: phone,
+                    extension: None,
+                    position: 1,
+                })
             })
             .collect(),
     };

@@ -50,6 +50,13 @@ pub struct Stages {
     pub last_claimed_ms: Option<f64>,
 }
 
+/// How long a campaign took, in seconds from when it was due.
+#[derive(Debug, Clone, Copy)]
+pub struct Took {
+    pub last_first_attempt: f64,
+    pub completion: f64,
+}
+
 impl Probe {
     pub async fn connect(database_url: &str, tasks: &Tasks) -> Result<Self> {
         let (client, connection) = tokio_postgres::connect(database_url, NoTls).await.context("probe")?;
@@ -160,6 +167,19 @@ impl Probe {
         let sql = "select claimed_at from attempts where campaign_id = $1 order by claimed_at";
         let rows = self.client.query(sql, &[&campaign.0]).await?;
         Ok(rows.iter().map(|row| row.get::<_, DateTime<Utc>>(0).timestamp_micros()).collect())
+    }
+
+    /// Of a campaign that has ended.
+    pub async fn took(&self, campaign: CampaignId) -> Result<Took> {
+        let sql = "select extract(epoch from c.ended_at - c.scheduled_at)::float8 as completion,
+              (select extract(epoch from max(claimed_at) - c.scheduled_at)::float8 from attempts
+               where campaign_id = c.id and number = 1) as last_first_attempt
+            from campaigns c where id = $1";
+        let row = self.client.query_one(sql, &[&campaign.0]).await?;
+        Ok(Took {
+            last_first_attempt: row.try_get("last_first_attempt").context("nothing was tried")?,
+            completion: row.try_get("completion").context("the campaign has not ended")?,
+        })
     }
 
     pub async fn attempts(&self, campaign: CampaignId) -> Result<Attempts> {

@@ -7,6 +7,7 @@ pub mod chaos;
 pub mod emergency;
 pub mod expand;
 pub mod fairness;
+pub mod forecast;
 pub mod growth;
 pub mod latency;
 pub mod memory;

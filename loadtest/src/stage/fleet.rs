@@ -106,6 +106,7 @@ pub struct Fleet {
     pub wires: Wires,
     environment: BTreeMap<String, String>,
     workers_each: usize,
+    calls: bool,
     started: usize,
     folder: TempDir,
 }
@@ -147,6 +148,7 @@ impl Fleet {
             wires,
             environment,
             workers_each: workers.each,
+            calls: plan.setup.call_places.is_some(),
             started: 0,
             folder,
         };
@@ -194,6 +196,9 @@ impl Fleet {
             Role::Api => &["role", "api"],
             Role::Collector => &["role", "status-collector"],
             Role::Planner => &["role", "planner"],
+            Role::Worker if self.calls => {
+                &["role", "--count", &each, "worker", "--channel", "sms", "--channel", "voice"]
+            }
             Role::Worker => &["role", "--count", &each, "worker", "--channel", "sms"],
         };
         let mut environment = self.environment.clone();
@@ -232,23 +237,31 @@ impl Fleet {
     }
 }
 
-/// One text account, on the simulator, with its default credentials.
+/// A text account on the simulator, with its default credentials; and one for calls where there are any.
 fn accounts_toml(plan: &Plan<'_>) -> String {
     let limits = plan.setup.limits;
     let rate = limits.rate_per_second.map(|rate| format!("rate_per_second = {rate:?}\n")).unwrap_or_default();
     let burst = limits.burst.map(|burst| format!("burst = {burst}\n")).unwrap_or_default();
+    let texts = account_toml(plan.simulator, "sms", &format!("{rate}{burst}"));
+    let calls = plan.setup.call_places.map(|places| format!("concurrency = {places}\n"));
+    let calls = calls.map(|limits| account_toml(plan.simulator, "voice", &limits));
+    texts + &calls.unwrap_or_default()
+}
+
+fn account_toml(simulator: &Simulator, channel: &str, limits: &str) -> String {
     let credentials = Scenario::default().credentials;
     format!(
         r#"[[accounts]]
-name = "sms"
-channel = "sms"
+name = "{channel}"
+channel = "{channel}"
 provider = "twilio"
 base_url = "{}"
 user = "{}"
 secret = "{}"
 sender = "{SENDER}"
-{rate}{burst}"#,
-        plan.simulator.base_url,
+{limits}
+"#,
+        simulator.base_url,
         credentials.twilio_account,
         credentials.twilio_token.reveal(),
     )

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
-use tocsin_domain::CampaignId;
+use tocsin_domain::{CampaignId, Channel};
 use tocsin_providers::{Secret, TokenKeys};
 use tocsin_runtime::Tasks;
 use tocsin_store::audit::CampaignFacts;
@@ -43,6 +43,8 @@ pub struct Setup {
     /// Requests open at once, over all workers.
     pub in_flight: usize,
     pub wiring: Wiring,
+    /// Calls under way at once. None: there is no voice account, and nobody calls.
+    pub call_places: Option<u32>,
 }
 
 /// Of the text account. None: no limit.
@@ -164,9 +166,14 @@ impl Stage {
         Ok(())
     }
 
+    /// Guardians who take texts.
     pub async fn district(&self, guardians: usize) -> Result<District> {
+        self.district_over(guardians, &[Channel::Sms]).await
+    }
+
+    pub async fn district_over(&self, guardians: usize, channels: &[Channel]) -> Result<District> {
         let progress = Progress::new("making the district", guardians);
-        let made = district::make(&self.store, &self.api_url, guardians).await;
+        let made = district::make(&self.store, &self.api_url, guardians, channels).await;
         progress.at(guardians);
         made
     }

@@ -6,6 +6,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -65,10 +66,7 @@ pub(crate) async fn submit(
     if let Some(known) = tenant.campaign_by_key(&key, &request_hash).await? {
         return Ok((known.id, StatusCode::OK));
     }
-    let standing = Standing::of(tenant, correction::corrected(tenant, &request).await?).await?;
-    let submission = Submission::read(request, &standing, now)
-        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
-    let campaign = submission.into_campaign(key, request_hash, now);
+    let campaign = validated(tenant, request, now).await?.into_campaign(key, request_hash, now);
     let answer = tenant.create_campaign(&campaign).await?;
     if !answer.made {
         return Ok((answer.id, StatusCode::OK));
@@ -77,6 +75,16 @@ pub(crate) async fn submit(
     tracing::info!(campaign.id = %answer.id, lane = %campaign.lane, message_type = campaign.message_type,
         "campaign stored");
     Ok((answer.id, StatusCode::CREATED))
+}
+
+/// What the request asks for, or all its faults.
+pub(crate) async fn validated(
+    tenant: &Tenant,
+    request: Value,
+    now: DateTime<Utc>,
+) -> Result<Submission, Problem> {
+    let standing = Standing::of(tenant, correction::corrected(tenant, &request).await?).await?;
+    Submission::read(request, &standing, now).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))
 }
 
 pub(crate) async fn stored(

@@ -14,6 +14,7 @@ mod console;
 mod correction;
 mod delivery_summary;
 mod fields;
+mod forecast;
 mod json;
 mod limits;
 mod message_type;

@@ -30,6 +30,7 @@ pub(crate) enum Kind {
     ConsentRefused,
     NotCanceled,
     NobodyContacted,
+    NotScheduled,
     TooLarge,
     MediaType,
     InvalidBody,
@@ -61,6 +62,7 @@ impl Kind {
             Self::NobodyContacted => {
                 (StatusCode::CONFLICT, "nobody-contacted", "There is nobody to send a correction to")
             }
+            Self::NotScheduled => (StatusCode::CONFLICT, "not-scheduled", "The campaign's time has come"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),
             Self::InvalidBody => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", "The request has faults"),

@@ -19,8 +19,8 @@ use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    PageAccess, campaigns, cancel, consent_policy, consents, console, correction, limits, policies, receipt,
-    recipients, suppressions,
+    PageAccess, campaigns, cancel, consent_policy, consents, console, correction, forecast, limits, policies,
+    receipt, recipients, suppressions,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -58,7 +58,9 @@ pub fn router(api: Api) -> Router {
     });
     Router::new()
         .route("/v1/campaigns", post(campaigns::create).get(campaigns::list))
+        .route("/v1/campaigns/forecast", post(forecast::ask))
         .route("/v1/campaigns/{id}", get(campaigns::show))
+        .route("/v1/campaigns/{id}/forecast", get(forecast::show))
         .route("/v1/campaigns/{id}/cancel", post(cancel::cancel))
         .route("/v1/campaigns/{id}/receipt", get(receipt::show))
         .route("/v1/campaigns/{id}/receipt/{part}", get(receipt::list))

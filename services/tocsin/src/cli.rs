@@ -12,7 +12,7 @@ use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{
-    account, audit, callbacks, campaign, completions, district, import, keys, migrate, sample_district,
+    account, audit, callbacks, campaign, completions, district, forecast, import, keys, migrate, sample_district,
     sender,
 };
 use crate::embedded::DataDirectory;
@@ -86,6 +86,15 @@ Examples:
     Sender(sender::Args),
     /// Send, list, show, cancel and watch campaigns over the REST API.
     Campaign(campaign::Args),
+    /// Tell how many devices a message would reach and how long it would take, without sending it.
+    #[command(after_long_help = "\
+It takes what `tocsin campaign send` takes. Of a message that is scheduled, `tocsin campaign forecast` tells the same.
+
+Examples:
+  tocsin forecast --subject \"Early dismissal\" --body \"School closes at noon.\" \\
+      --channel voice --channel sms --type emergency --all
+  tocsin forecast --subject \"Book fair\" --body-file letter.txt --channel email --school org-school-001 --json")]
+    Forecast(Box<forecast::Args>),
     /// Hold the counters against the rows, and correct what has drifted.
     #[command(after_long_help = "\
 Examples:
@@ -174,6 +183,7 @@ impl Cli {
             Command::Account(args) => account::run(args, &load()?, data).await,
             Command::Sender(args) => sender::run(args, &load()?, data).await,
             Command::Campaign(args) => campaign::run(args, data).await,
+            Command::Forecast(args) => forecast::run(*args, data).await,
             Command::Audit(args) => audit::run(args, &load()?, data).await,
             Command::Callbacks(args) => callbacks::run(args, &load()?, data).await,
             Command::Demo(args) => demo::run(args).await,

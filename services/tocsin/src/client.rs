@@ -145,6 +145,16 @@ impl Client {
         self.post_with_key(&format!("/v1/campaigns/{campaign}/correction"), message, key).await
     }
 
+    /// What the campaign that `message` describes would take. Nothing is sent.
+    pub async fn forecast(&self, message: &Value) -> Result<Value> {
+        self.ask(self.http.post(format!("{}/v1/campaigns/forecast", self.url)).json(message)).await
+    }
+
+    /// Of a campaign whose time has not come.
+    pub async fn forecast_of(&self, campaign: CampaignId) -> Result<Value> {
+        self.get(&format!("/v1/campaigns/{campaign}/forecast")).await
+    }
+
     async fn post_with_key(&self, path: &str, message: &Value, key: &str) -> Result<Value> {
         let request = self.http.post(format!("{}{path}", self.url));
         self.ask(request.header("idempotency-key", key).json(message)).await

@@ -12,6 +12,7 @@ pub mod content;
 pub mod counters;
 pub mod dedupe;
 pub mod fair;
+pub mod forecast;
 pub mod ids;
 pub mod lane;
 pub mod lease;

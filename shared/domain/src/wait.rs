@@ -77,15 +77,18 @@ impl Wait<'_> {
         format!("redial: attempt {} of {}", self.tries + 1, self.attempts_max)
     }
 
-    /// `08:00 America/Chicago`, with the date if it is not today's.
     fn clock(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-        let zone = self.zone.unwrap_or(Zone::UTC);
-        let there = local(zone, at);
-        let today = there.date() == local(zone, now).date();
-        let (date, seconds) =
-            (if today { "" } else { "%Y-%m-%d " }, if there.second() == 0 { "" } else { ":%S" });
-        format!("{} {zone}", there.format(&format!("{date}%H:%M{seconds}")))
+        clock(self.zone.unwrap_or(Zone::UTC), at, now)
     }
+}
+
+/// `08:00 America/Chicago`, with the date if it is not today's.
+pub(crate) fn clock(zone: Zone, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let there = local(zone, at);
+    let today = there.date() == local(zone, now).date();
+    let (date, seconds) =
+        (if today { "" } else { "%Y-%m-%d " }, if there.second() == 0 { "" } else { ":%S" });
+    format!("{} {zone}", there.format(&format!("{date}%H:%M{seconds}")))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tocsin_domain::audience::{Audience, Role};
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::{CampaignId, CampaignState, Channel, DistrictId, Lane};
 
-pub(crate) use self::devices::{judged_devices, made_devices, tallied_devices};
+pub(crate) use self::devices::{in_audience, judged_devices, made_devices, tallied_devices};
 use crate::standing::{is_attempted, is_contacted, told_people};
 use crate::{Store, StoreError, row};
 
@@ -183,25 +183,9 @@ with campaign as materialized (
   select p.id, p.role, p.given_name, p.family_name, p.language, p.time_zone
   from campaign cross join lateral (
     select * from people p
-    where p.district_id = $2 and p.id > $3
-      and (p.active or $16)
-      and ($15::text is null or p.language = $15)
-      and (cardinality($14::text[]) = 0 or p.source_id = any($14))
-      and (($8 and (
-              select true from contacts c cross join lateral (
-                select from students s
-                where s.district_id = $2 and s.person_id = c.student_id and (s.active or $16)
-                  and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
-                  and (cardinality($13::text[]) = 0 or s.grade = any($13)) limit 1) s
-              where c.district_id = $2 and c.person_id = p.id limit 1))
-        or ($9 and (
-              select true from students s
-              where s.district_id = $2 and s.person_id = p.id and (s.active or $16)
-                and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
-                and (cardinality($13::text[]) = 0 or s.grade = any($13)) limit 1))
-        or ($10 and p.role = 3 and (cardinality($12::text[]) = 0 and cardinality($13::text[]) = 0))
-        or (cardinality($14::text[]) > 0 and not $11
-            and cardinality($12::text[]) = 0 and cardinality($13::text[]) = 0))
+    ",
+    in_audience!(),
+    "
     order by p.id
     limit $4) p
 ), about as materialized (

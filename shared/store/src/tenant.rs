@@ -3,6 +3,7 @@
 pub mod campaigns;
 pub mod cancel;
 pub mod consents;
+pub mod forecast;
 pub mod limits;
 pub mod matching;
 pub mod policies;

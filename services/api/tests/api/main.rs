@@ -9,6 +9,7 @@ mod cancel;
 mod consents;
 mod console;
 mod corrections;
+mod forecast;
 mod limits;
 mod policies;
 mod receipts;

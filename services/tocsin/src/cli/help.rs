@@ -10,7 +10,7 @@ use crate::terminal::HEADING;
 const TASKS: [(&str, &[&str]); 5] = [
     ("Try it", &["up", "demo", "sample-district"]),
     ("Set up", &["migrate", "district", "api-key", "import"]),
-    ("Send", &["campaign"]),
+    ("Send", &["campaign", "forecast"]),
     ("Run the roles", &["api", "planner", "worker", "status-collector"]),
     ("Look after it", &["account", "sender", "audit", "completions"]),
 ];

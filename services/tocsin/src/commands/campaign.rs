@@ -24,6 +24,8 @@ use crate::view::list::{Campaigns, campaigns};
 use crate::view::page::{Page, Reached};
 use crate::view::recipients::{Recipients, recipients};
 
+pub(super) use self::send::Message;
+
 /// Who sends and cancels, in the campaign's records.
 const ACTOR: &str = "cli";
 
@@ -62,6 +64,16 @@ Examples:
 Examples:
   tocsin campaign show 01900000-0000-7000-8000-000000000001")]
     Show {
+        /// From `tocsin campaign list`.
+        id: Uuid,
+    },
+    /// Tell how long a scheduled campaign will take.
+    #[command(after_long_help = "\
+Of one that is not there yet, `tocsin forecast` tells the same.
+
+Examples:
+  tocsin campaign forecast 01900000-0000-7000-8000-000000000001")]
+    Forecast {
         /// From `tocsin campaign list`.
         id: Uuid,
     },
@@ -112,11 +124,7 @@ Examples:
 
 /// Runs one action against the API.
 pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
-    let key = match args.api_key {
-        Some(key) => key,
-        None => kept_key(&args.url, data)?,
-    };
-    let api = Client::new(args.url.trim_end_matches('/').to_owned(), key)?;
+    let api = client(&args.url, args.api_key, data)?;
     match args.action {
         Action::Send(message) => {
             let answer = api.send_raw(&message.body()?, &message.key()).await?;
@@ -129,6 +137,10 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
         Action::Show { id } => {
             let answer = api.get(&format!("/v1/campaigns/{id}")).await?;
             if args.json { print_json(&answer) } else { page(&api, &read(answer)?).await }
+        }
+        Action::Forecast { id } => {
+            let answer = api.forecast_of(CampaignId(id)).await?;
+            show(&answer, args.json, super::forecast::shown)
         }
         Action::Recipients { id, limit, cursor } => {
             let cursor = cursor.map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
@@ -150,6 +162,15 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
         Action::Watch { id } => watch::run(&api, CampaignId(id), args.json).await,
     }?;
     Ok(Exit::Done.into())
+}
+
+/// The API at `url`, with the key that was given, or else the one that `tocsin up` keeps.
+pub(super) fn client(url: &str, key: Option<String>, data: impl DataPath) -> Result<Client> {
+    let key = match key {
+        Some(key) => key,
+        None => kept_key(url, data)?,
+    };
+    Client::new(url.trim_end_matches('/').to_owned(), key)
 }
 
 /// The one that `tocsin up` keeps in its data directory. It is for that process: no other machine is told it.

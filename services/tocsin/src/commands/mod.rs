@@ -6,6 +6,7 @@ pub mod callbacks;
 pub mod campaign;
 pub mod completions;
 pub mod district;
+pub mod forecast;
 pub mod import;
 pub mod keys;
 pub mod migrate;

@@ -275,6 +275,36 @@ impl Tenant {
         rows.first().map(read_summary).transpose()
     }
 
+    /// The campaign as its author submitted it, but for its key.
+    pub async fn as_it_was_made(&self, campaign: CampaignId) -> Result<Option<NewCampaign>, StoreError> {
+        const NAME: &str = "as_it_was_made";
+        let sql = "-- store.as_it_was_made
+                   select * from campaigns where id = $1";
+        let rows = self.rows(NAME, sql, &[&campaign.0]).await?;
+        let Some(found) = rows.first() else { return Ok(None) };
+        let summary = read_summary(found)?;
+        Ok(Some(NewCampaign {
+            id: campaign,
+            client_key: String::new(),
+            request_hash: Vec::new(),
+            lane: summary.lane,
+            mode: summary.mode,
+            consent_class: found.get("consent_class"),
+            message_type: summary.message_type,
+            subject: summary.subject,
+            channels: summary.channels,
+            audience: row::from_json(NAME, "an audience", found.get("audience"))?,
+            redial: summary.redial,
+            calling_window: summary.calling_window,
+            limits: summary.limits,
+            contents: self.contents(campaign).await?,
+            created_by: summary.created_by,
+            created_at: summary.created_at,
+            scheduled_at: summary.scheduled_at,
+            expires_at: summary.expires_at,
+        }))
+    }
+
     /// The campaign's content, as sent.
     pub async fn contents(&self, campaign: CampaignId) -> Result<Vec<Content>, StoreError> {
         const NAME: &str = "contents";

@@ -16,7 +16,7 @@ use crate::fixture::{Setting, attempts};
 use crate::receipts::list;
 use crate::scene::delivered;
 
-fn of_receipt(campaign: CampaignId) -> Audience {
+pub fn of_receipt(campaign: CampaignId) -> Audience {
     Audience::of_receipt(Addressed { campaign, part: AddressedPart::ContactedOrUnknown })
 }
 
@@ -56,7 +56,7 @@ async fn contacted_or_unknown(setting: &Setting, campaign: CampaignId) -> Reache
 
 /// Cancels after some of the campaign's texts were tried: of every five one each delivered, refused, unknown,
 /// recalled and not asked. Returns the attempts.
-async fn tried_and_canceled(
+pub async fn tried_and_canceled(
     setting: &Setting,
     campaign: CampaignId,
     channels: &[Channel],
@@ -97,7 +97,7 @@ async fn tried_and_canceled(
 }
 
 /// Families with shared phones, several children and several devices each.
-async fn families(setting: &Setting) {
+pub async fn families(setting: &Setting) {
     for number in 0..9 {
         let (one, two) = (format!("+15551000{number:03}"), format!("+15552000{number:03}"));
         let email = format!("family{number}@example.org");

@@ -48,7 +48,7 @@ async fn made(setting: &Setting, campaign: CampaignId) -> Vec<Made> {
 }
 
 /// Guardians with shared phones and addresses, of several students each.
-async fn crowded_district(seed: u64) -> Setting {
+pub async fn crowded_district(seed: u64) -> Setting {
     let setting = Setting::new().await;
     let mut random = StdRng::seed_from_u64(seed);
     let mut guardians = Vec::new();

@@ -14,6 +14,7 @@ mod directory;
 mod expand;
 mod fixture;
 mod fold;
+mod forecast;
 mod held;
 mod leases;
 mod limits;

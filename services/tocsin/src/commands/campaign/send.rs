@@ -19,8 +19,18 @@ Examples:
   pandoc letter.md -t plain | tocsin campaign send --subject Letter --body-file - --channel email --all";
 
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("audience").required(true).multiple(true).args(["all", "schools", "grades"]))]
 pub(super) struct Args {
+    #[command(flatten)]
+    message: Message,
+    /// Posting twice with the same key makes one campaign. Default: a new one.
+    #[arg(long)]
+    key: Option<String>,
+}
+
+/// What is said to whom, and when.
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("audience").required(true).multiple(true).args(["all", "schools", "grades"]))]
+pub(crate) struct Message {
     #[arg(long)]
     subject: String,
     #[command(flatten)]
@@ -43,9 +53,6 @@ pub(super) struct Args {
     /// When to send, RFC 3339. Default: at once.
     #[arg(long)]
     at: Option<String>,
-    /// Posting twice with the same key makes one campaign. Default: a new one.
-    #[arg(long)]
-    key: Option<String>,
 }
 
 impl Args {
@@ -53,8 +60,14 @@ impl Args {
         self.key.clone().unwrap_or_else(|| Uuid::now_v7().to_string())
     }
 
-    /// The body of `POST /v1/campaigns`.
     pub(super) fn body(&self) -> Result<Value> {
+        self.message.body()
+    }
+}
+
+impl Message {
+    /// The body of `POST /v1/campaigns`.
+    pub(crate) fn body(&self) -> Result<Value> {
         let mut request = json!({
             "subject": self.subject, "channels": self.channels, "message_type": self.message_type,
             "scheduled_at": self.at, "created_by": ACTOR,

@@ -1,0 +1,221 @@
+//! Counting an audience without making anything of it: by the rules of expansion, whose parts these statements share.
+
+use std::collections::BTreeMap;
+
+use tocsin_domain::audience::{Audience, Role};
+use tocsin_domain::dedupe::DedupeMode;
+use tocsin_domain::receipt::{AddressedPart, Part};
+use tocsin_domain::window::{Zone, zone_named};
+use tocsin_domain::{Channel, Outcome};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::expand::{in_audience, judged_devices};
+use crate::receipt::part_of_attempt;
+use crate::tenant::Tenant;
+use crate::{StoreError, row};
+
+/// Whose devices are counted.
+#[derive(Debug, Clone, Copy)]
+pub struct AudienceQuery<'a> {
+    pub audience: &'a Audience,
+    pub channels: &'a [Channel],
+    pub mode: DedupeMode,
+    /// As of a campaign.
+    pub consent_class: i16,
+}
+
+/// What expansion would make.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counted {
+    /// People, and those of them without a device.
+    pub recipients: u64,
+    pub no_device: u64,
+    pub devices: Vec<Devices>,
+}
+
+/// Devices that are alike.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Devices {
+    pub channel: Channel,
+    pub language: Option<String>,
+    /// The recipients' own.
+    pub zone: Option<Zone>,
+    pub fate: Fate,
+    pub count: u64,
+}
+
+/// What becomes of a device at expansion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    ToBeTried,
+    Duplicate,
+    /// Its job ends at once, with this outcome.
+    Barred(Outcome),
+}
+
+impl Tenant {
+    /// Counts what expanding a campaign to this audience would make now.
+    pub async fn count_audience(&self, query: &AudienceQuery<'_>) -> Result<Counted, StoreError> {
+        let audience = query.audience;
+        let channels: Vec<i16> = query.channels.iter().map(|channel| channel.number()).collect();
+        // The key of no campaign: what is judged is no duplicate of anything that exists.
+        let (nobody, mode) = (Uuid::nil(), query.mode.number());
+        if let Some(addressed) = audience.receipt {
+            let last_part = match addressed.part {
+                AddressedPart::ContactedOrUnknown => Part::InFlightOrUnknown,
+            };
+            let rows = self
+                .rows(
+                    "count_receipt",
+                    RECEIPT,
+                    &[
+                        &nobody,
+                        &self.district.0,
+                        &addressed.campaign.0,
+                        &i32::from(last_part.number()),
+                        &query.consent_class,
+                        &channels,
+                        &mode,
+                    ],
+                )
+                .await?;
+            return read(&rows);
+        }
+        let wants = |role| audience.roles.contains(&role);
+        let rows = self
+            .rows(
+                "count_audience",
+                AUDIENCE,
+                &[
+                    &nobody,
+                    &self.district.0,
+                    &0_i64,
+                    &i64::MAX,
+                    &query.consent_class,
+                    &channels,
+                    &mode,
+                    &wants(Role::Guardian),
+                    &wants(Role::Student),
+                    &wants(Role::Staff),
+                    &audience.all,
+                    &audience.schools,
+                    &audience.grades,
+                    &audience.people,
+                    &audience.language,
+                    &audience.include_inactive,
+                ],
+            )
+            .await?;
+        read(&rows)
+    }
+}
+
+fn read(rows: &[Row]) -> Result<Counted, StoreError> {
+    const NAME: &str = "count_audience";
+    let mut counted = Counted::default();
+    let mut zones: BTreeMap<String, Option<Zone>> = BTreeMap::new();
+    for found in rows {
+        let count = found.get::<_, i64>("devices").unsigned_abs();
+        let (number, duplicate): (i16, bool) = (found.get("channel"), found.get("duplicate"));
+        if number == 0 {
+            *(if duplicate { &mut counted.no_device } else { &mut counted.recipients }) = count;
+            continue;
+        }
+        let zone = found.get::<_, Option<String>>("time_zone");
+        let zone = zone.and_then(|name| *zones.entry(name).or_insert_with_key(|name| zone_named(name)));
+        let barred = row::optional_outcome(NAME, found.get("barred"))?;
+        let fate = match barred {
+            _ if duplicate => Fate::Duplicate,
+            Some(outcome) => Fate::Barred(outcome),
+            None => Fate::ToBeTried,
+        };
+        let channel = row::channel(NAME, number)?;
+        counted.devices.push(Devices { channel, language: found.get("language"), zone, fate, count });
+    }
+    Ok(counted)
+}
+
+/// The campaign that does not exist, as `judged` asks for it.
+macro_rules! as_if_a_campaign {
+    () => {
+        "campaign as materialized (
+  select $5::smallint as consent_class,
+    $5::smallint = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
+)"
+    };
+}
+
+/// As `expand`, without its chunks, names and rows. In mode 2 a person is addressed once for each student, in mode 1
+/// once. A row of channel 0 counts people, and one that is marked as a duplicate those without a device.
+pub(crate) const AUDIENCE: &str = concat!(
+    "-- store.count_audience
+with ",
+    as_if_a_campaign!(),
+    ", chunk as materialized (
+  select p.id, p.role, p.language, p.time_zone from people p
+    ",
+    in_audience!(),
+    "
+  limit $4
+), addressed as materialized (
+  select id as person_id, language, time_zone, null::bigint as about_id from chunk where $7::smallint = 1
+  union all
+  select p.id, p.language, p.time_zone, a.student_id
+  from chunk p left join lateral (
+    select pair.student_id from (
+      (select student_id from contacts where $8 and district_id = $2 and person_id = p.id offset 0)
+      union
+      select p.id where $9 and p.role = 2
+    ) pair
+    cross join lateral (
+      select from students
+      where district_id = $2 and person_id = pair.student_id and (active or $16)
+        and (cardinality($12::text[]) = 0 or school_source_id = any($12))
+        and (cardinality($13::text[]) = 0 or grade = any($13)) limit 1) s
+    cross join lateral (select from people where district_id = $2 and id = pair.student_id limit 1) sp
+    offset 0) a on true
+  where $7::smallint = 2
+), reached as materialized (
+  select a.about_id, a.language, a.time_zone, d.channel, d.address,
+    row_number() over (order by a.person_id, a.about_id, d.channel, d.position, d.id) as job_id
+  from addressed a join devices d on d.district_id = $2 and d.person_id = a.person_id and d.channel = any($6)
+), ",
+    judged_devices!("reached"),
+    ")
+select channel, language, time_zone, duplicate, barred, count(*) as devices
+from judged group by 1, 2, 3, 4, 5
+union all
+select 0::smallint, null, null, false, null, count(distinct person_id) from addressed
+union all
+select 0::smallint, null, null, true, null, count(distinct person_id) from addressed a
+where not exists (
+  select from devices d where d.district_id = $2 and d.person_id = a.person_id and d.channel = any($6))"
+);
+
+/// As `expand_receipt`, without its chunks and rows. `$3` is the campaign that is corrected.
+pub(crate) const RECEIPT: &str = concat!(
+    "-- store.count_receipt
+with ",
+    as_if_a_campaign!(),
+    ", told as materialized (
+  select a.job_id, min(",
+    part_of_attempt!(),
+    ") as part
+  from attempts a where a.campaign_id = $3 group by a.job_id
+), reached as materialized (
+  select case when $7::smallint = 2 then r.student_id end as about_id, r.language, r.time_zone, r.person_id,
+    j.channel, d.address, j.id as job_id
+  from told t
+  join jobs j on j.campaign_id = $3 and j.id = t.job_id
+  join destinations d on d.campaign_id = $3 and d.job_id = t.job_id
+  join recipients r on r.campaign_id = $3 and r.id = j.recipient_id
+  where t.part <= $4 and j.channel = any($6)
+), ",
+    judged_devices!("reached"),
+    ")
+select channel, language, time_zone, duplicate, barred, count(*) as devices
+from judged group by 1, 2, 3, 4, 5
+union all
+select 0::smallint, null, null, false, null, count(distinct person_id) from reached"
+);
