@@ -3,6 +3,7 @@
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::Lane;
+use tocsin_queue::Queue;
 
 use crate::invariants::{Promise, broken};
 use crate::operations::{again, once, perform, post, work};
@@ -46,6 +47,7 @@ async fn calm(world: &mut World<'_>) -> Result<()> {
         world.broker.deliver_held(0).await?;
     }
     world.ledger().calm = true;
+    world.resume().await?;
     world.workers.iter_mut().for_each(|worker| worker.frozen = false);
     while world.workers.len() > WORKERS {
         world.workers.remove(0).stop(world).await?;
@@ -82,9 +84,15 @@ async fn round(world: &mut World<'_>, pulse: &Pulse) -> Result<()> {
     while !world.ledger().callbacks.is_empty() {
         post(world, 0).await?;
     }
+    for text in 0..world.texts.len() {
+        if world.texts[text].taken_at.is_none() {
+            world.post_text(text).await?;
+        }
+    }
+    perform(world, &Operation::Hear).await?;
     let mut applied = 0;
     for lane in Lane::ALL {
-        applied += world.collector.apply(lane, usize::MAX).await?;
+        applied += world.collector.apply(Queue::Status(lane), usize::MAX).await?;
     }
     if applied > 0 {
         world.watch.callbacks.look(world.database).await?;
