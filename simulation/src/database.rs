@@ -2,11 +2,11 @@
 //! else is removed between two seeds.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::{Channel, DistrictId};
 use tocsin_runtime::{Clock as _, Tasks};
 use tocsin_store::districts::District;
@@ -64,6 +64,8 @@ pub struct Database {
     pub tenants: Store,
     /// As its owner: for what no role of the product may read or set.
     client: Client,
+    /// What the database's clock shows.
+    told_now: Arc<AtomicI64>,
     statements: Mutex<HashMap<&'static str, Statement>>,
     connection: Tasks,
     cleaned: AtomicU32,
@@ -91,13 +93,15 @@ impl Database {
         // Nothing here outlives the run.
         let fast = format!("alter database {} set synchronous_commit = off", database.name);
         client.batch_execute(&fast).await?;
+        let told_now = Arc::new(AtomicI64::new(SimulatedClock::default().now().timestamp_micros()));
         // One session each: what it has planned serves all seeds.
-        let store = Store::open(&url, 1, Access::Engine)?;
+        let store = Store::open(&url, 1, Access::Engine)?.telling_time(Arc::clone(&told_now));
         let tenants = Store::open(&url, 1, Access::Tenants)?;
         let made = Self {
             store,
             tenants,
             client,
+            told_now,
             statements: Mutex::default(),
             connection: tasks,
             cleaned: AtomicU32::new(0),
@@ -114,6 +118,7 @@ impl Database {
             sql.push_str(&format!("; delete from {table}"));
         }
         self.client.batch_execute(&sql).await.context("cleaning the database")?;
+        self.tell(SimulatedClock::default().now());
         if self.cleaned.fetch_add(1, Ordering::Relaxed) % SEEDS_PER_VACUUM == SEEDS_PER_VACUUM - 1 {
             self.client.batch_execute("vacuum").await.context("vacuum")?;
         }
@@ -150,10 +155,15 @@ impl Database {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub async fn set_clock(&self, passed: TimeDelta) -> Result<()> {
-        let micros = passed.num_microseconds().context("a time too long")?;
+    pub async fn set_clock(&self, clock: &SimulatedClock) -> Result<()> {
+        self.tell(clock.now());
+        let micros = clock.passed().num_microseconds().context("a time too long")?;
         let sql = format!("update clock set shift = {micros} * interval '1 microsecond'");
         Ok(self.client.batch_execute(&sql).await?)
+    }
+
+    fn tell(&self, now: DateTime<Utc>) {
+        self.told_now.store(now.timestamp_micros(), Ordering::Relaxed);
     }
 
     pub async fn close(self) {

@@ -24,7 +24,7 @@ const STEP: TimeDelta = TimeDelta::seconds(1);
 pub async fn drain(world: &mut World<'_>) -> Result<usize> {
     calm(world).await?;
     let mut idle = 0;
-    let mut before = Pulse::take(world).await?;
+    let mut before = Pulse { is_first: true, ..Pulse::take(world).await? };
     for rounds in 0..ROUNDS_MAX {
         if before.open == 0 && is_quiet(world) {
             return Ok(rounds);
@@ -80,7 +80,7 @@ async fn round(world: &mut World<'_>, pulse: &Pulse) -> Result<()> {
     if pulse.to_expire {
         once(world, planner, Tick::Expire).await?;
     }
-    workers(world).await?;
+    let worked = workers(world).await?;
     while !world.ledger().callbacks.is_empty() {
         post(world, 0).await?;
     }
@@ -97,14 +97,20 @@ async fn round(world: &mut World<'_>, pulse: &Pulse) -> Result<()> {
     if applied > 0 {
         world.watch.callbacks.look(world.database).await?;
     }
-    once(world, planner, Tick::Close).await.map(drop)
+    let may_close = pulse.is_first || pulse.to_expand || pulse.to_sweep || pulse.to_expire || worked || applied > 0;
+    if may_close {
+        once(world, planner, Tick::Close).await?;
+    }
+    Ok(())
 }
 
-async fn workers(world: &mut World<'_>) -> Result<()> {
+/// Returns whether any had something to do.
+async fn workers(world: &mut World<'_>) -> Result<bool> {
     let numbers = 0..world.workers.len() as u64;
     for worker in numbers.clone() {
         perform(world, &Operation::Serve { worker }).await?;
     }
+    let mut worked = false;
     for look in 0..LOOKS {
         for worker in numbers.clone() {
             if look == 0 && !world.workers[worker as usize].takes_in().await? {
@@ -113,6 +119,7 @@ async fn workers(world: &mut World<'_>) -> Result<()> {
             if look == 0 {
                 perform(world, &Operation::Renew { worker }).await?;
             }
+            worked = true;
             work(world, worker, Stage::Record).await?;
         }
         if look + 1 == LOOKS || world.workers.iter().all(|worker| worker.is_done()) {
@@ -120,12 +127,13 @@ async fn workers(world: &mut World<'_>) -> Result<()> {
         }
         world.advance(LOOK).await?;
     }
-    Ok(())
+    Ok(worked)
 }
 
 /// How far the world has come, and what there is to do.
 #[derive(Debug)]
 struct Pulse {
+    is_first: bool,
     open: i64,
     /// Changes whenever something moves.
     moved: (i64, i64, i64, i64, usize),
@@ -141,6 +149,7 @@ impl Pulse {
         let row = world.database.query_one(PULSE, &[&world.now()]).await?;
         let requests = world.ledger().requests.len();
         Ok(Self {
+            is_first: false,
             open: row.get("open"),
             moved: (row.get("open"), row.get("made"), row.get("ended"), row.get("settled"), requests),
             to_expand: row.get("to_expand"),
@@ -175,7 +184,7 @@ select
   (select count(*) from attempts where state = 3) as settled,
   exists (select from open where expanded_at is null and cancel_epoch is null and scheduled_at <= $1) as to_expand,
   exists (select from jobs j join open c on c.id = j.campaign_id
-    where j.state = 2 or (j.state = 1 and j.due_at <= $1 and c.cancel_epoch is null)) as to_release,
+    where j.state = 1 and j.due_at <= $1 and c.cancel_epoch is null) as to_release,
   exists (select from open where cancel_epoch is not null or expires_at <= $1) as to_sweep,
   exists (select from claim_batches where check_at <= $1)
     or exists (select from release_batches where requeue_at <= $1) as to_expire,

@@ -300,7 +300,7 @@ fn limits(random: &mut Random, channels: &[Channel]) -> Vec<PlannedLimit> {
         return Vec::new();
     }
     let (district, channel) = (random.weighted(&[(3, 0), (2, 1)]), random.pick(channels));
-    let rate_per_second = random.weighted(&[(1, None), (1, Some(0.5)), (2, Some(2.0))]);
+    let rate_per_second = random.weighted(&[(1, None), (1, Some(1.0)), (2, Some(3.0))]);
     let concurrency = match rate_per_second {
         None => Some(random.between(1, 3) as u32),
         Some(_) => random.weighted(&[(2, None), (1, Some(1)), (1, Some(3))]),
@@ -333,7 +333,7 @@ fn submission(random: &mut Random, channels: &[Channel]) -> Submission {
         begins_in_seconds: random.weighted(&[(8, 0), (1, 3), (1, 30)]),
         expires_in_seconds: random.weighted(&[(6, 7200), (1, 15), (2, 90), (1, 1200), (1, 86_400)]),
         long_text: random.percent(20),
-        rate_per_second: random.weighted(&[(8, None), (1, Some(0.3)), (1, Some(1.0))]),
+        rate_per_second: random.weighted(&[(8, None), (1, Some(1.0)), (1, Some(3.0))]),
     }
 }
 

@@ -179,7 +179,7 @@ impl<'a> World<'a> {
 
     pub async fn advance(&mut self, by: TimeDelta) -> Result<()> {
         self.clock.advance(by);
-        self.database.set_clock(self.clock.passed()).await
+        self.database.set_clock(&self.clock).await
     }
 
     pub fn start_planner(&mut self) {
