@@ -1,4 +1,5 @@
-//! Simulated time: one clock for all, which moves only when the driver says so.
+//! Simulated time: one clock for all, which moves only when the driver says so. A machine's wall clock may be ahead or
+//! behind; how fast time passes is the same for all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,15 +15,24 @@ const START_SECONDS: i64 = 1_899_208_760;
 /// Time passed before the start, so that nothing is near zero.
 const BEFORE: Duration = Duration::from_secs(1_000_000);
 
+/// Wall clocks are so far from the store's at most.
+pub const SKEW_MAX: TimeDelta = TimeDelta::seconds(2);
+
 /// Clones are the same clock.
 #[derive(Debug, Clone, Default)]
 pub struct SimulatedClock {
     passed_micros: Arc<AtomicI64>,
+    ahead: TimeDelta,
 }
 
 impl SimulatedClock {
     pub fn shared(&self) -> SharedClock {
         Arc::new(self.clone())
+    }
+
+    /// The same clock, on a machine whose wall clock is ahead of the store's, or behind it.
+    pub fn ahead_by(&self, skew: TimeDelta) -> Self {
+        Self { ahead: self.ahead + skew, ..self.clone() }
     }
 
     pub fn advance(&self, by: TimeDelta) {
@@ -37,7 +47,7 @@ impl SimulatedClock {
 
 impl Clock for SimulatedClock {
     fn now(&self) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::seconds(START_SECONDS) + self.passed()
+        DateTime::UNIX_EPOCH + TimeDelta::seconds(START_SECONDS) + self.passed() + self.ahead
     }
 
     fn reading(&self) -> Reading {

@@ -2,17 +2,18 @@
 //! else is removed between two seeds.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::{Channel, DistrictId};
 use tocsin_runtime::{Clock as _, Tasks};
 use tocsin_store::districts::District;
 use tocsin_store::{Access, Store};
 use tocsin_testkit::TestDatabase;
-use tokio_postgres::{Client, NoTls, Row, Statement};
+use tokio_postgres::config::Host;
+use tokio_postgres::{Client, Config, NoTls, Row, Statement};
 use uuid::Uuid;
 
 use crate::clock::{START, SimulatedClock};
@@ -28,7 +29,7 @@ const SHARES_A_PHONE: (usize, usize) = (0, 6);
 
 /// What a seed leaves behind; the districts and their people stay. Rows are deleted and not truncated: that would
 /// make every session plan every statement anew.
-const LEFT_BEHIND: [&str; 23] = [
+const LEFT_BEHIND: [&str; 26] = [
     "contents",
     "recipients",
     "destinations",
@@ -50,6 +51,9 @@ const LEFT_BEHIND: [&str; 23] = [
     "consents",
     "consent_history",
     "suppressions",
+    "district_limits",
+    "release_budgets",
+    "release_places",
     "campaigns",
     "provider_accounts",
 ];
@@ -62,6 +66,8 @@ pub struct Database {
     pub tenants: Store,
     /// As its owner: for what no role of the product may read or set.
     client: Client,
+    /// What the database's clock shows.
+    told_now: Arc<AtomicI64>,
     statements: Mutex<HashMap<&'static str, Statement>>,
     connection: Tasks,
     cleaned: AtomicU32,
@@ -71,7 +77,8 @@ pub struct Database {
 impl Database {
     pub async fn create() -> Result<Self> {
         let database = TestDatabase::create().await?;
-        let (client, connection) = tokio_postgres::connect(&database.url, NoTls).await?;
+        let url = nearest(&database.url).await;
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
         let tasks = Tasks::new();
         tasks.spawn("database", async move {
             // Ends with its client.
@@ -88,13 +95,15 @@ impl Database {
         // Nothing here outlives the run.
         let fast = format!("alter database {} set synchronous_commit = off", database.name);
         client.batch_execute(&fast).await?;
+        let told_now = Arc::new(AtomicI64::new(SimulatedClock::default().now().timestamp_micros()));
         // One session each: what it has planned serves all seeds.
-        let store = Store::open(&database.url, 1, Access::Engine)?;
-        let tenants = Store::open(&database.url, 1, Access::Tenants)?;
+        let store = Store::open(&url, 1, Access::Engine)?.telling_time(Arc::clone(&told_now));
+        let tenants = Store::open(&url, 1, Access::Tenants)?;
         let made = Self {
             store,
             tenants,
             client,
+            told_now,
             statements: Mutex::default(),
             connection: tasks,
             cleaned: AtomicU32::new(0),
@@ -111,6 +120,7 @@ impl Database {
             sql.push_str(&format!("; delete from {table}"));
         }
         self.client.batch_execute(&sql).await.context("cleaning the database")?;
+        self.tell(SimulatedClock::default().now());
         if self.cleaned.fetch_add(1, Ordering::Relaxed) % SEEDS_PER_VACUUM == SEEDS_PER_VACUUM - 1 {
             self.client.batch_execute("vacuum").await.context("vacuum")?;
         }
@@ -147,10 +157,15 @@ impl Database {
         self.statements.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub async fn set_clock(&self, passed: TimeDelta) -> Result<()> {
-        let micros = passed.num_microseconds().context("a time too long")?;
+    pub async fn set_clock(&self, clock: &SimulatedClock) -> Result<()> {
+        self.tell(clock.now());
+        let micros = clock.passed().num_microseconds().context("a time too long")?;
         let sql = format!("update clock set shift = {micros} * interval '1 microsecond'");
         Ok(self.client.batch_execute(&sql).await?)
+    }
+
+    fn tell(&self, now: DateTime<Utc>) {
+        self.told_now.store(now.timestamp_micros(), Ordering::Relaxed);
     }
 
     pub async fn close(self) {
@@ -185,6 +200,37 @@ impl Database {
     }
 }
 
+/// The same database by the server's own socket, where it is on this machine and lets us in there: a run asks some hundred
+/// statements, one after another, and most of the time is spent on their way.
+async fn nearest(url: &str) -> String {
+    by_socket(url).await.unwrap_or_else(|_| url.to_owned())
+}
+
+async fn by_socket(url: &str) -> Result<String> {
+    let config: Config = url.parse()?;
+    let local = |host: &Host| matches!(host, Host::Tcp(name) if name == "127.0.0.1" || name == "localhost");
+    anyhow::ensure!(config.get_hosts().iter().all(local), "it is on another machine");
+    let (name, user) = config.get_dbname().zip(config.get_user()).context("who is asked for what?")?;
+    let folders: String = {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+        let asked = async {
+            let asked = client.query_one("select current_setting('unix_socket_directories')", &[]).await;
+            drop(client);
+            asked
+        };
+        tokio::join!(asked, connection).0?.get(0)
+    };
+    let folder = folders.split(',').next().map(str::trim).context("it has no socket")?;
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let password = config.get_password().map(String::from_utf8_lossy);
+    let password = password.map_or_else(String::new, |password| format!(" password='{password}'"));
+    let near = format!("host='{folder}' port={port} user='{user}' dbname='{name}'{password}");
+    let (client, connection) = tokio_postgres::connect(&near, NoTls).await?;
+    drop(client);
+    connection.await?;
+    Ok(near)
+}
+
 pub fn district(number: usize) -> DistrictId {
     DistrictId(Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + number as u128))
 }
@@ -196,13 +242,24 @@ pub fn device_count(number: usize, channels: &[Channel]) -> usize {
     (0..DISTRICTS[number].0).map(of_guardian).sum()
 }
 
-/// One of the devices of all districts.
+/// One of the devices of all districts that people may bar: nobody does so with the inbox.
 pub fn device(pick: u64) -> (usize, Channel, String) {
+    pick_of(pick, |channel| channel != Channel::Inbox)
+}
+
+/// One of the phones, and its district.
+pub fn phone(pick: u64) -> (usize, String) {
+    let (number, _, address) = pick_of(pick, |channel| channel == Channel::Sms);
+    (number, address)
+}
+
+fn pick_of(pick: u64, of: impl Fn(Channel) -> bool) -> (usize, Channel, String) {
     let all: Vec<(usize, Channel, String)> = (0..DISTRICTS.len())
         .flat_map(|number| (0..DISTRICTS[number].0).map(move |guardian| (number, guardian)))
         .flat_map(|(number, guardian)| {
             devices(number, guardian).into_iter().map(move |(channel, address)| (number, channel, address))
         })
+        .filter(|(_, channel, _)| of(*channel))
         .collect();
     all[(pick % all.len() as u64) as usize].clone()
 }
@@ -214,7 +271,13 @@ fn devices(number: usize, guardian: usize) -> Vec<(Channel, String)> {
     let phone = if SHARES_A_PHONE == (number, guardian) { 0 } else { guardian };
     let phone = format!("+1312555{:04}", number * 100 + phone);
     let email = format!("guardian{guardian}@district{number}.example.org");
-    vec![(Channel::Voice, phone.clone()), (Channel::Sms, phone), (Channel::Email, email)]
+    let portal = format!("portal-{number}-{guardian}");
+    vec![
+        (Channel::Voice, phone.clone()),
+        (Channel::Sms, phone),
+        (Channel::Email, email),
+        (Channel::Inbox, portal),
+    ]
 }
 
 const STUDENT: &str = "

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::Lane;
+use tocsin_queue::Queue;
 
 use crate::invariants::{Promise, broken};
 use crate::operations::{again, once, perform, post, work};
@@ -23,7 +24,7 @@ const STEP: TimeDelta = TimeDelta::seconds(1);
 pub async fn drain(world: &mut World<'_>) -> Result<usize> {
     calm(world).await?;
     let mut idle = 0;
-    let mut before = Pulse::take(world).await?;
+    let mut before = Pulse { is_first: true, ..Pulse::take(world).await? };
     for rounds in 0..ROUNDS_MAX {
         if before.open == 0 && is_quiet(world) {
             return Ok(rounds);
@@ -46,6 +47,7 @@ async fn calm(world: &mut World<'_>) -> Result<()> {
         world.broker.deliver_held(0).await?;
     }
     world.ledger().calm = true;
+    world.resume().await?;
     world.workers.iter_mut().for_each(|worker| worker.frozen = false);
     while world.workers.len() > WORKERS {
         world.workers.remove(0).stop(world).await?;
@@ -78,25 +80,38 @@ async fn round(world: &mut World<'_>, pulse: &Pulse) -> Result<()> {
     if pulse.to_expire {
         once(world, planner, Tick::Expire).await?;
     }
-    workers(world).await?;
+    let worked = workers(world).await?;
     while !world.ledger().callbacks.is_empty() {
         post(world, 0).await?;
     }
+    for text in 0..world.texts.len() {
+        if world.texts[text].taken_at.is_none() {
+            world.post_text(text).await?;
+        }
+    }
+    perform(world, &Operation::Hear).await?;
     let mut applied = 0;
     for lane in Lane::ALL {
-        applied += world.collector.apply(lane, usize::MAX).await?;
+        applied += world.collector.apply(Queue::Status(lane), usize::MAX).await?;
     }
     if applied > 0 {
         world.watch.callbacks.look(world.database).await?;
     }
-    once(world, planner, Tick::Close).await.map(drop)
+    let may_close =
+        pulse.is_first || pulse.to_expand || pulse.to_sweep || pulse.to_expire || worked || applied > 0;
+    if may_close {
+        once(world, planner, Tick::Close).await?;
+    }
+    Ok(())
 }
 
-async fn workers(world: &mut World<'_>) -> Result<()> {
+/// Returns whether any had something to do.
+async fn workers(world: &mut World<'_>) -> Result<bool> {
     let numbers = 0..world.workers.len() as u64;
     for worker in numbers.clone() {
         perform(world, &Operation::Serve { worker }).await?;
     }
+    let mut worked = false;
     for look in 0..LOOKS {
         for worker in numbers.clone() {
             if look == 0 && !world.workers[worker as usize].takes_in().await? {
@@ -105,6 +120,7 @@ async fn workers(world: &mut World<'_>) -> Result<()> {
             if look == 0 {
                 perform(world, &Operation::Renew { worker }).await?;
             }
+            worked = true;
             work(world, worker, Stage::Record).await?;
         }
         if look + 1 == LOOKS || world.workers.iter().all(|worker| worker.is_done()) {
@@ -112,12 +128,13 @@ async fn workers(world: &mut World<'_>) -> Result<()> {
         }
         world.advance(LOOK).await?;
     }
-    Ok(())
+    Ok(worked)
 }
 
 /// How far the world has come, and what there is to do.
 #[derive(Debug)]
 struct Pulse {
+    is_first: bool,
     open: i64,
     /// Changes whenever something moves.
     moved: (i64, i64, i64, i64, usize),
@@ -133,6 +150,7 @@ impl Pulse {
         let row = world.database.query_one(PULSE, &[&world.now()]).await?;
         let requests = world.ledger().requests.len();
         Ok(Self {
+            is_first: false,
             open: row.get("open"),
             moved: (row.get("open"), row.get("made"), row.get("ended"), row.get("settled"), requests),
             to_expand: row.get("to_expand"),
@@ -167,7 +185,7 @@ select
   (select count(*) from attempts where state = 3) as settled,
   exists (select from open where expanded_at is null and cancel_epoch is null and scheduled_at <= $1) as to_expand,
   exists (select from jobs j join open c on c.id = j.campaign_id
-    where j.state = 2 or (j.state = 1 and j.due_at <= $1 and c.cancel_epoch is null)) as to_release,
+    where j.state = 1 and j.due_at <= $1 and c.cancel_epoch is null) as to_release,
   exists (select from open where cancel_epoch is not null or expires_at <= $1) as to_sweep,
   exists (select from claim_batches where check_at <= $1)
     or exists (select from release_batches where requeue_at <= $1) as to_expire,

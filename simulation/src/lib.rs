@@ -17,14 +17,14 @@ use std::fmt;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
-use tocsin_domain::CampaignState;
+use tocsin_domain::{CampaignState, Channel};
 
 pub use database::Database;
 pub use invariants::{Promise, Violation};
 pub use plan::{Operation, Plan};
 
 use crate::database::district;
-use crate::invariants::{cancel, counters, outcome, windows};
+use crate::invariants::{cancel, counters, facts, inbox, outcome, redials, windows};
 use crate::world::World;
 
 /// A seed whose run broke a promise.
@@ -119,18 +119,23 @@ impl std::ops::AddAssign for Report {
 async fn judge(world: &mut World<'_>, calm_since: DateTime<Utc>) -> Result<BTreeMap<&'static str, usize>> {
     let (database, now) = (world.database, world.now());
     let requests = world.ledger().requests.clone();
+    world.watch.callbacks.look(database).await?;
+    let mut all = facts::read(database, &world.campaigns).await?;
     let mut outcomes = BTreeMap::new();
     for campaign in &world.campaigns {
-        for outcome in outcome::judge(database, campaign, &requests, calm_since).await? {
+        let (state, mut facts) = all.remove(&campaign.id).context("a campaign that is gone")?;
+        world.watch.claims.as_seen(&mut facts);
+        for outcome in outcome::judge(campaign, &facts, &requests, calm_since)? {
             *outcomes.entry(outcome.code()).or_default() += 1;
         }
+        redials::judge(&facts, &requests)?;
+        let (settled_as, barred) = (&world.watch.callbacks.settled_as, &world.watch.barred);
+        redials::none_is_given_up(campaign, &facts, &requests, settled_as, barred, now)?;
         counters::judge(database, campaign.id, now).await?;
-        let tenant = database.tenants.tenant(district(campaign.submission.district));
-        let shown = tenant.campaign(campaign.id).await?.context("a campaign that is gone")?;
-        if matches!(shown.state, CampaignState::Canceled | CampaignState::Discarded) {
-            let recipients = database.store.recipient_facts(campaign.id).await?;
-            let without_device = recipients.iter().filter(|recipient| recipient.no_device).count();
-            let audience = database.store.job_facts(campaign.id).await?.len() + without_device;
+        if matches!(state, CampaignState::Canceled | CampaignState::Discarded) {
+            let tenant = database.tenants.tenant(district(campaign.submission.district));
+            let without_device = facts.recipients.iter().filter(|recipient| recipient.no_device).count();
+            let audience = facts.jobs.len() + without_device;
             cancel::partition(campaign.id, &tenant.receipt(campaign.id).await?, audience)?;
         }
     }
@@ -138,8 +143,15 @@ async fn judge(world: &mut World<'_>, calm_since: DateTime<Utc>) -> Result<BTree
     windows::judge(database, &world.campaigns, &requests).await?;
     let watch = &mut world.watch;
     watch.claims.judge(database, &world.accounts, &requests).await?;
-    watch.callbacks.look(database).await?;
     watch.callbacks.judge(database, world.callbacks_lost).await?;
+    let granted = watch.claims.granted.keys();
+    watch.untaken.judge(database, &world.campaigns, &requests, granted).await?;
+    if world.channels.contains(&Channel::Inbox) {
+        inbox::judge(database, &requests).await?;
+    }
+    if !world.callbacks_lost {
+        watch.barred.judge(database).await?;
+    }
     watch.tokens.balance(requests.len())?;
     watch.limits.judge(&world.accounts)?;
     Ok(outcomes)

@@ -4,9 +4,12 @@ use anyhow::Result;
 use axum::http::StatusCode;
 use chrono::TimeDelta;
 use tocsin_domain::{Channel, Lane};
+use tocsin_queue::Queue;
 
 use crate::broker::{Class, Fate};
-use crate::invariants::{Promise, counters, emergency, fairness, hold, recallable};
+use crate::clock::SKEW_MAX;
+use crate::invariants::open::Open;
+use crate::invariants::{Promise, counters, emergency, hold, limited, recallable};
 use crate::plan::{Delivery, Operation, Stage, Tick};
 use crate::world::{SimulatedWorker, Ticked, World};
 
@@ -24,6 +27,10 @@ pub async fn perform(world: &mut World<'_>, operation: &Operation) -> Result<()>
             Some(index) => world.announce(index).await,
             None => Ok(()),
         },
+        Operation::Correct { campaign, submission } => match place(*campaign, world.campaigns.len()) {
+            Some(index) => world.correct(index, submission).await,
+            None => Ok(()),
+        },
         Operation::Plan { planner, tick } => self::tick(world, *planner as usize, *tick).await,
         Operation::Work { worker, until } => work(world, *worker, *until).await,
         Operation::Step { worker, stage } => {
@@ -32,7 +39,9 @@ pub async fn perform(world: &mut World<'_>, operation: &Operation) -> Result<()>
         Operation::Renew { worker } => {
             with(world, *worker, async |worker, world| worker.renew(world).await).await
         }
-        Operation::Serve { worker } => with(world, *worker, async |worker, _| worker.serve().await).await,
+        Operation::Serve { worker } => {
+            with(world, *worker, async |worker, world| worker.serve(world).await).await
+        }
         Operation::Freeze { worker } => {
             set_frozen(world, *worker, true);
             Ok(())
@@ -63,15 +72,34 @@ pub async fn perform(world: &mut World<'_>, operation: &Operation) -> Result<()>
             Ok(())
         }
         Operation::Callback { pick, how } => callback(world, *pick, *how).await,
-        Operation::Apply { lane, batch_max } => match world.collector.apply(*lane, *batch_max).await? {
-            0 => Ok(()),
-            _ => world.watch.callbacks.look(world.database).await,
-        },
+        Operation::Apply { lane, batch_max } => {
+            match world.collector.apply(Queue::Status(*lane), *batch_max).await? {
+                0 => Ok(()),
+                _ => world.watch.callbacks.look(world.database).await,
+            }
+        }
         Operation::ApplyAndCrash { lane } => {
-            world.collector.apply_and_crash(*lane).await?;
+            world.collector.apply_and_crash(Queue::Status(*lane)).await?;
             world.watch.callbacks.look(world.database).await
         }
-        Operation::Rematch => world.collector.rematch().await,
+        Operation::Rematch => {
+            world.collector.rematch().await?;
+            world.watch.callbacks.look(world.database).await
+        }
+        Operation::Text { pick, says } => world.text(*pick, *says).await,
+        Operation::TextAgain { pick } => match place(*pick, world.texts.len()) {
+            Some(index) => world.post_text(index).await,
+            None => Ok(()),
+        },
+        Operation::Hear => match world.collector.apply(Queue::Inbound, usize::MAX).await? {
+            0 => Ok(()),
+            _ => world.watch.barred.heard(world.database).await,
+        },
+        Operation::HearAndCrash => {
+            world.collector.apply_and_crash(Queue::Inbound).await?;
+            world.watch.barred.heard(world.database).await
+        }
+        Operation::Resume => world.resume().await,
         Operation::Decree { class, fate, messages } => {
             world.callbacks_lost |= (*class, *fate) == (Class::Status, Fate::Lost);
             world.broker.decree(*class, *fate, *messages);
@@ -146,7 +174,7 @@ pub async fn once(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<T
         }
         Tick::Close => {
             let ticked = world.planners[index].close().await?;
-            if world.campaigns.iter().any(|campaign| campaign.canceled_epoch.is_some()) {
+            if world.watch.cancels.any_unanswered() {
                 world.watch.cancels.answered(world.database, world.now()).await?;
             }
             ticked
@@ -171,20 +199,21 @@ pub async fn once(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<T
 }
 
 async fn release(world: &mut World<'_>, index: usize, channel: Channel) -> Result<Ticked> {
-    let now = world.now();
-    let was_open = has_emergencies(world) && emergency::is_open(world.database, channel, now).await?;
-    let due = match world.campaigns.len() {
-        0 | 1 => Vec::new(),
-        _ => fairness::due(world.database, channel, now).await?,
-    };
     world.broker.published_jobs();
     let ticked = world.planners[index].release(channel).await?;
     let published = world.broker.published_jobs();
-    emergency::released(channel, was_open, &published)?;
-    if !published.is_empty() {
-        recallable::judge(world.database, &world.accounts, &published).await?;
+    if published.is_empty() {
+        return Ok(ticked);
     }
-    world.watch.fairness.released(channel, &due, &published)?;
+    let open = Open::before(world, channel, &published).await?;
+    emergency::released(channel, open.emergency, &published)?;
+    recallable::judge(world.database, &world.accounts, &published).await?;
+    let now = world.now();
+    let (campaigns, limits) = (&world.campaigns, &world.limits);
+    limited::places(world.database, campaigns, limits, &published).await?;
+    world.watch.released.rates(campaigns, limits, &published, now)?;
+    world.watch.senders.released(&published)?;
+    world.watch.fairness.released(channel, &open.due, &published)?;
     Ok(ticked)
 }
 
@@ -196,10 +225,12 @@ async fn expand(world: &mut World<'_>, index: usize) -> Result<Ticked> {
     if !has_emergencies(world) {
         return world.planners[index].expand().await;
     }
-    let before = emergency::expansions(world.database, world.now()).await?;
+    // By a planner's clock it may not be due yet.
+    let now = world.now() - SKEW_MAX;
+    let before = emergency::expansions(world.database, now).await?;
     let ticked = world.planners[index].expand().await?;
     if before.emergency_due {
-        let after = emergency::expansions(world.database, world.now()).await?;
+        let after = emergency::expansions(world.database, now).await?;
         emergency::expanded(before.emergency_due, after.others_made != before.others_made)?;
     }
     Ok(ticked)
@@ -252,6 +283,14 @@ async fn callback(world: &mut World<'_>, pick: u64, how: Delivery) -> Result<()>
             hold(Promise::CallbacksAreSafe, answer == StatusCode::FORBIDDEN, || {
                 format!("a forged callback was answered {answer}")
             })
+        }
+        Delivery::AllButLast => {
+            for index in (0..waiting).rev() {
+                if !world.ledger().callbacks[index].last {
+                    post(world, index).await?;
+                }
+            }
+            Ok(())
         }
         Delivery::AllBackwards => {
             for index in (0..waiting).rev() {

@@ -16,6 +16,7 @@ const OPERATIONS: usize = 45;
 pub struct Plan {
     pub channels: Vec<Channel>,
     pub accounts: Vec<PlannedAccount>,
+    pub limits: Vec<PlannedLimit>,
     pub workers: usize,
     pub operations: Vec<Operation>,
 }
@@ -28,6 +29,25 @@ pub struct PlannedAccount {
     pub concurrency: Option<i32>,
     pub reserve: i32,
     pub depth: Option<i32>,
+    pub senders: Vec<PlannedSender>,
+}
+
+/// A number of an account, with limits of its own. None is no limit but its account's.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PlannedSender {
+    pub rate_per_second: Option<f64>,
+    pub burst: Option<i32>,
+    pub concurrency: Option<i32>,
+}
+
+/// What a district allows of a channel.
+#[derive(Debug, Clone, Copy)]
+pub struct PlannedLimit {
+    pub district: usize,
+    pub channel: Channel,
+    pub rate_per_second: Option<f64>,
+    pub concurrency: Option<u32>,
+    pub spares_emergencies: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +55,11 @@ pub enum Operation {
     Submit(Submission),
     Cancel {
         campaign: u64,
+    },
+    /// A campaign for those whom a canceled one reached, or may have.
+    Correct {
+        campaign: u64,
+        submission: Submission,
     },
     /// The control exchange is told again, as by somebody who presses cancel once more.
     CancelAgain {
@@ -92,6 +117,20 @@ pub enum Operation {
         lane: Lane,
     },
     Rematch,
+    /// A person texts one of our numbers.
+    Text {
+        pick: u64,
+        says: Says,
+    },
+    /// The vendor posts an earlier text again.
+    TextAgain {
+        pick: u64,
+    },
+    Hear,
+    /// As `ApplyAndCrash`, of texts.
+    HearAndCrash,
+    /// The operator lets stopped senders serve again.
+    Resume,
     Decree {
         class: Class,
         fate: Fate,
@@ -164,6 +203,17 @@ pub enum Delivery {
     Forged,
     /// All that there are, the last first.
     AllBackwards,
+    /// Of each attempt all but its last word.
+    AllButLast,
+}
+
+/// What a person texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    Stop,
+    Start,
+    Help,
+    Nothing,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -180,24 +230,30 @@ pub struct Submission {
     pub begins_in_seconds: i64,
     pub expires_in_seconds: i64,
     pub long_text: bool,
+    /// What its author allows of each of its channels.
+    pub rate_per_second: Option<f64>,
 }
 
 impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let channels = match random.below(10) {
+        let channels = match random.below(12) {
             0..3 => vec![Channel::Voice],
             3..6 => vec![Channel::Sms],
             6 => vec![Channel::Email],
             7 | 8 => vec![Channel::Voice, Channel::Sms],
-            _ => vec![Channel::Sms, Channel::Email],
+            9 => vec![Channel::Sms, Channel::Email],
+            10 => vec![Channel::Voice, Channel::Inbox],
+            _ => vec![Channel::Sms, Channel::Inbox],
         };
         let mut accounts = Vec::new();
         for &channel in &channels {
-            for _ in 0..random.between(1, 2) {
+            let most = if channel == Channel::Inbox { 1 } else { 2 };
+            for _ in 0..random.between(1, most) {
                 accounts.push(account(&mut random, channel));
             }
         }
+        let limits = limits(&mut random, &channels);
         let workers = random.between(1, 3) as usize;
         let mut operations: Vec<Operation> = (0..random.between(1, 3))
             .map(|_| Operation::Submit(submission(&mut random, &channels)))
@@ -209,7 +265,7 @@ impl Plan {
                 operations.push(operation(&mut random, &channels));
             }
         }
-        Self { channels, accounts, workers, operations }
+        Self { channels, accounts, limits, workers, operations }
     }
 }
 
@@ -219,7 +275,36 @@ fn account(random: &mut Random, channel: Channel) -> PlannedAccount {
     let concurrency = random.weighted(&[(4, None), (1, Some(2)), (2, Some(5))]);
     let reserve = if concurrency.is_some() && random.percent(50) { 1 } else { 0 };
     let depth = random.weighted(&[(4, None), (1, Some(6))]);
-    PlannedAccount { channel, rate_per_second, burst, concurrency, reserve, depth }
+    let senders = match channel {
+        Channel::Inbox => 0,
+        Channel::Voice | Channel::Sms | Channel::Email => random.weighted(&[(6, 0), (1, 1), (2, 2), (1, 3)]),
+    };
+    let senders = (0..senders).map(|_| sender(random, channel)).collect();
+    PlannedAccount { channel, rate_per_second, burst, concurrency, reserve, depth, senders }
+}
+
+fn sender(random: &mut Random, channel: Channel) -> PlannedSender {
+    let rate_per_second = random.weighted(&[(1, None), (2, Some(0.5)), (3, Some(1.0)), (2, Some(3.0))]);
+    let burst = random.weighted(&[(2, None), (2, Some(1)), (1, Some(3))]);
+    let concurrency = match channel {
+        Channel::Voice => random.weighted(&[(2, None), (1, Some(1)), (1, Some(2))]),
+        Channel::Sms | Channel::Email | Channel::Inbox => None,
+    };
+    PlannedSender { rate_per_second, burst: rate_per_second.and(burst), concurrency }
+}
+
+fn limits(random: &mut Random, channels: &[Channel]) -> Vec<PlannedLimit> {
+    if !random.percent(30) {
+        return Vec::new();
+    }
+    let (district, channel) = (random.weighted(&[(3, 0), (2, 1)]), random.pick(channels));
+    let rate_per_second = random.weighted(&[(1, None), (1, Some(1.0)), (2, Some(3.0))]);
+    let concurrency = match rate_per_second {
+        None => Some(random.between(1, 3) as u32),
+        Some(_) => random.weighted(&[(2, None), (1, Some(1)), (1, Some(3))]),
+    };
+    let spares_emergencies = random.percent(40);
+    vec![PlannedLimit { district, channel, rate_per_second, concurrency, spares_emergencies }]
 }
 
 fn submission(random: &mut Random, channels: &[Channel]) -> Submission {
@@ -246,6 +331,7 @@ fn submission(random: &mut Random, channels: &[Channel]) -> Submission {
         begins_in_seconds: random.weighted(&[(8, 0), (1, 3), (1, 30)]),
         expires_in_seconds: random.weighted(&[(6, 7200), (1, 15), (2, 90), (1, 1200), (1, 86_400)]),
         long_text: random.percent(20),
+        rate_per_second: random.weighted(&[(8, None), (1, Some(1.0)), (1, Some(3.0))]),
     }
 }
 
@@ -255,7 +341,10 @@ fn scene(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
     let (worker, other, pick) = (random.below(4), random.below(4), random.next());
     let planner = random.below(2);
     let plan = Operation::Plan { planner, tick: Tick::Everything };
-    let event = random.below(12);
+    let event = random.below(16);
+    if event >= 14 {
+        return late_word(random, channels, plan);
+    }
     // A cancel is hardest where jobs are in hand and not yet claimed.
     let until = match event {
         0..3 => random.pick(&[Stage::TakeIn, Stage::Permit, Stage::Permit, Stage::Claim, Stage::Settle]),
@@ -285,6 +374,20 @@ fn scene(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
         5 => operations.push(Operation::LoseSession { worker }),
         6 | 7 => operations.extend([Operation::CrashWorker { worker }, Operation::StartWorker, pause, plan]),
         8 => operations.push(Operation::Callback { pick, how: Delivery::AllBackwards }),
+        12 => operations.extend([
+            Operation::Text { pick, says: Says::Stop },
+            Operation::Hear,
+            Operation::Text { pick, says: Says::Start },
+            Operation::Hear,
+            Operation::TextAgain { pick },
+            Operation::Hear,
+        ]),
+        13 => operations.extend([
+            Operation::Work { worker, until: Stage::Record },
+            Operation::Cancel { campaign: pick },
+            plan,
+            Operation::Correct { campaign: pick, submission: submission(random, channels) },
+        ]),
         _ => operations.push(pause),
     }
     operations.push(Operation::Plan { planner, tick: Tick::Release(random.pick(channels)) });
@@ -292,9 +395,34 @@ fn scene(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
     operations
 }
 
+/// A provider says late what makes another try needless, while that try waits or is queued.
+fn late_word(random: &mut Random, channels: &[Channel], plan: Operation) -> Vec<Operation> {
+    let worker = random.below(4);
+    let all = Operation::Work { worker, until: Stage::Record };
+    let apply = Lane::ALL.map(|lane| Operation::Apply { lane, batch_max: 8 });
+    let mut operations = vec![
+        Operation::Submit(submission(random, channels)),
+        plan.clone(),
+        Operation::Live { milliseconds: 900 },
+        all.clone(),
+        Operation::Callback { pick: 0, how: Delivery::AllButLast },
+    ];
+    operations.extend(apply.clone());
+    operations.push(Operation::Live { milliseconds: random.pick(&[10_000, 20_000, 60_000]) });
+    operations.push(plan);
+    if random.percent(50) {
+        operations
+            .extend([Operation::Live { milliseconds: 900 }, Operation::Work { worker, until: Stage::Claim }]);
+    }
+    operations.push(Operation::Callback { pick: 0, how: Delivery::AllBackwards });
+    operations.extend(apply);
+    operations.extend([Operation::Plan { planner: 0, tick: Tick::House }, all]);
+    operations
+}
+
 fn operation(random: &mut Random, channels: &[Channel]) -> Operation {
     let (pick, worker, planner) = (random.next(), random.below(4), random.below(2));
-    match random.below(200) {
+    match random.below(212) {
         0..12 => Operation::Submit(submission(random, channels)),
         12..16 => Operation::Cancel { campaign: pick },
         16..18 => Operation::CancelAgain { campaign: pick },
@@ -322,6 +450,15 @@ fn operation(random: &mut Random, channels: &[Channel]) -> Operation {
         182 => Operation::RestartBroker,
         183 => Operation::EmptyBroker,
         184..186 => Operation::Bar { pick },
+        200..203 => Operation::Text {
+            pick,
+            says: random.weighted(&[(4, Says::Stop), (4, Says::Start), (1, Says::Help), (1, Says::Nothing)]),
+        },
+        203 | 204 => Operation::TextAgain { pick },
+        205..208 => Operation::Hear,
+        208 => Operation::HearAndCrash,
+        209 => Operation::Resume,
+        210 | 211 => Operation::Correct { campaign: pick, submission: submission(random, channels) },
         _ => Operation::Advance {
             milliseconds: random.weighted(&[
                 (2, 50),
@@ -362,6 +499,7 @@ fn delivery(random: &mut Random) -> Delivery {
         (2, Delivery::Lost),
         (1, Delivery::Forged),
         (3, Delivery::AllBackwards),
+        (2, Delivery::AllButLast),
     ])
 }
 

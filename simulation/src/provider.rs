@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tocsin_domain::{AttemptKey, Channel, Outcome};
 use tocsin_providers::{
-    Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, Provider, RawRequest,
-    RecallAnswer, RefusalClass, SendRequest, VerifyError, VerifyFault, Whose,
+    Answer, CallbackReport, Capabilities, InboundText, LookUpAnswer, LookUpQuery, ParseError, Provider,
+    RawRequest, RecallAnswer, RefusalClass, Reply, SendRequest, VerifyError, VerifyFault, Whose,
 };
 use tocsin_runtime::Clock as _;
 
 use crate::clock::SimulatedClock;
+use crate::plan::Says;
 use crate::random::Random;
 
 /// A header of callbacks that nobody signed.
@@ -25,12 +26,28 @@ pub struct Request {
     pub account: String,
     pub channel: Channel,
     pub attempt: AttemptKey,
+    /// The number, where the account has some of its own.
+    pub from: Option<String>,
     pub to: String,
     pub at: DateTime<Utc>,
     pub effect: Effect,
+    pub refusal: Option<Refusal>,
+    /// It was recalled before anybody was reached.
+    pub stopped: bool,
     /// Is the request, or the call that it began, still going on?
     pub open: bool,
     pub provider_id: String,
+}
+
+/// Why nothing came of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It concerns the device.
+    Device,
+    /// It concerns the number that was sent from, which must stop.
+    Sender,
+    Throttled(Whose, Option<Duration>),
+    NotReached,
 }
 
 /// What came of a request.
@@ -73,6 +90,30 @@ pub struct Callback {
 impl Callback {
     pub fn body(&self) -> String {
         format!("{} {} {}", self.outcome.number(), self.provider_id, self.at.timestamp_micros())
+    }
+}
+
+/// A text of a person to one of our numbers.
+#[derive(Debug, Clone)]
+pub struct Text {
+    pub id: usize,
+    pub account: String,
+    pub district: usize,
+    pub from: String,
+    pub says: Says,
+    /// When it was taken, by the collector's clock. None: not yet.
+    pub taken_at: Option<DateTime<Utc>>,
+}
+
+impl Text {
+    pub fn body(&self) -> String {
+        let words = match self.says {
+            Says::Stop => "Stop",
+            Says::Start => "START",
+            Says::Help => "help",
+            Says::Nothing => "Ana is ill",
+        };
+        format!("SM{} {} {words}", self.id, self.from)
     }
 }
 
@@ -138,33 +179,46 @@ impl SimulatedProvider {
         Random::of(self.seed, &[campaign as u64, (campaign >> 64) as u64, job, number, what])
     }
 
-    fn answer(&self, attempt: AttemptKey) -> (Effect, Answer) {
+    fn answer(&self, attempt: AttemptKey, has_sender: bool) -> (Effect, Option<Refusal>, Answer) {
         let mut luck = self.luck(attempt, 1);
         let provider_id = Some(id_of(attempt));
         let accepted = Answer::Accepted { provider_id, outcome: None };
         if self.ledger().calm {
-            return (Effect::Accepted, accepted);
+            return (Effect::Accepted, None, accepted);
         }
+        let whose = if has_sender && luck.percent(50) { Whose::Sender } else { Whose::Account };
         let seconds = luck.between(1, 20);
         match luck.below(100) {
-            0..64 => (Effect::Accepted, accepted),
-            64..69 => (Effect::Accepted, Answer::Accepted { provider_id: None, outcome: None }),
-            69..77 => (Effect::AcceptedUnanswered, Answer::Lost { why: "no answer".to_owned() }),
-            77..82 => (Effect::LostUnanswered, Answer::Lost { why: "no answer".to_owned() }),
+            0..64 => (Effect::Accepted, None, accepted),
+            64..69 => (Effect::Accepted, None, Answer::Accepted { provider_id: None, outcome: None }),
+            69..77 => (Effect::AcceptedUnanswered, None, Answer::Lost { why: "no answer".to_owned() }),
+            77..82 => (Effect::LostUnanswered, None, Answer::Lost { why: "no answer".to_owned() }),
+            82..84 if has_sender => {
+                let outcome = match self.channel {
+                    Channel::Voice => Outcome::CallNotInitiated,
+                    Channel::Sms => Outcome::TextNotInitiated,
+                    Channel::Email | Channel::Inbox => Outcome::FailedToSend,
+                };
+                let (provider_code, class) = (Some("21606".to_owned()), RefusalClass::Sender);
+                (Effect::None, Some(Refusal::Sender), Answer::Refused { outcome, provider_code, class })
+            }
             82..88 => {
                 let outcome = match self.channel {
                     Channel::Voice | Channel::Sms => Outcome::InvalidNumber,
                     Channel::Email | Channel::Inbox => Outcome::InvalidAddress,
                 };
                 let (provider_code, class) = (Some("21211".to_owned()), RefusalClass::Permanent);
-                (Effect::None, Answer::Refused { outcome, provider_code, class })
+                (Effect::None, Some(Refusal::Device), Answer::Refused { outcome, provider_code, class })
             }
-            88..93 => (Effect::None, throttled(None)),
-            93..96 => {
-                let retry_after = Some(Duration::from_secs(seconds));
-                (Effect::None, throttled(retry_after))
+            dice @ 88..96 => {
+                let retry_after = (dice >= 93).then_some(Duration::from_secs(seconds));
+                let answer = Answer::Throttled { provider_code: None, retry_after, whose };
+                (Effect::None, Some(Refusal::Throttled(whose, retry_after)), answer)
             }
-            _ => (Effect::None, Answer::NotSent { why: "no connection".to_owned() }),
+            _ => {
+                let answer = Answer::NotSent { why: "no connection".to_owned() };
+                (Effect::None, Some(Refusal::NotReached), answer)
+            }
         }
     }
 
@@ -184,11 +238,18 @@ impl SimulatedProvider {
                     Outcome::Busy,
                     Outcome::NoAnswer,
                 ]);
-                vec![Outcome::InProgress, end]
+                match luck.below(8) {
+                    // Nobody answered, and then somebody had after all.
+                    0 => vec![Outcome::InProgress, Outcome::NoAnswer, Outcome::LivePerson],
+                    _ => vec![Outcome::InProgress, end],
+                }
             }
             Channel::Sms => {
                 let end = luck.pick(&[Outcome::Delivered, Outcome::Delivered, Outcome::Undelivered]);
-                vec![Outcome::SmsQueued, Outcome::Sent, end]
+                match luck.below(8) {
+                    0 => vec![Outcome::Sent, Outcome::Undelivered, Outcome::Delivered],
+                    _ => vec![Outcome::SmsQueued, Outcome::Sent, end],
+                }
             }
             Channel::Email | Channel::Inbox => match luck.below(4) {
                 0 => vec![Outcome::SoftBounce, Outcome::Delivered],
@@ -217,7 +278,7 @@ impl Provider for SimulatedProvider {
 
     async fn send(&self, request: &SendRequest) -> Answer {
         let (attempt, now) = (request.attempt, self.clock.now());
-        let (effect, answer) = self.answer(attempt);
+        let (effect, refusal, answer) = self.answer(attempt, request.from.is_some());
         let (account, provider_id) = (self.account.clone(), id_of(attempt));
         let token = request.callback_url.rsplit('/').next().unwrap_or_default().to_owned();
         let reports = if effect.accepted() { self.reports(attempt) } else { Vec::new() };
@@ -238,9 +299,12 @@ impl Provider for SimulatedProvider {
             account,
             channel,
             attempt,
+            from: request.from.clone(),
             to: request.to.clone(),
             at: now,
             effect,
+            refusal,
+            stopped: false,
             open: true,
             provider_id,
         });
@@ -259,6 +323,7 @@ impl Provider for SimulatedProvider {
             1 => RecallAnswer::TooLate,
             _ if request.open => {
                 request.open = false;
+                request.stopped = true;
                 ledger.callbacks.retain(|callback| callback.attempt != attempt);
                 RecallAnswer::Stopped
             }
@@ -316,11 +381,19 @@ impl Provider for SimulatedProvider {
         }])
     }
 
+    fn reply(&self, _raw: &RawRequest) -> Option<Reply> {
+        (self.channel == Channel::Sms).then(|| Reply { content_type: "text/plain", body: String::new() })
+    }
+
+    /// As [`Text::body`] wrote it.
+    fn inbound(&self, raw: &RawRequest) -> Result<InboundText, ParseError> {
+        let text = std::str::from_utf8(&raw.body).map_err(|_| ParseError::Malformed("body"))?;
+        let mut words = text.splitn(3, ' ').map(str::to_owned);
+        let mut word = |name| words.next().ok_or(ParseError::Missing(name));
+        Ok(InboundText { id: word("id")?, from: word("from")?, body: word("text")?, taken_for: None })
+    }
+
     fn redact(&self, _raw: &RawRequest) -> String {
         String::new()
     }
-}
-
-fn throttled(retry_after: Option<Duration>) -> Answer {
-    Answer::Throttled { provider_code: None, retry_after, whose: Whose::Account }
 }

@@ -153,7 +153,8 @@ impl Ingress {
         published.map(|()| reply).map_err(|_| Refusal::Unavailable)
     }
 
-    async fn answer_text(&self, account: &str, request: Request) -> Response {
+    /// How a text that its provider passes on is answered.
+    pub async fn answer_text(&self, account: &str, request: Request) -> Response {
         let counts = &self.collector.counts;
         let taking = timeout(REQUEST_DEADLINE, self.take_text(account, request));
         match taking.await.unwrap_or(Err(Refusal::Unavailable)) {

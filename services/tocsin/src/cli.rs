@@ -12,8 +12,8 @@ use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{
-    account, audit, callbacks, campaign, completions, district, forecast, import, keys, migrate, sample_district,
-    sender,
+    account, audit, callbacks, campaign, completions, district, forecast, import, keys, migrate,
+    sample_district, sender,
 };
 use crate::embedded::DataDirectory;
 use crate::{demo, roles, up};

@@ -116,28 +116,31 @@ impl Stages {
         }
     }
 
-    /// Asks providers to stop what they hold, as far as it was ordered.
-    pub async fn recall(&mut self, channel: Channel) -> Result<(), WorkerError> {
+    /// Asks providers to stop what they hold, as far as it was ordered. Returns how many orders there were.
+    pub async fn recall(&mut self, channel: Channel) -> Result<usize, WorkerError> {
         let worker = self.worker.clone();
-        let Some(served) = self.served(channel) else { return Ok(()) };
-        let consumer = &mut served.recalls;
+        let Some(served) = self.served(channel) else { return Ok(0) };
+        let (consumer, mut orders) = (&mut served.recalls, 0);
         while let Some(Some(batch)) = consumer.next_batch(recall::AT_ONCE).now_or_never() {
+            orders += batch.len();
             recall::recall_all(&worker, channel, batch, consumer.acker()).await?;
         }
-        Ok(())
+        Ok(orders)
     }
 
-    /// Seeks attempts at their providers, as far as it was ordered.
-    pub async fn look_up(&mut self, channel: Channel) -> Result<(), WorkerError> {
+    /// Seeks attempts at their providers, as far as it was ordered. Returns how many orders there were.
+    pub async fn look_up(&mut self, channel: Channel) -> Result<usize, WorkerError> {
         let worker = self.worker.clone();
-        let Some(served) = self.served(channel) else { return Ok(()) };
+        let Some(served) = self.served(channel) else { return Ok(0) };
+        let mut orders = 0;
         for consumer in &mut served.look_ups {
             while let Some(Some(batch)) = consumer.next_batch(usize::from(look_up::BATCH_MAX)).now_or_never()
             {
+                orders += batch.len();
                 look_up::look_up_all(&worker, batch, consumer.acker()).await?;
             }
         }
-        Ok(())
+        Ok(orders)
     }
 
     /// Gives back what was not claimed, and closes the session.

@@ -11,7 +11,9 @@ use crate::database::Database;
 
 #[derive(Debug, Default)]
 pub struct Rising {
-    known: HashMap<AttemptKey, Outcome>,
+    pub known: HashMap<AttemptKey, Outcome>,
+    /// What they were settled as first.
+    pub settled_as: HashMap<AttemptKey, Outcome>,
     /// Reports that were answered 200.
     taken: HashSet<(AttemptKey, Outcome)>,
 }
@@ -21,6 +23,9 @@ impl Rising {
         for row in database.query(OUTCOMES, &[]).await? {
             let (attempt, outcome) = (attempt(&row), outcome(&row)?);
             let earlier = self.known.insert(attempt, outcome);
+            if row.get("settled") {
+                self.settled_as.entry(attempt).or_insert(outcome);
+            }
             hold(
                 Promise::CallbacksAreSafe,
                 earlier.is_none_or(|earlier| !earlier.outranks(outcome)),
@@ -63,6 +68,8 @@ fn outcome(row: &Row) -> Result<Outcome> {
     Outcome::from_number(row.get("outcome")).context("an outcome that nobody knows")
 }
 
-const OUTCOMES: &str = "select campaign_id, job_id, number, outcome from attempts where outcome is not null";
+/// Attempt state 3 is settled.
+const OUTCOMES: &str = "select campaign_id, job_id, number, outcome, state = 3 as settled from attempts
+where outcome is not null";
 const REPORTED: &str = "select campaign_id, job_id, number, outcome from events
 where campaign_id is not null and number is not null and outcome is not null";

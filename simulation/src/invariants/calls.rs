@@ -33,7 +33,11 @@ impl Calls {
             !self.over.contains(&AttemptKey { job, number: row.get("number") })
         };
         for account in accounts.iter().filter(limited) {
-            let of_account = rows.iter().filter(|row| row.get::<_, i32>("account_id") == account.id.0);
+            let of_it = |row: &&Row| {
+                let by: i32 = row.get("account_id");
+                accounts.iter().any(|other| other.id.0 == by && account.includes(other))
+            };
+            let of_account = rows.iter().filter(of_it);
             let calls = of_account.filter(goes_on).count();
             let concurrency = account.concurrency.map_or(usize::MAX, |calls| calls as usize);
             hold(Promise::NeverAboveTheLimit, calls <= concurrency, || {

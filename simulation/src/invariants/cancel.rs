@@ -9,6 +9,7 @@ use tocsin_domain::{AttemptKey, CampaignId};
 use tocsin_store::tenant::receipt::Receipt;
 
 use super::{Promise, hold};
+use crate::clock::SKEW_MAX;
 use crate::database::Database;
 use crate::provider::Request;
 
@@ -26,9 +27,16 @@ impl Cancels {
         self.committed.entry(campaign).or_insert(of_campaign);
     }
 
+    /// Is any cancel committed and not known to be answered?
+    pub fn any_unanswered(&self) -> bool {
+        self.answered.len() < self.committed.len()
+    }
+
     /// `canceled` is answered when nothing waits, no attempt is asking and every recall is answered or past its
     /// deadline.
     pub async fn answered(&mut self, database: &Database, now: DateTime<Utc>) -> Result<()> {
+        // Whoever ordered a recall, and whoever looks whether its time is over, may have clocks of their own.
+        let now = now + SKEW_MAX * 2;
         for row in database.query(ANSWERED, &[&now]).await? {
             let campaign = CampaignId(row.get("id"));
             if self.answered.insert(campaign) {

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
-use tocsin_domain::policy::SEND_BY;
-use tocsin_domain::{AccountId, AttemptKey, CampaignId, Generation, JobKey};
+use tocsin_domain::policy::{RedialPolicy, SEND_BY};
+use tocsin_domain::{AccountId, AttemptKey, CampaignId, Generation, JobKey, Outcome};
+use tocsin_testkit::promises::Facts;
 
 use super::{Promise, hold};
 use crate::database::Database;
@@ -26,12 +27,47 @@ pub struct Grant {
 #[derive(Debug, Default)]
 pub struct Claims {
     pub granted: HashMap<AttemptKey, Grant>,
+    /// What an attempt had come to, as far as was known when the next of its job was granted.
+    pub seen: HashMap<AttemptKey, Option<Outcome>>,
 }
 
 impl Claims {
     pub fn note(&mut self, attempt: AttemptKey, grant: Grant) -> Result<()> {
         let earlier = self.granted.insert(attempt, grant);
         hold(Promise::NothingTwice, earlier.is_none(), || format!("attempt {attempt} was granted twice"))
+    }
+
+    /// Was another try still needed when it was granted? `known` are the outcomes recorded by then.
+    pub fn needed(
+        &mut self,
+        attempt: AttemptKey,
+        redial: &RedialPolicy,
+        known: &HashMap<AttemptKey, Outcome>,
+    ) -> Result<()> {
+        for number in 1..attempt.number {
+            let earlier = AttemptKey { number, ..attempt };
+            let outcome = known.get(&earlier).copied();
+            if number + 1 == attempt.number {
+                self.seen.insert(earlier, outcome);
+            }
+            let needless = outcome.is_some_and(|outcome| outcome.is_answer() && !redial.redials(outcome));
+            hold(Promise::NothingTwice, !needless, || {
+                format!("attempt {attempt} was granted though attempt {number} had come to {outcome:?}")
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Puts in place of each attempt's last outcome the one by which the next try was decided: what is heard after that
+    /// is too late to forbid it.
+    pub fn as_seen(&self, facts: &mut Facts) {
+        let campaign = facts.campaign.id;
+        for attempt in &mut facts.attempts {
+            let job = JobKey { campaign, job: attempt.job };
+            if let Some(seen) = self.seen.get(&AttemptKey { job, number: attempt.number }) {
+                attempt.outcome = *seen;
+            }
+        }
     }
 
     /// A request has just been made.
@@ -68,14 +104,22 @@ impl Claims {
                     grant.generation
                 )
             })?;
-            let account: i32 = row.get("account_id");
-            let name = accounts.iter().find(|known| known.id.0 == account).map(|known| known.name.as_str());
+            let id: i32 = row.get("account_id");
+            let account = accounts.iter().find(|known| known.id.0 == id);
             let went_to = requests.iter().find(|request| request.attempt == attempt);
-            hold(
-                Promise::NeverAboveTheLimit,
-                went_to.is_none_or(|request| Some(request.account.as_str()) == name),
-                || format!("attempt {attempt} of account {name:?} was requested of {went_to:?}"),
-            )?;
+            let fits = |request: &Request| match account {
+                None => false,
+                Some(Account { sender: None, name, .. }) => {
+                    request.account == *name && request.from.is_none()
+                }
+                Some(Account { sender: Some(sender), .. }) => {
+                    request.account == sender.account_name
+                        && request.from.as_deref() == Some(sender.address.as_str())
+                }
+            };
+            hold(Promise::NeverAboveTheLimit, went_to.is_none_or(fits), || {
+                format!("attempt {attempt} of account {account:?} was requested of {went_to:?}")
+            })?;
         }
         Ok(())
     }

@@ -10,12 +10,6 @@ use super::{Promise, hold};
 use crate::broker::PublishedJob;
 use crate::database::Database;
 
-/// Is an emergency job of the channel due, or queued?
-pub async fn is_open(database: &Database, channel: Channel, now: DateTime<Utc>) -> Result<bool> {
-    let row = database.query_one(OPEN, &[&channel.number(), &now]).await?;
-    Ok(row.get(0))
-}
-
 pub fn released(channel: Channel, was_open: bool, published: &[PublishedJob]) -> Result<()> {
     let other = published.iter().find(|job| job.channel == channel && job.lane != Lane::Emergency);
     hold(Promise::EmergencyFirst, !was_open || other.is_none(), || {
@@ -61,8 +55,3 @@ const EXPANSIONS: &str = "select
     and state in (1, 2, 3) and scheduled_at <= $1), false) as due,
   coalesce(sum(recipients_made) filter (where lane <> 1), 0)::bigint as others
 from campaigns";
-
-const OPEN: &str = "select exists (
-  select from jobs j join campaigns c on c.id = j.campaign_id
-  where j.lane = 1 and j.channel = $1 and (j.state = 2 or (j.state = 1 and j.due_at <= $2))
-    and c.closed_at is null and c.cancel_epoch is null and c.state in (2, 3) and c.expires_at > $2)";

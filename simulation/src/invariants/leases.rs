@@ -72,11 +72,12 @@ impl Leases {
                 })
             };
             let rate = shares().filter_map(|share| share.rate_per_second).sum();
-            within("a second", rate, Some(account.rate_per_second))?;
+            within("a second", rate, account.rate_per_second)?;
             // Who has no rate spends no burst.
             let spending = || shares().filter(|share| share.rate_per_second != Some(0.0));
             let burst: u32 = spending().map(|share| share.burst.unwrap_or(1)).sum();
-            within("tokens of burst", f64::from(burst), Some(f64::from(account.burst)))?;
+            let own_burst = account.rate_per_second.map(|_| f64::from(account.burst));
+            within("tokens of burst", f64::from(burst), own_burst)?;
             let places: u32 = shares().filter_map(|share| share.concurrency).sum();
             within("places", f64::from(places), account.concurrency.map(f64::from))?;
             let general: u32 = shares().filter_map(|share| share.general).sum();

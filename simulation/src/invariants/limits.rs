@@ -28,13 +28,14 @@ impl Spent {
 
     pub fn judge(&self, accounts: &[Account]) -> Result<()> {
         for account in accounts {
-            let Some(spent) = self.by_account.get(&account.id) else { continue };
+            let spent = self.by_account.get(&account.id);
+            let Some((spent, rate)) = spent.zip(account.rate_per_second) else { continue };
             for (first, (from, _)) in spent.iter().enumerate() {
                 let mut tokens = 0;
                 for (until, more) in &spent[first..] {
                     tokens += more;
                     let seconds = (*until - *from).as_seconds_f64();
-                    let allowed = account.rate_per_second * seconds + f64::from(account.burst);
+                    let allowed = rate * seconds + f64::from(account.burst);
                     hold(Promise::NeverAboveTheLimit, tokens as f64 <= allowed + ROUNDING, || {
                         format!("{tokens} tokens of {} in {seconds} s: {allowed} are allowed", account.name)
                     })?;

@@ -6,19 +6,28 @@ pub mod callbacks;
 pub mod calls;
 pub mod cancel;
 pub mod claims;
+pub mod correction;
 pub mod counters;
 pub mod emergency;
+pub mod facts;
 pub mod fairness;
+pub mod inbox;
 pub mod leases;
+pub mod limited;
 pub mod limits;
+pub mod open;
 pub mod outcome;
 pub mod recallable;
 pub mod redials;
+pub mod senders;
 pub mod throttles;
 pub mod tokens;
 pub mod windows;
 
 use std::fmt;
+
+use chrono::{DateTime, Utc};
+use tocsin_worker::stages::Standing;
 
 /// A promise of design.md, section 2, and what depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,4 +107,20 @@ pub struct Watch {
     pub barred: barred::Barred,
     pub fairness: fairness::Fairness,
     pub callbacks: callbacks::Rising,
+    pub released: limited::Released,
+    pub senders: senders::Senders,
+    pub untaken: correction::Untaken,
+}
+
+impl Watch {
+    /// Tokens that pay a debt are of an account's rate, too.
+    pub fn paid(&mut self, before: &[Standing], after: &[Standing], now: DateTime<Utc>) {
+        for standing in after {
+            let earlier = before.iter().find(|earlier| earlier.account == standing.account);
+            let paid = standing.taken - earlier.map_or(0, |earlier| earlier.taken);
+            if paid > 0 {
+                self.limits.took(standing.account, now, paid);
+            }
+        }
+    }
 }

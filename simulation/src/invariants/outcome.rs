@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::Outcome;
-use tocsin_testkit::promises::{self, Send, Violations};
+use tocsin_testkit::promises::{self, Facts, Send, Violations};
 
-use super::{Promise, broken, hold, redials};
-use crate::database::{Database, device_count};
+use super::{Promise, broken, hold};
+use crate::database::device_count;
 use crate::provider::{Effect, Request};
 use crate::world::Campaign;
 
@@ -17,16 +17,15 @@ use crate::world::Campaign;
 const CALM_ENOUGH: TimeDelta = TimeDelta::hours(1);
 
 /// Returns what its jobs came to.
-pub async fn judge(
-    database: &Database,
+pub fn judge(
     campaign: &Campaign,
+    facts: &Facts,
     requests: &[Request],
     calm_since: DateTime<Utc>,
 ) -> Result<Vec<Outcome>> {
-    let facts = promises::facts(&database.store, campaign.id).await?;
     let sends: Vec<Send> =
         requests.iter().filter(|request| request.attempt.job.campaign == campaign.id).map(send).collect();
-    let Violations { lost, sent_twice, sent_after_cancel } = promises::compare(&facts, &sends);
+    let Violations { lost, sent_twice, sent_after_cancel } = promises::compare(facts, &sends);
     for (promise, found) in [
         (Promise::NothingLost, lost),
         (Promise::NothingTwice, sent_twice),
@@ -39,7 +38,8 @@ pub async fn judge(
     let submission = &campaign.submission;
     let devices = device_count(submission.district, &submission.channels);
     // One that was canceled may have been before it was expanded whole.
-    let complete = facts.campaign.canceled_at.is_some() || facts.jobs.len() == devices;
+    let complete =
+        facts.campaign.canceled_at.is_some() || campaign.corrects.is_some() || facts.jobs.len() == devices;
     hold(Promise::NothingLost, complete, || {
         format!("campaign {} has {} jobs: its audience has {devices} devices", campaign.id, facts.jobs.len())
     })?;
@@ -50,7 +50,6 @@ pub async fn judge(
         format!("campaign {}: {expired:?} was left until it expired, long after all faults", campaign.id)
     })?;
     once_a_device(campaign, requests)?;
-    redials::judge(&facts, requests)?;
     Ok(facts.jobs.iter().filter_map(|job| job.outcome).collect())
 }
 

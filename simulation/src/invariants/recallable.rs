@@ -2,6 +2,7 @@
 //! than the account drains soon.
 
 use anyhow::Result;
+use tocsin_domain::Lane;
 
 use super::{Promise, hold};
 use crate::broker::PublishedJob;
@@ -14,33 +15,40 @@ const WINDOW_MIN: i64 = 4;
 
 /// After a release, of the lanes that were released.
 pub async fn judge(database: &Database, accounts: &[Account], published: &[PublishedJob]) -> Result<()> {
-    for row in database.query(QUEUED, &[]).await? {
-        let (id, lane): (i32, i16) = (row.get("account_id"), row.get("lane"));
-        let (queued, not_later, holds): (i64, i64, i64) =
-            (row.get("queued"), row.get("not_later"), row.get("holds"));
-        let released = published.iter().any(|job| (job.account.0, job.lane.number()) == (id, lane));
-        let Some(account) = accounts.iter().find(|account| account.id.0 == id && released) else { continue };
-        let window = ((account.rate_per_second * WINDOW_SECONDS).ceil() as i64).max(WINDOW_MIN);
-        hold(Promise::StaysRecallable, queued <= window, || {
-            format!("{queued} jobs of lane {lane} are queued for {}, which drains {window}", account.name)
-        })?;
-        let depth = account.depth.map_or(i64::MAX, i64::from);
-        hold(Promise::StaysRecallable, not_later.saturating_add(holds) <= depth.max(holds), || {
-            format!(
-                "{not_later} jobs are queued for {}, which holds {holds}: its depth is {depth}",
-                account.name
-            )
-        })?;
+    let rows = database.query(QUEUED, &[]).await?;
+    for account in accounts {
+        let of_it = |id: i32| accounts.iter().any(|other| other.id.0 == id && account.includes(other));
+        for lane in Lane::ALL.map(Lane::number) {
+            if !published.iter().any(|job| job.lane.number() == lane && of_it(job.account.0)) {
+                continue;
+            }
+            let sum = |column: &str, of_lane: &dyn Fn(i16) -> bool| -> i64 {
+                let counted =
+                    rows.iter().filter(|row| of_it(row.get("account_id")) && of_lane(row.get("lane")));
+                counted.map(|row| row.get::<_, i64>(column)).sum()
+            };
+            let queued = sum("queued", &|of| of == lane);
+            let window = account
+                .rate_per_second
+                .map_or(i64::MAX, |rate| ((rate * WINDOW_SECONDS).ceil() as i64).max(WINDOW_MIN));
+            hold(Promise::StaysRecallable, queued <= window, || {
+                format!("{queued} jobs of lane {lane} are queued for {}, which drains {window}", account.name)
+            })?;
+            let (not_later, holds) = (sum("queued", &|of| of <= lane), sum("holds", &|_| true));
+            let depth = account.depth.map_or(i64::MAX, i64::from);
+            hold(Promise::StaysRecallable, not_later.saturating_add(holds) <= depth.max(holds), || {
+                format!(
+                    "{not_later} jobs are queued for {}, which holds {holds}: its depth is {depth}",
+                    account.name
+                )
+            })?;
+        }
     }
     Ok(())
 }
 
-/// Job state 2 is queued; attempt states 1 and 2 are asking and accepted.
+/// By account or number, lane by lane. Job state 2 is queued; attempt states 1 and 2 are asking and accepted, in lane 0.
 const QUEUED: &str = "
-with queued as (
-  select account_id, lane, count(*) as queued from jobs where state = 2 group by 1, 2
-)
-select q.account_id, q.lane, q.queued,
-  (select sum(queued)::bigint from queued e where e.account_id = q.account_id and e.lane <= q.lane) as not_later,
-  (select count(*) from attempts a where a.account_id = q.account_id and a.state in (1, 2)) as holds
-from queued q";
+select account_id, lane, count(*) as queued, 0::bigint as holds from jobs where state = 2 group by 1, 2
+union all
+select account_id, 0::smallint, 0::bigint, count(*) from attempts where state in (1, 2) group by 1";

@@ -1,13 +1,17 @@
-//! Redials are as their policy says (promises 2 and 9): no more tries than it allows, and none before its wait is over.
+//! Redials are as their policy says (promises 2 and 9): no more tries than it allows and no fewer, and none before its wait
+//! is over.
 
 use std::collections::HashMap;
 
 use anyhow::Result;
-use tocsin_domain::Lane;
+use chrono::{DateTime, Utc};
+use tocsin_domain::{AttemptKey, JobKey, Lane, Outcome};
 use tocsin_testkit::promises::Facts;
 
+use super::barred::Barred;
 use super::{Promise, hold};
 use crate::provider::{Effect, Request};
+use crate::world::Campaign;
 
 pub fn judge(facts: &Facts, requests: &[Request]) -> Result<()> {
     let (campaign, redial) = (&facts.campaign, &facts.campaign.redial);
@@ -28,6 +32,43 @@ pub fn judge(facts: &Facts, requests: &[Request]) -> Result<()> {
         let waited = second.claimed_at - settled_at;
         hold(Promise::WindowsAreData, !waits || waited >= redial.wait(), || {
             format!("job {} of campaign {} was tried again after {waited}", first.job, campaign.id)
+        })?;
+    }
+    Ok(())
+}
+
+/// No job is given up after a try whose outcome is tried again, as long as its policy allows another. `settled_as` is
+/// what each attempt came to first: what is said later calls nobody again.
+pub fn none_is_given_up(
+    campaign: &Campaign,
+    facts: &Facts,
+    requests: &[Request],
+    settled_as: &HashMap<AttemptKey, Outcome>,
+    barred: &Barred,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    if campaign.canceled_epoch.is_some() || campaign.expires_at <= now {
+        return Ok(());
+    }
+    for job in
+        facts.jobs.iter().filter(|job| job.outcome.is_some_and(|outcome| campaign.redial.redials(outcome)))
+    {
+        let key = JobKey { campaign: campaign.id, job: job.job };
+        let last = AttemptKey { job: key, number: job.attempts };
+        let redialable = settled_as.get(&last).is_some_and(|outcome| campaign.redial.redials(*outcome));
+        let tries = facts
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.job == job.job && !attempt.outcome.is_some_and(Outcome::is_not_taken))
+            .count();
+        let request = requests.iter().find(|request| request.attempt == last);
+        let may_be_tried = request.is_some_and(|request| !barred.was(campaign, request.channel, &request.to));
+        let left = tries < usize::from(campaign.redial.attempts_max);
+        hold(Promise::NothingLost, !(redialable && left && may_be_tried), || {
+            format!(
+                "job {key} was given up after {tries} tries: {} are allowed",
+                campaign.redial.attempts_max
+            )
         })?;
     }
     Ok(())

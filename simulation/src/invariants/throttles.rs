@@ -35,7 +35,11 @@ impl Throttles {
         let accounts = database.store.accounts().await?;
         for (id, retry_after) in told {
             let Some(account) = accounts.iter().find(|account| account.id == id) else { continue };
-            let is_slowed = account.pace.rate_per_second < account.limits.rate_per_second;
+            if account.stopped {
+                continue;
+            }
+            let own = account.limits.rate_per_second.unwrap_or(f64::INFINITY);
+            let is_slowed = account.pace.rate_per_second.is_some_and(|rate| rate < own);
             hold(Promise::NeverAboveTheLimit, is_slowed, || {
                 format!("{} was throttled, and has its full rate", account.limits.name)
             })?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
-use tocsin_domain::Lane;
+use chrono::{DateTime, Utc};
 use tocsin_providers::{Registry, TokenKeys};
 use tocsin_queue::Queue;
 use tocsin_runtime::{Progress, Tasks};
@@ -16,14 +16,14 @@ use super::PUBLIC_URL;
 use crate::broker::FaultyBroker;
 use crate::clock::SimulatedClock;
 use crate::database::Database;
-use crate::provider::{Callback, FORGED};
+use crate::provider::{Callback, FORGED, Text};
 
 #[derive(Debug)]
 pub struct SimulatedCollector {
     collector: Collector,
     ingress: Ingress,
     publishing: Tasks,
-    applying: Vec<(Lane, Applying)>,
+    applying: Vec<(Queue, Applying)>,
     rematch: Rematch,
 }
 
@@ -61,9 +61,20 @@ impl SimulatedCollector {
         Ok(self.ingress.answer(&callback.account, Some(&callback.token), request).await)
     }
 
+    /// A person's text is passed on. Returns how it is answered.
+    pub async fn post_text(&self, text: &Text) -> Result<StatusCode> {
+        let request = Request::post(format!("/inbound/{}", text.account)).body(Body::from(text.body()))?;
+        Ok(self.ingress.answer_text(&text.account, request).await.status())
+    }
+
+    /// By its own clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.collector.clock.now()
+    }
+
     /// Applies a batch of what is there. Returns how many callbacks it was.
-    pub async fn apply(&mut self, lane: Lane, batch_max: usize) -> Result<usize> {
-        let applying = self.session(lane).await?;
+    pub async fn apply(&mut self, queue: Queue, batch_max: usize) -> Result<usize> {
+        let applying = self.session(queue).await?;
         let batch = applying.take(batch_max);
         let callbacks = batch.len();
         if callbacks > 0 {
@@ -73,15 +84,15 @@ impl SimulatedCollector {
     }
 
     /// As [`SimulatedCollector::apply`], of a collector that is gone before it acknowledges.
-    pub async fn apply_and_crash(&mut self, lane: Lane) -> Result<()> {
-        let applying = self.session(lane).await?;
+    pub async fn apply_and_crash(&mut self, queue: Queue) -> Result<()> {
+        let applying = self.session(queue).await?;
         let batch = applying.take(usize::MAX);
         applying.break_session().await;
         if !batch.is_empty() {
             // What is written cannot be acknowledged.
             let _ = applying.apply(batch).await;
         }
-        self.applying.retain(|(of, _)| *of != lane);
+        self.applying.retain(|(of, _)| *of != queue);
         Ok(())
     }
 
@@ -95,13 +106,13 @@ impl SimulatedCollector {
         self.publishing.stop(Duration::from_secs(5)).await;
     }
 
-    async fn session(&mut self, lane: Lane) -> Result<&mut Applying> {
+    async fn session(&mut self, queue: Queue) -> Result<&mut Applying> {
         self.applying.retain(|(_, applying)| !applying.is_lost());
-        if !self.applying.iter().any(|(of, _)| *of == lane) {
-            let applying = Applying::open(&self.collector, Queue::Status(lane)).await?;
-            self.applying.push((lane, applying));
+        if !self.applying.iter().any(|(of, _)| *of == queue) {
+            let applying = Applying::open(&self.collector, queue).await?;
+            self.applying.push((queue, applying));
         }
-        let known = self.applying.iter_mut().find(|(of, _)| *of == lane);
+        let known = self.applying.iter_mut().find(|(of, _)| *of == queue);
         known.map(|(_, applying)| applying).context("a session that was just opened")
     }
 }

@@ -4,34 +4,38 @@ mod collector;
 mod planner;
 mod worker;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result};
+use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::audience::Audience;
 use tocsin_domain::consent::ConsentChange;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
+use tocsin_domain::limits::{CampaignLimit, DistrictLimit};
 use tocsin_domain::policy::RedialPolicy;
+use tocsin_domain::receipt::{Addressed, AddressedPart};
 use tocsin_domain::suppression::SuppressionReason;
 use tocsin_domain::window::{CallingWindow, WrittenHours, WrittenWindow};
-use tocsin_domain::{AccountId, CampaignId, Channel, Lane, OutcomeSet};
+use tocsin_domain::{AccountId, CampaignId, CampaignState, Channel, Lane, OutcomeSet};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::control::Command;
 use tocsin_proto::v1::{Cancel, Control};
 use tocsin_providers::{Provider, Registry, Secret, TokenKeys};
 use tocsin_queue::{Destination, Message, Publisher};
 use tocsin_runtime::Clock as _;
-use tocsin_store::accounts::AccountLimits;
+use tocsin_store::accounts::{Account as StoredAccount, AccountLimits, SenderLimits};
 use tocsin_store::tenant::campaigns::NewCampaign;
 use uuid::Uuid;
 
 use crate::broker::FaultyBroker;
-use crate::clock::SimulatedClock;
-use crate::database::{Database, device, district};
+use crate::clock::{SKEW_MAX, SimulatedClock};
+use crate::database::{Database, device, district, phone};
 use crate::invariants::Watch;
-use crate::plan::{Plan, PlannedAccount, Submission};
-use crate::provider::{Ledger, SimulatedProvider};
+use crate::plan::{Plan, PlannedAccount, PlannedLimit, PlannedSender, Says, Submission};
+use crate::provider::{Ledger, SimulatedProvider, Text};
 use crate::random::Random;
 
 pub use self::collector::SimulatedCollector;
@@ -44,13 +48,15 @@ const PLANNERS: usize = 2;
 pub const WORKERS_MAX: usize = 4;
 pub const PUBLIC_URL: &str = "https://bell.example.org";
 
-/// An account, as its provider enforces it.
+/// An account, or a number of one, as its provider enforces it.
 #[derive(Debug, Clone)]
 pub struct Account {
     pub id: AccountId,
     pub name: String,
+    pub sender: Option<SenderOf>,
     pub channel: Channel,
-    pub rate_per_second: f64,
+    /// None: no limit but that of its account.
+    pub rate_per_second: Option<f64>,
     pub burst: u32,
     pub concurrency: Option<u32>,
     pub reserve: u32,
@@ -58,11 +64,28 @@ pub struct Account {
 }
 
 #[derive(Debug, Clone)]
+pub struct SenderOf {
+    pub account: AccountId,
+    pub account_name: String,
+    pub address: String,
+}
+
+impl Account {
+    /// Itself, or of an account what one of its numbers did.
+    pub fn includes(&self, other: &Self) -> bool {
+        self.id == other.id || other.sender.as_ref().is_some_and(|sender| sender.account == self.id)
+    }
+}
+
+#[derive(Debug, Clone)]
 pub struct Campaign {
     pub id: CampaignId,
     pub submission: Submission,
+    pub redial: RedialPolicy,
     pub expires_at: DateTime<Utc>,
     pub canceled_epoch: Option<i64>,
+    /// The canceled campaign whose receipt it is addressed to.
+    pub corrects: Option<CampaignId>,
 }
 
 #[derive(Debug)]
@@ -71,13 +94,16 @@ pub struct World<'a> {
     pub clock: SimulatedClock,
     pub broker: FaultyBroker,
     pub channels: Vec<Channel>,
+    /// Accounts, and their numbers behind them.
     pub accounts: Vec<Account>,
+    pub limits: Vec<PlannedLimit>,
     pub planners: Vec<SimulatedPlanner>,
     pub workers: Vec<SimulatedWorker>,
     pub collector: SimulatedCollector,
     pub campaigns: Vec<Campaign>,
     pub watch: Watch,
     pub ledger: Arc<Mutex<Ledger>>,
+    pub texts: Vec<Text>,
     /// Was anything lost that a collector had taken?
     pub callbacks_lost: bool,
     registry: Arc<Registry>,
@@ -92,8 +118,10 @@ impl<'a> World<'a> {
         let (clock, broker) = (SimulatedClock::default(), FaultyBroker::new());
         let ledger = Arc::new(Mutex::new(Ledger::default()));
         let accounts = configure(database, &plan.accounts, clock.now()).await?;
+        limit(database, &plan.limits, clock.now()).await?;
         let registry: Registry = accounts
             .iter()
+            .filter(|account| account.sender.is_none() && account.channel != Channel::Inbox)
             .map(|account| {
                 let provider: Arc<dyn Provider> = Arc::new(SimulatedProvider {
                     account: account.name.clone(),
@@ -107,8 +135,15 @@ impl<'a> World<'a> {
             .collect();
         let registry = Arc::new(registry);
         let token_keys = TokenKeys::new(&Secret::new("key"), None);
-        let collector =
-            SimulatedCollector::new(database, &broker, &clock, Arc::clone(&registry), token_keys.clone());
+        let mut ids = Random::of(seed, &[1]);
+        let collectors = clock.ahead_by(skew(&mut ids));
+        let collector = SimulatedCollector::new(
+            database,
+            &broker,
+            &collectors,
+            Arc::clone(&registry),
+            token_keys.clone(),
+        );
         let announcer = Publisher::new(Arc::new(broker.clone()), "api");
         let mut world = Self {
             database,
@@ -116,17 +151,19 @@ impl<'a> World<'a> {
             broker,
             channels: plan.channels.clone(),
             accounts,
+            limits: plan.limits.clone(),
             planners: Vec::new(),
             workers: Vec::new(),
             collector,
             campaigns: Vec::new(),
             watch: Watch::default(),
             ledger,
+            texts: Vec::new(),
             callbacks_lost: false,
             registry,
             token_keys,
             announcer,
-            ids: Random::of(seed, &[1]),
+            ids,
         };
         for _ in 0..PLANNERS {
             world.start_planner();
@@ -147,27 +184,65 @@ impl<'a> World<'a> {
 
     pub async fn advance(&mut self, by: TimeDelta) -> Result<()> {
         self.clock.advance(by);
-        self.database.set_clock(self.clock.passed()).await
+        self.database.set_clock(&self.clock).await
     }
 
     pub fn start_planner(&mut self) {
         let id = self.new_id();
-        self.planners.push(SimulatedPlanner::new(self.database, &self.broker, &self.clock, id));
+        let clock = self.clock.ahead_by(skew(&mut self.ids));
+        self.planners.push(SimulatedPlanner::new(self.database, &self.broker, &clock, id));
     }
 
     pub async fn start_worker(&mut self) -> Result<()> {
         if self.workers.len() < WORKERS_MAX {
             let id = self.new_id();
-            let worker = SimulatedWorker::start(self, id)?;
+            let clock = self.clock.ahead_by(skew(&mut self.ids));
+            let worker = SimulatedWorker::start(self, &clock, id)?;
             self.workers.push(worker);
         }
         Ok(())
     }
 
     pub async fn submit(&mut self, submission: &Submission) -> Result<()> {
+        let audience = Audience { all: true, ..Audience::default() };
+        self.create(submission.clone(), audience).await
+    }
+
+    /// Corrects a campaign whose cancel was answered, if it reached anybody.
+    pub async fn correct(&mut self, index: usize, submission: &Submission) -> Result<()> {
+        let Some(corrected) = self.campaigns.get(index).filter(|campaign| campaign.canceled_epoch.is_some())
+        else {
+            return Ok(());
+        };
+        let tenant = self.database.tenants.tenant(district(corrected.submission.district));
+        let shown = tenant.campaign(corrected.id).await?.context("a campaign that is gone")?;
+        if !matches!(shown.state, CampaignState::Canceled | CampaignState::Discarded)
+            || !tenant.was_anybody_contacted(corrected.id).await?
+        {
+            return Ok(());
+        }
+        let submission = Submission {
+            district: corrected.submission.district,
+            channels: corrected.submission.channels.clone(),
+            per_student: corrected.submission.per_student,
+            ..submission.clone()
+        };
+        let addressed = Addressed { campaign: corrected.id, part: AddressedPart::ContactedOrUnknown };
+        let audience = Audience { receipt: Some(addressed), ..Audience::default() };
+        self.create(submission, audience).await
+    }
+
+    async fn create(&mut self, submission: Submission, audience: Audience) -> Result<()> {
         let (id, now) = (CampaignId(self.new_id()), self.now());
         let (subject, short) = ("Snow day".to_owned(), "School is closed today.");
         // Two segments: it costs a token more than its permit.
+        let redial = RedialPolicy {
+            attempts_max: submission.attempts_max,
+            wait_seconds: submission.wait_seconds,
+            machines: submission.machines,
+            outcomes: OutcomeSet::transient(),
+        };
+        let own = submission.rate_per_second.map(|rate_per_second| CampaignLimit { rate_per_second });
         let body = if submission.long_text { short.repeat(9) } else { short.to_owned() };
         let new = NewCampaign {
             id,
@@ -183,15 +258,10 @@ impl<'a> World<'a> {
             message_type: "attendance".to_owned(),
             subject: subject.clone(),
             channels: submission.channels.clone(),
-            audience: Audience { all: true, ..Audience::default() },
-            redial: RedialPolicy {
-                attempts_max: submission.attempts_max,
-                wait_seconds: submission.wait_seconds,
-                machines: submission.machines,
-                outcomes: OutcomeSet::transient(),
-            },
+            audience: audience.clone(),
+            redial: redial.clone(),
             calling_window: submission.window.map(window).transpose()?,
-            limits: Default::default(),
+            limits: submission.channels.iter().filter_map(|channel| Some((*channel, own?))).collect(),
             contents: vec![Content { language: None, channel: None, subject: Some(subject), body }],
             created_by: "simulation".to_owned(),
             created_at: now,
@@ -199,8 +269,62 @@ impl<'a> World<'a> {
             expires_at: now + TimeDelta::seconds(submission.expires_in_seconds),
         };
         self.database.tenants.tenant(district(submission.district)).create_campaign(&new).await?;
-        let (submission, expires_at) = (submission.clone(), new.expires_at);
-        self.campaigns.push(Campaign { id, submission, expires_at, canceled_epoch: None });
+        let (expires_at, corrects) = (new.expires_at, audience.receipt.map(|addressed| addressed.campaign));
+        self.campaigns.push(Campaign { id, submission, redial, expires_at, canceled_epoch: None, corrects });
+        Ok(())
+    }
+
+    /// Does anything but accounts limit the campaign on the channel?
+    pub fn is_limited(&self, campaign: &Campaign, channel: Channel) -> bool {
+        let Submission { district, lane, rate_per_second, .. } = campaign.submission;
+        rate_per_second.is_some()
+            || self.limits.iter().any(|limit| {
+                (limit.district, limit.channel) == (district, channel)
+                    && !(limit.spares_emergencies && lane == Lane::Emergency)
+            })
+    }
+
+    /// Has the channel an account, or a number, that may send?
+    pub fn is_served(&self, channel: Channel) -> bool {
+        let mut accounts =
+            self.accounts.iter().filter(|account| account.channel == channel && account.sender.is_none());
+        accounts.any(|account| {
+            let is_number = |other: &&Account| account.includes(other) && account.id != other.id;
+            let mut numbers = self.accounts.iter().filter(is_number).peekable();
+            numbers.peek().is_none() || numbers.any(|number| !self.watch.senders.is_stopped(number.id))
+        })
+    }
+
+    /// A person texts the number of an account.
+    pub async fn text(&mut self, pick: u64, says: Says) -> Result<()> {
+        let Some(account) = self.accounts.iter().find(|account| account.channel == Channel::Sms) else {
+            return Ok(());
+        };
+        let account = account.sender.as_ref().map_or(&account.name, |sender| &sender.account_name).clone();
+        let (district, from) = phone(pick);
+        let id = self.texts.len();
+        self.texts.push(Text { id, account, district, from, says, taken_at: None });
+        self.post_text(id).await
+    }
+
+    /// A vendor posts a text until it is taken, and again.
+    pub async fn post_text(&mut self, index: usize) -> Result<()> {
+        let Some(text) = self.texts.get_mut(index) else { return Ok(()) };
+        let answer = self.collector.post_text(text).await?;
+        if answer == StatusCode::OK && text.taken_at.is_none() {
+            text.taken_at = Some(self.collector.now());
+            self.watch.barred.texted(text);
+        }
+        Ok(())
+    }
+
+    /// Stopped senders serve again.
+    pub async fn resume(&mut self) -> Result<()> {
+        let resumed: Vec<AccountId> = self.watch.senders.resumed().collect();
+        for stopped in resumed {
+            let Some(sender) = self.accounts.iter().find(|account| account.id == stopped) else { continue };
+            self.database.store.resume_account(&sender.name, self.now()).await?;
+        }
         Ok(())
     }
 
@@ -211,6 +335,7 @@ impl<'a> World<'a> {
         let tenant = self.database.tenants.tenant(district);
         if channel == Channel::Sms {
             tenant.change_consent(&address, ConsentChange::Stop, "simulation", now).await?;
+            self.watch.barred.told(number, &address, now);
         } else {
             let reason = SuppressionReason::DoNotCall;
             tenant.suppress(channel, &address, reason, "simulation", now).await?;
@@ -277,23 +402,62 @@ async fn configure(
         })
         .collect();
     database.store.configure_accounts(&limits, now).await?;
-    let known = database.store.accounts().await?;
-    let account = |limits: &AccountLimits| {
-        let account = known.iter().find(|account| account.limits.name == limits.name)?;
-        let rate_per_second = limits.rate_per_second?;
-        Some(Account {
-            id: account.id,
-            name: limits.name.clone(),
+    let mut known = database.store.accounts().await?;
+    let mut number = 0;
+    for (limits, planned) in limits.iter().zip(planned).filter(|(_, planned)| !planned.senders.is_empty()) {
+        let account = known.iter().find(|known| known.limits.name == limits.name);
+        let id = account.context("an account was not stored")?.id;
+        for sender in &planned.senders {
+            number += 1;
+            let PlannedSender { rate_per_second, burst, concurrency } = *sender;
+            let own = SenderLimits { rate_per_second, burst, concurrency };
+            database.store.add_sender(id, &format!("+1555000{number:04}"), &own, now).await?;
+        }
+    }
+    if number > 0 {
+        known = database.store.accounts().await?;
+    }
+    let names: HashMap<AccountId, String> =
+        known.iter().map(|account| (account.id, account.limits.name.clone())).collect();
+    let account = |stored: StoredAccount| {
+        let limits = stored.limits;
+        let sender = stored.sender.and_then(|sender| {
+            let account_name = names.get(&sender.parent)?.clone();
+            Some(SenderOf { account: sender.parent, account_name, address: sender.address })
+        });
+        Account {
+            id: stored.id,
+            name: limits.name,
+            sender,
             channel: limits.channel,
-            rate_per_second,
+            rate_per_second: limits.rate_per_second,
             // Without a burst of its own an account has one second's worth.
-            burst: limits.burst.map_or(rate_per_second.max(1.0) as u32, i32::unsigned_abs),
+            burst: limits
+                .burst
+                .map_or(limits.rate_per_second.unwrap_or_default().max(1.0) as u32, i32::unsigned_abs),
             concurrency: limits.concurrency.map(i32::unsigned_abs),
             reserve: limits.reserve.unsigned_abs(),
             depth: limits.depth.map(i32::unsigned_abs),
-        })
+        }
     };
-    limits.iter().map(|limits| account(limits).context("an account was not stored")).collect()
+    Ok(known.into_iter().map(account).collect())
+}
+
+async fn limit(database: &Database, planned: &[PlannedLimit], now: DateTime<Utc>) -> Result<()> {
+    for limit in planned {
+        let PlannedLimit { rate_per_second, concurrency, spares_emergencies, .. } = *limit;
+        let own = DistrictLimit { rate_per_second, concurrency, spares_emergencies };
+        let tenant = database.tenants.tenant(district(limit.district));
+        tenant.put_limits(&[(limit.channel, own)].into(), "simulation", now).await?;
+    }
+    Ok(())
+}
+
+/// How far a machine's wall clock is from the store's: half of them are right.
+fn skew(random: &mut Random) -> TimeDelta {
+    let most = SKEW_MAX.num_milliseconds();
+    let milliseconds = random.between(0, 2 * most.unsigned_abs()) as i64 - most;
+    if random.percent(50) { TimeDelta::zero() } else { TimeDelta::milliseconds(milliseconds) }
 }
 
 fn window((opens, closes): (u32, u32)) -> Result<CallingWindow> {

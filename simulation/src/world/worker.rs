@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use tocsin_domain::settlement::ReportKind;
-use tocsin_domain::{AttemptKey, Channel, Lane, WorkerId};
+use tocsin_domain::{AccountId, AttemptKey, Channel, Lane, WorkerId};
+use tocsin_providers::Whose;
 use tocsin_runtime::Clock as _;
 use tocsin_store::claim::Claim;
 use tocsin_worker::stages::{Answered, Batch, Outcomes, Permitted, Sent, Stages, Standing};
 use tocsin_worker::{Worker, WorkerSettings};
 use uuid::Uuid;
 
-use super::{Campaign, PUBLIC_URL, World};
+use super::{Account, Campaign, PUBLIC_URL, World};
+use crate::clock::SimulatedClock;
 use crate::invariants::claims::Grant;
+use crate::invariants::tokens::Permits;
 use crate::invariants::{Promise, Watch, broken, emergency, hold};
 use crate::plan::Stage;
-use crate::provider::Ledger;
+use crate::provider::{Effect, Ledger, Refusal, Request};
 
 /// Claims that may be under way at once, as in the pipeline.
 const CLAIMS_AT_ONCE: usize = 3;
@@ -41,12 +44,13 @@ pub struct SimulatedWorker {
 struct Eyes<'a> {
     watch: &'a mut Watch,
     campaigns: &'a [Campaign],
+    accounts: &'a [Account],
     ledger: &'a std::sync::Mutex<Ledger>,
-    clock: &'a crate::clock::SimulatedClock,
+    clock: &'a SimulatedClock,
 }
 
 impl SimulatedWorker {
-    pub fn start(world: &World<'_>, id: Uuid) -> Result<Self> {
+    pub fn start(world: &World<'_>, clock: &SimulatedClock, id: Uuid) -> Result<Self> {
         let settings = WorkerSettings {
             channels: world.channels.clone(),
             prefetch: PREFETCH,
@@ -58,7 +62,7 @@ impl SimulatedWorker {
             WorkerId(id),
             world.database.store.clone(),
             Arc::new(world.broker.clone()),
-            world.clock.shared(),
+            clock.shared(),
             Arc::clone(&world.registry),
             settings,
         );
@@ -134,21 +138,26 @@ impl SimulatedWorker {
     }
 
     pub async fn renew(&mut self, world: &mut World<'_>) -> Result<()> {
+        let (before, now) = (self.worker.standings(), world.now());
         self.worker.renew_leases().await?;
-        let now = world.now();
+        // A debt that is paid with what is there.
+        world.watch.paid(&before, &self.worker.standings(), now);
         world.watch.leases.renewed(self.worker.id(), &self.worker.standings(), now);
         world.watch.throttles.renewed(world.database, self.worker.id()).await?;
         world.watch.leases.judge(&world.accounts, now)
     }
 
     /// Recalls and look-ups that wait.
-    pub async fn serve(&mut self) -> Result<()> {
+    pub async fn serve(&mut self, world: &mut World<'_>) -> Result<()> {
         self.connect().await?;
-        if let Some(stages) = &mut self.stages {
-            for channel in &self.channels {
-                stages.recall(*channel).await?;
-                stages.look_up(*channel).await?;
-            }
+        let Some(stages) = &mut self.stages else { return Ok(()) };
+        let mut served = 0;
+        for channel in &self.channels {
+            served += stages.recall(*channel).await?;
+            served += stages.look_up(*channel).await?;
+        }
+        if served > 0 {
+            world.watch.callbacks.look(world.database).await?;
         }
         Ok(())
     }
@@ -160,6 +169,7 @@ impl SimulatedWorker {
         let mut eyes = Eyes {
             watch: &mut world.watch,
             campaigns: &world.campaigns,
+            accounts: &world.accounts,
             ledger: &world.ledger,
             clock: &world.clock,
         };
@@ -177,7 +187,14 @@ impl SimulatedWorker {
             Stage::Answer => self.answer(&mut eyes),
             Stage::Record if self.outcomes.is_empty() => {}
             Stage::Record => {
-                self.worker.record(std::mem::take(&mut self.outcomes)).await?;
+                let outcomes = std::mem::take(&mut self.outcomes);
+                let now = world.now();
+                for settled in &outcomes {
+                    let report = &settled.report;
+                    let grant = world.watch.claims.granted.get(&report.attempt);
+                    world.watch.untaken.recorded(report.attempt, &report.kind, grant, now);
+                }
+                self.worker.record(outcomes).await?;
                 world.watch.callbacks.look(world.database).await?;
             }
         }
@@ -209,7 +226,7 @@ impl SimulatedWorker {
             }
         }
         let after = self.worker.standings();
-        spent(eyes, &before, &after, 0)
+        spent(eyes, &before, &after, &[])
     }
 
     async fn permit(&mut self, eyes: &mut Eyes<'_>) -> Result<()> {
@@ -222,7 +239,7 @@ impl SimulatedWorker {
             let before = self.worker.standings();
             let permitted = stages.permits(*channel);
             let after = self.worker.standings();
-            spent(eyes, &before, &after, permitted.len())?;
+            spent(eyes, &before, &after, &permitted)?;
             emergency::permitted(&permitted, stages.waiting(*channel))?;
             if !permitted.is_empty() {
                 self.permitted.push((*channel, permitted));
@@ -251,6 +268,11 @@ impl SimulatedWorker {
                     eyes.watch.leases.is_valid(granted.account, worker, now),
                     || format!("attempt {attempt} was granted without a lease"),
                 )?;
+                let campaign = eyes.campaigns.iter().find(|campaign| campaign.id == attempt.job.campaign);
+                if let Some(campaign) = campaign {
+                    let Watch { claims, callbacks, .. } = &mut *eyes.watch;
+                    claims.needed(attempt, &campaign.redial, &callbacks.known)?;
+                }
                 let Some(permitted) = answered.permitted.get(&attempt.job) else { continue };
                 let (generation, account) = (permitted.job.generation, permitted.share.account);
                 eyes.watch.claims.note(attempt, Grant { generation, account, at: now })?;
@@ -272,16 +294,19 @@ impl SimulatedWorker {
         for (channel, batch) in std::mem::take(&mut self.batches) {
             let attempts: Vec<AttemptKey> =
                 batch.claims.iter().map(|claimed| claimed.grant.attempt).collect();
+            let recipients: Vec<(AttemptKey, String)> = match channel {
+                Channel::Inbox => {
+                    batch.claims.iter().map(|one| (one.grant.attempt, one.grant.address.clone())).collect()
+                }
+                Channel::Voice | Channel::Sms | Channel::Email => Vec::new(),
+            };
             let earlier = ledger(eyes).requests.len();
             let sent = self.worker.send(channel, batch).await;
             let is_late = |kind: &ReportKind| *kind == ReportKind::NotAsked;
             let late = sent.settled.iter().filter(|settled| is_late(&settled.report.kind)).count();
             eyes.watch.tokens.not_asked += late as u64;
-            for settled in &sent.settled {
-                let ReportKind::Throttled { retry_after, .. } = settled.report.kind else { continue };
-                if let Some(grant) = eyes.watch.claims.granted.get(&settled.report.attempt) {
-                    eyes.watch.throttles.told(worker, grant.account, retry_after);
-                }
+            if channel == Channel::Inbox {
+                note_messages(eyes, &recipients, &sent);
             }
             let requests = ledger(eyes).requests[earlier..].to_vec();
             let is_asked =
@@ -296,6 +321,7 @@ impl SimulatedWorker {
                     eyes.watch.leases.counts(grant.account, worker, request.at),
                     || format!("attempt {} was requested long after its lease", request.attempt),
                 )?;
+                note_refusal(eyes, worker, grant.account, request);
             }
             self.sent.push((attempts, sent));
         }
@@ -318,12 +344,58 @@ fn ledger<'a>(eyes: &'a Eyes<'_>) -> std::sync::MutexGuard<'a, Ledger> {
     eyes.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn spent(eyes: &mut Eyes<'_>, before: &[Standing], after: &[Standing], permits: usize) -> Result<()> {
+fn spent(
+    eyes: &mut Eyes<'_>,
+    before: &[Standing],
+    after: &[Standing],
+    permitted: &[Permitted],
+) -> Result<()> {
     let now = eyes.clock.now();
-    for (account, tokens) in eyes.watch.tokens.step(before, after, permits)? {
+    for (account, tokens) in eyes.watch.tokens.step(before, after, Permits::of(permitted), eyes.accounts)? {
         eyes.watch.limits.took(account, now, tokens);
     }
     Ok(())
+}
+
+/// The inbox has no provider that would witness it: what was asked of the store is noted here, and at the end held against
+/// the messages.
+fn note_messages(eyes: &Eyes<'_>, recipients: &[(AttemptKey, String)], sent: &Sent) {
+    let (at, mut ledger) = (eyes.clock.now(), ledger(eyes));
+    for settled in sent.settled.iter().filter(|settled| settled.report.kind != ReportKind::NotAsked) {
+        let attempt = settled.report.attempt;
+        let Some((_, to)) = recipients.iter().find(|(of, _)| *of == attempt) else { continue };
+        let account = eyes.accounts.iter().find(|account| account.channel == Channel::Inbox);
+        ledger.requests.push(Request {
+            account: account.map_or_else(String::new, |account| account.name.clone()),
+            channel: Channel::Inbox,
+            attempt,
+            from: None,
+            to: to.clone(),
+            at,
+            effect: Effect::Accepted,
+            refusal: None,
+            stopped: false,
+            open: false,
+            provider_id: String::new(),
+        });
+    }
+}
+
+/// What a refusal means for the account, or for its number.
+fn note_refusal(eyes: &mut Eyes<'_>, worker: WorkerId, by: AccountId, request: &Request) {
+    let sender =
+        eyes.accounts.iter().find(|account| account.id == by).and_then(|account| account.sender.as_ref());
+    match request.refusal {
+        Some(Refusal::Sender) => eyes.watch.senders.refused(by),
+        Some(Refusal::Throttled(whose, retry_after)) => {
+            let slowed = match (whose, sender) {
+                (Whose::Account, Some(sender)) => sender.account,
+                (Whose::Account, None) | (Whose::Sender, _) => by,
+            };
+            eyes.watch.throttles.told(worker, slowed, retry_after);
+        }
+        Some(Refusal::Device | Refusal::NotReached) | None => {}
+    }
 }
 
 fn granted(answered: &Answered) -> usize {
