@@ -97,6 +97,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
         workers: Workers::of(args.workers),
         in_flight: IN_FLIGHT,
         wiring: Wiring::All,
+        call_places: None,
     };
     let mut stage = Stage::start(&args.options, setup).await?;
     let probe = Probe::connect(&stage.ground.database_url, &stage.tasks).await?;
