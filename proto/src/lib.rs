@@ -11,3 +11,6 @@ pub mod v1 {
 }
 
 pub use envelope::{Envelope, ProtoError};
+
+/// The most jobs of one [`v1::Jobs`].
+pub const JOBS_MAX: usize = 64;

@@ -7,7 +7,8 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use prost::{Message, Name};
 use tocsin_proto::v1::{
-    Cancel, Control, Header, Job, LookUp, RawCallback, Recall, Take, Wake, control::Command,
+    Cancel, Control, Header, Job, Jobs, LookUp, RawCallback, RawCallbacks, Recall, Take, Wake,
+    control::Command,
 };
 use tocsin_proto::{Envelope, ProtoError};
 
@@ -87,6 +88,8 @@ fn assert_golden<T: Message + Name + Default + Clone + PartialEq + Debug>(messag
 #[test]
 fn every_message_keeps_its_bytes() {
     assert_golden(job(), &format!("0a10{ID_HEX}10ac0218022001280330073a05{TRACE_HEX}"));
+    let both = Jobs { jobs: vec![job(), Job { job_id: 1, ..Job::default() }] };
+    assert_golden(both, &format!("0a240a10{ID_HEX}10ac0218022001280330073a05{TRACE_HEX}0a021001"));
     assert_golden(recall(), &format!("0a10{ID_HEX}10ac02180120072a034341313205{TRACE_HEX}"));
     assert_golden(look_up(), &format!("0a10{ID_HEX}10ac0218012205{TRACE_HEX}"));
     assert_golden(cancel(), &format!("0a140a10{ID_HEX}1005"));
@@ -95,6 +98,8 @@ fn every_message_keeps_its_bytes() {
     let told = format!("0a10{ID_HEX}10ac0218022001280330073a05{TRACE_HEX}");
     assert_golden(take(), &format!("1a380a10{ID_HEX}12{:02x}{told}", told.len() / 2));
     let request = format!("10e8071a01612204504f53542a01753206{HEADER_HEX}3a02ff00");
+    let parts = RawCallbacks { callbacks: vec![Bytes::from_static(b"ab"), Bytes::from_static(b"c")] };
+    assert_golden(parts, "0a0261620a0163");
     assert_golden(callback(), &format!("0a10{ID_HEX}{request}4210{ID_HEX}48ac0250015803"));
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tocsin_domain::{AccountId, CampaignId, Channel, JobKey, Lane};
 use tocsin_proto::Envelope;
-use tocsin_proto::v1::Job;
+use tocsin_proto::v1::Jobs;
 use tocsin_queue::{
     Broker, Consumer, Destination, MemoryBroker, Message, Published, Queue, QueueError, Session,
 };
@@ -198,10 +198,10 @@ impl Session for FaultySession {
     async fn publish(&self, batch: Vec<Message>) -> Result<Vec<Published>, QueueError> {
         let mut answers = Vec::with_capacity(batch.len());
         for message in batch {
-            let job = published_job(&message);
+            let jobs = published_jobs(&message);
             let answer = self.publish_one(message).await?;
             if answer == Published::Confirmed {
-                self.broker.state().jobs.extend(job);
+                self.broker.state().jobs.extend(jobs);
             }
             answers.push(answer);
         }
@@ -244,10 +244,13 @@ fn class_of(to: Destination) -> Class {
     }
 }
 
-fn published_job(message: &Message) -> Option<PublishedJob> {
-    let Destination::Queue(Queue::Jobs(channel, lane)) = message.to else { return None };
-    let job = Envelope::<Job>::decode(message.body.clone()).ok()?.message;
-    let campaign = CampaignId(Uuid::from_slice(&job.campaign_id).ok()?);
-    let (account, key) = (AccountId(job.account_id), JobKey { campaign, job: job.job_id });
-    Some(PublishedJob { channel, lane, account, key })
+fn published_jobs(message: &Message) -> Vec<PublishedJob> {
+    let Destination::Queue(Queue::Jobs(channel, lane)) = message.to else { return Vec::new() };
+    let Ok(read) = Envelope::<Jobs>::decode(message.body.clone()) else { return Vec::new() };
+    let jobs = read.message.jobs.into_iter().filter_map(|job| {
+        let campaign = CampaignId(Uuid::from_slice(&job.campaign_id).ok()?);
+        let (account, key) = (AccountId(job.account_id), JobKey { campaign, job: job.job_id });
+        Some(PublishedJob { channel, lane, account, key })
+    });
+    jobs.collect()
 }

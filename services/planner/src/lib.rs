@@ -6,6 +6,7 @@
 //! is a duty that one planner holds at a time.
 
 mod audit;
+mod bundles;
 mod close;
 mod duties;
 mod emergency;

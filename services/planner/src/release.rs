@@ -10,13 +10,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tocsin_domain::fair::{Demand, allot};
 use tocsin_domain::policy::requeue_after;
-use tocsin_domain::{CampaignId, Channel, Generation, JobKey, Lane, Outcome, WaitReason};
-use tocsin_proto::Envelope;
-use tocsin_proto::v1::Job;
-use tocsin_queue::{Destination, Message, Published, Queue};
+use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane, Outcome, WaitReason};
+use tocsin_queue::Published;
 use tocsin_runtime::Progress;
 use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Persons, Position, Release, Released};
 
+use crate::bundles::{bundles, message};
 use crate::duties::{Duties, Duty};
 use crate::hold::{Judged, hold, judge};
 use crate::limits::{Allowance, Limits};
@@ -161,6 +160,7 @@ impl Releaser {
                     // Who was refused a place is looked for from the head again.
                     self.positions.retain(|known, _| campaigns.iter().all(|campaign| campaign.id != *known));
                 }
+                let per_message = |account| windows.per_message(account);
                 for (requeue_after, batch) in by_requeue_time(duty.lane, &releases) {
                     for batch in batch.chunks(BATCH_MAX) {
                         moved.gave_way = self.gives_way(planner, duty);
@@ -170,8 +170,9 @@ impl Releaser {
                             self.positions.retain(|known, _| !is_one(*known));
                             break 'serving;
                         }
+                        let requeue_at = now + requeue_after;
                         moved.jobs +=
-                            self.mark_and_publish(planner, duty, batch, now, now + requeue_after).await?;
+                            self.mark_and_publish(planner, duty, batch, per_message, now, requeue_at).await?;
                     }
                 }
             }
@@ -272,31 +273,32 @@ impl Releaser {
         planner: &Planner,
         duty: &Duty,
         releases: &[Release],
+        per_message: impl Fn(AccountId) -> usize,
         now: DateTime<Utc>,
         requeue_at: DateTime<Utc>,
     ) -> Result<usize, PlannerError> {
         let marked = planner.store.release(&duty.held, releases, now, requeue_at).await?;
-        let messages = marked.iter().map(|job| message(job, self.channel, duty.lane)).collect();
+        let bundles = bundles(marked, per_message);
+        let messages = bundles.iter().map(|jobs| message(jobs, self.channel, duty.lane)).collect();
         let answers = match planner.publisher.publish(messages).await {
             Ok(answers) => answers,
             Err(error) => {
-                unmark(planner, marked.iter()).await?;
+                unmark(planner, bundles.iter().flatten()).await?;
                 return Err(error.into());
             }
         };
-        let refused = || {
-            marked
-                .iter()
-                .zip(&answers)
-                .filter(|(_, answer)| **answer != Published::Confirmed)
-                .map(|(job, _)| job)
-        };
-        let refusals = refused().count();
-        if refusals > 0 {
-            tracing::warn!(channel = %self.channel, jobs = refusals, "the broker did not take released jobs");
-            unmark(planner, refused()).await?;
+        let (mut taken, mut refused) = (0, Vec::new());
+        for (jobs, answer) in bundles.iter().zip(answers) {
+            match answer {
+                Published::Confirmed => taken += jobs.len(),
+                Published::Refused | Published::Unroutable => refused.extend(jobs),
+            }
         }
-        Ok(marked.len() - refusals)
+        if !refused.is_empty() {
+            tracing::warn!(channel = %self.channel, jobs = refused.len(), "the broker did not take released jobs");
+            unmark(planner, refused.into_iter()).await?;
+        }
+        Ok(taken)
     }
 }
 
@@ -319,23 +321,4 @@ fn by_requeue_time(lane: Lane, releases: &[Release]) -> BTreeMap<Duration, Vec<R
         groups.entry(requeue_after(lane, release.generation.0 + 1)).or_default().push(*release);
     }
     groups
-}
-
-fn message(job: &Released, channel: Channel, lane: Lane) -> Message {
-    let body = Envelope::new(Job {
-        campaign_id: job.key.campaign.0.as_bytes().to_vec().into(),
-        job_id: job.key.job,
-        generation: job.generation.0,
-        channel: i32::from(channel.number()),
-        lane: i32::from(lane.number()),
-        account_id: job.account.0,
-        traceparent: String::new(),
-    })
-    .into_bytes();
-    Message {
-        to: Destination::Queue(Queue::Jobs(channel, lane)),
-        body,
-        headers: Vec::new(),
-        persistent: true,
-    }
 }

@@ -16,6 +16,10 @@ const WINDOW_UNLIMITED: i64 = 4_000;
 /// The smallest window, so that a slow account always has its next job at hand.
 const WINDOW_MIN: i64 = 4;
 
+/// A message holds no more jobs than an account drains in this part of its window: whichever worker gets it, the others
+/// are not without work meanwhile.
+const MESSAGES_PER_WINDOW: i64 = 64;
+
 /// Whom an account serves: one district that brought its own, or all that did not.
 pub type Served = Option<DistrictId>;
 
@@ -33,6 +37,8 @@ struct Window {
     account: AccountId,
     served: Served,
     weight: i64,
+    /// With what is taken.
+    whole: i64,
     free: i64,
     /// Places taken since these windows were made.
     given: i64,
@@ -43,6 +49,7 @@ struct Window {
 #[derive(Debug)]
 struct SenderWindow {
     id: AccountId,
+    whole: i64,
     free: i64,
     given: i64,
     /// Its part of the people that are contacted from this account.
@@ -84,9 +91,10 @@ impl Windows {
                 account: account.id,
                 served: account.limits.district,
                 weight: i64::from(account.limits.weight.max(1)),
+                whole: window(account, lane),
                 free: free(account),
                 given: 0,
-                senders: senders_of(account, accounts, free),
+                senders: senders_of(account, accounts, lane, free),
             })
             .collect();
         Self { accounts: windows, queued: queued.iter().filter(here).map(|count| count.queued).sum() }
@@ -153,6 +161,15 @@ impl Windows {
         best.take(wish, last)
     }
 
+    /// The most jobs for an account or sender that one message may hold.
+    pub fn per_message(&self, account: AccountId) -> usize {
+        let of_senders = self.accounts.iter().flat_map(|window| window.senders.iter().flatten());
+        let wholes = self.accounts.iter().map(|window| (window.account, window.whole));
+        let mut wholes = wholes.chain(of_senders.map(|sender| (sender.id, sender.whole)));
+        let whole = wholes.find(|(known, _)| *known == account).map_or(0, |(_, whole)| whole);
+        usize::try_from(whole / MESSAGES_PER_WINDOW).unwrap_or(0).max(1)
+    }
+
     fn serving(&self, served: Served) -> impl Iterator<Item = &Window> {
         self.accounts.iter().filter(move |window| window.served == served)
     }
@@ -195,6 +212,7 @@ impl Window {
 fn senders_of(
     account: &Account,
     accounts: &[Account],
+    lane: Lane,
     free: impl Fn(&Account) -> i64,
 ) -> Option<Vec<SenderWindow>> {
     let of_it = || accounts.iter().filter(|sender| sender.parent() == Some(account.id));
@@ -202,6 +220,7 @@ fn senders_of(
     let all = account.limits.rate_per_second.unwrap_or(1.0);
     let window = |sender: &Account| SenderWindow {
         id: sender.id,
+        whole: window(sender, lane),
         free: free(sender),
         given: 0,
         candidate: Candidate { id: sender.id.0, weight: sender.limits.rate_per_second.unwrap_or(all) },

@@ -5,11 +5,16 @@
 //! settling merges by rank, a consent moves once, and an event is known by its id.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use futures::FutureExt;
+use tocsin_proto::Envelope;
+use tocsin_proto::v1::RawCallbacks;
 use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
 use tocsin_runtime::{CancellationToken, retry};
 use tocsin_store::StoreError;
+use tokio::time::{Instant, sleep_until};
 
 use crate::Collector;
 use crate::callback::Callback;
@@ -17,10 +22,15 @@ use crate::inbound::overhear;
 use crate::refused;
 use crate::reports::{Understood, learned, understand, unread};
 
-/// Callbacks settled in one statement.
+/// Callbacks settled in one statement, unless one message holds more.
 const BATCH_MAX: usize = 500;
-/// The next batch is here while one is written.
-const PREFETCH: u16 = 2 * BATCH_MAX as u16;
+/// A statement costs as much as some sixty of its rows, so no two batches begin in quicker succession, unless the one
+/// before was full. What comes alone is applied at once.
+const BEAT: Duration = Duration::from_millis(40);
+/// Messages taken at once, each with up to 256 callbacks.
+const MESSAGES_MAX: usize = 64;
+/// The next are here while one batch is written.
+const PREFETCH: u16 = 2 * MESSAGES_MAX as u16;
 
 /// Applies one queue's callbacks until stopping; a session that is lost is opened again.
 pub async fn run(collector: Collector, queue: Queue, stopping: CancellationToken) {
@@ -60,6 +70,14 @@ struct Applier {
     stopping: CancellationToken,
 }
 
+/// A message as far as it could be read.
+#[derive(Debug)]
+struct Taken {
+    delivery: Delivery,
+    /// Each with its bytes.
+    callbacks: Vec<(Bytes, Understood)>,
+}
+
 /// What became of an attempt to write.
 enum Written {
     Done,
@@ -95,7 +113,7 @@ impl Applying {
     }
 
     pub async fn apply(&self, batch: Vec<Delivery>) -> Result<(), QueueError> {
-        self.applier.apply(batch).await
+        self.applier.apply(batch).await.map(drop)
     }
 
     /// What is unsettled goes back to the queue; what is written from here on cannot be acknowledged.
@@ -112,72 +130,114 @@ impl Applier {
 
     /// Until stopping, or until the session is lost.
     async fn serve(&self, consumer: &mut Consumer) -> Result<(), QueueError> {
+        let mut next = Instant::now();
         loop {
+            let batch = async {
+                sleep_until(next).await;
+                consumer.next_batch(MESSAGES_MAX).await
+            };
             let batch = tokio::select! {
                 () = self.stopping.cancelled() => None,
-                batch = consumer.next_batch(BATCH_MAX) => batch,
+                batch = batch => batch,
             };
             let Some(batch) = batch else { return Ok(()) };
-            self.apply(batch).await?;
+            let begun = Instant::now();
+            let full = self.apply(batch).await? >= BATCH_MAX;
+            next = if full { begun } else { begun + BEAT };
         }
     }
 
-    async fn apply(&self, batch: Vec<Delivery>) -> Result<(), QueueError> {
-        let batch = self.read_all(batch).await?;
-        let all: Understood = batch.iter().map(|(_, understood)| understood).collect();
-        match self.write(all).await {
-            Written::Done => {
-                let tags: Vec<Tag> = batch.iter().map(|(delivery, _)| delivery.tag).collect();
-                self.acker.ack(&tags).await
+    /// Returns how many callbacks it was.
+    async fn apply(&self, batch: Vec<Delivery>) -> Result<usize, QueueError> {
+        let mut applied = 0;
+        for batch in batches(self.read_all(batch).await?) {
+            let callbacks = || batch.iter().flat_map(|taken| &taken.callbacks);
+            let all: Understood = callbacks().map(|(_, understood)| understood).collect();
+            applied += callbacks().count();
+            match self.write(all).await {
+                Written::Done => {
+                    let tags: Vec<Tag> = batch.iter().map(|taken| taken.delivery.tag).collect();
+                    self.acker.ack(&tags).await?;
+                }
+                Written::Refused(error) => {
+                    tracing::warn!(%error, callbacks = callbacks().count(), "callbacks are written one by one");
+                    self.apply_one_by_one(batch).await?;
+                }
+                Written::Stopping => break,
             }
-            Written::Refused(error) => {
-                tracing::warn!(%error, callbacks = batch.len(), "callbacks are written one by one");
-                self.apply_one_by_one(batch).await
-            }
-            Written::Stopping => Ok(()),
         }
+        Ok(applied)
     }
 
     /// So that one bad value does not hold up a lane.
-    async fn apply_one_by_one(&self, batch: Vec<(Delivery, Understood)>) -> Result<(), QueueError> {
-        for (delivery, understood) in batch {
-            match self.write(understood).await {
-                Written::Done => self.acker.ack(&[delivery.tag]).await?,
-                Written::Refused(error) => {
-                    tracing::warn!(%error, "a callback holds a value that the store does not take");
-                    self.dead_letter(delivery, "the store does not take one of its values".into()).await?;
+    async fn apply_one_by_one(&self, batch: Vec<Taken>) -> Result<(), QueueError> {
+        for Taken { delivery, callbacks } in batch {
+            for (bytes, understood) in callbacks {
+                match self.write(understood).await {
+                    Written::Done => {}
+                    Written::Refused(error) => {
+                        tracing::warn!(%error, "a callback holds a value that the store does not take");
+                        let reason = "the store does not take one of its values";
+                        self.dead_letter(&delivery, bytes, reason.to_owned()).await?;
+                    }
+                    Written::Stopping => return Ok(()),
                 }
-                Written::Stopping => return Ok(()),
             }
+            self.acker.ack(&[delivery.tag]).await?;
         }
         Ok(())
     }
 
-    /// Each callback with what it says. What is no callback goes to the dead letters.
-    async fn read_all(&self, batch: Vec<Delivery>) -> Result<Vec<(Delivery, Understood)>, QueueError> {
+    /// Each message with what its callbacks say. What is no callback goes to the dead letters, and the others of its
+    /// message are none the worse for it.
+    async fn read_all(&self, batch: Vec<Delivery>) -> Result<Vec<Taken>, QueueError> {
         let mut readable = Vec::with_capacity(batch.len());
         for delivery in batch {
-            match self.read(&delivery) {
-                Ok(understood) => readable.push((delivery, understood)),
-                Err(reason) => self.dead_letter(delivery, reason).await?,
+            let parts = match Envelope::<RawCallbacks>::decode(delivery.body.clone()) {
+                Ok(envelope) => envelope.message.callbacks,
+                Err(_) => {
+                    self.note_dead_letter("not RawCallbacks");
+                    let letter = Letter { delivery, part: None, reason: "not RawCallbacks".to_owned() };
+                    dead_letter(self.acker.clone(), self.stopping.clone(), letter).await?;
+                    continue;
+                }
+            };
+            let mut callbacks = Vec::with_capacity(parts.len());
+            for bytes in parts {
+                match self.read(&bytes) {
+                    Ok(understood) => callbacks.push((bytes, understood)),
+                    Err(reason) => self.dead_letter(&delivery, bytes, reason).await?,
+                }
             }
+            readable.push(Taken { delivery, callbacks });
         }
         Ok(readable)
     }
 
-    /// `reason` holds nothing of the message.
-    async fn dead_letter(&self, delivery: Delivery, reason: String) -> Result<(), QueueError> {
+    /// Puts one callback of a message with the dead letters, as a message of its own. `reason` holds nothing of it.
+    async fn dead_letter(
+        &self,
+        delivery: &Delivery,
+        callback: Bytes,
+        reason: String,
+    ) -> Result<(), QueueError> {
+        self.note_dead_letter(&reason);
+        let part = Envelope::new(RawCallbacks { callbacks: vec![callback] }).into_bytes();
+        let letter = Letter { delivery: delivery.clone(), part: Some(part), reason };
+        dead_letter(self.acker.clone(), self.stopping.clone(), letter).await
+    }
+
+    fn note_dead_letter(&self, reason: &str) {
         tracing::warn!(reason, "callback put with the dead letters");
         self.collector.counts.dead_letters.add(1);
-        dead_letter(self.acker.clone(), self.stopping.clone(), delivery, reason).await
     }
 
     async fn write(&self, understood: Understood) -> Written {
         write(self.collector.clone(), self.stopping.clone(), understood).await
     }
 
-    fn read(&self, delivery: &Delivery) -> Result<Understood, String> {
-        let callback = Callback::read(delivery.body.clone()).map_err(|fault| fault.to_string())?;
+    fn read(&self, bytes: &Bytes) -> Result<Understood, String> {
+        let callback = Callback::read(bytes.clone()).map_err(|fault| fault.to_string())?;
         let provider = self.collector.registry.get(&callback.account);
         let provider = provider.ok_or("its provider account is not configured here")?;
         let unparsed = |error| {
@@ -227,16 +287,43 @@ async fn write(collector: Collector, stopping: CancellationToken, mut understood
     retry("apply callbacks", &stopping, write).await.unwrap_or(Written::Stopping)
 }
 
-/// A dead-letter queue that does not take the message is waited for.
-async fn dead_letter(
-    acker: Acker,
-    stopping: CancellationToken,
+/// Messages that are written together: as many as one statement takes, and at least one.
+fn batches(taken: Vec<Taken>) -> Vec<Vec<Taken>> {
+    let mut batches: Vec<Vec<Taken>> = Vec::new();
+    let mut callbacks = 0;
+    for message in taken {
+        callbacks += message.callbacks.len();
+        match batches.last_mut() {
+            Some(last) if callbacks <= BATCH_MAX => last.push(message),
+            _ => {
+                callbacks = message.callbacks.len();
+                batches.push(vec![message]);
+            }
+        }
+    }
+    batches
+}
+
+/// What goes to the dead letters: a delivery, or a part of one.
+#[derive(Debug)]
+struct Letter {
     delivery: Delivery,
+    part: Option<Bytes>,
     reason: String,
-) -> Result<(), QueueError> {
-    let put = async move || match acker.dead_letter(&delivery, &reason).await {
-        Err(error @ QueueError::NotDeadLettered) => Err(error),
-        answered => Ok(answered),
+}
+
+/// A dead-letter queue that does not take the message is waited for.
+async fn dead_letter(acker: Acker, stopping: CancellationToken, letter: Letter) -> Result<(), QueueError> {
+    let put = async move || {
+        let Letter { delivery, part, reason } = &letter;
+        let put = match part {
+            Some(part) => acker.dead_letter_part(delivery, part.clone(), reason).await,
+            None => acker.dead_letter(delivery, reason).await,
+        };
+        match put {
+            Err(error @ QueueError::NotDeadLettered) => Err(error),
+            answered => Ok(answered),
+        }
     };
     retry("dead letter", &stopping, put).await.unwrap_or(Ok(()))
 }

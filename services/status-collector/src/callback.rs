@@ -6,7 +6,6 @@ use tocsin_domain::{AttemptKey, CampaignId, JobKey, Lane};
 use tocsin_proto::v1::{Header, RawCallback};
 use tocsin_proto::{Envelope, ProtoError};
 use tocsin_providers::RawRequest;
-use tocsin_queue::{Destination, Message, Queue};
 use uuid::Uuid;
 
 /// Verification is done with these; nobody behind the queue needs a credential.
@@ -39,8 +38,7 @@ pub enum Unreadable {
 }
 
 impl Callback {
-    pub fn into_message(self) -> Message {
-        let to = Destination::Queue(Queue::Status(self.lane));
+    pub fn into_bytes(self) -> Bytes {
         let headers = self
             .raw
             .headers
@@ -54,7 +52,7 @@ impl Callback {
             }
             None => (Bytes::new(), 0, 0),
         };
-        let body = Envelope::new(RawCallback {
+        Envelope::new(RawCallback {
             id: Bytes::copy_from_slice(self.id.as_bytes()),
             received_at_ms: self.received_at.timestamp_millis(),
             account: self.account,
@@ -67,16 +65,10 @@ impl Callback {
             attempt,
             lane: i32::from(self.lane.number()),
         })
-        .into_bytes();
-        Message { to, body, headers: Vec::new(), persistent: true }
+        .into_bytes()
     }
 
-    /// A text to one of our numbers, which waits behind no report.
-    pub fn into_inbound_message(self) -> Message {
-        Message { to: Destination::Queue(Queue::Inbound), ..self.into_message() }
-    }
-
-    /// Reads what [`Callback::into_message`] wrote.
+    /// Reads what [`Callback::into_bytes`] wrote.
     pub fn read(body: Bytes) -> Result<Self, Unreadable> {
         let message = Envelope::<RawCallback>::decode(body)?.message;
         let range = |field| Unreadable::Range { field };
@@ -145,12 +137,12 @@ mod tests {
     fn credentials_stay_at_the_ingress() {
         let mut written = callback();
         written.raw.headers.push(("Authorization".into(), "Basic eDp5".into()));
-        assert_eq!(Callback::read(written.into_message().body).unwrap(), callback());
+        assert_eq!(Callback::read(written.into_bytes()).unwrap(), callback());
     }
 
     #[test]
     fn what_is_no_callback_is_refused_with_a_reason() {
-        let good = Envelope::<RawCallback>::decode(callback().into_message().body).unwrap().message;
+        let good = Envelope::<RawCallback>::decode(callback().into_bytes()).unwrap().message;
         let short = Bytes::from_static(b"short");
         let cases = [
             (RawCallback { id: short.clone(), ..good.clone() }, "id has 5 bytes, a UUID has 16"),

@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use futures::future::join4;
 use tocsin_domain::{AttemptKey, Lane};
 use tocsin_providers::{Provider, RawRequest, Reply, TokenError, VerifyError};
-use tocsin_queue::Publisher;
+use tocsin_queue::{Publisher, Queue};
 use tokio::time::timeout;
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -61,11 +61,13 @@ enum Refusal {
 impl Ingress {
     /// The ingress, and the task that publishes for it: it ends when every clone is gone.
     pub fn new(collector: &Collector) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let outbox = |name| Outbox::new(Publisher::new(Arc::clone(&collector.broker), name));
-        let (emergency, publishing_emergency) = outbox("collector ingress emergency");
-        let (priority, publishing_priority) = outbox("collector ingress priority");
-        let (general, publishing_general) = outbox("collector ingress general");
-        let (inbound, publishing_inbound) = outbox("collector ingress inbound");
+        let outbox = |queue, name| Outbox::new(Publisher::new(Arc::clone(&collector.broker), name), queue);
+        let of_lane = |lane, name| outbox(Queue::Status(lane), name);
+        let (emergency, publishing_emergency) = of_lane(Lane::Emergency, "collector ingress emergency");
+        let (priority, publishing_priority) = of_lane(Lane::Priority, "collector ingress priority");
+        let (general, publishing_general) = of_lane(Lane::General, "collector ingress general");
+        // A text to one of our numbers waits behind no report.
+        let (inbound, publishing_inbound) = outbox(Queue::Inbound, "collector ingress inbound");
         let outboxes = Outboxes { emergency, priority, general, inbound };
         let publishing =
             join4(publishing_emergency, publishing_priority, publishing_general, publishing_inbound);
@@ -127,7 +129,7 @@ impl Ingress {
             attempt: attempt.map(|(attempt, _)| attempt),
             lane: attempt.map_or(Lane::General, |(_, lane)| lane),
         };
-        let published = self.outboxes.of(callback.lane).publish(callback.into_message()).await;
+        let published = self.outboxes.of(callback.lane).publish(callback.into_bytes()).await;
         published.map_err(|_| Refusal::Unavailable)
     }
 
@@ -149,7 +151,7 @@ impl Ingress {
             attempt: None,
             lane: Lane::General,
         };
-        let published = self.outboxes.inbound.publish(callback.into_inbound_message()).await;
+        let published = self.outboxes.inbound.publish(callback.into_bytes()).await;
         published.map(|()| reply).map_err(|_| Refusal::Unavailable)
     }
 

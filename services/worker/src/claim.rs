@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Worker;
-use crate::pending::{Pending, acknowledge};
+use crate::bundle::acknowledge;
+use crate::pending::Pending;
 use crate::record::Outcomes;
 use crate::refused;
 use crate::send::{self, Claimed};

@@ -12,21 +12,26 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Worker;
+use crate::bundle::acknowledge;
 use crate::claim::{self, Permitted};
-use crate::pending::{Pending, Waiting, acknowledge};
+use crate::pending::{Pending, Waiting};
 use crate::record::Outcomes;
 use crate::shares::{NoPermit, Permit};
 use crate::slots::Line;
 use crate::told;
 
-/// Messages taken from a lane at once.
-pub const INTAKE_MAX: usize = 500;
+/// Messages taken from a lane at once, each with up to 64 jobs.
+pub const INTAKE_MAX: usize = 16;
 /// Jobs claimed in one statement.
 const CLAIM_MAX: usize = 200;
 /// Claims under way at once: while one commits, the next is asked.
 const CLAIMS_AT_ONCE: usize = 3;
 /// And beside them of emergencies alone, which so wait for no other lane's to be answered.
 const EMERGENCY_CLAIMS: usize = 1;
+/// A statement costs as much as some sixty of its jobs, so claims of a busy stream, which are of so many jobs, begin on a
+/// beat. Emergencies wait for none, nor does what comes in ones and twos.
+const CLAIM_BEAT: Duration = Duration::from_millis(15);
+const BUSY: usize = 8;
 /// A job that finds no permit for this long goes back to its row, so that it holds neither the window nor
 /// the prefetch.
 const PERMIT_WAIT: Duration = Duration::from_secs(5);
@@ -58,6 +63,8 @@ pub struct Dispatch {
     places: Line,
     claims: Arc<Semaphore>,
     emergency_claims: Arc<Semaphore>,
+    /// When the last claim began, and of how many jobs it was.
+    claimed: Option<(Stopwatch, usize)>,
     sends: TaskTracker,
     outcomes: mpsc::Sender<Outcomes>,
     over: CancellationToken,
@@ -82,6 +89,7 @@ impl Dispatch {
             places,
             claims,
             emergency_claims,
+            claimed: None,
             sends,
             outcomes,
             over,
@@ -106,13 +114,14 @@ impl Dispatch {
             let urgent = !self.waiting.lane(Lane::Emergency).is_empty();
             let busy = !self.waiting.is_empty() || !self.told.is_empty();
             let told = self.worker.told.clone();
+            let [emergencies, priorities, generals] = Lane::ALL.map(|lane| self.has_room(lane));
             // Emergencies are taken in first; a job that waits is looked at again when anything moves.
             let (lane, batch) = tokio::select! {
                 biased;
                 () = self.over.cancelled() => break,
-                batch = emergency.next_batch(INTAKE_MAX) => (Lane::Emergency, batch),
-                batch = priority.next_batch(INTAKE_MAX) => (Lane::Priority, batch),
-                batch = general.next_batch(INTAKE_MAX) => (Lane::General, batch),
+                batch = emergency.next_batch(INTAKE_MAX), if emergencies => (Lane::Emergency, batch),
+                batch = priority.next_batch(INTAKE_MAX), if priorities => (Lane::Priority, batch),
+                batch = general.next_batch(INTAKE_MAX), if generals => (Lane::General, batch),
                 _ = cancels.changed() => {
                     self.drop_canceled().await;
                     continue;
@@ -140,6 +149,11 @@ impl Dispatch {
         self.leave().await;
     }
 
+    /// Messages are bounded by the broker; the jobs in them, here. What is not taken in waits behind the others.
+    fn has_room(&mut self, lane: Lane) -> bool {
+        self.waiting.lane(lane).len() < usize::from(self.worker.settings.prefetch(lane))
+    }
+
     /// Reads messages, and screens: a job of a canceled campaign, and a message that another of its job has made void, are
     /// dropped without costing a token.
     pub async fn take_in(&mut self, lane: Lane, batch: Vec<Delivery>, acker: Acker) {
@@ -149,8 +163,15 @@ impl Dispatch {
         let mut dropped = Vec::new();
         for delivery in batch {
             match Pending::read(&delivery, self.channel, lane, &acker, &self.worker.clock) {
-                Ok(job) if self.worker.cancels.contains(job.key.campaign) => dropped.push(job),
-                Ok(job) => dropped.extend(self.waiting.push(job)),
+                Ok(jobs) => {
+                    for job in jobs {
+                        if self.worker.cancels.contains(job.key.campaign) {
+                            dropped.push(job);
+                        } else {
+                            dropped.extend(self.waiting.push(job));
+                        }
+                    }
+                }
                 Err(reason) => {
                     tracing::error!(channel = %self.channel, lane = %lane, reason, "message goes to dead letters");
                     if let Err(error) = acker.dead_letter(&delivery, &reason).await {
@@ -172,6 +193,10 @@ impl Dispatch {
     /// Claims as many waiting jobs as have permits, in batches of what is there, emergencies first. Returns
     /// how long to wait for the next permit at most.
     async fn claim_what_may(&mut self) -> Duration {
+        let beat = self.until_the_beat();
+        if !beat.is_zero() {
+            return beat;
+        }
         let mut pause = LOOK_AGAIN;
         while let Some((turn, lanes)) = self.turn() {
             let (permitted, wait) = self.permits_of(lanes);
@@ -179,6 +204,7 @@ impl Dispatch {
             if permitted.is_empty() {
                 break;
             }
+            self.claimed = Some((Stopwatch::start_by(&self.worker.clock), permitted.len()));
             let (worker, channel, outcomes) = (self.worker.clone(), self.channel, self.outcomes.clone());
             let (sends, over) = (self.sends.clone(), self.over.clone());
             self.sends.spawn(async move {
@@ -196,6 +222,17 @@ impl Dispatch {
         let urgent = !self.waiting.lane(Lane::Emergency).is_empty();
         let turn = urgent.then(|| Arc::clone(&self.emergency_claims).try_acquire_owned().ok()).flatten();
         turn.map(|turn| (turn, &Lane::ALL[..1]))
+    }
+
+    /// How long until the next claim may begin.
+    fn until_the_beat(&mut self) -> Duration {
+        if !self.waiting.lane(Lane::Emergency).is_empty() {
+            return Duration::ZERO;
+        }
+        match &self.claimed {
+            Some((begun, jobs)) if *jobs >= BUSY => CLAIM_BEAT.saturating_sub(begun.elapsed()),
+            _ => Duration::ZERO,
+        }
     }
 
     /// Takes permits for waiting jobs of all lanes.
@@ -324,8 +361,8 @@ impl Dispatch {
     /// What was not claimed goes to another worker.
     pub async fn leave(&mut self) {
         for job in self.waiting.extract(|_| true).into_iter().chain(std::mem::take(&mut self.told)) {
-            let Some((acker, tag)) = job.message else { continue };
-            if acker.give_back(&[tag]).await.is_err() {
+            let Some(part) = job.message else { continue };
+            if part.give_back().await.is_err() {
                 return;
             }
         }

@@ -6,6 +6,7 @@
 //! there.
 
 mod briefs;
+mod bundle;
 mod cancels;
 mod claim;
 mod control;

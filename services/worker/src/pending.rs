@@ -1,13 +1,16 @@
 //! Jobs that wait for a permit, by lane.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
 use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane};
 use tocsin_proto::Envelope;
-use tocsin_proto::v1::Job;
-use tocsin_queue::{Acker, Delivery, Tag};
+use tocsin_proto::v1::{Job, Jobs};
+use tocsin_queue::{Acker, Delivery};
 use tocsin_runtime::{SharedClock, Stopwatch};
 use uuid::Uuid;
+
+use crate::bundle::{Bundle, Part};
 
 /// A job that is to be claimed.
 #[derive(Debug, Clone)]
@@ -16,23 +19,27 @@ pub struct Pending {
     pub generation: Generation,
     pub lane: Lane,
     pub account: AccountId,
-    /// Its message, unsettled. None: another worker has it, and told of the job.
-    pub message: Option<(Acker, Tag)>,
+    /// Its part of its message, unsettled. None: another worker has it, and told of the job.
+    pub message: Option<Part>,
     pub arrived: Stopwatch,
 }
 
 impl Pending {
-    /// Reads a job's message. The error is the reason for the dead letter, and quotes nothing of it.
+    /// Reads a message. The error is the reason for the dead letter, and quotes nothing of it.
     pub fn read(
         delivery: &Delivery,
         channel: Channel,
         lane: Lane,
         acker: &Acker,
         clock: &SharedClock,
-    ) -> Result<Self, String> {
-        let job = Envelope::<Job>::decode(delivery.body.clone()).map_err(|error| error.to_string())?.message;
-        let told = Self::told(&job, channel, lane, clock)?;
-        Ok(Self { message: Some((acker.clone(), delivery.tag)), ..told })
+    ) -> Result<Vec<Self>, String> {
+        let jobs =
+            Envelope::<Jobs>::decode(delivery.body.clone()).map_err(|error| error.to_string())?.message.jobs;
+        let told =
+            jobs.iter().map(|job| Self::told(job, channel, lane, clock)).collect::<Result<Vec<_>, _>>()?;
+        let bundle = Arc::new(Bundle::of(acker.clone(), delivery.tag, told.len())?);
+        let parts = (0..).map(|place| Some(Part::of(&bundle, place)));
+        Ok(told.into_iter().zip(parts).map(|(job, message)| Self { message, ..job }).collect())
     }
 
     /// Reads a job that another worker tells of. The error quotes nothing of it.
@@ -144,18 +151,5 @@ impl Waiting {
             self.keys.remove(&job.key);
         }
         extracted
-    }
-}
-
-/// Acknowledges the messages of `jobs`, each at the consumer it came from. A session that broke meanwhile
-/// redelivers them, and the claim tells them apart: nothing to handle.
-pub async fn acknowledge(jobs: &[Pending]) {
-    for lane in Lane::ALL {
-        let of_lane = || jobs.iter().filter(|job| job.lane == lane).filter_map(|job| job.message.as_ref());
-        let Some((acker, _)) = of_lane().next() else { continue };
-        let tags: Vec<Tag> = of_lane().map(|(_, tag)| *tag).collect();
-        if let Err(error) = acker.ack(&tags).await {
-            tracing::debug!(%error, messages = tags.len(), "messages will be delivered again");
-        }
     }
 }

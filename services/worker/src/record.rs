@@ -9,6 +9,7 @@ use tocsin_runtime::SharedClock;
 use tocsin_store::suppressions::Learned;
 use tocsin_store::{Store, StoreError};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use crate::refused;
 
@@ -27,6 +28,11 @@ pub type Outcomes = Vec<Settled>;
 
 /// Batches merged into one statement.
 const BATCHES_MAX: usize = 500;
+/// A statement costs as much as some sixty of its rows, so no two begin in quicker succession, unless there is plenty to
+/// write. What comes alone is written at once.
+const BEAT: Duration = Duration::from_millis(40);
+/// So many batches are plenty.
+const PLENTY: usize = 400;
 /// A batch that fails this often for another reason than an outage must not hold up all others.
 const FAILURES_MAX: u32 = 20;
 /// Between two tries to record while the store is away.
@@ -36,7 +42,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// counts.
 pub async fn run(store: Store, clock: SharedClock, mut to_record: mpsc::Receiver<Outcomes>) {
     let mut batches = Vec::with_capacity(BATCHES_MAX);
+    let mut next = Instant::now();
     while to_record.recv_many(&mut batches, BATCHES_MAX).await > 0 {
+        gather(&mut to_record, &mut batches, next).await;
+        next = Instant::now() + BEAT;
         let (mut reports, mut views, mut learned) = (Vec::new(), Vec::new(), Vec::new());
         for settled in batches.drain(..).flatten() {
             reports.push(settled.report);
@@ -55,6 +64,18 @@ pub async fn run(store: Store, clock: SharedClock, mut to_record: mpsc::Receiver
                 break;
             }
             tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Takes what comes until then, or until there is plenty.
+async fn gather(to_record: &mut mpsc::Receiver<Outcomes>, batches: &mut Vec<Outcomes>, until: Instant) {
+    while batches.len() < PLENTY {
+        let most = BATCHES_MAX - batches.len();
+        match timeout_at(until, to_record.recv_many(batches, most)).await {
+            // It is time, or nobody is left to send any.
+            Err(_) | Ok(0) => return,
+            Ok(_) => {}
         }
     }
 }
@@ -87,4 +108,57 @@ fn refused_texts(reports: &[Report], views: &[AttemptView]) -> Vec<JobKey> {
         |view: &AttemptView| view.job.channel == Channel::Sms && view.job.lane == Lane::Emergency;
     let told = reports.iter().zip(views).filter(|(report, view)| opted_out(report) && emergency_text(view));
     told.map(|(report, _)| report.attempt.job).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends so many batches of nothing, each after a pause, and says how they were gathered.
+    async fn gathered(batches: usize, pause: Duration) -> (usize, Duration) {
+        let (sender, mut receiver) = mpsc::channel(RECORDS);
+        let sending = async move {
+            for _ in 0..batches {
+                tokio::time::sleep(pause).await;
+                if sender.send(Outcomes::new()).await.is_err() {
+                    return;
+                }
+            }
+            tokio::time::sleep(10 * BEAT).await;
+        };
+        let begun = Instant::now();
+        let mut taken = Vec::new();
+        let gathering = gather(&mut receiver, &mut taken, begun + BEAT);
+        tokio::select! {
+            () = gathering => {}
+            () = sending => {}
+        }
+        (taken.len(), begun.elapsed())
+    }
+
+    const RECORDS: usize = 1_000;
+
+    #[tokio::test(start_paused = true)]
+    async fn outcomes_in_quick_succession_are_written_together_on_a_beat() {
+        let (taken, after) = gathered(100, Duration::from_millis(1)).await;
+        assert!((30..=40).contains(&taken), "{taken}");
+        assert!((BEAT..BEAT + Duration::from_millis(2)).contains(&after), "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn plenty_is_not_waited_for() {
+        let (taken, after) = gathered(RECORDS, Duration::ZERO).await;
+        assert!(taken >= PLENTY, "{taken}");
+        assert!(after < BEAT, "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_alone_is_written_at_once() {
+        let (sender, mut receiver) = mpsc::channel(1);
+        let begun = Instant::now();
+        gather(&mut receiver, &mut vec![Outcomes::new()], begun).await;
+        drop(sender);
+        gather(&mut receiver, &mut vec![Outcomes::new()], begun + BEAT).await;
+        assert_eq!(begun.elapsed(), Duration::ZERO, "nor is anybody waited for who is gone");
+    }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use crate::error::QueueError;
 use crate::message::{Delivery, Tag};
@@ -20,7 +21,8 @@ pub(crate) trait Feed: Send {
 pub(crate) trait Settle: Send + Sync {
     async fn ack(&self, tags: &[Tag]) -> Result<(), QueueError>;
     async fn give_back(&self, tags: &[Tag]) -> Result<(), QueueError>;
-    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError>;
+    /// Puts a body with the dead letters; settles nothing.
+    async fn bury(&self, body: Bytes, headers: &[(String, String)], reason: &str) -> Result<(), QueueError>;
 }
 
 /// A subscription to one queue. When it and all its [`Acker`]s are dropped, what is unsettled goes
@@ -84,7 +86,19 @@ impl Acker {
     /// of the queue, and acknowledges once they are confirmed there. On an error the delivery is
     /// still unsettled. `reason` must not quote the message.
     pub async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
-        self.settle.dead_letter(delivery, reason).await
+        self.settle.bury(delivery.body.clone(), &delivery.headers, reason).await?;
+        self.ack(&[delivery.tag]).await
+    }
+
+    /// Puts `part` of the delivery's body with the dead letters, as [`Acker::dead_letter`] does the whole. The delivery
+    /// stays unsettled.
+    pub async fn dead_letter_part(
+        &self,
+        delivery: &Delivery,
+        part: Bytes,
+        reason: &str,
+    ) -> Result<(), QueueError> {
+        self.settle.bury(part, &delivery.headers, reason).await
     }
 }
 

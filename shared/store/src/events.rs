@@ -120,5 +120,5 @@ from unnest($1::uuid[], $2::int[], $3::smallint[], $4::uuid[], $5::smallint[], $
   u(campaign_id, job_id, number, id, ordinal, received_at, reported_at, outcome, account, provider_id,
     provider_code, raw, token_campaign_id, token_job_id, token_number, sequence)
 left join lateral (select district_id from campaigns where id = u.campaign_id limit 1) c on true
-order by u.campaign_id, u.id, u.ordinal
-on conflict (campaign_id, id, ordinal) do nothing";
+order by u.campaign_id, u.job_id, u.id, u.ordinal
+on conflict (campaign_id, job_id, id, ordinal) do nothing";

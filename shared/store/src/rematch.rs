@@ -110,7 +110,7 @@ select g.token_campaign_id, c.district_id, g.token_job_id, g.token_number, g.id,
   g.reported_at, g.outcome, g.account, g.provider_id, g.provider_code, g.raw, g.sequence
 from gone g
 cross join lateral (select district_id from campaigns where id = g.token_campaign_id limit 1) c
-on conflict (campaign_id, id, ordinal) do nothing";
+on conflict (campaign_id, job_id, id, ordinal) do nothing";
 
 pub(crate) const NAME_UNMATCHED: &str = "-- store.name_unmatched
 with found as materialized (

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use chrono::DateTime;
 use tocsin_domain::{AttemptKey, CampaignId, Channel, JobKey, JobState, Lane, Outcome};
 use tocsin_proto::Envelope;
-use tocsin_proto::v1::RawCallback;
+use tocsin_proto::v1::{RawCallback, RawCallbacks};
 use tocsin_queue::Queue;
 use tocsin_queue::topology::{QUEUE_HEADER, REASON_HEADER};
 use tocsin_runtime::{Clock as _, SystemClock};
@@ -30,7 +30,12 @@ fn raw(account: &str, body: &'static str, attempt: AttemptKey) -> RawCallback {
 }
 
 fn bytes(callback: RawCallback) -> Bytes {
-    Envelope::new(callback).into_bytes()
+    together([Envelope::new(callback).into_bytes()])
+}
+
+/// One message.
+fn together(callbacks: impl IntoIterator<Item = Bytes>) -> Bytes {
+    Envelope::new(RawCallbacks { callbacks: callbacks.into_iter().collect() }).into_bytes()
 }
 
 const SENT: &str = "MessageSid=SM1&MessageStatus=sent";
@@ -45,9 +50,37 @@ async fn bad_bytes_go_to_dead_letters(stage: Stage) {
     stage.events_become(1, 0).await;
     assert_eq!(stage.standing(attempt).await.job, JobState::Ended);
     let expected =
-        ["not a RawCallback", "id has 0 bytes, a UUID has 16", "its provider account is not configured here"];
+        ["not RawCallbacks", "id has 0 bytes, a UUID has 16", "its provider account is not configured here"];
     assert_eq!(dead_letters(&stage, 3).await, expected);
     assert_eq!(stage.collector.counts.dead_letters.get(), 3);
+}
+
+async fn what_cannot_be_read_is_put_aside_alone(stage: Stage) {
+    stage.fixture.guardians(2, Channel::Sms).await.unwrap();
+    let attempts = stage.attempts(Lane::General, Channel::Sms).await;
+    let good = |attempt| Envelope::new(raw("sms-1", DELIVERED, attempt)).into_bytes();
+    let bad = Bytes::from_static(b"\xff\xff nonsense");
+    stage.put(Lane::General, together([good(attempts[0]), bad.clone(), good(attempts[1])])).await;
+    stage.events_become(2, 0).await;
+    for attempt in attempts {
+        assert_eq!(stage.standing(attempt).await.job, JobState::Ended);
+    }
+    let session = stage.session().await;
+    let mut letters = session.consume(Queue::DeadLetters, 10).await.unwrap();
+    let letter = letters.next_batch(10).await.unwrap().remove(0);
+    assert_eq!(letter.header(REASON_HEADER), Some("not a RawCallback"));
+    assert_eq!(letter.body, together([bad]), "it can be put back on its queue");
+    assert_eq!(stage.collector.counts.dead_letters.get(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_put_aside_without_the_others_of_its_message() {
+    what_cannot_be_read_is_put_aside_alone(Stage::memory().await.0).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_put_aside_without_the_others_on_rabbitmq_too() {
+    what_cannot_be_read_is_put_aside_alone(Stage::rabbitmq().await).await;
 }
 
 /// The reasons of the first dead letters.
@@ -148,9 +181,9 @@ async fn a_value_that_the_store_refuses_takes_only_its_own_callback_out_of_the_b
     stage.pause_applying().await;
     // A year that our own types know and PostgreSQL's do not.
     let bad = RawCallback { received_at_ms: -8_000_000_000_000_000, ..raw("sms-1", SENT, attempts[1]) };
-    for callback in [raw("sms-1", DELIVERED, attempts[0]), bad, raw("sms-1", DELIVERED, attempts[2])] {
-        stage.put(Lane::General, bytes(callback)).await;
-    }
+    let callbacks = [raw("sms-1", DELIVERED, attempts[0]), bad, raw("sms-1", DELIVERED, attempts[2])];
+    let callbacks = callbacks.map(|callback| Envelope::new(callback).into_bytes());
+    stage.put(Lane::General, together(callbacks)).await;
     stage.resume_applying();
     stage.events_become(2, 0).await;
     assert_eq!(dead_letters(&stage, 1).await, ["the store does not take one of its values"]);

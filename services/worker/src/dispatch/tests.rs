@@ -1,10 +1,11 @@
 //! Which of the waiting jobs gets the next permit (promise 5).
 
+use futures::FutureExt;
 use tocsin_domain::lease::Share;
 use tocsin_domain::{AccountId, CampaignId, Generation, JobKey, WorkerId};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::control::Command;
-use tocsin_proto::v1::{Control, Take};
+use tocsin_proto::v1::{Control, Jobs, Take};
 use tocsin_providers::{Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker as _, Destination, MemoryBroker, Message, Queue, Tag};
 use tocsin_runtime::{Clock as _, SharedClock, Stopwatch, SystemClock};
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::WorkerSettings;
+use crate::bundle::{Bundle, Part};
 use crate::test_clock::TestClock;
 use crate::told::Told;
 
@@ -73,7 +75,7 @@ impl Process {
             generation: Generation(generation),
             lane,
             account,
-            message: Some((self.acker.clone(), self.tag)),
+            message: Some(Part::of(&Arc::new(Bundle::of(self.acker.clone(), self.tag, 1).unwrap()), 0)),
             arrived: Stopwatch::start(),
         }
     }
@@ -324,7 +326,7 @@ async fn a_job_without_a_permit_goes_back_also_where_the_worker_never_pauses() {
     let process = Process::by(10, clock.clone()).await;
     let queue = Queue::Jobs(Channel::Sms, Lane::Priority);
     let job = process.message(1, 1, Lane::Priority, ONE).tell(Channel::Sms);
-    let (to, body) = (Destination::Queue(queue), Envelope::new(job).into_bytes());
+    let (to, body) = (Destination::Queue(queue), Envelope::new(Jobs { jobs: vec![job] }).into_bytes());
     let session = process.broker.connect("this worker").await.unwrap();
     session.publish(vec![Message { to, body, headers: vec![], persistent: false }]).await.unwrap();
     let consume = |lane| session.consume(Queue::Jobs(Channel::Sms, lane), 10);
@@ -348,6 +350,69 @@ async fn a_job_without_a_permit_goes_back_also_where_the_worker_never_pauses() {
         settled = settled => settled.is_ok(),
     };
     assert!(settled, "its message is here still");
+}
+
+#[tokio::test]
+async fn claims_of_a_busy_stream_begin_on_a_beat_and_emergencies_at_once() {
+    let clock = Arc::new(TestClock::default());
+    let mut process = Process::by(10, clock.clone()).await;
+    let mut dispatch = process.dispatch(Channel::Sms);
+    process.waits(&mut dispatch, Lane::General, ONE);
+    assert_eq!(dispatch.until_the_beat(), Duration::ZERO, "nothing was claimed");
+    let begun: SharedClock = clock.clone();
+    dispatch.claimed = Some((Stopwatch::start_by(&begun), BUSY - 1));
+    assert_eq!(dispatch.until_the_beat(), Duration::ZERO, "ones and twos");
+    dispatch.claimed = Some((Stopwatch::start_by(&begun), BUSY));
+    assert_eq!(dispatch.until_the_beat(), CLAIM_BEAT);
+    process.waits(&mut dispatch, Lane::Emergency, ONE);
+    assert_eq!(dispatch.until_the_beat(), Duration::ZERO, "an emergency");
+    dispatch.waiting.lane(Lane::Emergency).clear();
+    clock.advance(15);
+    assert_eq!(dispatch.until_the_beat(), Duration::ZERO, "the beat");
+}
+
+#[tokio::test]
+async fn a_message_is_settled_when_all_its_jobs_are() {
+    let process = Process::new(10).await;
+    let queue = Queue::Jobs(Channel::Sms, Lane::Priority);
+    let session = process.broker.connect("this worker").await.unwrap();
+    let job = |job| process.message(job, 1, Lane::Priority, ONE).tell(Channel::Sms);
+    let body = Envelope::new(Jobs { jobs: (1..=3).map(job).collect() }).into_bytes();
+    let to = Destination::Queue(queue);
+    session.publish(vec![Message { to, body, headers: vec![], persistent: false }]).await.unwrap();
+    let mut consumer = session.consume(queue, 10).await.unwrap();
+    let mut dispatch = process.dispatch(Channel::Sms);
+    let batch = consumer.next_batch(10).await.unwrap();
+    dispatch.take_in(Lane::Priority, batch, consumer.acker()).await;
+    let jobs: Vec<Pending> = dispatch.waiting().cloned().collect();
+    assert_eq!(jobs.iter().map(|job| job.key.job).collect::<Vec<_>>(), [1, 2, 3]);
+    let drained = || process.broker.drained(queue).now_or_never().is_some();
+    // One of them twice, as nobody keeps count.
+    for settled in [&jobs[1..2], &jobs[1..2], &jobs[..1]] {
+        acknowledge(settled).await;
+        assert!(!drained());
+    }
+    acknowledge(&jobs[2..]).await;
+    assert!(drained());
+}
+
+#[tokio::test]
+async fn a_message_without_jobs_or_with_too_many_is_a_dead_letter() {
+    let process = Process::new(10).await;
+    let queue = Queue::Jobs(Channel::Sms, Lane::General);
+    let session = process.broker.connect("this worker").await.unwrap();
+    let job = process.message(1, 1, Lane::General, ONE).tell(Channel::Sms);
+    let mut dispatch = process.dispatch(Channel::Sms);
+    let mut consumer = session.consume(queue, 10).await.unwrap();
+    for jobs in [0, tocsin_proto::JOBS_MAX + 1] {
+        let body = Envelope::new(Jobs { jobs: vec![job.clone(); jobs] }).into_bytes();
+        let to = Destination::Queue(queue);
+        session.publish(vec![Message { to, body, headers: vec![], persistent: false }]).await.unwrap();
+        let batch = consumer.next_batch(10).await.unwrap();
+        dispatch.take_in(Lane::General, batch, consumer.acker()).await;
+    }
+    assert_eq!(session.depth(Queue::DeadLetters).await.unwrap(), 2);
+    assert_eq!(dispatch.waiting().count(), 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tocsin_domain::{Channel, Lane, WorkerId};
 use tocsin_proto::Envelope;
-use tocsin_proto::v1::Job;
+use tocsin_proto::v1::{Job, Jobs};
 use tocsin_providers::{Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker, Destination, Message, Published, Queue};
 use tocsin_runtime::{SystemClock, Tasks};
@@ -49,20 +49,26 @@ impl Stage {
         Worker::new(id, store, broker, Arc::new(SystemClock), registry, settings).start(&self.tasks);
     }
 
-    /// Publishes released jobs of the inbox.
+    /// Publishes released jobs of the inbox, each by itself.
     pub async fn publish(&self, lane: Lane, released: &[Released]) {
-        let messages = released.iter().map(|job| Message {
+        let alone: Vec<&[Released]> = released.chunks(1).collect();
+        self.publish_bundles(lane, &alone).await;
+    }
+
+    /// Publishes released jobs of the inbox.
+    pub async fn publish_bundles(&self, lane: Lane, bundles: &[&[Released]]) {
+        let job = |job: &Released| Job {
+            campaign_id: job.key.campaign.0.as_bytes().to_vec().into(),
+            job_id: job.key.job,
+            generation: job.generation.0,
+            channel: i32::from(Channel::Inbox.number()),
+            lane: i32::from(lane.number()),
+            account_id: job.account.0,
+            traceparent: String::new(),
+        };
+        let messages = bundles.iter().map(|bundle| Message {
             to: Destination::Queue(Queue::Jobs(Channel::Inbox, lane)),
-            body: Envelope::new(Job {
-                campaign_id: job.key.campaign.0.as_bytes().to_vec().into(),
-                job_id: job.key.job,
-                generation: job.generation.0,
-                channel: i32::from(Channel::Inbox.number()),
-                lane: i32::from(lane.number()),
-                account_id: job.account.0,
-                traceparent: String::new(),
-            })
-            .into_bytes(),
+            body: Envelope::new(Jobs { jobs: bundle.iter().map(job).collect() }).into_bytes(),
             headers: vec![],
             persistent: true,
         });

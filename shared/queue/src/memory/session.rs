@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::Hub;
 use super::state::{HoldId, Key, SessionId};
@@ -124,15 +125,14 @@ impl Settle for MemoryHold {
         Ok(())
     }
 
-    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
+    async fn bury(&self, body: Bytes, headers: &[(String, String)], reason: &str) -> Result<(), QueueError> {
         self.connection.life.check()?;
-        let mut headers = delivery.headers.clone();
+        let mut headers = headers.to_vec();
         headers.push((REASON_HEADER.to_owned(), reason.to_owned()));
         headers.push((QUEUE_HEADER.to_owned(), self.queue.clone()));
-        let to = Destination::Queue(Queue::DeadLetters);
-        let letter = Message { to, body: delivery.body.clone(), headers, persistent: true };
+        let letter = Message { to: Destination::Queue(Queue::DeadLetters), body, headers, persistent: true };
         match self.connection.hub.change(|state| state.publish(letter)) {
-            Published::Confirmed => self.ack(&[delivery.tag]).await,
+            Published::Confirmed => Ok(()),
             Published::Unroutable | Published::Refused => Err(QueueError::NotDeadLettered),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use lapin::Channel;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use super::link::Link;
 use super::publishing::Publishing;
 use crate::consumer::Settle;
 use crate::error::QueueError;
-use crate::message::{Delivery, Destination, Message, Published, Queue, Tag};
+use crate::message::{Destination, Message, Published, Queue, Tag};
 use crate::topology::{QUEUE_HEADER, REASON_HEADER};
 
 /// How long an acknowledgement waits for the ones before it, to go out in one frame with them.
@@ -69,14 +70,13 @@ impl Settle for Settler {
         self.hand_over(Command::GiveBack(tags.to_vec())).await
     }
 
-    async fn dead_letter(&self, delivery: &Delivery, reason: &str) -> Result<(), QueueError> {
-        let mut headers = delivery.headers.clone();
+    async fn bury(&self, body: Bytes, headers: &[(String, String)], reason: &str) -> Result<(), QueueError> {
+        let mut headers = headers.to_vec();
         headers.push((REASON_HEADER.to_owned(), reason.to_owned()));
         headers.push((QUEUE_HEADER.to_owned(), self.queue.clone()));
-        let to = Destination::Queue(Queue::DeadLetters);
-        let letter = Message { to, body: delivery.body.clone(), headers, persistent: true };
+        let letter = Message { to: Destination::Queue(Queue::DeadLetters), body, headers, persistent: true };
         match self.publishing.publish(vec![letter]).await?.as_slice() {
-            [Published::Confirmed] => self.ack(&[delivery.tag]).await,
+            [Published::Confirmed] => Ok(()),
             _ => Err(QueueError::NotDeadLettered),
         }
     }

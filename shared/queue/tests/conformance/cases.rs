@@ -208,6 +208,21 @@ pub async fn a_dead_letter_keeps_bytes_headers_and_reason(stand: Stand) {
     }
 }
 
+pub async fn a_part_goes_to_the_dead_letters_and_its_message_stays_unsettled(stand: Stand) {
+    let session = stand.session().await;
+    put(&session, messages(JOBS, [1])).await;
+    let mut consumer = session.consume(JOBS, 10).await.unwrap();
+    let taken = take(&mut consumer, 1).await;
+    consumer.acker().dead_letter_part(&taken[0], "a part".into(), "cannot be parsed").await.unwrap();
+    let mut dead = session.consume(Queue::DeadLetters, 10).await.unwrap();
+    let letters = take(&mut dead, 1).await;
+    assert_eq!(bodies(&letters), ["a part"]);
+    assert_eq!(letters[0].header(REASON_HEADER), Some("cannot be parsed"));
+    assert_eq!(letters[0].header(QUEUE_HEADER), Some(JOBS.name().as_str()));
+    session.close().await;
+    depth_becomes(&stand.session().await, JOBS, 1).await;
+}
+
 pub async fn a_message_that_keeps_killing_its_consumer_becomes_a_dead_letter(stand: Stand) {
     let session = stand.session().await;
     put(&session, messages(JOBS, [1])).await;

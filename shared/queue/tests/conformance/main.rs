@@ -45,6 +45,7 @@ conformance!(
     the_prefetch_bounds_what_is_unsettled,
     control_reaches_every_living_session_and_only_those,
     a_dead_letter_keeps_bytes_headers_and_reason,
+    a_part_goes_to_the_dead_letters_and_its_message_stays_unsettled,
     a_message_that_keeps_killing_its_consumer_becomes_a_dead_letter,
     what_is_given_back_goes_to_another_consumer,
     a_session_cut_by_the_broker_is_lost_and_stays_lost,
