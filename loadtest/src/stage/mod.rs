@@ -6,6 +6,7 @@ mod process;
 mod wire;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -21,7 +22,7 @@ use tocsin_testkit::wait_until;
 pub use self::fleet::{Fleet, Role, Workers};
 pub use self::ground::Ground;
 pub use self::process::Process;
-pub use self::wire::{AMQP_PORT, POSTGRES_PORT, authority};
+pub use self::wire::{AMQP_PORT, POSTGRES_PORT, Wire, authority};
 
 use crate::campaign::{self, Kind};
 use crate::district::{self, District};
@@ -43,6 +44,17 @@ pub struct Setup {
     /// Requests open at once, over all workers.
     pub in_flight: usize,
     pub wiring: Wiring,
+    pub servers: Servers,
+}
+
+/// Whose servers the roles stand on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Servers {
+    /// Those that DATABASE_URL and AMQP_URL name.
+    #[default]
+    Given,
+    /// Started for this run alone, where that can be.
+    Own,
 }
 
 /// Of the text account. None: no limit.
@@ -89,7 +101,10 @@ impl Stage {
     /// Everything is started here.
     async fn own(options: &Options, setup: Setup) -> Result<Self> {
         let tasks = Tasks::new();
-        let ground = Ground::make().await?;
+        let ground = match setup.servers {
+            Servers::Given => Ground::make().await?,
+            Servers::Own => Ground::with_servers().await?,
+        };
         let scenario = Scenario { seed: options.seed, ..setup.scenario.clone() };
         let simulator = Simulator::start(SimulatorConfig { listen: None, scenario }).await?;
         let plan = fleet::Plan { setup: &setup, simulator: &simulator, callback_secret: CALLBACK_SECRET };
@@ -165,10 +180,13 @@ impl Stage {
     }
 
     pub async fn district(&self, guardians: usize) -> Result<District> {
-        let progress = Progress::new("making the district", guardians);
-        let made = district::make(&self.store, &self.api_url, guardians).await;
-        progress.at(guardians);
-        made
+        self.district_of(0..guardians).await
+    }
+
+    /// A district whose guardians have these numbers of nobody.
+    pub async fn district_of(&self, numbers: Range<usize>) -> Result<District> {
+        let progress = Progress::new("making the district", numbers.len());
+        district::make(&self.store, &self.api_url, numbers, &progress).await
     }
 
     /// The roles as processes, for a scenario that has asked [`crate::options::Target::own_only`].

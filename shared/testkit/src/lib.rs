@@ -6,6 +6,8 @@ mod clock;
 mod database;
 pub mod fixture;
 mod janitor;
+mod ports;
+mod postgres;
 pub mod promises;
 mod rabbit;
 pub mod simulator;
@@ -14,6 +16,7 @@ mod wait;
 
 pub use clock::ManualClock;
 pub use database::TestDatabase;
+pub use postgres::PrivatePostgres;
 pub use rabbit::PrivateRabbit;
 pub use vhost::TestVhost;
 pub use wait::{NotReached, wait_until};
