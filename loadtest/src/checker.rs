@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tocsin_domain::CampaignId;
-use tocsin_testkit::promises::{self, COMMIT_MARGIN, Violations};
+use tocsin_testkit::promises::{COMMIT_MARGIN, Seen, Violations};
 
 use crate::stage::Stage;
 
@@ -44,10 +44,10 @@ pub async fn check(stage: &Stage, campaigns: &[CampaignId]) -> Result<Vec<String
 /// arrival may take beyond what they are measured by.
 pub async fn examine(stage: &Stage, campaigns: &[CampaignId], margin: Duration) -> Result<Broken> {
     stage.simulator.callbacks_done(CALLBACKS_WITHIN).await?;
-    let records = stage.simulator.records();
-    let promises = promises::check_within(&stage.store, &records, &stage.token_keys, campaigns, margin)
-        .await
-        .context("the promises cannot be checked")?;
+    let mut seen = Seen::default();
+    stage.simulator.read_records(|page| seen.read(page, &stage.token_keys));
+    let promises =
+        seen.check(&stage.store, campaigns, margin).await.context("the promises cannot be checked")?;
     Ok(Broken { promises, drift: drift(stage, campaigns).await? })
 }
 

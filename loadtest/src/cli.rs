@@ -31,10 +31,13 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Play the providers: Twilio voice and SMS, Mailgun email.
+    /// Play the providers: Twilio voice and SMS, Mailgun email, and a mail server.
     ProviderSim {
         #[arg(long, default_value = "127.0.0.1:9100")]
         listen: SocketAddr,
+        /// Take mail over SMTP there too.
+        #[arg(long, value_name = "ADDR")]
+        smtp: Option<SocketAddr>,
         /// How the providers behave (JSON); everything has a default.
         #[arg(long)]
         scenario: Option<PathBuf>,
@@ -86,9 +89,9 @@ pub async fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         // It sets up its own log.
         Command::Role(args) => role::run(args).await,
-        Command::ProviderSim { listen, scenario } => {
+        Command::ProviderSim { listen, smtp, scenario } => {
             log_as_told()?;
-            simulator::run(listen, read(scenario)?).await?;
+            simulator::run(listen, smtp, read(scenario)?).await?;
             Ok(Exit::Done.into())
         }
         Command::Run { scenario } => {

@@ -1,4 +1,6 @@
-//! Districts with as many guardians as a scenario wants, each with one phone that takes texts.
+//! Districts with as many guardians as a scenario wants, each with a phone.
+
+use std::ops::Range;
 
 use anyhow::Result;
 use chrono_tz::Tz;
@@ -14,11 +16,15 @@ use tocsin_store::directory::{
 };
 use uuid::Uuid;
 
+use crate::progress::Progress;
+
 /// Begins the name of every district that a load test makes: by it a database is known that holds nobody's messages.
 pub const NAME_PREFIX: &str = "load test ";
 
 const SCHOOL: &str = "school-1";
 const STUDENT: &str = "student-1";
+/// Guardians made at once: a million rows of each table at a time would be most of this process's memory.
+const SLICE: usize = 100_000;
 const AREA_FIRST: usize = 201;
 const AREAS: usize = 789;
 /// 555-0100 to 555-0199 are set aside for fiction; beyond 78,900 guardians the rest of exchange 555 follows.
@@ -32,11 +38,30 @@ pub struct District {
     pub guardians: usize,
 }
 
-/// Makes a district with an API key, whose API is at `api_url`, and whose guardians have a phone on each of `channels`.
-pub async fn make(store: &Store, api_url: &str, guardians: usize, channels: &[Channel]) -> Result<District> {
+/// Who lives in a district: those with these numbers, with a phone on each of the channels.
+#[derive(Debug, Clone)]
+pub struct Guardians<'a> {
+    pub numbers: Range<usize>,
+    pub channels: &'a [Channel],
+}
+
+/// Makes a district of these guardians with an API key, whose API is at `api_url`.
+pub async fn make(
+    store: &Store,
+    api_url: &str,
+    guardians: Guardians<'_>,
+    progress: &Progress,
+) -> Result<District> {
+    let Guardians { numbers, channels } = guardians;
     let name = format!("{NAME_PREFIX}{}", Uuid::now_v7());
     let district = add(store, name, Some(Tz::America__Chicago), "US".to_owned()).await?;
-    import(store, district.id, guardians, channels).await?;
+    let guardians = numbers.len();
+    for from in numbers.clone().step_by(SLICE) {
+        let slice = from..(from + SLICE).min(numbers.end);
+        let rows = if from == numbers.start { Delivery::First } else { Delivery::More };
+        progress.at(slice.end - numbers.start);
+        import(store, district.id, Guardians { numbers: slice, channels }, rows).await?;
+    }
     let key = add_key(store, &district, "load test").await?;
     Ok(District { id: district.id, client: Client::new(api_url.to_owned(), key)?, guardians })
 }
@@ -46,34 +71,46 @@ fn phone(number: usize) -> String {
     format!("+1{}555{:04}", AREA_FIRST + number % AREAS, (LINE_FIRST + number / AREAS) % 10_000)
 }
 
-async fn import(store: &Store, district: DistrictId, guardians: usize, channels: &[Channel]) -> Result<()> {
-    let ids: Vec<String> = (0..guardians).map(|number| format!("guardian-{number}")).collect();
-    let phones: Vec<String> = (0..guardians).map(phone).collect();
+/// Whether a slice is the district's first, with its school and student.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivery {
+    First,
+    More,
+}
+
+async fn import(
+    store: &Store,
+    district: DistrictId,
+    guardians: Guardians<'_>,
+    delivery: Delivery,
+) -> Result<()> {
+    let Guardians { numbers, channels } = guardians;
+    let ids: Vec<String> = numbers.clone().map(|number| format!("guardian-{number}")).collect();
+    let phones: Vec<String> = numbers.map(phone).collect();
+    let first = delivery == Delivery::First;
+    let (extent, enrolments) = match delivery {
+        Delivery::First => (Extent::Complete, Enrolments::Complete),
+        Delivery::More => (Extent::Changes, Enrolments::Changes),
+    };
+    let school = SchoolRow {
+        source_id: SCHOOL,
+        name: "Load Test School",
+        kind: "school",
+        identifier: None,
+        parent_source_id: None,
+        deleted: false,
+    };
+    let student =
+        StudentRow { person_source_id: STUDENT, school_source_id: SCHOOL, grade: Some("05"), active: true };
     let directory = Directory {
-        coverage: Coverage {
-            schools: Extent::Complete,
-            people: Extent::Complete,
-            enrolments: Enrolments::Complete,
-        },
-        schools: vec![SchoolRow {
-            source_id: SCHOOL,
-            name: "Load Test School",
-            kind: "school",
-            identifier: None,
-            parent_source_id: None,
-            deleted: false,
-        }],
+        coverage: Coverage { schools: extent, people: extent, enrolments },
+        schools: first.then_some(school).into_iter().collect(),
         people: ids
             .iter()
             .map(|id| person(id, Role::Guardian))
-            .chain([person(STUDENT, Role::Student)])
+            .chain(first.then(|| person(STUDENT, Role::Student)))
             .collect(),
-        students: vec![StudentRow {
-            person_source_id: STUDENT,
-            school_source_id: SCHOOL,
-            grade: Some("05"),
-            active: true,
-        }],
+        students: first.then_some(student).into_iter().collect(),
         contacts: ids
             .iter()
             .map(|id| ContactRow {

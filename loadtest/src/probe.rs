@@ -1,14 +1,17 @@
 //! SQL that only a measurement needs. What the engine needs is in the store.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
+use futures::TryStreamExt as _;
 use serde::Serialize;
 use tocsin_domain::CampaignId;
 use tocsin_runtime::Tasks;
 use tocsin_testkit::wait_until;
 use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -130,6 +133,20 @@ impl Probe {
         Ok(())
     }
 
+    /// Waits until no attempt of these campaigns is in doubt any more, by the engine's own rules.
+    pub async fn no_doubts(&self, campaigns: &[CampaignId], within: Duration) -> Result<()> {
+        // Attempt states 1 asking, 4 unknown; job states 1 waiting, 2 queued.
+        let sql = "select not exists (select from attempts where campaign_id = any($1) and state in (1, 4))
+            and not exists (select from jobs where campaign_id = any($1) and state in (1, 2))";
+        let ids: Vec<Uuid> = campaigns.iter().map(|campaign| campaign.0).collect();
+        wait_until("the doubts of emergencies to end", within, async || {
+            tokio::time::sleep(POLL).await;
+            self.client.query_one(sql, &[&ids]).await.is_ok_and(|row| row.get(0))
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Puts the times of attempts that nobody answered for, or that were never reported, so far back that their doubt
     /// and their silence are over: neither is waited for. For a database of our own only.
     pub async fn end_doubts(&self) -> Result<()> {
@@ -188,11 +205,12 @@ impl Probe {
         let sql =
             "select claimed_at, settled_at from attempts where campaign_id = $1 and settled_at is not null
             order by settled_at";
-        let rows = self.client.query(sql, &[&campaign.0]).await?;
-        let mut milliseconds = Vec::with_capacity(rows.len());
-        let mut settled_micros = Vec::with_capacity(rows.len());
+        // One row after the other: all at once they would be many times what is kept of them.
+        let rows = self.client.query_raw(sql, [&campaign.0]).await?;
+        let mut rows = pin!(rows);
+        let (mut milliseconds, mut settled_micros) = (Vec::new(), Vec::new());
         let mut last_settled = None;
-        for row in rows {
+        while let Some(row) = rows.try_next().await? {
             let (claimed, settled): (DateTime<Utc>, DateTime<Utc>) = (row.get(0), row.get(1));
             milliseconds.push((settled - claimed).as_seconds_f64() * 1_000.0);
             settled_micros.push(settled.timestamp_micros());

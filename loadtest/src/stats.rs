@@ -46,12 +46,31 @@ pub fn worst_window(times: &[i64], length: Duration) -> usize {
     worst
 }
 
+/// How many of `times` (microseconds, sorted) lie in each window of this length that ends a step later than the one
+/// before; the first ends with the first time.
+pub fn windows(times: &[i64], length: Duration, step: Duration) -> Vec<usize> {
+    let (Some(first), Some(last)) = (times.first(), times.last()) else { return Vec::new() };
+    let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX).max(1);
+    let (length, step) = (micros(length), micros(step));
+    let before = |instant: i64| times.partition_point(|time| *time <= instant);
+    let ends = (0..).map(|number| first + number * step).take_while(|end| *end < last + step);
+    ends.map(|end| before(end) - before(end - length)).collect()
+}
+
 /// How many of `times` (microseconds, sorted) lie in each whole step from the first on.
 pub fn per_step(times: &[i64], step: Duration) -> Vec<usize> {
     let Some(first) = times.first() else { return Vec::new() };
+    per_step_since(*first, times, step)
+}
+
+/// The same from another instant on, before which nothing counts.
+pub fn per_step_since(first: i64, times: &[i64], step: Duration) -> Vec<usize> {
     let step = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
     let mut counts = Vec::new();
     for time in times {
+        if *time < first {
+            continue;
+        }
         let index = usize::try_from((time - first) / step).unwrap_or(0);
         if counts.len() <= index {
             counts.resize(index + 1, 0);
@@ -95,5 +114,14 @@ mod tests {
     fn steps_without_anything_are_counted_too() {
         assert_eq!(per_step(&[10, 20, 2_500_010], SECOND), [2, 0, 1]);
         assert_eq!(per_step(&[], SECOND), Vec::<usize>::new());
+        assert_eq!(per_step_since(15, &[10, 20, 2_500_010], SECOND), [1, 0, 1]);
+    }
+
+    #[test]
+    fn windows_overlap_and_hold_what_came_within_their_length() {
+        let half = SECOND / 2;
+        assert_eq!(windows(&[0, 400_000, 900_000, 1_300_000], SECOND, half), [1, 2, 2, 2]);
+        assert_eq!(windows(&[7], SECOND, half), [1]);
+        assert_eq!(windows(&[], SECOND, half), Vec::<usize>::new());
     }
 }

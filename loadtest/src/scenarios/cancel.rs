@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tocsin_domain::CampaignId;
 use tocsin_runtime::Stopwatch;
@@ -16,11 +17,15 @@ use crate::district::District;
 use crate::findings::Findings;
 use crate::options::{Options, Sizes, positive};
 use crate::probe::Probe;
-use crate::stage::{Role, Setup, Stage, Wait, Wiring, Workers};
+use crate::report::{Line, Plot};
+use crate::stage::{Role, Setup, Stage, Wait, Wire, Wiring, Workers};
 use crate::stats::{Spread, spread};
 
 const IN_FLIGHT: usize = 400;
 const LATENCY_MS: u64 = 20;
+const BEFORE: Duration = Duration::from_millis(500);
+const AFTER: Duration = Duration::from_secs(1);
+const PLOT_STEP: Duration = Duration::from_millis(50);
 const QUARTER_WITHIN: Duration = Duration::from_secs(120);
 
 #[derive(Debug, clap::Args)]
@@ -45,14 +50,26 @@ enum Fault {
     None,
     /// No worker hears of the cancel: the api's connection to the broker is cut before.
     ControlCut,
-    /// A worker is killed with the cancel, and another started.
+    /// A worker process is killed with the cancel, and another started.
     WorkerRestarted,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Case {
+impl Fault {
+    fn words(self) -> &'static str {
+        match self {
+            Self::None => "no fault",
+            Self::ControlCut => "control cut",
+            Self::WorkerRestarted => "restarted",
+        }
+    }
+}
+
+/// Workers, and what is done to them one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Lineup {
     workers: usize,
-    fault: Fault,
+    /// In this order: an api that was cut off needs a while to find back.
+    faults: Vec<Fault>,
 }
 
 /// One canceled campaign.
@@ -67,6 +84,7 @@ struct Canceled {
     canceled_seconds: f64,
     never_tried: i64,
     dropped_per_second: f64,
+    around_commit: Vec<usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,6 +99,10 @@ struct Row {
     never_tried: i64,
     commit_ms_max: f64,
     stalled_ms: f64,
+    #[serde(skip)]
+    last_sends_ms: Vec<f64>,
+    #[serde(skip)]
+    around_commit: Vec<usize>,
 }
 
 pub async fn run(args: &Args) -> Result<Findings> {
@@ -90,10 +112,11 @@ pub async fn run(args: &Args) -> Result<Findings> {
     let deployment = args.options.target.api.is_some();
     let mut findings = Findings::new("cancel");
     let mut rows = Vec::new();
-    for case in cases(args.workers, deployment) {
-        rows.push(run_case(args, case, &mut findings).await?);
+    for lineup in lineups(args.workers, deployment) {
+        rows.extend(run_lineup(args, &lineup, &mut findings).await?);
     }
     let claims: Option<i64> = rows.iter().map(|row| row.claims_after_commit).sum();
+    let last_sends = rows.iter().flat_map(|row| row.last_sends_ms.iter().copied()).collect();
     if claims.is_none() {
         findings
             .note("claims_after_commit is null: a deployment's store notes no time of the claim's statement");
@@ -102,33 +125,27 @@ pub async fn run(args: &Args) -> Result<Findings> {
         .figure("jobs", args.jobs)
         .figure("repeats", args.repeats)
         .figure("claims_after_commit", claims)
+        .figure("last_send_after_commit_ms", spread(last_sends))
         .figure("cases", rows);
     Ok(findings)
 }
 
 /// A deployment's workers are as they are.
-fn cases(workers: Option<usize>, deployment: bool) -> Vec<Case> {
-    let plain = |workers| Case { workers, fault: Fault::None };
-    match (workers, deployment) {
-        (workers, true) => vec![plain(workers.unwrap_or(1))],
-        (Some(workers), false) => vec![plain(workers), Case { workers, fault: Fault::ControlCut }],
-        (None, false) => vec![
-            plain(1),
-            plain(8),
-            plain(32),
-            Case { workers: 8, fault: Fault::ControlCut },
-            Case { workers: 8, fault: Fault::WorkerRestarted },
-        ],
+fn lineups(workers: Option<usize>, deployment: bool) -> Vec<Lineup> {
+    if deployment {
+        return vec![Lineup { workers: workers.unwrap_or(1), faults: vec![Fault::None] }];
     }
+    let workers = workers.map_or(vec![1, 8, 32], |workers| vec![workers]);
+    let faults = vec![Fault::None, Fault::WorkerRestarted, Fault::ControlCut];
+    workers.into_iter().map(|workers| Lineup { workers, faults: faults.clone() }).collect()
 }
 
-async fn run_case(args: &Args, case: Case, findings: &mut Findings) -> Result<Row> {
-    let wiring = if case.fault == Fault::ControlCut { Wiring::ApiToBroker } else { Wiring::Direct };
+async fn run_lineup(args: &Args, lineup: &Lineup, findings: &mut Findings) -> Result<Vec<Row>> {
     let setup = Setup {
         scenario: delivered_after(LATENCY_MS),
-        workers: Workers::of(case.workers),
+        workers: Workers::of(lineup.workers),
         in_flight: IN_FLIGHT,
-        wiring,
+        wiring: Wiring::ApiToBroker,
         ..Setup::default()
     };
     let mut stage = Stage::start(&args.options, setup).await?;
@@ -137,31 +154,84 @@ async fn run_case(args: &Args, case: Case, findings: &mut Findings) -> Result<Ro
         probe.stamp_claims().await?;
     }
     let district = stage.district(args.jobs).await?;
+    let mut rows = Vec::with_capacity(lineup.faults.len());
+    for &fault in &lineup.faults {
+        let case = Case { workers: lineup.workers, fault };
+        rows.push(run_case(args, &mut stage, &probe, &district, case, findings).await?);
+    }
+    findings.plot(around_commit(&rows));
+    stage.stop().await;
+    Ok(rows)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    workers: usize,
+    fault: Fault,
+}
+
+async fn run_case(
+    args: &Args,
+    stage: &mut Stage,
+    probe: &Probe,
+    district: &District,
+    case: Case,
+    findings: &mut Findings,
+) -> Result<Row> {
     let stalls = Stalls::watch(&stage.tasks);
     let mut repeats = Vec::with_capacity(args.repeats);
     for _ in 0..args.repeats {
-        repeats.push(cancel(&mut stage, &probe, &district, case).await?);
+        repeats.push(cancel(stage, probe, district, case).await?);
     }
     let campaigns: Vec<CampaignId> = repeats.iter().map(|repeat| repeat.campaign).collect();
     let name = format!("{} workers, {:?}", case.workers, case.fault);
     let row = row(case, &repeats, stalls.worst());
     let busy = Duration::from_secs_f64((row.commit_ms_max + row.stalled_ms) / 1_000.0);
-    let broken = checker::examine(&stage, &campaigns, COMMIT_MARGIN + busy).await?;
+    let broken = checker::examine(stage, &campaigns, COMMIT_MARGIN + busy).await?;
     findings.violations(broken.lines().into_iter().map(|what| format!("{name}: {what}")));
-    stage.stop().await;
     if row.claims_after_commit.is_some_and(|claims| claims > 0) {
         findings.violations([format!("{name}: claims were granted that began after the cancel's commit")]);
     }
     Ok(row)
 }
 
+/// Of the last repeat of each case.
+fn around_commit(rows: &[Row]) -> Plot {
+    let (before, after) = (BEFORE.as_secs_f64(), AFTER.as_secs_f64());
+    let line = |row: &Row| {
+        let name = format!("{} workers, {}", row.workers, row.fault.words());
+        Line::per_second(name, &row.around_commit, PLOT_STEP.as_secs_f64())
+    };
+    let canceled = Line::shaded("canceled", vec![(before, before + after)]);
+    Plot {
+        title: "Requests around the cancel's commit",
+        x: "seconds",
+        y: "per second",
+        lines: rows.iter().map(line).chain([canceled]).collect(),
+        limit: None,
+    }
+}
+
+/// How many of a campaign's requests came in each step from some time before the commit to some time after it.
+fn counted_around(commit: DateTime<Utc>, sends: &[DateTime<Utc>]) -> Vec<usize> {
+    let steps = (BEFORE + AFTER).as_millis() / PLOT_STEP.as_millis();
+    let mut counts = vec![0; steps as usize];
+    for send in sends {
+        let since = *send - commit + TimeDelta::milliseconds(BEFORE.as_millis() as i64);
+        let step = usize::try_from(since.num_milliseconds()).map(|ms| ms / PLOT_STEP.as_millis() as usize);
+        if let Some(count) = step.ok().and_then(|step| counts.get_mut(step)) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
 async fn cancel(stage: &mut Stage, probe: &Probe, district: &District, case: Case) -> Result<Canceled> {
     let before = stage.simulator.requests();
     let campaign = campaign::send(district, Kind::General).await?;
     stage.requests_reach(before + district.guardians as u64 / 4, QUARTER_WITHIN).await?;
-    // Only a case that cuts it has a wire.
-    if let Some(wire) = stage.fleet.as_ref().and_then(|fleet| fleet.wires.api_to_broker.as_ref()) {
-        wire.cut();
+    if case.fault == Fault::ControlCut {
+        control_wire(stage)?.cut();
     }
     let started = Stopwatch::start();
     let calling = async {
@@ -176,12 +246,13 @@ async fn cancel(stage: &mut Stage, probe: &Probe, district: &District, case: Cas
         fleet.add(Role::Worker).await?;
     }
     stage.closed("cancel", &[campaign], Wait::for_requests(district.guardians)).await?;
-    if let Some(wire) = stage.fleet.as_ref().and_then(|fleet| fleet.wires.api_to_broker.as_ref()) {
-        wire.mend();
+    if case.fault == Fault::ControlCut {
+        control_wire(stage)?.mend();
     }
     let times = probe.cancel_times(campaign).await?;
-    let arrivals = arrivals(&stage.simulator.sends(), &stage.token_keys);
-    let last = arrivals.get(&campaign).and_then(|sends| sends.iter().max());
+    let arrivals = arrivals(&stage.simulator, &stage.token_keys);
+    let sends = arrivals.get(&campaign).map(Vec::as_slice).unwrap_or_default();
+    let last = sends.iter().max();
     let claims = match stage.ground.is_own() {
         true => Some(probe.claims_asked_after(campaign, committed_at).await?),
         false => None,
@@ -196,7 +267,13 @@ async fn cancel(stage: &mut Stage, probe: &Probe, district: &District, case: Cas
         canceled_seconds: seconds(times.ended_at),
         never_tried: times.never_tried,
         dropped_per_second: times.never_tried as f64 / seconds(times.swept_at).max(f64::EPSILON),
+        around_commit: counted_around(times.canceled_at, sends),
     })
+}
+
+/// Over which the api tells the workers of a cancel.
+fn control_wire(stage: &mut Stage) -> Result<&Wire> {
+    stage.own_fleet()?.wires.api_to_broker.as_ref().context("no wire")
 }
 
 fn row(case: Case, repeats: &[Canceled], stalled: Duration) -> Row {
@@ -215,5 +292,33 @@ fn row(case: Case, repeats: &[Canceled], stalled: Duration) -> Row {
         never_tried: repeats.iter().map(|repeat| repeat.never_tried).sum(),
         commit_ms_max: worst(|repeat| repeat.commit_ms),
         stalled_ms: stalled.as_secs_f64() * 1_000.0,
+        last_sends_ms: repeats.iter().map(|repeat| repeat.last_send_after_commit_ms).collect(),
+        around_commit: repeats.last().map(|repeat| repeat.around_commit.clone()).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_workers_meets_every_fault_and_a_deployment_none() {
+        let everything = vec![Fault::None, Fault::WorkerRestarted, Fault::ControlCut];
+        let lineup = |workers, faults: &[Fault]| Lineup { workers, faults: faults.to_vec() };
+        let all = [1, 8, 32].map(|workers| lineup(workers, &everything));
+        assert_eq!(lineups(None, false), all);
+        assert_eq!(lineups(Some(5), false), [lineup(5, &everything)]);
+        assert_eq!(lineups(Some(5), true), [lineup(5, &[Fault::None])]);
+    }
+
+    #[test]
+    fn requests_are_counted_before_and_after_the_commit() {
+        let at = |ms: i64| DateTime::from_timestamp_millis(1_000_000 + ms).unwrap();
+        let counts = counted_around(at(0), &[-501, -500, -451, -1, 0, 999, 1_000].map(at));
+        assert_eq!(counts.len(), 30);
+        assert_eq!(
+            (counts[0], counts[9], counts[10], counts[29], counts.iter().sum::<usize>()),
+            (2, 1, 1, 1, 5)
+        );
     }
 }

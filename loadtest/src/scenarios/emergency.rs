@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::CampaignId;
 use tocsin_runtime::{Clock as _, SystemClock};
 
-use super::{arrivals, delivered_after, milliseconds};
+use super::{arrivals, delivered_after, milliseconds, rates};
 use crate::campaign::{self, Kind};
 use crate::checker;
 use crate::district::District;
@@ -23,7 +23,7 @@ const FLOWING_WITHIN: Duration = Duration::from_secs(600);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Jobs of the general backlog.
-    #[arg(long, default_value_t = 50_000, value_name = "N")]
+    #[arg(long, default_value_t = 50_000, default_value_if("full", "true", "1000000"), value_name = "N")]
     jobs: usize,
     /// Jobs of the emergency.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
@@ -34,6 +34,9 @@ pub struct Args {
     latency_ms: u64,
     #[arg(long, default_value_t = 400, value_name = "N")]
     in_flight: usize,
+    /// The size that the target speaks of, a backlog of 1,000,000, where --jobs says no other: for hours, not minutes.
+    #[arg(long)]
+    full: bool,
     #[command(flatten)]
     pub options: Options,
 }
@@ -78,7 +81,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
     if left == 0 {
         findings.note("the backlog was over before the emergency: take more --jobs");
     }
-    let arrivals = arrivals(&stage.simulator.sends(), &stage.token_keys);
+    let arrivals = arrivals(&stage.simulator, &stage.token_keys);
     let of = |campaign| arrivals.get(campaign).map(Vec::as_slice).unwrap_or_default();
     let idle_waits = first_attempts(&idle, of(&idle.campaign));
     let waits = first_attempts(&urgent, of(&urgent.campaign));
@@ -92,6 +95,11 @@ pub async fn run(args: &Args) -> Result<Findings> {
         ],
         limit: None,
     });
+    findings.plot(rates(
+        "Requests from the emergency's POST on",
+        urgent.answered_at,
+        [("emergency", vec![of(&urgent.campaign)]), ("general backlog", vec![of(&backlog)])],
+    ));
     let idle_wait = spread(idle_waits).context("nothing arrived")?;
     let wait = spread(waits).context("nothing arrived")?;
     let (meanwhile, gives_way) = given_way(&urgent, of(&urgent.campaign), of(&backlog));

@@ -8,12 +8,13 @@ use futures::future::try_join_all;
 use tocsin_domain::CampaignId;
 use tocsin_runtime::{Clock as _, SystemClock};
 
-use super::{arrivals, delivered_after, milliseconds};
+use super::{arrivals, delivered_after, milliseconds, rates};
 use crate::campaign::{self, Kind};
 use crate::checker;
 use crate::district::District;
 use crate::findings::Findings;
 use crate::options::{Options, Sizes, positive};
+use crate::report::{Line, Plot};
 use crate::stage::{Setup, Stage, Wait, Workers};
 
 const SMALL_DISTRICTS: usize = 9;
@@ -22,7 +23,7 @@ const FLOWING_WITHIN: Duration = Duration::from_secs(600);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Jobs of the large district.
-    #[arg(long, default_value_t = 30_000, value_name = "N")]
+    #[arg(long, default_value_t = 30_000, default_value_if("full", "true", "100000"), value_name = "N")]
     jobs: usize,
     /// Jobs of each of the nine small ones.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
@@ -33,6 +34,9 @@ pub struct Args {
     latency_ms: u64,
     #[arg(long, default_value_t = 400, value_name = "N")]
     in_flight: usize,
+    /// The size that the target speaks of, 100,000 for the large district, where --jobs says no other.
+    #[arg(long)]
+    full: bool,
     #[command(flatten)]
     pub options: Options,
 }
@@ -83,7 +87,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
     if left == 0 {
         findings.note("the large mailing was over before the small ones: take more --jobs");
     }
-    let arrivals = arrivals(&stage.simulator.sends(), &stage.token_keys);
+    let arrivals = arrivals(&stage.simulator, &stage.token_keys);
     let worst = |all: &[Posted]| {
         let seconds = all.iter().filter_map(|posted| {
             let last = arrivals.get(&posted.campaign)?.iter().max()?;
@@ -91,6 +95,32 @@ pub async fn run(args: &Args) -> Result<Findings> {
         });
         seconds.max_by(f64::total_cmp).context("nothing arrived")
     };
+    let of = |campaign: CampaignId| arrivals.get(&campaign).map(Vec::as_slice).unwrap_or_default();
+    let waits = |all: &[Posted]| {
+        let of_one = |posted: &Posted| {
+            let (from, arrived) = (posted.answered_at, of(posted.campaign));
+            arrived.iter().map(move |at| milliseconds(from, *at).max(0.0)).collect::<Vec<_>>()
+        };
+        all.iter().flat_map(of_one).collect::<Vec<f64>>()
+    };
+    let small_ones = beside.iter().map(|posted| of(posted.campaign)).collect();
+    let from = beside.iter().map(|posted| posted.answered_at).min().context("no small district")?;
+    findings
+        .plot(rates(
+            "Requests from the small districts' POST on",
+            from,
+            [("nine small districts", small_ones), ("large district", vec![of(mailing.campaign)])],
+        ))
+        .plot(Plot {
+            title: "From the answered POST of the small districts to their requests",
+            x: "milliseconds",
+            y: "percent of requests",
+            lines: vec![
+                Line::percentiles("without the large one", waits(&alone)),
+                Line::percentiles("beside it", waits(&beside)),
+            ],
+            limit: None,
+        });
     let (alone_seconds, beside_seconds) = (worst(&alone)?, worst(&beside)?);
     findings
         .figure("jobs", args.jobs)

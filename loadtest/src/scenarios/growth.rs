@@ -9,6 +9,7 @@ use crate::checker;
 use crate::findings::Findings;
 use crate::options::{Options, Sizes};
 use crate::probe::Probe;
+use crate::report::{Line, Plot};
 use crate::stage::{Setup, Stage, Wait, Workers};
 use crate::usage::Usage;
 
@@ -19,10 +20,13 @@ const SIZES: usize = 3;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Jobs of the largest campaign; before it one of a hundredth and one of a tenth, which are kept.
-    #[arg(long, default_value_t = 60_000, value_name = "N")]
+    #[arg(long, default_value_t = 60_000, default_value_if("full", "true", "1000000"), value_name = "N")]
     jobs: usize,
     #[arg(long, default_value_t = 1, value_name = "N")]
     workers: usize,
+    /// The sizes that the target speaks of, 10,000, 100,000 and 1,000,000, where --jobs says no other.
+    #[arg(long)]
+    full: bool,
     #[command(flatten)]
     pub options: Options,
 }
@@ -68,6 +72,16 @@ pub async fn run(args: &Args) -> Result<Findings> {
     findings.note(
         "cpu_seconds_per_1000 holds the expansion, and what idle ticks cost meanwhile: of a small size much",
     );
+    let over_size = |title, y, of: fn(&Size) -> f64| Plot {
+        title,
+        x: "jobs of the campaign",
+        y,
+        lines: vec![Line::through("sizes", sizes.iter().map(|size| (size.jobs as f64, of(size))).collect())],
+        limit: None,
+    };
+    let cost = over_size("Processor time by size", "s per 1,000", |size| size.cpu_seconds_per_1000);
+    let speed = over_size("Speed by size", "jobs/s", |size| size.jobs_per_second);
+    findings.plot(cost).plot(speed);
     findings.figure("sizes", sizes);
     stage.stop().await;
     Ok(findings)

@@ -64,7 +64,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
     stage.closed("latency", &campaigns, Wait::for_requests(args.jobs)).await?;
     let mut findings = Findings::new("latency");
     findings.violations(checker::check(&stage, &campaigns).await?);
-    let arrivals = arrivals(&stage.simulator.sends(), &stage.token_keys);
+    let arrivals = arrivals(&stage.simulator, &stage.token_keys);
     // The request may be there before the client has its answer.
     let waits: Vec<f64> = posted
         .iter()

@@ -11,6 +11,7 @@ use crate::campaign::{self, Kind};
 use crate::checker;
 use crate::findings::Findings;
 use crate::options::{Options, Sizes, positive};
+use crate::report::{Line, Plot};
 use crate::stage::{Role, Setup, Stage, Wait, Workers};
 use crate::usage::{Usage, Used};
 
@@ -20,13 +21,16 @@ const LATENCY_MS: u64 = 50;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Jobs of the large campaign.
-    #[arg(long, default_value_t = 60_000, value_name = "N")]
+    #[arg(long, default_value_t = 60_000, default_value_if("full", "true", "1000000"), value_name = "N")]
     jobs: usize,
     /// Jobs of the small one.
-    #[arg(long, default_value_t = 6_000, value_name = "N")]
+    #[arg(long, default_value_t = 6_000, default_value_if("full", "true", "10000"), value_name = "N")]
     small_jobs: usize,
     #[arg(long, default_value_t = 1, value_name = "N")]
     workers: usize,
+    /// The sizes that the target speaks of, 10,000 and 1,000,000, where --small-jobs and --jobs say no other.
+    #[arg(long)]
+    full: bool,
     #[command(flatten)]
     pub options: Options,
 }
@@ -46,6 +50,18 @@ pub async fn run(args: &Args) -> Result<Findings> {
             Some((role, megabytes(&large)? / megabytes(&small)?))
         })
         .collect();
+    let line = |role: &'static str| {
+        let point = |jobs: usize, used: &Used| Some((jobs as f64, used.rss_mb.get(role).copied().flatten()?));
+        let points = [point(args.small_jobs, &small), point(args.jobs, &large)];
+        Line::through(role, points.into_iter().flatten().collect())
+    };
+    findings.plot(Plot {
+        title: "Peak of each role by the size of the campaign",
+        x: "jobs",
+        y: "MB",
+        lines: roles.map(line).into(),
+        limit: None,
+    });
     findings
         .figure("ratio", ratios.values().copied().max_by(f64::total_cmp))
         .figure("ratio_by_role", &ratios)

@@ -15,11 +15,19 @@ pub mod rate;
 pub mod throughput;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::CampaignId;
 use tocsin_providers::TokenKeys;
-use tocsin_testkit::simulator::{CallbackEvents, Callbacks, ChannelScenario, Delay, Record, Scenario};
+use tocsin_testkit::simulator::{
+    self, CallbackEvents, Callbacks, ChannelScenario, Delay, Scenario, Simulator,
+};
+
+use crate::report::{Line, Plot};
+use crate::stats::per_step_since;
+
+const PLOT_STEP: Duration = Duration::from_millis(250);
 
 /// Texts that are answered after this time, and reported as delivered so long after that.
 fn delivered_after(latency_ms: u64) -> Scenario {
@@ -36,15 +44,38 @@ fn delivered_after(latency_ms: u64) -> Scenario {
 }
 
 /// When the sends of each campaign arrived, in their order.
-fn arrivals(sends: &[Record], token_keys: &TokenKeys) -> HashMap<CampaignId, Vec<DateTime<Utc>>> {
+fn arrivals(simulator: &Simulator, token_keys: &TokenKeys) -> HashMap<CampaignId, Vec<DateTime<Utc>>> {
     let mut arrivals: HashMap<CampaignId, Vec<DateTime<Utc>>> = HashMap::new();
-    for send in sends {
-        // What carries no token of ours is the checker's to tell.
-        if let Ok((attempt, _)) = token_keys.read(send.token.as_deref().unwrap_or_default()) {
-            arrivals.entry(attempt.job.campaign).or_default().push(send.arrived_at);
+    simulator.read_records(|page| {
+        for send in page.iter().filter(|record| record.kind == simulator::Kind::Send) {
+            // What carries no token of ours is the checker's to tell.
+            if let Ok((attempt, _)) = token_keys.read(send.token.as_deref().unwrap_or_default()) {
+                arrivals.entry(attempt.job.campaign).or_default().push(send.arrived_at);
+            }
         }
-    }
+    });
     arrivals
+}
+
+/// Requests per second over time of several kinds, from an instant on.
+fn rates<'a>(
+    title: &'static str,
+    since: DateTime<Utc>,
+    kinds: impl IntoIterator<Item = (&'static str, Vec<&'a [DateTime<Utc>]>)>,
+) -> Plot {
+    let line = |(name, arrivals): (&'static str, Vec<&'a [DateTime<Utc>]>)| {
+        let mut micros: Vec<i64> = arrivals.into_iter().flatten().map(DateTime::timestamp_micros).collect();
+        micros.sort_unstable();
+        let counts = per_step_since(since.timestamp_micros(), &micros, PLOT_STEP);
+        Line::per_second(name, &counts, PLOT_STEP.as_secs_f64())
+    };
+    Plot {
+        title,
+        x: "seconds since the answered POST",
+        y: "per second",
+        lines: kinds.into_iter().map(line).collect(),
+        limit: None,
+    }
 }
 
 fn milliseconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {

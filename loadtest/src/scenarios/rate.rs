@@ -18,12 +18,13 @@ use crate::probe::Probe;
 use crate::progress::Progress;
 use crate::report::{Line, Plot};
 use crate::stage::{Limits, Role, Setup, Stage, Wait, Workers};
-use crate::stats::{per_step, worst_window};
+use crate::stats::{per_step, windows as windows_of, worst_window};
 
 const IN_FLIGHT: usize = 400;
 const LATENCY_MS: u64 = 50;
 const SECOND: Duration = Duration::from_secs(1);
 const PLOT_STEP: Duration = Duration::from_millis(500);
+const WINDOW_STEP: Duration = Duration::from_millis(50);
 /// What a network may carry at one instant: requests sent over this time may arrive together. And so may claims, which
 /// take a while, too: it is the requests that are paced.
 const CARRIED: Duration = Duration::from_millis(100);
@@ -181,6 +182,18 @@ fn windows(args: &Args, sends: &[i64], claims: &[i64], stalled: Duration, findin
         y: "per second",
         lines: vec![Line::per_second("requests", &per_step(sends, PLOT_STEP), PLOT_STEP.as_secs_f64())],
         limit: Some(args.limit),
+    });
+    let counts = windows_of(sends, SECOND, WINDOW_STEP).into_iter().enumerate();
+    let seconds = WINDOW_STEP.as_secs_f64();
+    findings.plot(Plot {
+        title: "Requests within the second that ends then, and what is allowed",
+        x: "seconds since the first",
+        y: "requests",
+        lines: vec![Line::through(
+            "requests",
+            counts.map(|(step, count)| (step as f64 * seconds, count as f64)).collect(),
+        )],
+        limit: Some(allowed),
     });
 }
 

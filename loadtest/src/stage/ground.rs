@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tocsin::exit::Failure;
 use tocsin_store::{Access, Store, redacted};
-use tocsin_testkit::{TestDatabase, TestVhost};
+use tocsin_testkit::{PrivatePostgres, PrivateRabbit, TestDatabase, TestVhost};
 
 use crate::district::NAME_PREFIX;
 use crate::options::Target;
@@ -17,7 +17,34 @@ pub struct Ground {
     pub database_url: String,
     /// Empty where a deployment's is not known here.
     pub amqp_url: String,
-    own: Option<(TestDatabase, TestVhost)>,
+    own: Option<Own>,
+    /// Why the run has no servers of its own, although it wanted them.
+    pub shared_because: Option<String>,
+}
+
+/// Made here, to go with the value.
+#[derive(Debug)]
+enum Own {
+    /// On servers that others may use too. Held until they may go.
+    Shared {
+        _database: TestDatabase,
+        _vhost: TestVhost,
+    },
+    Servers(Box<Servers>),
+}
+
+/// Of this run alone: they can be stopped, killed and started again.
+#[derive(Debug)]
+pub struct Servers {
+    pub postgres: PrivatePostgres,
+    pub rabbit: PrivateRabbit,
+}
+
+impl Servers {
+    async fn start() -> Result<Self> {
+        let (postgres, rabbit) = tokio::try_join!(PrivatePostgres::start(), PrivateRabbit::start())?;
+        Ok(Self { postgres, rabbit })
+    }
 }
 
 impl Ground {
@@ -32,8 +59,36 @@ impl Ground {
         Ok(Self {
             database_url: database.url.clone(),
             amqp_url: vhost.amqp_url.clone(),
-            own: Some((database, vhost)),
+            own: Some(Own::Shared { _database: database, _vhost: vhost }),
+            shared_because: None,
         })
+    }
+
+    /// Starts a server of each kind for this run alone. Where that cannot be, it is as [`Ground::make`] has it.
+    pub async fn with_servers() -> Result<Self> {
+        let servers = match Servers::start().await {
+            Ok(servers) => servers,
+            Err(error) => {
+                return Ok(Self { shared_because: Some(format!("{error:#}")), ..Self::make().await? });
+            }
+        };
+        // The server's first database will do: nobody else is there.
+        let database_url = servers.postgres.url.clone();
+        tocsin_store::migrate(&database_url).await?;
+        Ok(Self {
+            database_url,
+            amqp_url: servers.rabbit.amqp_url.clone(),
+            own: Some(Own::Servers(Box::new(servers))),
+            shared_because: None,
+        })
+    }
+
+    /// None: the servers are not of this run alone.
+    pub fn servers(&mut self) -> Option<&mut Servers> {
+        match &mut self.own {
+            Some(Own::Servers(servers)) => Some(servers),
+            Some(Own::Shared { .. }) | None => None,
+        }
     }
 
     /// A deployment's: refused when it holds campaigns that no load test made, unless its name was given.
@@ -59,7 +114,7 @@ impl Ground {
             .into());
         }
         let amqp_url = std::env::var("AMQP_URL").unwrap_or_default();
-        Ok(Self { database_url: url, amqp_url, own: None })
+        Ok(Self { database_url: url, amqp_url, own: None, shared_because: None })
     }
 
     /// Made here, and so used by nobody else.

@@ -21,10 +21,10 @@ use tocsin_testkit::wait_until;
 pub use self::fleet::{Fleet, Role, Workers};
 pub use self::ground::Ground;
 pub use self::process::Process;
-pub use self::wire::{AMQP_PORT, POSTGRES_PORT, authority};
+pub use self::wire::{AMQP_PORT, POSTGRES_PORT, Wire, authority};
 
 use crate::campaign::{self, Kind};
-use crate::district::{self, District};
+use crate::district::{self, District, Guardians};
 use crate::options::Options;
 use crate::progress::Progress;
 
@@ -45,6 +45,17 @@ pub struct Setup {
     pub wiring: Wiring,
     /// Calls under way at once. None: there is no voice account, and nobody calls.
     pub call_places: Option<u32>,
+    pub servers: Servers,
+}
+
+/// Whose servers the roles stand on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Servers {
+    /// Those that DATABASE_URL and AMQP_URL name.
+    #[default]
+    Given,
+    /// Started for this run alone, where that can be.
+    Own,
 }
 
 /// Of the text account. None: no limit.
@@ -91,7 +102,10 @@ impl Stage {
     /// Everything is started here.
     async fn own(options: &Options, setup: Setup) -> Result<Self> {
         let tasks = Tasks::new();
-        let ground = Ground::make().await?;
+        let ground = match setup.servers {
+            Servers::Given => Ground::make().await?,
+            Servers::Own => Ground::with_servers().await?,
+        };
         let scenario = Scenario { seed: options.seed, ..setup.scenario.clone() };
         let simulator = Simulator::start(SimulatorConfig { listen: None, scenario }).await?;
         let plan = fleet::Plan { setup: &setup, simulator: &simulator, callback_secret: CALLBACK_SECRET };
@@ -172,10 +186,13 @@ impl Stage {
     }
 
     pub async fn district_over(&self, guardians: usize, channels: &[Channel]) -> Result<District> {
-        let progress = Progress::new("making the district", guardians);
-        let made = district::make(&self.store, &self.api_url, guardians, channels).await;
-        progress.at(guardians);
-        made
+        self.district_of(Guardians { numbers: 0..guardians, channels }).await
+    }
+
+    /// A district whose guardians have numbers of nobody.
+    pub async fn district_of(&self, guardians: Guardians<'_>) -> Result<District> {
+        let progress = Progress::new("making the district", guardians.numbers.len());
+        district::make(&self.store, &self.api_url, guardians, &progress).await
     }
 
     /// The roles as processes, for a scenario that has asked [`crate::options::Target::own_only`].

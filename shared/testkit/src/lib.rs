@@ -6,6 +6,8 @@ mod clock;
 mod database;
 pub mod fixture;
 mod janitor;
+mod ports;
+mod postgres;
 pub mod promises;
 mod rabbit;
 pub mod simulator;
@@ -15,6 +17,7 @@ mod wait;
 
 pub use clock::ManualClock;
 pub use database::TestDatabase;
+pub use postgres::PrivatePostgres;
 pub use rabbit::PrivateRabbit;
 pub use stalls::Stalls;
 pub use vhost::TestVhost;

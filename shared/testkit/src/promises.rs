@@ -3,6 +3,7 @@
 //! The simulator's record is the witness that cannot be talked into anything: it knows what arrived, not what
 //! was meant. [`check`] reads both sides, one campaign at a time; [`compare`] is the judgement, and pure.
 
+mod repeats;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ use tocsin_providers::TokenKeys;
 use tocsin_store::audit::{AttemptFact, CampaignFacts, JobFact, RecipientFact};
 use tocsin_store::{Store, StoreError};
 
+pub use self::repeats::{Cause, Repeat, repeats};
 use crate::simulator::{Kind, Record};
 
 /// A claim that began before the cancel's commit may carry a time after `canceled_at`: the cancel reads the
@@ -115,13 +117,52 @@ pub async fn check_within(
     campaigns: &[CampaignId],
     margin: Duration,
 ) -> Result<Violations, CheckError> {
-    let (mut sends, mut violations) = sends_of(records, token_keys);
-    for &campaign in campaigns {
-        let facts = facts(store, campaign).await?;
-        let sends = sends.remove(&campaign).unwrap_or_default();
-        violations.add(compare_within(&facts, &sends, margin));
+    let mut seen = Seen::default();
+    seen.read(records, token_keys);
+    seen.check(store, campaigns, margin).await
+}
+
+/// What the outside world saw, read in pages: records are several times as large as what is kept of them here.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// By their campaign, in order of arrival.
+    sends: HashMap<CampaignId, Vec<Send>>,
+    /// Requests without a token of ours.
+    strange: Vec<String>,
+}
+
+impl Seen {
+    /// The records that follow.
+    pub fn read(&mut self, records: &[Record], token_keys: &TokenKeys) {
+        for record in records.iter().filter(|record| record.kind == Kind::Send) {
+            match token_keys.read(record.token.as_deref().unwrap_or_default()) {
+                Ok((attempt, _)) => {
+                    let send = Send { attempt, arrived_at: record.arrived_at, effect: Effect::of(record) };
+                    self.sends.entry(attempt.job.campaign).or_default().push(send);
+                }
+                Err(fault) => self.strange.push(format!(
+                    "a {} request that arrived at {}: {fault}",
+                    record.channel, record.arrived_at
+                )),
+            }
+        }
     }
-    Ok(violations)
+
+    /// As [`check_within`], of everything that was read.
+    pub async fn check(
+        mut self,
+        store: &Store,
+        campaigns: &[CampaignId],
+        margin: Duration,
+    ) -> Result<Violations, CheckError> {
+        let mut violations = Violations { lost: self.strange, ..Violations::default() };
+        for &campaign in campaigns {
+            let facts = facts(store, campaign).await?;
+            let sends = self.sends.remove(&campaign).unwrap_or_default();
+            violations.add(compare_within(&facts, &sends, margin));
+        }
+        Ok(violations)
+    }
 }
 
 /// Reads one campaign's rows.
@@ -132,24 +173,6 @@ pub async fn facts(store: &Store, campaign: CampaignId) -> Result<Facts, CheckEr
         jobs: store.job_facts(campaign).await?,
         attempts: store.attempt_facts(campaign).await?,
     })
-}
-
-/// The sends among `records` by their campaign, in order of arrival; and those without a token of ours.
-fn sends_of(records: &[Record], token_keys: &TokenKeys) -> (HashMap<CampaignId, Vec<Send>>, Violations) {
-    let mut sends: HashMap<CampaignId, Vec<Send>> = HashMap::new();
-    let mut violations = Violations::default();
-    for record in records.iter().filter(|record| record.kind == Kind::Send) {
-        match token_keys.read(record.token.as_deref().unwrap_or_default()) {
-            Ok((attempt, _)) => {
-                let send = Send { attempt, arrived_at: record.arrived_at, effect: Effect::of(record) };
-                sends.entry(attempt.job.campaign).or_default().push(send);
-            }
-            Err(fault) => violations
-                .lost
-                .push(format!("a {} request that arrived at {}: {fault}", record.channel, record.arrived_at)),
-        }
-    }
-    (sends, violations)
 }
 
 /// Judges one campaign. `sends` are all of it, in any order.

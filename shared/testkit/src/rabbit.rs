@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::janitor::Janitor;
+use crate::ports::free_ports;
 use crate::wait_until;
 
 /// A node needs some seconds on an idle machine, and tests seldom run on one.
@@ -167,17 +168,6 @@ fn server_script() -> Result<PathBuf> {
     SERVERS.iter().map(Path::new).find(|script| script.exists()).map(Path::to_owned).with_context(
         || "no rabbitmq-server found: install the package, or name its script in TOCSIN_TEST_RABBITMQ_SERVER",
     )
-}
-
-/// Ports that are free now. All are held until the last is known, so that they differ.
-fn free_ports() -> Result<[u16; 3]> {
-    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let held = [listen()?, listen()?, listen()?];
-    let mut ports = [0; 3];
-    for (port, listener) in ports.iter_mut().zip(&held) {
-        *port = listener.local_addr()?.port();
-    }
-    Ok(ports)
 }
 
 /// A listener alone is not enough: the node listens before it has started. One that is up answers the protocol's

@@ -61,5 +61,6 @@ fn channel(fates: &[&[(Fate, f64)]]) -> ChannelScenario {
             lost: 0.0,
             ..Callbacks::default()
         },
+        ..ChannelScenario::default()
     }
 }

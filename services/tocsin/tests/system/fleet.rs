@@ -218,6 +218,7 @@ pub fn credentials() -> Credentials {
         twilio_token: Secret::new(TWILIO_TOKEN),
         mailgun_key: Secret::new(MAILGUN_KEY),
         mailgun_signing_key: Secret::new(MAILGUN_SIGNING_KEY),
+        ..Credentials::default()
     }
 }
 

@@ -188,8 +188,44 @@ fn records_are_read_as_sends_by_their_token() {
         record(Kind::Send, None, 201, Some("SM3")),
         record(Kind::Send, Some("made-up".to_owned()), 201, Some("SM4")),
     ];
-    let (sends, violations) = sends_of(&records, &keys);
-    let effects: Vec<Effect> = sends[&id()].iter().map(|send| send.effect).collect();
+    let mut seen = Seen::default();
+    // In pages or at once: it makes no difference.
+    records.chunks(3).for_each(|page| seen.read(page, &keys));
+    let effects: Vec<Effect> = seen.sends[&id()].iter().map(|send| send.effect).collect();
     assert_eq!(effects, [Effect::Accepted, Effect::Unanswered, Effect::Unanswered, Effect::None]);
-    assert_eq!(violations.lost.len(), 2, "{violations:?}");
+    assert_eq!(seen.strange.len(), 2, "{seen:?}");
+}
+
+#[test]
+fn a_repeated_emergency_is_told_by_its_cause_and_a_found_one_is_no_doubt() {
+    use Effect::{Accepted, Unanswered};
+    use Outcome::{Busy, LivePerson};
+    let key = |number| send(number, 0, Accepted).attempt;
+    let none = || vec![];
+    // The lane, the first attempt and its effect, when the person was looked up, and the cause.
+    let table = [
+        (Lane::Emergency, None, Unanswered, none(), Some(Cause::AnswerNotGiven)),
+        (Lane::Emergency, None, Accepted, none(), Some(Cause::AnswerNotKept)),
+        (Lane::Emergency, None, Unanswered, vec![15_000], Some(Cause::Found)),
+        (Lane::Emergency, None, Unanswered, vec![9_000, 25_000], Some(Cause::AnswerNotGiven)),
+        (Lane::Emergency, Some(LivePerson), Unanswered, none(), Some(Cause::AnswerNotGiven)),
+        (Lane::Emergency, Some(Busy), Accepted, none(), None),
+        (Lane::General, None, Unanswered, none(), None),
+    ];
+    for (lane, outcome, effect, looked_up, expected) in table {
+        let mut facts = facts(vec![attempt(1, outcome), attempt(2, Some(LivePerson))]);
+        facts.campaign.lane = lane;
+        let sends = [send(1, 10_050, effect), send(2, 20_050, Accepted)];
+        let people = repeats::People {
+            to: [1, 2].map(|number| (key(number), "+1")).into(),
+            looked_up: [("+1", looked_up.into_iter().map(at).collect())].into(),
+        };
+        let found = repeats::repeats_of(&facts, &sends, &people);
+        let causes: Vec<Cause> = found.iter().map(|repeat| repeat.cause).collect();
+        assert_eq!(causes, Vec::from_iter(expected), "{lane} {outcome:?} {effect:?}");
+        // Whoever the first request did not reach is reached once.
+        let unreached = repeats::People { to: [(key(2), "+1")].into(), ..people };
+        assert_eq!(repeats::repeats_of(&facts, &sends, &unreached), []);
+    }
+    assert!(Cause::AnswerNotGiven.is_doubt() && Cause::AnswerNotKept.is_doubt() && !Cause::Found.is_doubt());
 }

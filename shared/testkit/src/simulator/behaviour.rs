@@ -1,5 +1,6 @@
 //! What happens to one request: its latency, its fault, its message's fate.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -35,9 +36,19 @@ pub(super) fn treatment(seed: u64, request: u64, channel: &ChannelScenario, faul
 
 /// Drawn by person, job and attempt, so that the order of arrival does not matter.
 pub(super) fn fate(scenario: &Scenario, channel: Channel, to: &str, token: &str) -> (Fate, StdRng) {
+    fate_among(scenario.seed, &scenario.channel(channel).fates, channel, to, token)
+}
+
+/// The same among other fates than the channel's.
+pub(super) fn fate_among(
+    seed: u64,
+    fates: &[BTreeMap<Fate, f64>],
+    channel: Channel,
+    to: &str,
+    token: &str,
+) -> (Fate, StdRng) {
     let (job, attempt) = job_and_attempt(token).unwrap_or((0, 1));
-    let mut rng = rng((scenario.seed, channel, to, job, attempt));
-    let fates = &scenario.channel(channel).fates;
+    let mut rng = rng((seed, channel, to, job, attempt));
     let index = usize::try_from(attempt - 1).unwrap_or(0);
     let Some(weights) = fates.get(index).or(fates.last()) else {
         return (Fate::default_for(channel), rng);
@@ -52,7 +63,7 @@ pub(super) fn fate(scenario: &Scenario, channel: Channel, to: &str, token: &str)
     (Fate::default_for(channel), rng)
 }
 
-fn rng(key: impl Hash) -> StdRng {
+pub(super) fn rng(key: impl Hash) -> StdRng {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     StdRng::seed_from_u64(hasher.finish())
@@ -87,8 +98,6 @@ fn job_and_attempt(token: &str) -> Option<(i32, i16)> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use tocsin_domain::{AttemptKey, CampaignId, JobKey, Lane};
     use tocsin_providers::{Secret, TokenKeys};
     use uuid::Uuid;

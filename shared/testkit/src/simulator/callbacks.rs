@@ -71,12 +71,31 @@ pub struct CallbackCounts {
     pub pending: u64,
 }
 
+/// All steps of one message.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The steps' times are as if the vendor had begun then.
+    pub made_at: Instant,
+    pub steps: Vec<Due>,
+}
+
+impl Plan {
+    /// The same, begun at another time.
+    pub(super) fn begun_at(mut self, at: Instant) -> Self {
+        let waited = at.saturating_duration_since(self.made_at);
+        self.steps.iter_mut().for_each(|due| due.at += waited);
+        Self { made_at: at, ..self }
+    }
+}
+
 /// How one message is to be reported.
 pub(super) struct Manner<'a> {
     pub callbacks: &'a Callbacks,
     pub subscribed: &'a dyn Fn(Step) -> bool,
     /// The request's latency: reports follow the answer, but for the early ones.
     pub answered_in: Duration,
+    /// Whether it has to wait for its turn: then nothing of it is early.
+    pub waits: bool,
 }
 
 /// What came of one post.
@@ -137,17 +156,18 @@ impl CallbackQueue {
     }
 
     /// Plans all steps of a message accepted now. What is returned resolves when the first report of
-    /// an early message has been posted.
+    /// an early message has been posted. The steps count as pending, and are not due before they are begun.
     pub(super) fn plan(
         &self,
         message: &Snapshot,
         manner: &Manner<'_>,
         rng: &mut StdRng,
-    ) -> Option<oneshot::Receiver<()>> {
+    ) -> (Plan, Option<oneshot::Receiver<()>>) {
         let callbacks = manner.callbacks;
         let steps = message.fate.steps(message.channel);
-        let early = rng.random_bool(callbacks.early);
-        let mut at = Instant::now() + if early { Duration::ZERO } else { manner.answered_in };
+        let early = rng.random_bool(callbacks.early) && !manner.waits;
+        let made_at = Instant::now();
+        let mut at = made_at + if early { Duration::ZERO } else { manner.answered_in };
         let mut planned: Vec<Due> = Vec::with_capacity(steps.len());
         let mut sequence = 0;
         for &step in steps {
@@ -178,8 +198,22 @@ impl CallbackQueue {
             reverse_posts(&mut planned);
         }
         let receiver = early.then(|| mark_first(&mut planned)).flatten();
-        self.push(planned);
-        receiver
+        self.pending.fetch_add(planned.len(), Ordering::AcqRel);
+        (Plan { made_at, steps: planned }, receiver)
+    }
+
+    /// The vendor begins to work on a message.
+    pub(super) fn begin(&self, plan: Plan) {
+        if plan.steps.is_empty() {
+            return;
+        }
+        self.lock().extend(plan.steps.into_iter().map(Reverse));
+        self.changed.notify_one();
+    }
+
+    /// Nothing comes of what was planned.
+    pub(super) fn give_up(&self, plan: &Plan) {
+        plan.steps.iter().for_each(|_| self.finish());
     }
 
     /// The report of who answered: some time after the answer, or too late, after the end.
@@ -207,7 +241,7 @@ impl CallbackQueue {
         // A call that is canceled has reported at most that it was initiated, that it rang and that
         // it was answered.
         due.sequence = 3;
-        self.push(vec![due]);
+        self.push(due);
     }
 
     fn due(&self, message: MessageId, step: Step, at: Instant) -> Due {
@@ -215,12 +249,9 @@ impl CallbackQueue {
         Due { at, order, message, step, sequence: 0, post: false, tries: 0, early: None }
     }
 
-    fn push(&self, planned: Vec<Due>) {
-        if planned.is_empty() {
-            return;
-        }
-        self.pending.fetch_add(planned.len(), Ordering::AcqRel);
-        self.lock().extend(planned.into_iter().map(Reverse));
+    fn push(&self, due: Due) {
+        self.pending.fetch_add(1, Ordering::AcqRel);
+        self.lock().push(Reverse(due));
         self.changed.notify_one();
     }
 
@@ -250,7 +281,7 @@ impl CallbackQueue {
             Post::Again if due.tries < RETRIES_MAX => {
                 due.at = Instant::now() + RETRY_WAIT * 2_u32.pow(u32::from(due.tries));
                 due.tries += 1;
-                self.push(vec![due]);
+                self.push(due);
                 self.retried.fetch_add(1, Ordering::Relaxed)
             }
             Post::Again | Post::Refused => self.failed.fetch_add(1, Ordering::Relaxed),
@@ -324,8 +355,9 @@ mod tests {
             Acceptance { fate: Fate::Human, callback: "http://x/", origin: "", body: "", detection };
         let call = ledger.accepted(clock::now(), arrival, acceptance);
         let mut rng = StdRng::seed_from_u64(1);
-        let manner = Manner { callbacks: behaviour, subscribed: &|_| true, answered_in: Duration::ZERO };
-        queue.plan(&call, &manner, &mut rng);
+        let manner =
+            Manner { callbacks: behaviour, subscribed: &|_| true, answered_in: Duration::ZERO, waits: false };
+        queue.begin(queue.plan(&call, &manner, &mut rng).0);
         let due = std::iter::from_fn(|| queue.pop().ok());
         due.filter(|due| due.post).map(|due| (due.step, due.sequence)).collect()
     }

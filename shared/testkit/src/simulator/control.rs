@@ -18,7 +18,7 @@ use super::record::Kind;
 use super::{PersonText, Scenario, Shared, inbound};
 
 /// Records written or sent at once: about a quarter of a megabyte for every thousand.
-const PAGE_MAX: usize = 10_000;
+pub(super) const PAGE_MAX: usize = 10_000;
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
     Router::new()
@@ -33,6 +33,9 @@ pub(super) fn routes() -> Router<Arc<Shared>> {
 pub struct Stats {
     pub requests: Vec<RequestCount>,
     pub callbacks: CallbackCounts,
+    /// Accepted and not yet begun, by channel: those that wait for their turn.
+    #[serde(default)]
+    pub waiting: BTreeMap<Channel, usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,12 +63,13 @@ pub(super) fn stats(shared: &Shared) -> Stats {
         .into_iter()
         .map(|((channel, kind), answered)| RequestCount { channel, kind, answered })
         .collect();
-    Stats { requests, callbacks: shared.callbacks.counts() }
+    Stats { requests, callbacks: shared.callbacks.counts(), waiting: shared.lines.waiting() }
 }
 
 pub(super) fn set_scenario(shared: &Shared, scenario: Scenario) -> anyhow::Result<()> {
     scenario.check()?;
     *shared.scenario.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(scenario);
+    shared.lines.look_again();
     Ok(())
 }
 

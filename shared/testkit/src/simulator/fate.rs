@@ -16,6 +16,8 @@ pub enum Fate {
     NoAnswer,
     // Texts.
     Undelivered,
+    /// No phone that takes texts, as the carrier finds out.
+    Landline,
     /// Taken by the carrier, and never heard of again.
     Sent,
     OptedOut,
@@ -83,7 +85,7 @@ impl Fate {
             Self::Completed | Self::Human | Self::Machine | Self::Fax | Self::Busy | Self::NoAnswer => {
                 &[Channel::Voice]
             }
-            Self::Undelivered | Self::Sent | Self::OptedOut => &[Channel::Sms],
+            Self::Undelivered | Self::Landline | Self::Sent | Self::OptedOut => &[Channel::Sms],
             Self::Bounced
             | Self::SoftBounced
             | Self::Dropped
@@ -115,6 +117,7 @@ impl Fate {
             Self::Delivered if channel == Channel::Sms => &[Sent, Delivered],
             Self::Delivered => &[Delivered],
             Self::Undelivered => &[Sent, Undelivered],
+            Self::Landline => &[Undelivered],
             Self::Sent => &[Sent],
             Self::Bounced => &[Bounced],
             Self::SoftBounced => &[SoftBounced, Delivered],
@@ -137,6 +140,7 @@ impl Fate {
             | Self::Busy
             | Self::NoAnswer
             | Self::Undelivered
+            | Self::Landline
             | Self::Sent
             | Self::OptedOut
             | Self::Bounced
@@ -169,6 +173,7 @@ mod tests {
                 "busy",
                 "no_answer",
                 "undelivered",
+                "landline",
                 "bounced",
                 "soft_bounced",
                 "dropped",

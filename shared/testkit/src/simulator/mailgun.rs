@@ -55,6 +55,10 @@ fn take(shared: &Shared, domain: &str, headers: &HeaderMap, body: &[u8]) -> Answ
         .or_else(|| Reply::of_fault(fault?, error_of_status))
         .or_else(|| {
             refusal(&form, fate).map(|message| Reply::json(400, json!({ "message": message }).to_string()))
+        })
+        .or_else(|| {
+            let full = shared.lines.take_place(CHANNEL, behaviour).is_err();
+            full.then(|| Reply::json(429, error_of_status(429)))
         });
     if let Some(reply) = refused {
         shared.ledger.arrived(at, Arrival { answered: reply.status(), ..arrival }, None);
@@ -67,8 +71,13 @@ fn take(shared: &Shared, domain: &str, headers: &HeaderMap, body: &[u8]) -> Answ
         Arrival { answered: if dropped { 0 } else { 200 }, ..arrival },
         Acceptance { fate, callback, origin: domain, body: "", detection: Detection::NotAsked },
     );
-    let manner = Manner { callbacks: &behaviour.callbacks, subscribed: &|_| true, answered_in: latency };
-    let early = shared.callbacks.plan(&mail, &manner, &mut rng);
+    let manner = Manner {
+        callbacks: &behaviour.callbacks,
+        subscribed: &|_| true,
+        answered_in: latency,
+        waits: behaviour.drain_per_second.is_some(),
+    };
+    let early = shared.work_on(&mail, &manner, &mut rng);
     let queued = json!({ "id": format!("<{}>", mail.provider_id), "message": "Queued. Thank you." });
     let reply = if dropped { Reply::Dropped } else { Reply::json(200, queued.to_string()) };
     Answer { reply, latency, early }

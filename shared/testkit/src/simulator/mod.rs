@@ -1,5 +1,5 @@
 //! The vendors, played: an HTTP server that takes calls, texts and mails as Twilio and Mailgun do
-//! (wire A, B), behaves as a [`Scenario`] says and reports by signed callbacks.
+//! (wire A, B), behaves as a [`Scenario`] says and reports by signed callbacks. Beside it an SMTP server takes mail.
 //!
 //! It keeps a record of every request and its arrival: what the promises' checks hold against the
 //! store. Tests start it in their own process; the demo and the load test beside theirs, where
@@ -16,11 +16,13 @@ mod detection;
 mod fate;
 mod inbound;
 mod ledger;
+mod lines;
 mod mailgun;
 mod receiver;
 mod record;
 mod report;
 mod scenario;
+mod smtp;
 mod twilio;
 mod twilio_refusals;
 
@@ -34,9 +36,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
+use rand::rngs::StdRng;
 use tocsin_domain::Channel;
 use tocsin_providers::{AccountSettings, ProviderKind};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -46,10 +50,17 @@ pub use fate::Fate;
 pub use inbound::{PersonText, TextAnswer};
 pub use receiver::CallbackReceiver;
 pub use record::{Kind, Record};
-pub use scenario::{CallbackEvents, Callbacks, ChannelScenario, Credentials, Delay, Faults, Scenario};
+pub use scenario::{
+    CallbackEvents, Callbacks, ChannelScenario, Credentials, Delay, Faults, Scenario, SmtpFaults,
+    SmtpScenario,
+};
+pub use smtp::{Mail, SmtpDoor};
 
-use callbacks::CallbackQueue;
+use callbacks::{CallbackQueue, Manner};
 use ledger::Ledger;
+use lines::Lines;
+use record::Snapshot;
+use smtp::Mailbox;
 
 /// The number that the simulated account owns, as Twilio's test credentials do (wire A.7).
 pub const SENDER: &str = "+15005550006";
@@ -81,6 +92,8 @@ struct Shared {
     scenario: RwLock<Arc<Scenario>>,
     ledger: Ledger,
     callbacks: CallbackQueue,
+    lines: Lines,
+    mailbox: Mailbox,
     client: reqwest::Client,
     requests: AtomicU64,
     stop: CancellationToken,
@@ -94,6 +107,22 @@ impl Shared {
     /// Numbers the requests in their order of arrival.
     fn next_request(&self) -> u64 {
         self.requests.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Plans what becomes of an accepted message: from now on, or from its turn on where the vendor has a line. What is
+    /// returned resolves when its early report has been posted.
+    fn work_on(
+        &self,
+        message: &Snapshot,
+        manner: &Manner<'_>,
+        rng: &mut StdRng,
+    ) -> Option<oneshot::Receiver<()>> {
+        let (plan, early) = self.callbacks.plan(message, manner, rng);
+        match manner.waits {
+            true => self.lines.enter(message.channel, message.id, plan),
+            false => self.callbacks.begin(plan),
+        }
+        early
     }
 }
 
@@ -111,12 +140,15 @@ impl Simulator {
             scenario: RwLock::new(Arc::new(config.scenario)),
             ledger: Ledger::new(clock::now()),
             callbacks: CallbackQueue::new(),
+            lines: Lines::default(),
+            mailbox: Mailbox::default(),
             client: tocsin_providers::http_client()?,
             requests: AtomicU64::new(0),
             stop: stop.clone(),
         });
         tasks.spawn(serve(listener, router(shared.clone()), stop.clone()));
         tasks.spawn(delivery::deliver_all(shared.clone()));
+        tasks.spawn(lines::work_off(shared.clone()));
         Ok(Self { base_url, shared, tasks, stop: stop.drop_guard() })
     }
 
@@ -150,9 +182,32 @@ impl Simulator {
         }
     }
 
+    /// Takes mail over SMTP too; by default on a free port of this machine.
+    pub async fn take_mail(&self, listen: Option<SocketAddr>) -> anyhow::Result<SmtpDoor> {
+        smtp::listen(&self.shared, &self.tasks, listen).await
+    }
+
+    /// The mails that were accepted over SMTP, the oldest first: as many as are kept.
+    pub fn mails(&self) -> Vec<Mail> {
+        self.shared.mailbox.mails()
+    }
+
     /// Every request so far, in order of arrival.
     pub fn records(&self) -> Vec<Record> {
         self.shared.ledger.records(0, usize::MAX)
+    }
+
+    /// Every request so far, in order of arrival, a page at a time: for whoever needs little of each.
+    pub fn read_records(&self, mut read: impl FnMut(&[Record])) {
+        let mut after = 0;
+        loop {
+            let page = self.shared.ledger.records(after, control::PAGE_MAX);
+            if page.is_empty() {
+                return;
+            }
+            read(&page);
+            after += page.len();
+        }
     }
 
     /// The requests that ask to call, text or mail someone.
@@ -200,9 +255,13 @@ impl Simulator {
 }
 
 /// Runs a simulator until the process is interrupted: `loadtest provider-sim`.
-pub async fn run(listen: SocketAddr, scenario: Scenario) -> anyhow::Result<()> {
+pub async fn run(listen: SocketAddr, smtp: Option<SocketAddr>, scenario: Scenario) -> anyhow::Result<()> {
     let simulator = Simulator::start(SimulatorConfig { listen: Some(listen), scenario }).await?;
     tracing::info!(url = simulator.base_url, "provider simulator listens");
+    if let Some(smtp) = smtp {
+        let door = simulator.take_mail(Some(smtp)).await?;
+        tracing::info!(address = %door.address, "provider simulator takes mail");
+    }
     tokio::signal::ctrl_c().await.context("cannot listen for the interrupt")?;
     simulator.stop().await;
     Ok(())

@@ -24,7 +24,7 @@ pub struct Record {
     pub from: Option<String>,
     /// Set exactly when a send was accepted, or a recall named a message that exists.
     pub provider_id: Option<String>,
-    /// HTTP status; 0 when the request was left without an answer.
+    /// HTTP status, or over SMTP the reply's code; 0 when the request was left without an answer.
     pub answered: u16,
 }
 

@@ -7,7 +7,7 @@ use tocsin_providers::twilio::form::Form;
 use tocsin_providers::{mailgun, twilio};
 
 use super::callbacks::{Due, Post};
-use super::fate::Step;
+use super::fate::{Fate, Step};
 use super::record::Snapshot;
 use super::scenario::Scenario;
 
@@ -77,7 +77,7 @@ fn text_parameters(scenario: &Scenario, text: &Snapshot, due: &Due) -> Parameter
         ("To", text.to.to_string()),
         ("ApiVersion", "2010-04-01".to_owned()),
     ];
-    parameters.extend(text_error(due.step).map(|code| ("ErrorCode", code.to_string())));
+    parameters.extend(text_error(text.fate, due.step).map(|code| ("ErrorCode", code.to_string())));
     parameters
 }
 
@@ -162,7 +162,7 @@ pub(super) fn mail_event(mail: &Snapshot, step: Step, at: DateTime<Utc>) -> Opti
         "recipient": &*mail.to,
         "recipient-domain": mail.to.split_once('@').map_or("", |(_, domain)| domain),
         "message": { "headers": { "message-id": mail.provider_id, "to": &*mail.to } },
-        "flags": { "is-test-mode": false, "is-delayed-bounce": mail.fate == super::Fate::DelayedBounce },
+        "flags": { "is-test-mode": false, "is-delayed-bounce": mail.fate == Fate::DelayedBounce },
         "user-variables": { mailgun::TOKEN_VARIABLE: &*mail.token },
         "tags": [],
     });
@@ -202,10 +202,11 @@ pub(super) fn twilio_word(step: Step) -> &'static str {
     }
 }
 
-/// A landline that did not take the text; a text that was filtered.
-pub(super) fn text_error(step: Step) -> Option<u32> {
+/// A landline, which takes no texts; a phone that is unknown; a text that was filtered (wire A.6).
+pub(super) fn text_error(fate: Fate, step: Step) -> Option<u32> {
     match step {
-        Step::Undelivered => Some(30006),
+        Step::Undelivered if fate == Fate::Landline => Some(30006),
+        Step::Undelivered => Some(30005),
         Step::Failed => Some(30007),
         _ => None,
     }

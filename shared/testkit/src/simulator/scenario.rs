@@ -24,6 +24,8 @@ pub struct Scenario {
     pub voice: ChannelScenario,
     pub sms: ChannelScenario,
     pub email: ChannelScenario,
+    /// Mail that comes over SMTP.
+    pub smtp: SmtpScenario,
 }
 
 /// What the simulator accepts and signs with.
@@ -37,6 +39,9 @@ pub struct Credentials {
     pub mailgun_key: Secret,
     #[serde(skip_serializing)]
     pub mailgun_signing_key: Secret,
+    pub smtp_user: String,
+    #[serde(skip_serializing)]
+    pub smtp_password: Secret,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -51,6 +56,11 @@ pub struct ChannelScenario {
     /// The same for recalls and look-ups.
     pub recall_faults: Faults,
     pub callbacks: Callbacks,
+    /// What was accepted is worked off at this rate, and reported from then on, as calls are by an account's calls per
+    /// second. None: at once.
+    pub drain_per_second: Option<f64>,
+    /// How many may wait for that; more are refused as the vendor refuses them. None: any number.
+    pub queue_max: Option<usize>,
 }
 
 /// Shares of requests that are not answered as they should be. At most one fault meets a request.
@@ -66,6 +76,47 @@ pub struct Faults {
     /// Never answered, not processed.
     pub hang: f64,
     /// Processed, callbacks and all, and the connection dropped instead of an answer.
+    pub dropped: f64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SmtpScenario {
+    /// From the end of a mail to its reply.
+    pub latency: Delay,
+    /// As of a channel: `invalid` is refused at RCPT, `soft_bounced` greylisted there, `rejected` refused with the mail;
+    /// every other is accepted.
+    pub fates: Vec<BTreeMap<Fate, f64>>,
+    pub faults: SmtpFaults,
+    /// How long a greylisted address has to wait.
+    pub greylist_seconds: f64,
+    /// Whether STARTTLS is offered.
+    pub starttls: bool,
+    /// Whether a mail is taken only after AUTH.
+    pub auth_required: bool,
+    /// In bytes.
+    pub size_max: usize,
+    /// After so many the server says 421 and hangs up.
+    pub mails_per_connection_max: Option<u32>,
+}
+
+/// Shares of mails that are not taken as they should be. At most one fault meets a mail.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SmtpFaults {
+    /// 421 to MAIL, and the connection is closed.
+    pub closing: f64,
+    /// 550 to RCPT.
+    pub recipient_refused: f64,
+    /// 451 to RCPT.
+    pub recipient_deferred: f64,
+    /// 554 to the end of the mail.
+    pub refused: f64,
+    /// 451 to the end of the mail.
+    pub deferred: f64,
+    /// No reply to the end of the mail, which is not taken.
+    pub hang: f64,
+    /// The mail is taken, and the connection dropped in place of the reply.
     pub dropped: f64,
 }
 
@@ -139,6 +190,26 @@ impl Default for Credentials {
             twilio_token: Secret::new("simulated-auth-token"),
             mailgun_key: Secret::new("key-simulated"),
             mailgun_signing_key: Secret::new("simulated-signing-key"),
+            smtp_user: "simulated".to_owned(),
+            smtp_password: Secret::new("simulated-password"),
+        }
+    }
+}
+
+/// As large as submission servers commonly take.
+const MAIL_BYTES_MAX: usize = 10 * 1024 * 1024;
+
+impl Default for SmtpScenario {
+    fn default() -> Self {
+        Self {
+            latency: Delay::default(),
+            fates: Vec::new(),
+            faults: SmtpFaults::default(),
+            greylist_seconds: 1.0,
+            starttls: true,
+            auth_required: false,
+            size_max: MAIL_BYTES_MAX,
+            mails_per_connection_max: None,
         }
     }
 }
@@ -152,6 +223,7 @@ impl Default for Scenario {
             voice: ChannelScenario::default(),
             sms: ChannelScenario::default(),
             email: ChannelScenario::default(),
+            smtp: SmtpScenario::default(),
         }
     }
 }
@@ -171,30 +243,69 @@ impl Scenario {
         for channel in [Channel::Voice, Channel::Sms, Channel::Email] {
             self.channel(channel).check(channel)?;
         }
+        self.smtp.check()
+    }
+}
+
+/// `name` is where they stand in the scenario.
+fn check_fates(name: &str, fates: &[BTreeMap<Fate, f64>], channel: Channel) -> anyhow::Result<()> {
+    for (fate, weight) in fates.iter().flatten() {
+        ensure!(fate.fits(channel), "{name}.fates: {fate:?} cannot happen on this channel");
+        ensure!(
+            weight.is_finite() && *weight >= 0.0,
+            "{name}.fates: the weight of {fate:?} is {weight}: take 0 or more"
+        );
+    }
+    for weights in fates {
+        ensure!(weights.values().sum::<f64>() > 0.0, "{name}.fates: no weight is above 0");
+    }
+    Ok(())
+}
+
+fn check_shares(name: &str, shares: &[f64]) -> anyhow::Result<()> {
+    let sum: f64 = shares.iter().sum();
+    ensure!(
+        shares.iter().all(|share| *share >= 0.0) && sum <= 1.0,
+        "{name}: the shares must be between 0 and 1, and together at most 1"
+    );
+    Ok(())
+}
+
+impl SmtpScenario {
+    fn check(&self) -> anyhow::Result<()> {
+        check_fates("smtp", &self.fates, Channel::Email)?;
+        let SmtpFaults { closing, recipient_refused, recipient_deferred, refused, deferred, hang, dropped } =
+            self.faults;
+        check_shares(
+            "smtp.faults",
+            &[closing, recipient_refused, recipient_deferred, refused, deferred, hang, dropped],
+        )?;
+        let seconds = self.greylist_seconds;
+        ensure!(
+            seconds.is_finite() && seconds >= 0.0,
+            "smtp.greylist_seconds: {seconds} is no time: take 0 or more"
+        );
         Ok(())
     }
 }
 
 impl ChannelScenario {
     fn check(&self, channel: Channel) -> anyhow::Result<()> {
-        for (fate, weight) in self.fates.iter().flatten() {
-            ensure!(fate.fits(channel), "{channel}.fates: {fate:?} cannot happen on this channel");
-            ensure!(
-                weight.is_finite() && *weight >= 0.0,
-                "{channel}.fates: the weight of {fate:?} is {weight}"
-            );
-        }
-        for weights in &self.fates {
-            ensure!(weights.values().sum::<f64>() > 0.0, "{channel}.fates: no weight is above 0");
-        }
+        check_fates(channel.as_str(), &self.fates, channel)?;
         for (name, faults) in [("faults", &self.faults), ("recall_faults", &self.recall_faults)] {
             let shares = [faults.throttled, faults.server_error, faults.hang, faults.dropped];
-            let sum: f64 = shares.iter().sum();
+            check_shares(&format!("{channel}.{name}"), &shares)?;
+        }
+        if let Some(rate) = self.drain_per_second {
             ensure!(
-                shares.iter().all(|share| *share >= 0.0) && sum <= 1.0,
-                "{channel}.{name}: the shares must be between 0 and 1, and together at most 1"
+                rate.is_finite() && rate > 0.0,
+                "{channel}.drain_per_second: {rate} is no rate: take more than 0, or leave it out"
             );
         }
+        ensure!(
+            self.queue_max.is_none() || self.drain_per_second.is_some(),
+            "{channel}.queue_max: nobody waits without a drain_per_second"
+        );
         let callbacks = &self.callbacks;
         let detection = [callbacks.detection_late, callbacks.detection_lost];
         let reports = [callbacks.duplicate, callbacks.reorder, callbacks.early, callbacks.lost];
@@ -233,6 +344,11 @@ mod tests {
             r#"{"sms":{"fates":[{"delivered":-1}]}}"#,
             r#"{"sms":{"faults":{"throttled":0.6,"hang":0.6}}}"#,
             r#"{"sms":{"callbacks":{"lost":1.1}}}"#,
+            r#"{"voice":{"drain_per_second":0}}"#,
+            r#"{"smtp":{"fates":[{"busy":1}]}}"#,
+            r#"{"smtp":{"faults":{"refused":0.6,"hang":0.6}}}"#,
+            r#"{"smtp":{"greylist_seconds":-1}}"#,
+            r#"{"voice":{"queue_max":10}}"#,
         ] {
             let scenario: Scenario = serde_json::from_str(text).unwrap();
             assert!(scenario.check().is_err(), "{text}");

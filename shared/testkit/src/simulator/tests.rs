@@ -240,3 +240,95 @@ async fn a_stopped_simulator_answers_nobody_even_while_requests_hang() {
     let answer = sms.send(&hanging).await;
     assert!(matches!(answer, Answer::NotSent { .. } | Answer::Lost { .. }), "{answer:?}");
 }
+
+#[tokio::test]
+async fn a_text_to_a_landline_fails_with_the_code_that_says_so_and_others_with_theirs() {
+    for (fate, codes) in [(Fate::Landline, vec!["30006"]), (Fate::Undelivered, vec!["sent", "30005"])] {
+        let fates = vec![BTreeMap::from([(fate, 1.0)])];
+        let stage = Stage::set(sms(ChannelScenario { fates, ..ChannelScenario::default() })).await;
+        stage.send_all(&*stage.sms, 1).await;
+        stage.simulator.callbacks_done(LIMIT).await.unwrap();
+        let told: Vec<Option<String>> = stage
+            .receiver
+            .received()
+            .iter()
+            .flat_map(|raw| stage.sms.parse(raw).unwrap())
+            .map(|report| report.provider_code)
+            .collect();
+        assert_eq!(told, codes.into_iter().map(|code| Some(code.to_owned())).collect::<Vec<_>>(), "{fate:?}");
+    }
+}
+
+/// That it rang, that it was answered, that it ended.
+const REPORTS_OF_A_CALL: usize = 3;
+
+/// Calls of which one is worked on, and the next one's turn comes in an hour.
+fn one_call_an_hour(queue_max: Option<usize>) -> Scenario {
+    let mut scenario = Scenario::default();
+    scenario.voice.drain_per_second = Some(1.0 / 3_600.0);
+    scenario.voice.queue_max = queue_max;
+    scenario
+}
+
+#[tokio::test]
+async fn a_queued_call_reports_nothing_before_its_turn_and_can_be_recalled() {
+    let stage = Stage::set(one_call_an_hour(None)).await;
+    let mut answers = Vec::new();
+    for job in 1..=3 {
+        answers.push(stage.voice.send(&stage.request(job)).await);
+    }
+    let id = |answer: &Answer| match answer {
+        Answer::Accepted { provider_id, .. } => provider_id.clone().unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let [first, second, third] = [0, 1, 2].map(|index| id(&answers[index]));
+    // The first call's turn is at once, and it ends; the others wait.
+    stage.receiver.received_at_least(REPORTS_OF_A_CALL, LIMIT).await.unwrap();
+    assert_eq!(stage.simulator.stats().waiting, BTreeMap::from([(Channel::Voice, 2)]));
+    assert_eq!(stage.voice.recall(&first).await, tocsin_providers::RecallAnswer::TooLate);
+    for queued in [&second, &third] {
+        assert_eq!(stage.voice.recall(queued).await, tocsin_providers::RecallAnswer::Stopped);
+    }
+    // Nothing is pending any more but the reports of the two cancels.
+    stage.simulator.callbacks_done(LIMIT).await.unwrap();
+    assert_eq!(stage.simulator.stats().waiting, BTreeMap::new());
+    let mut told: Vec<Outcome> = stage.outcomes(&*stage.voice).split_off(3);
+    told.retain(|outcome| *outcome == Outcome::Canceled);
+    assert_eq!(told.len(), 2);
+}
+
+#[tokio::test]
+async fn what_waits_is_let_go_when_the_scenario_has_no_rate_any_more() {
+    let stage = Stage::set(one_call_an_hour(None)).await;
+    stage.send_all(&*stage.voice, 5).await;
+    stage.receiver.received_at_least(REPORTS_OF_A_CALL, LIMIT).await.unwrap();
+    stage.simulator.set_scenario(Scenario::default()).unwrap();
+    stage.simulator.callbacks_done(LIMIT).await.unwrap();
+    assert_eq!(stage.receiver.received().len(), 5 * REPORTS_OF_A_CALL);
+}
+
+#[tokio::test]
+async fn a_full_queue_is_refused_with_the_vendors_own_words() {
+    let full = |channel: &mut ChannelScenario| {
+        channel.drain_per_second = Some(1.0 / 3_600.0);
+        channel.queue_max = Some(0);
+    };
+    let mut scenario = Scenario::default();
+    full(&mut scenario.voice);
+    full(&mut scenario.sms);
+    let stage = Stage::set(scenario).await;
+    for (provider, code) in [(&stage.voice, "10004"), (&stage.sms, "21611")] {
+        let answer = provider.send(&stage.request(1)).await;
+        assert!(
+            matches!(&answer, Answer::Throttled { provider_code: Some(word), .. } if word == code),
+            "{answer:?}"
+        );
+    }
+    // One call has its turn at once and one waits; the third is too many.
+    let stage = Stage::set(one_call_an_hour(Some(1))).await;
+    stage.send_all(&*stage.voice, 1).await;
+    stage.receiver.received_at_least(REPORTS_OF_A_CALL, LIMIT).await.unwrap();
+    let answers = stage.send_all(&*stage.voice, 2).await;
+    let accepted = answers.iter().filter(|answer| matches!(answer, Answer::Accepted { .. })).count();
+    assert_eq!(accepted, 1, "{answers:?}");
+}

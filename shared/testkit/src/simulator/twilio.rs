@@ -19,6 +19,7 @@ use super::behaviour::{self, Fault, Treatment};
 use super::callbacks::Manner;
 use super::detection::Detection;
 use super::fate::{Fate, Step};
+use super::lines::Full;
 use super::record::{Acceptance, Arrival, Kind, MessageId, Snapshot};
 use super::{Shared, auth, clock, report, twilio_refusals};
 
@@ -94,7 +95,8 @@ fn create(shared: &Shared, channel: Channel, account: &str, headers: &HeaderMap,
         .or_else(|| Reply::of_fault(fault?, error_of_status))
         .or_else(|| {
             twilio_refusals::of_request(channel, &form).or_else(|| refusal_of_fate(fate)).map(error_400)
-        });
+        })
+        .or_else(|| shared.lines.take_place(channel, behaviour).err().map(|Full| queue_full(channel)));
     if let Some(reply) = refused {
         shared.ledger.arrived(at, Arrival { answered: reply.status(), ..arrival }, None);
         return Answer { reply, latency, early: None };
@@ -115,8 +117,9 @@ fn create(shared: &Shared, channel: Channel, account: &str, headers: &HeaderMap,
         callbacks: &behaviour.callbacks,
         subscribed: &|step| channel != Channel::Voice || wants_event(&form, step),
         answered_in: latency,
+        waits: behaviour.drain_per_second.is_some(),
     };
-    let early = shared.callbacks.plan(&message, &manner, &mut rng);
+    let early = shared.work_on(&message, &manner, &mut rng);
     let reply =
         if dropped { Reply::Dropped } else { Reply::json(201, resource(shared, &message).to_string()) };
     Answer { reply, latency, early }
@@ -183,6 +186,9 @@ fn end_call(shared: &Shared, call: &Snapshot, status: Option<&str>) -> Reply {
         return error_400(21220);
     }
     if shared.ledger.cancel(call.id, from) {
+        if let Some(plan) = shared.lines.leave(call.channel, call.id) {
+            shared.callbacks.give_up(&plan);
+        }
         shared.callbacks.report_canceled(call);
     }
     match shared.ledger.message(call.id) {
@@ -255,7 +261,7 @@ fn resource(shared: &Shared, message: &Snapshot) -> Value {
         }),
         Channel::Sms | Channel::Email | Channel::Inbox => json!({
             "body": Some(&*message.body).filter(|body| !body.is_empty()),
-            "error_code": report::text_error(message.step),
+            "error_code": report::text_error(message.fate, message.step),
             "error_message": null,
             "num_segments": "1",
         }),
@@ -283,6 +289,11 @@ fn refusal_of_fate(fate: Fate) -> Option<u32> {
 
 fn error_400(code: u32) -> Reply {
     error(400, code)
+}
+
+/// As published of numbers, which stand for no line of ours (wire A.6, A.7): the code is what tells.
+fn queue_full(channel: Channel) -> Reply {
+    error_400(if channel == Channel::Voice { 10004 } else { 21611 })
 }
 
 fn not_found() -> Reply {
