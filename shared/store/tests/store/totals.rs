@@ -122,8 +122,8 @@ async fn a_report_that_meets_a_new_sharer_counts_both() {
     let (chunk, settled, waited) = side_by_side(
         &setting,
         Point::BeforeItsCommit,
-        one.expand(&expansion, 2, now),
-        other.settle(reports(&tried, &delivered(), now), vec![], now),
+        Box::pin(one.expand(&expansion, 2, now)),
+        Box::pin(other.settle(reports(&tried, &delivered(), now), vec![], now)),
         async |_| (),
     )
     .await;
