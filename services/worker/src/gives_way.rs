@@ -17,12 +17,18 @@ const MET: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub struct GivesWay {
     clock: SharedClock,
-    since: Arc<Mutex<[Option<(Stopwatch, Duration)>; Channel::ALL.len()]>>,
+    pauses: Arc<Mutex<[Option<Pause>; Channel::ALL.len()]>>,
+}
+
+#[derive(Debug)]
+struct Pause {
+    since: Stopwatch,
+    how_long: Duration,
 }
 
 impl GivesWay {
     pub fn new(clock: SharedClock) -> Self {
-        Self { clock, since: Arc::default() }
+        Self { clock, pauses: Arc::default() }
     }
 
     /// An emergency is about to be released.
@@ -37,16 +43,16 @@ impl GivesWay {
 
     /// For how long other lanes wait on.
     pub fn left(&self, channel: Channel) -> Option<Duration> {
-        let since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, how_long) = since[position(channel)].as_ref()?;
-        how_long.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
+        let pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let pause = pauses[position(channel)].as_ref()?;
+        pause.how_long.checked_sub(pause.since.elapsed()).filter(|left| !left.is_zero())
     }
 
     /// The longer of both.
     fn give(&self, channel: Channel, how_long: Duration) {
         if self.left(channel).is_none_or(|left| left < how_long) {
-            let begins = Some((Stopwatch::start_by(&self.clock), how_long));
-            self.since.lock().unwrap_or_else(PoisonError::into_inner)[position(channel)] = begins;
+            let pause = Pause { since: Stopwatch::start_by(&self.clock), how_long };
+            self.pauses.lock().unwrap_or_else(PoisonError::into_inner)[position(channel)] = Some(pause);
         }
     }
 }
