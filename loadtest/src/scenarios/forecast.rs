@@ -20,14 +20,14 @@ const IN_FLIGHT: usize = 400;
 /// Calls at once.
 const PLACES: u32 = 20;
 /// A campaign of calls has so many times fewer devices than one of texts, and one without a limit so many more.
-const TEXTS_PER_CALL: usize = 8;
+const TEXTS_PER_CALL: usize = 10;
 const UNLIMITED_PER_TEXT: usize = 4;
 /// Texts a second, of the campaign that is limited by them, so that it takes about ten seconds.
 const SECONDS: f64 = 10.0;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Texts of the campaign that a rate limits; an eighth as many calls, four times as many texts without a limit.
+    /// Texts of the campaign that a rate limits; a tenth as many calls, four times as many texts without a limit.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     jobs: usize,
     #[arg(long, default_value_t = 1, value_name = "N")]
