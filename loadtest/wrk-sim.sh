@@ -51,5 +51,5 @@ awk -v ticks=$((after - before)) -v resident="$resident" '
   /^requests/ {
     printf "%.0f requests/s, %.1f us of processor each in the simulator, %.1f us in wrk; %.0f MB resident\n",
       $2 / $4, ticks * 10000 / $2, client * 1e6 / $2, resident
-    if ($6 + $8 > 0) { print "not every request was taken"; exit 1 }
+    if ($6 + $8 > 0) { print "not every request was taken in time"; exit 1 }
   }' "$FOLDER/time" "$FOLDER/wrk"

@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn scales_end_at_round_numbers() {
         for (value, rounded) in
-            [(0.0, 1.0), (0.3, 0.5), (1.0, 1.0), (1.1, 1.5), (960.0, 1_000.0), (5_001.0, 6_000.0)]
+            [(0.0, 1.0), (0.45, 0.5), (1.0, 1.0), (1.1, 1.5), (960.0, 1_000.0), (5_001.0, 6_000.0)]
         {
             assert_eq!(round_up(value), rounded, "{value}");
         }

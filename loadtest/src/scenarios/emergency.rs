@@ -34,7 +34,7 @@ pub struct Args {
     latency_ms: u64,
     #[arg(long, default_value_t = 400, value_name = "N")]
     in_flight: usize,
-    /// The size that the target speaks of, a backlog of 1,000,000, where --jobs says no other: for hours, not minutes.
+    /// The size that the target speaks of, a backlog of 1,000,000, where --jobs says no other. It takes long.
     #[arg(long)]
     full: bool,
     #[command(flatten)]

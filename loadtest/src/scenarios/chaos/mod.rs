@@ -16,7 +16,7 @@ use tocsin_domain::{CampaignId, Channel};
 use tocsin_runtime::{Clock as _, Stopwatch, SystemClock};
 use tocsin_testkit::Stalls;
 use tocsin_testkit::promises::{self, COMMIT_MARGIN, Cause, Repeat};
-use tocsin_testkit::wait_until;
+use tocsin_testkit::{simulator, wait_until};
 
 use self::faults::{Fault, deck, strike};
 use super::delivered_after;
@@ -124,7 +124,8 @@ pub async fn run(args: &Args) -> Result<Findings> {
     let records = stage.simulator.records();
     let repeats =
         promises::repeats(&stage.store, &records, &stage.token_keys, &campaigns.emergencies).await?;
-    let sends: Vec<i64> = records.iter().map(|record| record.arrived_at.timestamp_micros()).collect();
+    let sends = records.iter().filter(|record| record.kind == simulator::Kind::Send);
+    let sends: Vec<i64> = sends.map(|record| record.arrived_at.timestamp_micros()).collect();
     let mut findings = findings(args, &broken, &repeats, &happened);
     findings.violations(broken.lines()).plot(requests_over_time(&sends, rate, &happened));
     if let Some(why) = &stage.ground.shared_because {
