@@ -9,17 +9,34 @@ use tocsin_proto::{Envelope, JOBS_MAX};
 use tocsin_queue::{Destination, Message, Queue};
 use tocsin_store::release::Released;
 
-/// What is released together is spread over so many messages at least, for as many workers.
-const MESSAGES_MIN: usize = 16;
+/// How far jobs are spread over messages.
+#[derive(Debug, Clone, Copy)]
+pub struct Spread {
+    /// What is released together is in so many messages at least, for as many workers.
+    pub messages_min: usize,
+    /// A message holds no more jobs than an account drains in this part of its window: whichever worker gets it, the
+    /// others are not without work meanwhile.
+    pub messages_per_window: usize,
+}
 
-/// Divides what was released together, in its order: the jobs of one message are of one account, and no more than
-/// `per_message` says of it.
-pub fn bundles(released: Vec<Released>, per_message: impl Fn(AccountId) -> usize) -> Vec<Vec<Released>> {
-    let spread = released.len().div_ceil(MESSAGES_MIN).min(JOBS_MAX);
+impl Default for Spread {
+    fn default() -> Self {
+        Self { messages_min: 16, messages_per_window: 64 }
+    }
+}
+
+/// Divides what was released together, in its order: the jobs of one message are of one account, and of no more than
+/// the window that it has.
+pub fn bundles(
+    released: Vec<Released>,
+    spread: Spread,
+    window: impl Fn(AccountId) -> usize,
+) -> Vec<Vec<Released>> {
+    let share = released.len().div_ceil(spread.messages_min).min(JOBS_MAX);
     let mut bundles: Vec<Vec<Released>> = Vec::new();
     let mut open: HashMap<AccountId, usize> = HashMap::new();
     for job in released {
-        let most = per_message(job.account).min(spread);
+        let most = (window(job.account) / spread.messages_per_window).min(share);
         match open.get(&job.account).and_then(|at| bundles.get_mut(*at)) {
             Some(bundle) if bundle.len() < most => bundle.push(job),
             _ => {
@@ -67,7 +84,7 @@ mod tests {
     }
 
     fn sizes(accounts: &[i32], per_message: usize) -> Vec<usize> {
-        bundles(released(accounts), |_| per_message).iter().map(Vec::len).collect()
+        bundles(released(accounts), Spread::default(), |_| 64 * per_message).iter().map(Vec::len).collect()
     }
 
     #[test]
@@ -82,13 +99,15 @@ mod tests {
     #[test]
     fn a_message_holds_no_more_than_its_account_drains_soon() {
         assert_eq!(sizes(&[1; 500], 3).iter().max(), Some(&3));
-        assert_eq!(sizes(&[1; 500], 1).len(), 500);
+        for slow in [0, 1] {
+            assert_eq!(sizes(&[1; 500], slow).len(), 500);
+        }
     }
 
     #[test]
     fn a_message_is_of_one_account_and_keeps_the_order_of_release() {
         let accounts: Vec<i32> = (0..64).map(|job| job % 3).collect();
-        let bundles = bundles(released(&accounts), |_| 4);
+        let bundles = bundles(released(&accounts), Spread::default(), |_| 256);
         let orders: Vec<Vec<i32>> =
             bundles.iter().map(|bundle| bundle.iter().map(|job| job.key.job).collect()).collect();
         assert_eq!(

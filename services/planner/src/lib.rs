@@ -35,6 +35,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use audit::tick as audit;
+pub use bundles::Spread;
 pub use close::tick as close;
 pub use duties::Duties;
 pub use error::PlannerError;
@@ -68,6 +69,8 @@ pub struct Planner {
     pub wakes: Wakes,
     /// People of one transaction of an expansion.
     pub people_per_chunk: i64,
+    /// Of released jobs over messages.
+    pub spread: Spread,
 }
 
 /// Signals between ticks, and from the control exchange.
@@ -113,7 +116,8 @@ impl Wakes {
 impl Planner {
     pub fn new(store: Store, broker: Arc<dyn Broker>, clock: SharedClock, id: Uuid) -> Self {
         let publisher = Arc::new(Publisher::new(Arc::clone(&broker), "planner"));
-        Self { store, broker, publisher, clock, id, wakes: Wakes::new(), people_per_chunk: PEOPLE_PER_CHUNK }
+        let (wakes, spread) = (Wakes::new(), Spread::default());
+        Self { store, broker, publisher, clock, id, wakes, people_per_chunk: PEOPLE_PER_CHUNK, spread }
     }
 
     /// Starts every loop below `tasks`.

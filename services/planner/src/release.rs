@@ -160,7 +160,7 @@ impl Releaser {
                     // Who was refused a place is looked for from the head again.
                     self.positions.retain(|known, _| campaigns.iter().all(|campaign| campaign.id != *known));
                 }
-                let per_message = |account| windows.per_message(account);
+                let window = |account| windows.whole(account);
                 for (requeue_after, batch) in by_requeue_time(duty.lane, &releases) {
                     for batch in batch.chunks(BATCH_MAX) {
                         moved.gave_way = self.gives_way(planner, duty);
@@ -172,7 +172,7 @@ impl Releaser {
                         }
                         let requeue_at = now + requeue_after;
                         moved.jobs +=
-                            self.mark_and_publish(planner, duty, batch, per_message, now, requeue_at).await?;
+                            self.mark_and_publish(planner, duty, batch, window, now, requeue_at).await?;
                     }
                 }
             }
@@ -273,12 +273,12 @@ impl Releaser {
         planner: &Planner,
         duty: &Duty,
         releases: &[Release],
-        per_message: impl Fn(AccountId) -> usize,
+        window: impl Fn(AccountId) -> usize,
         now: DateTime<Utc>,
         requeue_at: DateTime<Utc>,
     ) -> Result<usize, PlannerError> {
         let marked = planner.store.release(&duty.held, releases, now, requeue_at).await?;
-        let bundles = bundles(marked, per_message);
+        let bundles = bundles(marked, planner.spread, window);
         let messages = bundles.iter().map(|jobs| message(jobs, self.channel, duty.lane)).collect();
         let answers = match planner.publisher.publish(messages).await {
             Ok(answers) => answers,

@@ -16,10 +16,6 @@ const WINDOW_UNLIMITED: i64 = 4_000;
 /// The smallest window, so that a slow account always has its next job at hand.
 const WINDOW_MIN: i64 = 4;
 
-/// A message holds no more jobs than an account drains in this part of its window: whichever worker gets it, the others
-/// are not without work meanwhile.
-const MESSAGES_PER_WINDOW: i64 = 64;
-
 /// Whom an account serves: one district that brought its own, or all that did not.
 pub type Served = Option<DistrictId>;
 
@@ -161,13 +157,13 @@ impl Windows {
         best.take(wish, last)
     }
 
-    /// The most jobs for an account or sender that one message may hold.
-    pub fn per_message(&self, account: AccountId) -> usize {
+    /// The window of an account or sender, with what is taken of it.
+    pub fn whole(&self, account: AccountId) -> usize {
         let of_senders = self.accounts.iter().flat_map(|window| window.senders.iter().flatten());
         let wholes = self.accounts.iter().map(|window| (window.account, window.whole));
         let mut wholes = wholes.chain(of_senders.map(|sender| (sender.id, sender.whole)));
         let whole = wholes.find(|(known, _)| *known == account).map_or(0, |(_, whole)| whole);
-        usize::try_from(whole / MESSAGES_PER_WINDOW).unwrap_or(0).max(1)
+        usize::try_from(whole).unwrap_or(0)
     }
 
     fn serving(&self, served: Served) -> impl Iterator<Item = &Window> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use tocsin_domain::Channel;
-use tocsin_planner::{Duties, Expander, Planner, PlannerError, Releaser, Sweeper};
+use tocsin_planner::{Duties, Expander, Planner, PlannerError, Releaser, Spread, Sweeper};
 use tocsin_queue::{Broker as _, QueueError};
 use tocsin_runtime::Progress;
 use uuid::Uuid;
@@ -15,6 +15,8 @@ use crate::database::Database;
 
 /// People of one chunk of an expansion: few, so that a campaign takes several.
 const PEOPLE_PER_CHUNK: i64 = 2;
+/// Few messages of many jobs.
+const SPREAD: Spread = Spread { messages_min: 2, messages_per_window: 2 };
 
 #[derive(Debug)]
 pub struct SimulatedPlanner {
@@ -41,6 +43,7 @@ impl SimulatedPlanner {
     pub fn new(database: &Database, broker: &FaultyBroker, clock: &SimulatedClock, id: Uuid) -> Self {
         let mut planner = Planner::new(database.store.clone(), Arc::new(broker.clone()), clock.shared(), id);
         planner.people_per_chunk = PEOPLE_PER_CHUNK;
+        planner.spread = SPREAD;
         Self {
             planner,
             broker: broker.clone(),
