@@ -270,7 +270,12 @@ fn devices(number: usize, guardian: usize) -> Vec<(Channel, String)> {
     let phone = format!("+1312555{:04}", number * 100 + phone);
     let email = format!("guardian{guardian}@district{number}.example.org");
     let portal = format!("portal-{number}-{guardian}");
-    vec![(Channel::Voice, phone.clone()), (Channel::Sms, phone), (Channel::Email, email), (Channel::Inbox, portal)]
+    vec![
+        (Channel::Voice, phone.clone()),
+        (Channel::Sms, phone),
+        (Channel::Email, email),
+        (Channel::Inbox, portal),
+    ]
 }
 
 const STUDENT: &str = "

@@ -97,7 +97,8 @@ async fn round(world: &mut World<'_>, pulse: &Pulse) -> Result<()> {
     if applied > 0 {
         world.watch.callbacks.look(world.database).await?;
     }
-    let may_close = pulse.is_first || pulse.to_expand || pulse.to_sweep || pulse.to_expire || worked || applied > 0;
+    let may_close =
+        pulse.is_first || pulse.to_expand || pulse.to_sweep || pulse.to_expire || worked || applied > 0;
     if may_close {
         once(world, planner, Tick::Close).await?;
     }

@@ -105,7 +105,9 @@ impl Barred {
             let holds = if last.stop { opted_out } else { !clear || !opted_out };
             hold(Promise::NobodyBarred, holds, || {
                 let word = if last.stop { "stop" } else { "start" };
-                format!("a phone of district {number} said {word} last, and its consent is {state:?}: {said:?}")
+                format!(
+                    "a phone of district {number} said {word} last, and its consent is {state:?}: {said:?}"
+                )
             })?;
         }
         Ok(())
@@ -114,9 +116,8 @@ impl Barred {
 
 async fn consents(database: &Database) -> Result<Vec<(DistrictId, String, i16)>> {
     let rows = database.query(CONSENTS, &[]).await?;
-    let read = |row: &tokio_postgres::Row| {
-        (DistrictId(row.get("district_id")), row.get("phone"), row.get("state"))
-    };
+    let read =
+        |row: &tokio_postgres::Row| (DistrictId(row.get("district_id")), row.get("phone"), row.get("state"));
     Ok(rows.iter().map(read).collect())
 }
 

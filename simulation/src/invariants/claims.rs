@@ -109,7 +109,9 @@ impl Claims {
             let went_to = requests.iter().find(|request| request.attempt == attempt);
             let fits = |request: &Request| match account {
                 None => false,
-                Some(Account { sender: None, name, .. }) => request.account == *name && request.from.is_none(),
+                Some(Account { sender: None, name, .. }) => {
+                    request.account == *name && request.from.is_none()
+                }
                 Some(Account { sender: Some(sender), .. }) => {
                     request.account == sender.account_name
                         && request.from.as_deref() == Some(sender.address.as_str())

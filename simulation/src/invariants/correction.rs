@@ -25,7 +25,13 @@ pub struct Untaken {
 
 impl Untaken {
     /// A worker's word on an attempt is recorded.
-    pub fn recorded(&mut self, attempt: AttemptKey, kind: &ReportKind, grant: Option<&Grant>, now: DateTime<Utc>) {
+    pub fn recorded(
+        &mut self,
+        attempt: AttemptKey,
+        kind: &ReportKind,
+        grant: Option<&Grant>,
+        now: DateTime<Utc>,
+    ) {
         let untaken = match kind {
             ReportKind::NotAsked | ReportKind::Throttled { .. } => true,
             ReportKind::Status { outcome, .. } => *outcome == Outcome::ProviderUnavailable,
@@ -68,7 +74,9 @@ impl Untaken {
             let forgotten = must.find(|device| !reached.contains(*device));
             let whole = campaign.canceled_epoch.is_none();
             hold(Promise::CancelMeansStop, !whole || forgotten.is_none(), || {
-                format!("{forgotten:?} was reached by {corrected}, or may have been, and its correction forgets it")
+                format!(
+                    "{forgotten:?} was reached by {corrected}, or may have been, and its correction forgets it"
+                )
             })?;
         }
         Ok(())

@@ -34,7 +34,9 @@ pub async fn read(
         all.insert(id, (state, facts));
     }
     for row in database.query(RECIPIENTS, &[]).await? {
-        of(&mut all, &row)?.recipients.push(RecipientFact { recipient: row.get("id"), no_device: row.get("no_device") });
+        of(&mut all, &row)?
+            .recipients
+            .push(RecipientFact { recipient: row.get("id"), no_device: row.get("no_device") });
     }
     for row in database.query(JOBS, &[]).await? {
         let job = JobFact {
@@ -74,7 +76,8 @@ fn outcome(row: &Row) -> Result<Option<Outcome>> {
 
 const CAMPAIGNS: &str = "select id, state, recipients_made, jobs_made, closed_at, canceled_at from campaigns";
 const RECIPIENTS: &str = "select campaign_id, id, no_device from recipients order by campaign_id, id";
-const JOBS: &str = "select j.campaign_id, j.id, j.recipient_id, j.channel, d.duplicate, j.state, j.outcome, j.attempt
+const JOBS: &str =
+    "select j.campaign_id, j.id, j.recipient_id, j.channel, d.duplicate, j.state, j.outcome, j.attempt
 from jobs j join destinations d on d.campaign_id = j.campaign_id and d.job_id = j.id
 order by j.campaign_id, j.id";
 const ATTEMPTS: &str = "select campaign_id, job_id, number, state, outcome, claimed_at, settled_at

@@ -61,7 +61,9 @@ impl Released {
             let seconds = (now - *from).as_seconds_f64();
             let allowed = 1.0 + rate * (SAVED_SECONDS + seconds);
             hold(Promise::NeverAboveTheLimit, jobs as f64 <= allowed + ROUNDING, || {
-                format!("{jobs} jobs of {owner:?} were released on {channel} in {seconds} s: {allowed} are allowed")
+                format!(
+                    "{jobs} jobs of {owner:?} were released on {channel} in {seconds} s: {allowed} are allowed"
+                )
             })?;
         }
         Ok(())
@@ -85,8 +87,7 @@ pub async fn places(
         if !published.iter().any(|job| of_limit(&job)) {
             continue;
         }
-        let row =
-            database.query_one(BUSY, &[&district(limit.district).0, &limit.channel.number()]).await?;
+        let row = database.query_one(BUSY, &[&district(limit.district).0, &limit.channel.number()]).await?;
         let (emergencies, others): (i64, i64) = (row.get("emergencies"), row.get("others"));
         for job in published.iter().filter(of_limit) {
             let under_way = match job.lane {
@@ -102,7 +103,11 @@ pub async fn places(
     Ok(())
 }
 
-fn limit_of<'a>(limits: &'a [PlannedLimit], campaign: &Campaign, job: &PublishedJob) -> Option<&'a PlannedLimit> {
+fn limit_of<'a>(
+    limits: &'a [PlannedLimit],
+    campaign: &Campaign,
+    job: &PublishedJob,
+) -> Option<&'a PlannedLimit> {
     limits.iter().find(|limit| {
         (limit.district, limit.channel) == (campaign.submission.district, job.channel)
             && !(limit.spares_emergencies && job.lane == Lane::Emergency)

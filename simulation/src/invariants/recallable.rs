@@ -23,13 +23,14 @@ pub async fn judge(database: &Database, accounts: &[Account], published: &[Publi
                 continue;
             }
             let sum = |column: &str, of_lane: &dyn Fn(i16) -> bool| -> i64 {
-                let counted = rows.iter().filter(|row| of_it(row.get("account_id")) && of_lane(row.get("lane")));
+                let counted =
+                    rows.iter().filter(|row| of_it(row.get("account_id")) && of_lane(row.get("lane")));
                 counted.map(|row| row.get::<_, i64>(column)).sum()
             };
             let queued = sum("queued", &|of| of == lane);
-            let window = account.rate_per_second.map_or(i64::MAX, |rate| {
-                ((rate * WINDOW_SECONDS).ceil() as i64).max(WINDOW_MIN)
-            });
+            let window = account
+                .rate_per_second
+                .map_or(i64::MAX, |rate| ((rate * WINDOW_SECONDS).ceil() as i64).max(WINDOW_MIN));
             hold(Promise::StaysRecallable, queued <= window, || {
                 format!("{queued} jobs of lane {lane} are queued for {}, which drains {window}", account.name)
             })?;

@@ -4,12 +4,11 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use chrono::{DateTime, Utc};
 use tocsin_domain::{AttemptKey, JobKey, Lane, Outcome};
 use tocsin_testkit::promises::Facts;
 
-use super::{Promise, hold};
 use super::barred::Barred;
+use super::{Promise, hold};
 use crate::provider::{Effect, Request};
 use crate::world::Campaign;
 
@@ -45,12 +44,13 @@ pub fn none_is_given_up(
     requests: &[Request],
     settled_as: &HashMap<AttemptKey, Outcome>,
     barred: &Barred,
-    now: DateTime<Utc>,
 ) -> Result<()> {
-    if campaign.canceled_epoch.is_some() || campaign.expires_at <= now {
+    if campaign.canceled_epoch.is_some() {
         return Ok(());
     }
-    for job in facts.jobs.iter().filter(|job| job.outcome.is_some_and(|outcome| campaign.redial.redials(outcome))) {
+    for job in
+        facts.jobs.iter().filter(|job| job.outcome.is_some_and(|outcome| campaign.redial.redials(outcome)))
+    {
         let key = JobKey { campaign: campaign.id, job: job.job };
         let last = AttemptKey { job: key, number: job.attempts };
         let redialable = settled_as.get(&last).is_some_and(|outcome| campaign.redial.redials(*outcome));
@@ -61,9 +61,19 @@ pub fn none_is_given_up(
             .count();
         let request = requests.iter().find(|request| request.attempt == last);
         let may_be_tried = request.is_some_and(|request| !barred.was(campaign, request.channel, &request.to));
+        let settled_at = facts
+            .attempts
+            .iter()
+            .find(|attempt| (attempt.job, attempt.number) == (job.job, job.attempts))
+            .and_then(|attempt| attempt.settled_at);
+        let in_time = settled_at.is_some_and(|at| at + campaign.redial.wait() < campaign.expires_at);
         let left = tries < usize::from(campaign.redial.attempts_max);
-        hold(Promise::NothingLost, !(redialable && left && may_be_tried), || {
-            format!("job {key} was given up after {tries} tries: {} are allowed", campaign.redial.attempts_max)
+        hold(Promise::NothingLost, !(redialable && in_time && left && may_be_tried), || {
+            let attempts: Vec<_> = facts.attempts.iter().filter(|attempt| attempt.job == job.job).collect();
+            format!(
+                "{job:?} of {} was given up after {tries} tries, {} are allowed: {attempts:?}",
+                campaign.id, campaign.redial.attempts_max
+            )
         })?;
     }
     Ok(())

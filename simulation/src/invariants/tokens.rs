@@ -55,9 +55,8 @@ impl Tokens {
             let tokens = standing.taken - was_taken;
             // A debt that is forgiven with its limit was paid by nobody.
             let paid = u64::from(debt.saturating_sub(standing.debt)).min(tokens);
-            let of_number = accounts
-                .iter()
-                .any(|account| account.id == standing.account && account.sender.is_some());
+            let of_number =
+                accounts.iter().any(|account| account.id == standing.account && account.sender.is_some());
             *(if of_number { &mut spent.of_numbers } else { &mut spent.all }) += tokens - paid;
             if tokens > 0 {
                 taken.push((standing.account, tokens));

@@ -16,7 +16,7 @@ use super::{Account, Campaign, PUBLIC_URL, World};
 use crate::clock::SimulatedClock;
 use crate::invariants::claims::Grant;
 use crate::invariants::tokens::Permits;
-use crate::invariants::{Promise, Watch, broken, emergency, hold};
+use crate::invariants::{Promise, Watch, broken, emergency, hold, windows};
 use crate::plan::Stage;
 use crate::provider::{Effect, Ledger, Refusal, Request};
 
@@ -270,6 +270,7 @@ impl SimulatedWorker {
                 )?;
                 let campaign = eyes.campaigns.iter().find(|campaign| campaign.id == attempt.job.campaign);
                 if let Some(campaign) = campaign {
+                    windows::granted(campaign, attempt, now)?;
                     let Watch { claims, callbacks, .. } = &mut *eyes.watch;
                     claims.needed(attempt, &campaign.redial, &callbacks.known)?;
                 }
@@ -344,7 +345,12 @@ fn ledger<'a>(eyes: &'a Eyes<'_>) -> std::sync::MutexGuard<'a, Ledger> {
     eyes.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn spent(eyes: &mut Eyes<'_>, before: &[Standing], after: &[Standing], permitted: &[Permitted]) -> Result<()> {
+fn spent(
+    eyes: &mut Eyes<'_>,
+    before: &[Standing],
+    after: &[Standing],
+    permitted: &[Permitted],
+) -> Result<()> {
     let now = eyes.clock.now();
     for (account, tokens) in eyes.watch.tokens.step(before, after, Permits::of(permitted), eyes.accounts)? {
         eyes.watch.limits.took(account, now, tokens);
@@ -378,7 +384,8 @@ fn note_messages(eyes: &Eyes<'_>, recipients: &[(AttemptKey, String)], sent: &Se
 
 /// What a refusal means for the account, or for its number.
 fn note_refusal(eyes: &mut Eyes<'_>, worker: WorkerId, by: AccountId, request: &Request) {
-    let sender = eyes.accounts.iter().find(|account| account.id == by).and_then(|account| account.sender.as_ref());
+    let sender =
+        eyes.accounts.iter().find(|account| account.id == by).and_then(|account| account.sender.as_ref());
     match request.refusal {
         Some(Refusal::Sender) => eyes.watch.senders.refused(by),
         Some(Refusal::Throttled(whose, retry_after)) => {
