@@ -23,6 +23,7 @@ const STEP: TimeDelta = TimeDelta::seconds(1);
 /// Returns how many rounds it took.
 pub async fn drain(world: &mut World<'_>) -> Result<usize> {
     calm(world).await?;
+    collect(world).await?;
     let mut idle = 0;
     let mut before = Pulse { is_first: true, ..Pulse::take(world).await? };
     for rounds in 0..ROUNDS_MAX {
@@ -81,6 +82,17 @@ async fn round(world: &mut World<'_>, pulse: &Pulse) -> Result<()> {
         once(world, planner, Tick::Expire).await?;
     }
     let worked = workers(world).await?;
+    let applied = collect(world).await?;
+    let may_close =
+        pulse.is_first || pulse.to_expand || pulse.to_sweep || pulse.to_expire || worked || applied > 0;
+    if may_close {
+        once(world, planner, Tick::Close).await?;
+    }
+    Ok(())
+}
+
+/// Everything that providers and people have to say is taken and applied. Returns how many reports it was.
+async fn collect(world: &mut World<'_>) -> Result<usize> {
     while !world.ledger().callbacks.is_empty() {
         post(world, 0).await?;
     }
@@ -97,12 +109,7 @@ async fn round(world: &mut World<'_>, pulse: &Pulse) -> Result<()> {
     if applied > 0 {
         world.watch.callbacks.look(world.database).await?;
     }
-    let may_close =
-        pulse.is_first || pulse.to_expand || pulse.to_sweep || pulse.to_expire || worked || applied > 0;
-    if may_close {
-        once(world, planner, Tick::Close).await?;
-    }
-    Ok(())
+    Ok(applied)
 }
 
 /// Returns whether any had something to do.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
+use chrono::TimeDelta;
 use tocsin_domain::{AttemptKey, JobKey, Lane, Outcome};
 use tocsin_testkit::promises::Facts;
 
@@ -11,6 +12,9 @@ use super::barred::Barred;
 use super::{Promise, hold};
 use crate::provider::{Effect, Request};
 use crate::world::Campaign;
+
+/// Longer than a job that is due waits for its turn here.
+const BACKLOG: TimeDelta = TimeDelta::minutes(15);
 
 pub fn judge(facts: &Facts, requests: &[Request]) -> Result<()> {
     let (campaign, redial) = (&facts.campaign, &facts.campaign.redial);
@@ -45,7 +49,8 @@ pub fn none_is_given_up(
     settled_as: &HashMap<AttemptKey, Outcome>,
     barred: &Barred,
 ) -> Result<()> {
-    if campaign.canceled_epoch.is_some() {
+    // A window may not open again before the expiry.
+    if campaign.canceled_epoch.is_some() || campaign.submission.window.is_some() {
         return Ok(());
     }
     for job in
@@ -66,7 +71,8 @@ pub fn none_is_given_up(
             .iter()
             .find(|attempt| (attempt.job, attempt.number) == (job.job, job.attempts))
             .and_then(|attempt| attempt.settled_at);
-        let in_time = settled_at.is_some_and(|at| at + campaign.redial.wait() < campaign.expires_at);
+        let in_time =
+            settled_at.is_some_and(|at| at + campaign.redial.wait() + BACKLOG < campaign.expires_at);
         let left = tries < usize::from(campaign.redial.attempts_max);
         hold(Promise::NothingLost, !(redialable && in_time && left && may_be_tried), || {
             let attempts: Vec<_> = facts.attempts.iter().filter(|attempt| attempt.job == job.job).collect();
