@@ -19,6 +19,10 @@ const LOOK: TimeDelta = TimeDelta::milliseconds(200);
 const LOOKS: usize = 5;
 /// Where nothing moves, time goes in steps that double, up to the next instant at which something is due.
 const STEP: TimeDelta = TimeDelta::seconds(1);
+/// Where whoever waits gets nothing for so many rounds (a call of which nobody reports keeps its place for 15 min), time
+/// goes faster, and still within a lease's term.
+const PATIENCE: u32 = 10;
+const LONG_STEP: TimeDelta = TimeDelta::seconds(4);
 
 /// Returns how many rounds it took.
 pub async fn drain(world: &mut World<'_>) -> Result<usize> {
@@ -35,7 +39,11 @@ pub async fn drain(world: &mut World<'_>) -> Result<usize> {
         idle = if after.moved == before.moved { idle + 1 } else { 0 };
         let waits = world.workers.iter().any(|worker| !worker.is_done());
         // Who waits for a token keeps its lease meanwhile.
-        let step = if waits { STEP } else { after.step(idle, world.now()) };
+        let step = match waits {
+            true if idle > PATIENCE => LONG_STEP,
+            true => STEP,
+            false => after.step(idle, world.now()),
+        };
         world.advance(step).await?;
         before = after.at(world.now());
     }
