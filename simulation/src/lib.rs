@@ -130,7 +130,7 @@ async fn judge(world: &mut World<'_>, calm_since: DateTime<Utc>) -> Result<BTree
         }
         redials::judge(&facts, &requests)?;
         let (settled_as, barred) = (&world.watch.callbacks.settled_as, &world.watch.barred);
-        redials::none_is_given_up(campaign, &facts, &requests, settled_as, barred, now)?;
+        redials::none_is_given_up(campaign, &facts, &requests, settled_as, barred)?;
         counters::judge(database, campaign.id, now).await?;
         if matches!(state, CampaignState::Canceled | CampaignState::Discarded) {
             let tenant = database.tenants.tenant(district(campaign.submission.district));

@@ -11,7 +11,7 @@ use crate::clock::SKEW_MAX;
 use crate::invariants::open::Open;
 use crate::invariants::{Promise, counters, emergency, hold, limited, recallable};
 use crate::plan::{Delivery, Operation, Stage, Tick};
-use crate::world::{SimulatedWorker, Ticked, World};
+use crate::world::{Campaign, SimulatedWorker, Ticked, World};
 
 /// A tick that says that there is more is run again so often.
 const TICKS_MAX: usize = 8;
@@ -164,6 +164,8 @@ pub async fn once(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<T
         Tick::Everything | Tick::Duties => world.planners[index].duties().await?,
         Tick::Expand => expand(world, index).await?,
         Tick::Release(channel) => release(world, index, channel).await?,
+        // There is nothing that it would look at.
+        Tick::Sweep if !has_to_sweep(world) => Ticked::Idle,
         Tick::Sweep => world.planners[index].sweep().await?,
         Tick::Expire => {
             let ticked = world.planners[index].expire().await?;
@@ -221,9 +223,27 @@ fn has_emergencies(world: &World<'_>) -> bool {
     world.campaigns.iter().any(|campaign| campaign.submission.lane == Lane::Emergency)
 }
 
+fn has_to_sweep(world: &World<'_>) -> bool {
+    let now = world.now();
+    world.campaigns.iter().any(|campaign| campaign.canceled_epoch.is_some() || campaign.expires_at <= now)
+}
+
 async fn expand(world: &mut World<'_>, index: usize) -> Result<Ticked> {
-    if !has_emergencies(world) {
-        return world.planners[index].expand().await;
+    // All that was due by any clock was expanded when nothing more was found to do.
+    let is_due = |campaign: &Campaign| {
+        world.expanded_until.is_none_or(|until| campaign.scheduled_at + SKEW_MAX > until)
+    };
+    let emergencies = has_emergencies(world);
+    if !emergencies && !world.campaigns.iter().any(is_due) {
+        return Ok(Ticked::Idle);
+    }
+    let only_emergencies = world.campaigns.iter().all(|campaign| campaign.submission.lane == Lane::Emergency);
+    if !emergencies || only_emergencies {
+        let ticked = world.planners[index].expand().await?;
+        if ticked == Ticked::Idle && !emergencies {
+            world.expanded_until = Some(world.now());
+        }
+        return Ok(ticked);
     }
     // By a planner's clock it may not be due yet.
     let now = world.now() - SKEW_MAX;

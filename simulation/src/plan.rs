@@ -342,7 +342,7 @@ fn scene(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
     let planner = random.below(2);
     let plan = Operation::Plan { planner, tick: Tick::Everything };
     let event = random.below(16);
-    if event >= 14 {
+    if event == 14 {
         return late_word(random, channels, plan);
     }
     // A cancel is hardest where jobs are in hand and not yet claimed.
@@ -377,11 +377,16 @@ fn scene(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
         12 => operations.extend([
             Operation::Text { pick, says: Says::Stop },
             Operation::Hear,
+            Operation::Advance { milliseconds: 7_500 },
             Operation::Text { pick, says: Says::Start },
             Operation::Hear,
             Operation::TextAgain { pick },
             Operation::Hear,
         ]),
+        15 => {
+            operations = vec![plan, Operation::Cancel { campaign: pick }];
+            operations.push(Operation::Live { milliseconds: 900 });
+        }
         13 => operations.extend([
             Operation::Work { worker, until: Stage::Record },
             Operation::Cancel { campaign: pick },
@@ -400,15 +405,23 @@ fn late_word(random: &mut Random, channels: &[Channel], plan: Operation) -> Vec<
     let worker = random.below(4);
     let all = Operation::Work { worker, until: Stage::Record };
     let apply = Lane::ALL.map(|lane| Operation::Apply { lane, batch_max: 8 });
+    let submission = Submission {
+        attempts_max: 3,
+        wait_seconds: 10,
+        window: None,
+        begins_in_seconds: 0,
+        expires_in_seconds: 7200,
+        ..submission(random, channels)
+    };
     let mut operations = vec![
-        Operation::Submit(submission(random, channels)),
+        Operation::Submit(submission),
         plan.clone(),
         Operation::Live { milliseconds: 900 },
         all.clone(),
         Operation::Callback { pick: 0, how: Delivery::AllButLast },
     ];
     operations.extend(apply.clone());
-    operations.push(Operation::Live { milliseconds: random.pick(&[10_000, 20_000, 60_000]) });
+    operations.push(Operation::Live { milliseconds: 10_100 });
     operations.push(plan);
     if random.percent(50) {
         operations

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use anyhow::Result;
-use chrono::{DateTime, Utc};
+use chrono::TimeDelta;
 use tocsin_domain::{AttemptKey, JobKey, Lane, Outcome};
 use tocsin_testkit::promises::Facts;
 
@@ -12,6 +12,9 @@ use super::barred::Barred;
 use super::{Promise, hold};
 use crate::provider::{Effect, Request};
 use crate::world::Campaign;
+
+/// Longer than a job that is due waits for its turn here: a call of which nobody reports keeps its place for 15 min.
+const BACKLOG: TimeDelta = TimeDelta::hours(1);
 
 pub fn judge(facts: &Facts, requests: &[Request]) -> Result<()> {
     let (campaign, redial) = (&facts.campaign, &facts.campaign.redial);
@@ -45,9 +48,9 @@ pub fn none_is_given_up(
     requests: &[Request],
     settled_as: &HashMap<AttemptKey, Outcome>,
     barred: &Barred,
-    now: DateTime<Utc>,
 ) -> Result<()> {
-    if campaign.canceled_epoch.is_some() || campaign.expires_at <= now {
+    // A window may not open again before the expiry.
+    if campaign.canceled_epoch.is_some() || campaign.submission.window.is_some() {
         return Ok(());
     }
     for job in
@@ -63,11 +66,19 @@ pub fn none_is_given_up(
             .count();
         let request = requests.iter().find(|request| request.attempt == last);
         let may_be_tried = request.is_some_and(|request| !barred.was(campaign, request.channel, &request.to));
+        let settled_at = facts
+            .attempts
+            .iter()
+            .find(|attempt| (attempt.job, attempt.number) == (job.job, job.attempts))
+            .and_then(|attempt| attempt.settled_at);
+        let in_time =
+            settled_at.is_some_and(|at| at + campaign.redial.wait() + BACKLOG < campaign.expires_at);
         let left = tries < usize::from(campaign.redial.attempts_max);
-        hold(Promise::NothingLost, !(redialable && left && may_be_tried), || {
+        hold(Promise::NothingLost, !(redialable && in_time && left && may_be_tried), || {
+            let attempts: Vec<_> = facts.attempts.iter().filter(|attempt| attempt.job == job.job).collect();
             format!(
-                "job {key} was given up after {tries} tries: {} are allowed",
-                campaign.redial.attempts_max
+                "{job:?} of {} was given up after {tries} tries, {} are allowed: {attempts:?}",
+                campaign.id, campaign.redial.attempts_max
             )
         })?;
     }

@@ -1,17 +1,26 @@
 //! Windows are data (promise 9): no request outside its recipient's hours, by a clock of our own; none where nobody
-//! knows the zone.
+//! knows the zone; nor any that may start after its campaign is over.
 
 use std::collections::HashMap;
 
 use anyhow::Result;
-use chrono::Timelike as _;
-use tocsin_domain::JobKey;
+use chrono::{DateTime, TimeDelta, Timelike as _, Utc};
+use tocsin_domain::policy::SEND_BY;
 use tocsin_domain::window::zone_named;
+use tocsin_domain::{AttemptKey, JobKey};
 
 use super::{Promise, hold};
 use crate::database::Database;
 use crate::provider::Request;
 use crate::world::Campaign;
+
+/// A request may start as late as `send_by`: then, too, its campaign must not be over.
+pub fn granted(campaign: &Campaign, attempt: AttemptKey, now: DateTime<Utc>) -> Result<()> {
+    let left = campaign.expires_at - now;
+    hold(Promise::WindowsAreData, left > TimeDelta::from_std(SEND_BY)?, || {
+        format!("attempt {attempt} was granted {left} before its campaign's expiry")
+    })
+}
 
 pub async fn judge(database: &Database, campaigns: &[Campaign], requests: &[Request]) -> Result<()> {
     for campaign in campaigns {

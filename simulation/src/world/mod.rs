@@ -82,6 +82,7 @@ pub struct Campaign {
     pub id: CampaignId,
     pub submission: Submission,
     pub redial: RedialPolicy,
+    pub scheduled_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
     pub canceled_epoch: Option<i64>,
     /// The canceled campaign whose receipt it is addressed to.
@@ -104,6 +105,8 @@ pub struct World<'a> {
     pub watch: Watch,
     pub ledger: Arc<Mutex<Ledger>>,
     pub texts: Vec<Text>,
+    /// When no campaign was left to be expanded, by any clock.
+    pub expanded_until: Option<DateTime<Utc>>,
     /// Was anything lost that a collector had taken?
     pub callbacks_lost: bool,
     registry: Arc<Registry>,
@@ -159,6 +162,7 @@ impl<'a> World<'a> {
             watch: Watch::default(),
             ledger,
             texts: Vec::new(),
+            expanded_until: None,
             callbacks_lost: false,
             registry,
             token_keys,
@@ -269,8 +273,11 @@ impl<'a> World<'a> {
             expires_at: now + TimeDelta::seconds(submission.expires_in_seconds),
         };
         self.database.tenants.tenant(district(submission.district)).create_campaign(&new).await?;
-        let (expires_at, corrects) = (new.expires_at, audience.receipt.map(|addressed| addressed.campaign));
-        self.campaigns.push(Campaign { id, submission, redial, expires_at, canceled_epoch: None, corrects });
+        let (scheduled_at, expires_at) = (new.scheduled_at, new.expires_at);
+        let (corrects, canceled_epoch) = (audience.receipt.map(|addressed| addressed.campaign), None);
+        let campaign =
+            Campaign { id, submission, redial, scheduled_at, expires_at, canceled_epoch, corrects };
+        self.campaigns.push(campaign);
         Ok(())
     }
 

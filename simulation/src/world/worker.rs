@@ -16,7 +16,7 @@ use super::{Account, Campaign, PUBLIC_URL, World};
 use crate::clock::SimulatedClock;
 use crate::invariants::claims::Grant;
 use crate::invariants::tokens::Permits;
-use crate::invariants::{Promise, Watch, broken, emergency, hold};
+use crate::invariants::{Promise, Watch, broken, emergency, hold, windows};
 use crate::plan::Stage;
 use crate::provider::{Effect, Ledger, Refusal, Request};
 
@@ -270,6 +270,7 @@ impl SimulatedWorker {
                 )?;
                 let campaign = eyes.campaigns.iter().find(|campaign| campaign.id == attempt.job.campaign);
                 if let Some(campaign) = campaign {
+                    windows::granted(campaign, attempt, now)?;
                     let Watch { claims, callbacks, .. } = &mut *eyes.watch;
                     claims.needed(attempt, &campaign.redial, &callbacks.known)?;
                 }
