@@ -16,10 +16,10 @@ pub async fn watch(simulator: &Simulator, rate: f64) -> Option<f64> {
     let since = Stopwatch::start();
     let mut second = Second::default();
     while since.elapsed() < WITHIN {
-        if let Some(requests) = second.look(simulator.requests()) {
-            if requests as f64 >= rate * RECOVERED {
-                return Some((since.elapsed().as_secs_f64() - 1.0).max(0.0));
-            }
+        if let Some(requests) = second.look(simulator.requests())
+            && requests as f64 >= rate * RECOVERED
+        {
+            return Some((since.elapsed().as_secs_f64() - 1.0).max(0.0));
         }
         tokio::time::sleep(Duration::from_secs(1) / LOOKS_PER_SECOND as u32).await;
     }

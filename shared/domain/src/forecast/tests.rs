@@ -338,7 +338,7 @@ fn the_newest_campaigns_say_what_becomes_of_attempts() {
         let case = Case { redial: redial(2, 60), ..Case::new(Channel::Voice, 50, &[rate(100.0)], all) };
         case.forecast()
     };
-    near("all busy", of(&[old.clone()]).completion, 64.0);
+    near("all busy", of(std::slice::from_ref(&old)).completion, 64.0);
     near("now all are answered", of(&[new.clone(), old.clone()]).completion, 2.0);
     let few = earlier(30, 1_000.0, 2.0, &[Outcome::Completed]);
     near("too few to forget the others", of(&[few, old]).completion, 64.0);
@@ -365,7 +365,7 @@ fn the_speed_is_learnt_from_what_was_in_the_way() {
     // A short campaign was still gathering speed: it tells of small ones only.
     let short = earlier(60, 20.0, 1.0, &[Outcome::Completed]);
     for (devices, first) in [(240, 12.0), (2_400, 24.0)] {
-        let case = Case::new(Channel::Voice, devices, &[rate(100.0)], &[short.clone()]);
+        let case = Case::new(Channel::Voice, devices, &[rate(100.0)], std::slice::from_ref(&short));
         near("a short one", case.forecast().last_first_attempt, first);
     }
     let sampled = Earlier { scale: 10.0, ..earlier(400, 2.0, 1.0, &[Outcome::Completed]) };

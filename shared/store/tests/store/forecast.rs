@@ -301,6 +301,6 @@ async fn of_other_districts_work_numbers_are_seen_where_it_is_in_the_way() {
     };
     let shared = ("sms-1".to_owned(), false);
     let of = async |district| setting.store.tenant(district).serving_accounts().await.unwrap();
-    assert_eq!(names(of(setting.district).await), [shared.clone()]);
+    assert_eq!(names(of(setting.district).await), std::slice::from_ref(&shared));
     assert_eq!(names(of(other.district()).await), [shared, ("own".to_owned(), true)]);
 }
