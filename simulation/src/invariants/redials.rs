@@ -13,8 +13,8 @@ use super::{Promise, hold};
 use crate::provider::{Effect, Request};
 use crate::world::Campaign;
 
-/// Longer than a job that is due waits for its turn here.
-const BACKLOG: TimeDelta = TimeDelta::minutes(15);
+/// Longer than a job that is due waits for its turn here: a call of which nobody reports keeps its place for 15 min.
+const BACKLOG: TimeDelta = TimeDelta::hours(1);
 
 pub fn judge(facts: &Facts, requests: &[Request]) -> Result<()> {
     let (campaign, redial) = (&facts.campaign, &facts.campaign.redial);
