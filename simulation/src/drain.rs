@@ -10,8 +10,9 @@ use crate::operations::{again, once, perform, post, work};
 use crate::plan::{Operation, Stage, Tick};
 use crate::world::World;
 
-/// Far more than any run takes.
-const ROUNDS_MAX: usize = 400;
+/// Far more than any run takes: a canceled campaign is swept every 5 s while a mail of it that nobody reports of is waited
+/// for, 30 min.
+const ROUNDS_MAX: usize = 1_000;
 /// Workers that are kept for it.
 const WORKERS: usize = 2;
 /// Between two looks for tokens; so often a lease is not renewed, which is well within its term.
