@@ -256,6 +256,7 @@ fn account(channel: Channel) -> AccountSettings {
         signing_keys: vec![],
         sender: "+15005550006".into(),
         domain: None,
+        ca_file: None,
     };
     match channel {
         Channel::Email => AccountSettings {
