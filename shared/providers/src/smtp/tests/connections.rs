@@ -134,7 +134,7 @@ fn with_starttls(relay: &Relay) -> SmtpEmail {
 #[tokio::test]
 async fn nothing_but_hello_is_said_before_starttls() {
     let hello = Says::Line("250-relay.example\r\n250-AUTH PLAIN\r\n250 STARTTLS");
-    let relay = Relay::start(Script { tls: Tls::StartTls, hello, ..Script::default() }).await;
+    let relay = Relay::start(Script { tls: Tls::OnDemand, hello, ..Script::default() }).await;
     assert_eq!(sent(&with_starttls(&relay)).await, accepted());
     let heard = relay.heard().remove(0);
     assert_eq!(heard[..4], ["EHLO mail.example.org", "STARTTLS", "(encrypted)", "EHLO mail.example.org"]);

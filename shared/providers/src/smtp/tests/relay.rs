@@ -41,7 +41,8 @@ pub struct Script {
 pub enum Tls {
     None,
     AtOnce,
-    StartTls,
+    /// After STARTTLS.
+    OnDemand,
 }
 
 impl Default for Script {
@@ -149,7 +150,7 @@ impl Connection {
                 let Ok(stream) = self.acceptor.accept(stream).await else { return };
                 self.converse(&mut BufReader::new(stream), self.script.greeting).await;
             }
-            Tls::StartTls => {
+            Tls::OnDemand => {
                 let mut stream = BufReader::new(stream);
                 let Ended::StartTls = self.converse(&mut stream, self.script.greeting).await else { return };
                 let Ok(stream) = self.acceptor.accept(stream.into_inner()).await else { return };
