@@ -32,7 +32,7 @@ pub(super) enum Security {
 
 pub(super) struct Relay {
     address: (String, u16),
-    security: Security,
+    pub(super) security: Security,
     credentials: Option<Credentials>,
     hello: ClientId,
     kept: Mutex<Vec<Kept>>,

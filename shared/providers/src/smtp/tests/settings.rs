@@ -4,6 +4,8 @@ use std::io::Write as _;
 
 use tempfile::NamedTempFile;
 
+use super::super::account::SmtpAccount;
+use super::super::relay::Security;
 use super::*;
 use crate::Registry;
 
@@ -69,6 +71,29 @@ fn a_fault_names_account_and_key_and_no_secret() {
         let text = Registry::build(vec![settings.clone()]).unwrap_err().to_string();
         assert!(text.contains(&format!("{name:?}: {key}: ")), "{settings:?}: {text}");
         assert!(!text.contains("hush"), "{text}");
+    }
+}
+
+#[test]
+fn only_a_relay_on_this_machine_is_spoken_to_in_plain() {
+    let remote = |base_url: &str| AccountSettings { base_url: base_url.into(), ..remote() };
+    let table = [
+        (account("smtp://localhost"), "plain"),
+        (account("smtp://127.0.0.1:25"), "plain"),
+        (account("smtp://[::1]"), "plain"),
+        (account("smtps://localhost"), "at once"),
+        (remote("smtps://relay.example.org"), "at once"),
+        (remote("smtp://relay.example.org"), "starttls"),
+        (remote("smtp://localhost.example.org"), "starttls"),
+        (remote("smtp://10.0.0.7"), "starttls"),
+    ];
+    for (settings, expected) in table {
+        let spoken = match SmtpAccount::new(&settings).unwrap().relay.security {
+            Security::Implicit(_) => "at once",
+            Security::StartTls(_) => "starttls",
+            Security::None => "plain",
+        };
+        assert_eq!(spoken, expected, "{}", settings.base_url);
     }
 }
 
