@@ -56,6 +56,7 @@ impl Sender {
             signing_keys: vec![],
             sender: SENDER.to_owned(),
             domain: None,
+            ca_file: None,
         }])?;
         let provider = registry.get(ACCOUNT).context("no account")?;
         Ok(Self { provider, callbacks_url, in_flight })

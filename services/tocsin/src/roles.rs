@@ -169,6 +169,7 @@ pub(crate) fn registry(config: &Config) -> Result<Registry> {
             let kind = match account.provider {
                 ConfiguredKind::Twilio => ProviderKind::Twilio,
                 ConfiguredKind::Mailgun => ProviderKind::Mailgun,
+                ConfiguredKind::Smtp => ProviderKind::Smtp,
                 ConfiguredKind::Inbox => return None,
             };
             Some(account_settings(account, kind))
@@ -181,6 +182,7 @@ fn account_settings(account: &AccountConfig, kind: ProviderKind) -> AccountSetti
     let (base_url, user) = match kind {
         ProviderKind::Twilio => ("https://api.twilio.com", ""),
         ProviderKind::Mailgun => ("https://api.mailgun.net", "api"),
+        ProviderKind::Smtp => ("", ""),
     };
     AccountSettings {
         name: account.name.clone(),
@@ -192,6 +194,7 @@ fn account_settings(account: &AccountConfig, kind: ProviderKind) -> AccountSetti
         signing_keys: account.signing_keys.iter().map(|key| Secret::new(key.expose())).collect(),
         sender: account.sender.clone().unwrap_or_default(),
         domain: account.domain.clone(),
+        ca_file: account.ca_file.clone(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A provider account's settings, and what is wrong with them before they are used.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,8 @@ pub enum ProviderKind {
     Twilio,
     /// Email (wire B).
     Mailgun,
+    /// Email over a relay of one's own (wire C).
+    Smtp,
 }
 
 /// One provider account, as an operator configures it.
@@ -53,55 +56,37 @@ pub struct AccountSettings {
     pub channel: Channel,
     pub kind: ProviderKind,
     /// Scheme and host, e.g. `https://api.twilio.com`. Plain http for this machine only.
+    /// SMTP: `smtps://host[:465]` (TLS at once) or `smtp://host[:587]` (STARTTLS, but on this machine).
     pub base_url: String,
-    /// Twilio: the AccountSid. Mailgun: `api`.
+    /// Twilio: the AccountSid. Mailgun: `api`. SMTP: the login; empty for a relay on this machine.
     pub user: String,
-    /// Twilio: the AuthToken. Mailgun: the API key.
+    /// Twilio: the AuthToken. Mailgun: the API key. SMTP: the login's password.
     pub secret: Secret,
-    /// Keys that callbacks may be signed with, new and old. Twilio: `secret` when empty.
+    /// Keys that callbacks may be signed with, new and old. Twilio: `secret` when empty. SMTP: passwords
+    /// of whoever posts bounces.
     #[serde(default)]
     pub signing_keys: Vec<Secret>,
     /// Our number in E.164, or the From address.
     pub sender: String,
-    /// Mailgun's sending domain.
+    /// Mailgun's sending domain. SMTP: the domain of return path and Message-ID, whose bounces come back to us.
     #[serde(default)]
     pub domain: Option<String>,
+    /// SMTP: certificates in PEM that the relay's is checked against, in place of the machine's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 impl AccountSettings {
-    /// Checks what every adapter relies on and returns the parsed `base_url`.
+    /// Checks what every adapter over HTTP relies on and returns the parsed `base_url`.
     pub(crate) fn checked_base_url(&self) -> Result<Url, ProvidersError> {
-        let name_is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if self.name.is_empty() || !self.name.chars().all(name_is_plain) {
-            return Err(self.fault("name", "may hold only letters, digits, - and _"));
-        }
+        self.check_names()?;
         if self.user.is_empty() {
             return Err(self.fault("user", "is missing"));
         }
         if self.secret.is_empty() {
             return Err(self.fault("secret", "is missing"));
         }
-        if self.sender.trim().is_empty() {
-            return Err(self.fault("sender", "is missing"));
-        }
-        if self.signing_keys.iter().any(Secret::is_empty) {
-            return Err(self.fault("signing_keys", "holds an empty key: anyone could sign with it"));
-        }
-        self.parse_base_url()
-    }
-
-    pub(crate) fn fault(&self, key: &'static str, fault: &'static str) -> ProvidersError {
-        ProvidersError::Account { account: self.name.clone(), key, fault }
-    }
-
-    fn parse_base_url(&self) -> Result<Url, ProvidersError> {
-        let url = Url::parse(&self.base_url).map_err(|_| self.fault("base_url", "is not a URL"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(self.fault("base_url", "must not hold credentials: use user and secret"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(self.fault("base_url", "must end with its host or path"));
-        }
+        let url = self.parse_base_url()?;
         match url.scheme() {
             "https" => Ok(url),
             "http" if is_this_machine(&url) => Ok(url),
@@ -109,9 +94,49 @@ impl AccountSettings {
             _ => Err(self.fault("base_url", "must be https")),
         }
     }
+
+    /// Checks what every adapter relies on.
+    pub(crate) fn check_names(&self) -> Result<(), ProvidersError> {
+        let name_is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.name.is_empty() || !self.name.chars().all(name_is_plain) {
+            return Err(self.fault("name", "may hold only letters, digits, - and _"));
+        }
+        if self.sender.trim().is_empty() {
+            return Err(self.fault("sender", "is missing"));
+        }
+        if self.signing_keys.iter().any(Secret::is_empty) {
+            return Err(self.fault("signing_keys", "holds an empty key: anyone could sign with it"));
+        }
+        Ok(())
+    }
+
+    /// The domain that mails are sent from.
+    pub(crate) fn checked_domain(&self) -> Result<&str, ProvidersError> {
+        let domain = self.domain.as_deref().unwrap_or_default();
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        if domain.is_empty() || domain.contains("..") || !domain.chars().all(plain) {
+            return Err(self.fault("domain", "must be the sending domain's name"));
+        }
+        Ok(domain)
+    }
+
+    pub(crate) fn fault(&self, key: &'static str, fault: &'static str) -> ProvidersError {
+        ProvidersError::Account { account: self.name.clone(), key, fault }
+    }
+
+    pub(crate) fn parse_base_url(&self) -> Result<Url, ProvidersError> {
+        let url = Url::parse(&self.base_url).map_err(|_| self.fault("base_url", "is not a URL"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(self.fault("base_url", "must not hold credentials: use user and secret"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(self.fault("base_url", "must end with its host or path"));
+        }
+        Ok(url)
+    }
 }
 
-fn is_this_machine(url: &Url) -> bool {
+pub(crate) fn is_this_machine(url: &Url) -> bool {
     let Some(host) = url.host_str() else { return false };
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())

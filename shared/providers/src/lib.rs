@@ -1,6 +1,6 @@
 //! How Tocsin speaks to the vendors that call, text and mail: one trait, one folder per vendor.
 //!
-//! An adapter turns a [`SendRequest`] into the vendor's HTTP request and the vendor's answers and
+//! An adapter turns a [`SendRequest`] into the vendor's request and the vendor's answers and
 //! callbacks into our words. It knows neither the worker nor the store, keeps no state between
 //! requests and never retries: whether to ask again is decided once, in `domain`.
 
@@ -13,6 +13,7 @@ mod keys;
 pub mod mailgun;
 pub mod provider;
 pub mod registry;
+pub mod smtp;
 pub mod token;
 pub mod twilio;
 

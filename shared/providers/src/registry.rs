@@ -7,10 +7,11 @@ use tocsin_domain::Channel;
 
 use crate::account::{AccountSettings, ProviderKind};
 use crate::mailgun::MailgunEmail;
+use crate::smtp::SmtpEmail;
 use crate::twilio::{TwilioSms, TwilioVoice};
 use crate::{Provider, ProvidersError, http_client};
 
-/// Built once at start; all accounts share one HTTP client.
+/// Built once at start; all accounts over HTTP share one client.
 #[derive(Debug, Default)]
 pub struct Registry {
     providers: HashMap<String, Arc<dyn Provider>>,
@@ -51,11 +52,15 @@ fn adapter(account: &AccountSettings, client: reqwest::Client) -> Result<Arc<dyn
         (ProviderKind::Twilio, Channel::Voice) => Ok(Arc::new(TwilioVoice::new(account, client)?)),
         (ProviderKind::Twilio, Channel::Sms) => Ok(Arc::new(TwilioSms::new(account, client)?)),
         (ProviderKind::Mailgun, Channel::Email) => Ok(Arc::new(MailgunEmail::new(account, client)?)),
+        (ProviderKind::Smtp, Channel::Email) => Ok(Arc::new(SmtpEmail::new(account)?)),
         (ProviderKind::Twilio, Channel::Email | Channel::Inbox) => {
             Err(account.fault("channel", "twilio serves voice and sms"))
         }
         (ProviderKind::Mailgun, Channel::Voice | Channel::Sms | Channel::Inbox) => {
             Err(account.fault("channel", "mailgun serves email"))
+        }
+        (ProviderKind::Smtp, Channel::Voice | Channel::Sms | Channel::Inbox) => {
+            Err(account.fault("channel", "smtp serves email"))
         }
     }
 }
@@ -76,6 +81,7 @@ mod tests {
             signing_keys: vec![],
             sender: "+15005550006".into(),
             domain: None,
+            ca_file: None,
         }
     }
 

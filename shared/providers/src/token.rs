@@ -18,7 +18,7 @@ use crate::keys::hmac_sha256;
 
 const CLAIMS_BYTES: usize = 23;
 const TAG_BYTES: usize = 12;
-const TOKEN_BYTES: usize = CLAIMS_BYTES + TAG_BYTES;
+pub(crate) const TOKEN_BYTES: usize = CLAIMS_BYTES + TAG_BYTES;
 
 /// Keys to mint and read tokens. While keys are rotated both are read; only the current one mints.
 #[derive(Clone)]

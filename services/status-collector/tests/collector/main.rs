@@ -8,6 +8,7 @@
 )]
 
 mod applying;
+mod bounces;
 mod emails;
 mod ingress;
 mod orders;

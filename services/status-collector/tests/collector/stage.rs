@@ -23,6 +23,8 @@ use tokio_postgres::types::ToSql;
 pub const PUBLIC_URL: &str = "https://bell.example.org";
 const AUTH_TOKEN: &str = "auth-token";
 const SIGNING_KEY: &str = "signing-key";
+pub const RELAY: &str = "relay-1";
+pub const BOUNCE_PASSWORD: &str = "bounce-password";
 /// Far more than anything here takes.
 pub const BOUND: Duration = Duration::from_secs(60);
 
@@ -69,7 +71,8 @@ impl Stage {
     async fn on(broker: Arc<dyn Broker>, vhost: Option<TestVhost>) -> Self {
         let database = TestDatabase::create().await.unwrap();
         let fixture = Fixture::new(&database).await.unwrap();
-        let accounts = [Channel::Voice, Channel::Sms, Channel::Email].map(account).into();
+        let mut accounts = Vec::from([Channel::Voice, Channel::Sms, Channel::Email].map(account));
+        accounts.push(relay());
         let collector = Collector {
             store: fixture.store().clone(),
             broker,
@@ -256,6 +259,7 @@ fn account(channel: Channel) -> AccountSettings {
         signing_keys: vec![],
         sender: "+15005550006".into(),
         domain: None,
+        ca_file: None,
     };
     match channel {
         Channel::Email => AccountSettings {
@@ -267,6 +271,19 @@ fn account(channel: Channel) -> AccountSettings {
             ..settings
         },
         Channel::Voice | Channel::Sms | Channel::Inbox => settings,
+    }
+}
+
+/// Mail over a relay, whose bounces are posted.
+fn relay() -> AccountSettings {
+    AccountSettings {
+        name: RELAY.into(),
+        kind: ProviderKind::Smtp,
+        base_url: "smtp://127.0.0.1:9".into(),
+        user: String::new(),
+        secret: Secret::new(""),
+        signing_keys: vec![Secret::new(BOUNCE_PASSWORD)],
+        ..account(Channel::Email)
     }
 }
 

@@ -94,7 +94,8 @@ fn nobody_else_reaches(listen: SocketAddr, config: &Config) -> Result<(), Failur
 fn reports(account: &AccountConfig) -> bool {
     match account.provider {
         ProviderKind::Twilio | ProviderKind::Mailgun => true,
-        ProviderKind::Inbox => false,
+        // Bounces come from one's own mail server: from another machine only where `--listen` lets it.
+        ProviderKind::Smtp | ProviderKind::Inbox => false,
     }
 }
 

@@ -55,6 +55,20 @@ pub struct Fleet {
 impl Fleet {
     /// Starts api and collector on a database of their own and the broker at `amqp_url`.
     pub async fn start(amqp_url: &str, settings: Settings) -> Result<Self> {
+        let rate_per_second = settings.rate_per_second;
+        Self::with_accounts(amqp_url, settings, |simulator| accounts_toml(simulator, rate_per_second)).await
+    }
+
+    /// The same with one account: mail over the relay at `relay`.
+    pub async fn over_relay(amqp_url: &str, relay: &str) -> Result<Self> {
+        Self::with_accounts(amqp_url, Settings::default(), |_| relay_toml(relay)).await
+    }
+
+    async fn with_accounts(
+        amqp_url: &str,
+        settings: Settings,
+        accounts_of: impl FnOnce(&str) -> String,
+    ) -> Result<Self> {
         let database = TestDatabase::create().await?;
         let [api, collector] = free_ports()?;
         let public_url = format!("http://127.0.0.1:{collector}");
@@ -64,7 +78,7 @@ impl Fleet {
         let simulator = Simulator::start(SimulatorConfig { listen: None, scenario }).await?;
         let folder = TempDir::new()?;
         let accounts = folder.path().join("tocsin.toml");
-        std::fs::write(&accounts, accounts_toml(&simulator.base_url, settings.rate_per_second))?;
+        std::fs::write(&accounts, accounts_of(&simulator.base_url))?;
         let mut environment = BTreeMap::from(
             [
                 ("DATABASE_URL", database.url.as_str()),
@@ -148,6 +162,11 @@ impl Fleet {
         Ok(rows.next().flatten())
     }
 
+    /// Where the collector is reached.
+    pub fn public_url(&self) -> &str {
+        &self.environment["TOCSIN_PUBLIC_URL"]
+    }
+
     /// The address of the database's owner, for a test that holds a lock.
     pub fn database_url(&self) -> &str {
         &self.database.url
@@ -220,6 +239,23 @@ pub fn credentials() -> Credentials {
         mailgun_signing_key: Secret::new(MAILGUN_SIGNING_KEY),
         ..Credentials::default()
     }
+}
+
+/// What bounces of the relay's account are posted with.
+pub const BOUNCE_PASSWORD: &str = "bounce password of the tests";
+
+fn relay_toml(relay: &str) -> String {
+    format!(
+        r#"[[accounts]]
+name = "email"
+channel = "email"
+provider = "smtp"
+base_url = "{relay}"
+signing_key = "{BOUNCE_PASSWORD}"
+sender = "Office <office@{MAIL_DOMAIN}>"
+domain = "{MAIL_DOMAIN}"
+"#
+    )
 }
 
 /// One account for each channel, named after it, on the simulator.

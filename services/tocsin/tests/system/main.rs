@@ -17,6 +17,7 @@ mod limits;
 mod page;
 mod process;
 mod readme;
+mod relay;
 mod steps;
 mod terminal;
 mod up;

@@ -33,11 +33,7 @@ impl fmt::Debug for MailgunAccount {
 impl MailgunAccount {
     pub(super) fn new(settings: &AccountSettings, client: Client) -> Result<Self, ProvidersError> {
         let base = settings.checked_base_url()?;
-        let domain = settings.domain.as_deref().unwrap_or_default();
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-        if domain.is_empty() || domain.contains("..") || !domain.chars().all(plain) {
-            return Err(settings.fault("domain", "must be the sending domain's name"));
-        }
+        let domain = settings.checked_domain()?;
         if !settings.sender.contains('@') || settings.sender.contains(['\r', '\n']) {
             return Err(settings.fault("sender", "must be an email address"));
         }

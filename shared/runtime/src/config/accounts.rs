@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tocsin_domain::Channel;
 
-use super::checks::web_address;
+use super::checks::{relay_address, web_address};
 use super::file::RawAccount;
 use super::secret::{Secret, SecretPlace};
 use super::{AccountConfig, ConfigError, ProviderKind};
@@ -48,8 +48,12 @@ fn check_one(
     if signing_key.is_none() && previous_signing_key.is_some() {
         return Err(ConfigError::missing(keys.key("signing_key"), "set it beside previous_signing_key"));
     }
+    let address = match raw.provider {
+        ProviderKind::Twilio | ProviderKind::Mailgun | ProviderKind::Inbox => web_address,
+        ProviderKind::Smtp => relay_address,
+    };
     let account = AccountConfig {
-        base_url: raw.base_url.map(|url| web_address(&keys.key("base_url"), url)).transpose()?,
+        base_url: raw.base_url.map(|url| address(&keys.key("base_url"), url)).transpose()?,
         name: raw.name,
         channel: raw.channel,
         provider: raw.provider,
@@ -58,6 +62,7 @@ fn check_one(
         signing_keys: signing_key.into_iter().chain(previous_signing_key).collect(),
         sender: raw.sender,
         domain: raw.domain,
+        ca_file: raw.ca_file,
         district: raw.district,
         rate_per_second: raw.rate_per_second,
         burst: raw.burst,
@@ -98,7 +103,7 @@ fn check_name(position: usize, name: &str) -> Result<(), ConfigError> {
 fn check_channel(keys: &Keys, provider: ProviderKind, channel: Channel) -> Result<(), ConfigError> {
     let serves: &[Channel] = match provider {
         ProviderKind::Twilio => &[Channel::Voice, Channel::Sms],
-        ProviderKind::Mailgun => &[Channel::Email],
+        ProviderKind::Mailgun | ProviderKind::Smtp => &[Channel::Email],
         ProviderKind::Inbox => &[Channel::Inbox],
     };
     if serves.contains(&channel) {
@@ -115,6 +120,10 @@ fn check_provider_keys(keys: &Keys, account: &AccountConfig) -> Result<(), Confi
     };
     let filled = |value: &Option<String>| value.as_ref().is_some_and(|value| !value.trim().is_empty());
     let secret = |secret: &Option<Secret>| secret.is_some();
+    if account.ca_file.is_some() && account.provider != ProviderKind::Smtp {
+        let remedy = "remove it, or set provider to smtp";
+        return Err(ConfigError::value(keys.key("ca_file"), "is for SMTP relays", remedy));
+    }
     match account.provider {
         ProviderKind::Twilio => {
             need(filled(&account.user), "user", "set it to the account SID (AC…)")?;
@@ -125,6 +134,19 @@ fn check_provider_keys(keys: &Keys, account: &AccountConfig) -> Result<(), Confi
             need(secret(&account.secret), "secret", "set it, secret_env or secret_file to the API key")?;
             need(filled(&account.domain), "domain", "set it to the sending domain")?;
             need(filled(&account.sender), "sender", "set it to the address that messages come from")
+        }
+        // A relay on this machine may want no login: the adapter knows.
+        ProviderKind::Smtp => {
+            need(
+                account.base_url.is_some(),
+                "base_url",
+                "set it to smtps:// or smtp:// and the relay's host",
+            )?;
+            need(filled(&account.domain), "domain", "set it to the domain whose bounces come back to you")?;
+            need(filled(&account.sender), "sender", "set it to the address that messages come from")?;
+            let remedy =
+                "set it, signing_key_env or signing_key_file to the password that bounces are posted with";
+            need(!account.signing_keys.is_empty(), "signing_key", remedy)
         }
         ProviderKind::Inbox => Ok(()),
     }

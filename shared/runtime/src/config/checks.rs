@@ -62,6 +62,15 @@ pub(super) fn web_address(key: &str, url: String) -> Result<String, ConfigError>
     Ok(url.trim_end_matches('/').to_owned())
 }
 
+/// What else is wrong with it is said by its adapter.
+pub(super) fn relay_address(key: &str, url: String) -> Result<String, ConfigError> {
+    if url.starts_with("smtps://") || url.starts_with("smtp://") {
+        return Ok(url.trim_end_matches('/').to_owned());
+    }
+    let remedy = "write smtps:// (TLS at once) or smtp:// (STARTTLS), the host and, if need be, the port";
+    Err(ConfigError::value(key, format!("{url:?} is neither smtps:// nor smtp://"), remedy))
+}
+
 /// The names of the secrets' schemes are all that is checked here; what else is wrong with an address is said by
 /// whoever connects. The value is not shown: it may hold a password.
 fn check_scheme(key: &str, url: &Secret, schemes: &[&str]) -> Result<(), ConfigError> {

@@ -90,6 +90,7 @@ pub(super) struct RawAccount {
     pub previous_signing_key_file: Option<PathBuf>,
     pub sender: Option<String>,
     pub domain: Option<String>,
+    pub ca_file: Option<PathBuf>,
     pub district: Option<String>,
     pub rate_per_second: Option<f64>,
     pub burst: Option<u32>,

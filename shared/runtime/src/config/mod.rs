@@ -85,6 +85,8 @@ pub struct LogConfig {
 pub enum ProviderKind {
     Twilio,
     Mailgun,
+    /// A mail relay of one's own.
+    Smtp,
     /// The portal inbox: a row in the store, no vendor.
     Inbox,
 }
@@ -98,16 +100,19 @@ pub struct AccountConfig {
     pub provider: ProviderKind,
     /// The vendor's own address when None. No slash at the end.
     pub base_url: Option<String>,
-    /// Twilio's account SID; Mailgun's user when it is not `api`.
+    /// Twilio's account SID; Mailgun's user when it is not `api`; the login at an SMTP relay.
     pub user: Option<String>,
-    /// Present for every provider but the inbox.
+    /// Present for every provider but the inbox and a relay on this machine.
     pub secret: Option<Secret>,
     /// What callbacks are verified with, the current key first. Empty: the secret is the key (Twilio).
+    /// SMTP: what bounces are posted with.
     pub signing_keys: Vec<Secret>,
     /// The calling number in E.164, a messaging service's SID, or an email address.
     pub sender: Option<String>,
-    /// The sending domain (Mailgun).
+    /// The sending domain (Mailgun, SMTP).
     pub domain: Option<String>,
+    /// The authorities that an SMTP relay's certificate is checked against, in place of the machine's.
+    pub ca_file: Option<PathBuf>,
     /// The only district that may use the account; all may when None.
     pub district: Option<String>,
     /// In the unit the account counts: calls, text segments, messages.

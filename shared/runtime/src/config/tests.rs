@@ -28,6 +28,20 @@ domain = "mail.example.org"
 sender = "notices@mail.example.org"
 "#;
 
+const SMTP: &str = r#"
+[[accounts]]
+name = "relay"
+channel = "email"
+provider = "smtp"
+base_url = "smtps://relay.example.org:1465/"
+user = "tocsin"
+secret = "key"
+signing_key = "bounces"
+domain = "mail.example.org"
+ca_file = "/etc/ssl/relay.pem"
+sender = "notices@mail.example.org"
+"#;
+
 fn file(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -89,10 +103,15 @@ fn the_sample_shows_the_defaults_and_reads_in_full() {
             other => other.to_owned(),
         })
         .collect();
-    let variables = [("TOCSIN_SECRET_CALLBACK", "0123456789abcdef"), ("TOCSIN_SECRET_TWILIO", "token")];
+    let variables = [
+        ("TOCSIN_SECRET_CALLBACK", "0123456789abcdef"),
+        ("TOCSIN_SECRET_TWILIO", "token"),
+        ("TOCSIN_SECRET_RELAY", "relay"),
+        ("TOCSIN_SECRET_BOUNCES", "bounces"),
+    ];
     let config = load(&examples.join("\n"), &variables).unwrap();
     let names: Vec<_> = config.accounts.iter().map(|account| account.name.as_str()).collect();
-    assert_eq!(names, ["main-voice", "main-text", "main-email", "portal"]);
+    assert_eq!(names, ["main-voice", "main-text", "main-email", "main-relay", "portal"]);
     assert_eq!(config.accounts[0].secret, Some(Secret::new("token")));
     assert_eq!(config.accounts[2].signing_keys, [Secret::new("mailgun-file")]);
     assert_eq!(config.require_public_url().unwrap(), "https://calls.example.org");
@@ -159,6 +178,8 @@ fn signing_keys_list_the_current_one_first() {
 fn addresses_lose_the_slash_at_their_end() {
     let config = load("public_url = \"http://localhost:9/base/\"", &[]).unwrap();
     assert_eq!(config.require_public_url().unwrap(), "http://localhost:9/base");
+    let relay = load(SMTP, &[]).unwrap().accounts.remove(0);
+    assert_eq!(relay.base_url.as_deref(), Some("smtps://relay.example.org:1465"));
 }
 
 #[test]
@@ -201,7 +222,11 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
         (TWILIO.replace("\"voice\"", "\"fax\""), "accounts[0].channel", "voice"),
         (TWILIO.replace("\"voice\"", "\"email\""), "accounts.main-voice.channel", "voice and sms"),
         (MAILGUN.replace("\"email\"", "\"inbox\""), "accounts.main-email.channel", "serves email"),
-        (TWILIO.replace("\"twilio\"", "\"acme\""), "accounts[0].provider", "twilio or mailgun or inbox"),
+        (
+            TWILIO.replace("\"twilio\"", "\"acme\""),
+            "accounts[0].provider",
+            "twilio or mailgun or smtp or inbox",
+        ),
         (TWILIO.replace("user = \"AC1\"", ""), "accounts.main-voice.user", "account SID"),
         (TWILIO.replace("secret = \"token\"", ""), "accounts.main-voice.secret", "auth token"),
         (
@@ -216,6 +241,13 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
             "sending domain",
         ),
         (MAILGUN.replace("secret = \"key\"", ""), "accounts.main-email.secret", "API key"),
+        (SMTP.replace("\"email\"", "\"sms\""), "accounts.relay.channel", "serves email"),
+        (SMTP.replace("smtps://relay", "https://relay"), "accounts.relay.base_url", "smtps:// (TLS at once)"),
+        (SMTP.replace("base_url", "# "), "accounts.relay.base_url", "relay's host"),
+        (SMTP.replace("signing_key", "# "), "accounts.relay.signing_key", "bounces are posted"),
+        (SMTP.replace("domain", "# "), "accounts.relay.domain", "bounces come back"),
+        (SMTP.replace("sender", "# "), "accounts.relay.sender", "come from"),
+        (format!("{MAILGUN}ca_file = \"x\""), "accounts.main-email.ca_file", "set provider to smtp"),
         (format!("{MAILGUN}previous_signing_key = \"o\""), "accounts.main-email.signing_key", "missing"),
         (format!("{TWILIO}base_url = \"api.twilio.com\""), "accounts.main-voice.base_url", "https://"),
         (format!("{TWILIO}rate_per_second = 0"), "accounts.main-voice.rate_per_second", "above 0"),

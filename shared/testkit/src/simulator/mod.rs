@@ -166,6 +166,7 @@ impl Simulator {
             signing_keys: vec![],
             sender: SENDER.to_owned(),
             domain: None,
+            ca_file: None,
         };
         match channel {
             Channel::Voice | Channel::Sms => Some(twilio),

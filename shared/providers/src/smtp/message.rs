@@ -1,0 +1,97 @@
+//! The mail itself and its envelope.
+
+use lettre::Address;
+use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
+use lettre::message::{Mailbox, Message};
+use reqwest::Url;
+use tocsin_domain::{JobKey, Outcome};
+
+use super::account::SmtpAccount;
+use super::verp;
+use crate::{Answer, RefusalClass, SendRequest, token_of_url};
+
+/// Programs that answer mails leave those alone that say so (RFC 3834).
+const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
+
+/// A mail for one recipient, ready to be transmitted.
+pub(super) struct Letter {
+    pub return_path: Address,
+    pub to: Address,
+    /// Without its angle brackets.
+    pub message_id: String,
+    pub bytes: Vec<u8>,
+}
+
+impl Letter {
+    /// Everything but a local part is written in ASCII whatever it holds.
+    pub fn needs_utf8(&self) -> bool {
+        !is_ascii(&self.to)
+    }
+}
+
+/// The same for every attempt of a job: a mailbox that gets two mails of it can tell (wire C.1).
+pub(super) fn message_id(job: JobKey, domain: &str) -> String {
+    format!("{}.{}@{domain}", job.campaign, job.job)
+}
+
+/// An error is what the attempt ends with.
+pub(super) fn compose(account: &SmtpAccount, request: &SendRequest) -> Result<Letter, Answer> {
+    let refused =
+        |class, outcome, code: &str| Answer::Refused { outcome, provider_code: Some(code.to_owned()), class };
+    let from: Mailbox = match &request.from {
+        None => account.sender.clone(),
+        Some(from) => from.parse().ok().filter(|from: &Mailbox| is_ascii(&from.email)).ok_or_else(|| {
+            refused(RefusalClass::Sender, Outcome::ProviderRejected, "no such From address")
+        })?,
+    };
+    let to = recipient(&request.to)
+        .ok_or_else(|| refused(RefusalClass::Permanent, Outcome::InvalidAddress, "no email address"))?;
+    let failed = |code| refused(RefusalClass::Permanent, Outcome::FailedToSend, code);
+    let return_path = verp::return_path(token_of_url(&request.callback_url), &account.domain)
+        .ok_or_else(|| failed("no return path"))?;
+    let message_id = message_id(request.attempt.job, &account.domain);
+    let message = Message::builder()
+        .date_now()
+        .from(from)
+        .to(Mailbox::new(None, to.clone()))
+        .subject(one_line(request.subject.as_deref().unwrap_or_default()))
+        .message_id(Some(format!("<{message_id}>")))
+        .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
+        .header(MIME_VERSION_1_0)
+        .header(ContentType::TEXT_PLAIN)
+        .body(plain_lines(&request.body))
+        .map_err(|_| failed("no message"))?;
+    let mut bytes = message.formatted();
+    // The line break before the dot that ends the mail is written with the dot.
+    if bytes.ends_with(b"\r\n") {
+        bytes.truncate(bytes.len() - 2);
+    }
+    Ok(Letter { return_path, to, message_id, bytes })
+}
+
+/// With its domain in ASCII (RFC 5890): relays know no other.
+fn recipient(address: &str) -> Option<Address> {
+    let address: Address = address.trim().parse().ok()?;
+    if address.domain().is_ascii() {
+        return Some(address);
+    }
+    let domain = Url::parse(&format!("http://{}", address.domain())).ok()?;
+    Address::new(address.user(), domain.host_str()?).ok()
+}
+
+pub(super) fn is_ascii(address: &Address) -> bool {
+    let text: &str = address.as_ref();
+    text.is_ascii()
+}
+
+/// A line break in a header would start another one.
+fn one_line(text: &str) -> String {
+    let words: Vec<_> = text.split(|c: char| c.is_control()).filter(|part| !part.is_empty()).collect();
+    words.join(" ")
+}
+
+/// One kind of line break. A bare carriage return is taken for one by some servers and not by others, which is how
+/// one mail is made to look like two.
+fn plain_lines(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n").replace('\0', "")
+}
