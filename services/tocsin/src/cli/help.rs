@@ -12,7 +12,7 @@ const TASKS: [(&str, &[&str]); 5] = [
     ("Set up", &["migrate", "district", "api-key", "import"]),
     ("Send", &["campaign", "forecast"]),
     ("Run the roles", &["api", "planner", "worker", "status-collector"]),
-    ("Look after it", &["account", "sender", "audit", "completions"]),
+    ("Look after it", &["account", "sender", "audit", "callbacks", "completions"]),
 ];
 
 const EXIT_CODES: &str = "\
