@@ -2,22 +2,27 @@
 
 use std::fmt;
 
+use hmac::{Hmac, Mac as _};
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 use reqwest::Url;
+use sha2::Sha256;
 
 use super::authorization::Passwords;
 use super::message::is_ascii;
 use super::relay::{Relay, Security};
 use crate::account::is_this_machine;
+use crate::keys::hmac_sha256;
 use crate::{AccountSettings, ProvidersError};
 
 /// TLS at once (RFC 8314).
 const SUBMISSIONS_PORT: u16 = 465;
 /// STARTTLS (RFC 6409).
 const SUBMISSION_PORT: u16 = 587;
+/// What else the password may come to sign has another beginning.
+const MESSAGE_IDS: &str = "message-id";
 const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 pub(super) struct SmtpAccount {
@@ -26,6 +31,8 @@ pub(super) struct SmtpAccount {
     /// Of the return path and the Message-ID.
     pub domain: String,
     pub passwords: Passwords,
+    /// Tags Message-IDs. By the current password: a change of it changes the ids of jobs under way, no more.
+    pub message_ids: Hmac<Sha256>,
 }
 
 impl fmt::Debug for SmtpAccount {
@@ -45,9 +52,10 @@ impl SmtpAccount {
             settings.sender.parse().ok().filter(|sender: &Mailbox| is_ascii(&sender.email)).ok_or_else(
                 || settings.fault("sender", "must be an email address, with or without a name"),
             )?;
-        if settings.signing_keys.is_empty() {
+        let Some(current) = settings.signing_keys.first() else {
             return Err(settings.fault("signing_keys", "needs the password that bounces are posted with"));
-        }
+        };
+        let message_ids = hmac_sha256(current).chain_update(MESSAGE_IDS);
         let default_port = if url.scheme() == "smtps" { SUBMISSIONS_PORT } else { SUBMISSION_PORT };
         let relay = Relay::new(
             (host, url.port().unwrap_or(default_port)),
@@ -55,7 +63,7 @@ impl SmtpAccount {
             credentials(settings, &url)?,
             ClientId::Domain(domain.clone()),
         );
-        Ok(Self { relay, sender, domain, passwords: Passwords::new(&settings.signing_keys) })
+        Ok(Self { relay, sender, domain, passwords: Passwords::new(&settings.signing_keys), message_ids })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The mail itself and its envelope.
 
+use hmac::Mac as _;
 use lettre::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
 use lettre::message::{Mailbox, Message};
@@ -12,6 +13,8 @@ use crate::{Answer, RefusalClass, SendRequest, token_of_url};
 
 /// Programs that answer mails leave those alone that say so (RFC 3834).
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
+
+const TAG_BYTES: usize = 10;
 
 /// A mail for one recipient, ready to be transmitted.
 pub(super) struct Letter {
@@ -30,8 +33,17 @@ impl Letter {
 }
 
 /// The same for every attempt of a job: a mailbox that gets two mails of it can tell (wire C.1).
-pub(super) fn message_id(job: JobKey, domain: &str) -> String {
-    format!("{}.{}@{domain}", job.campaign, job.job)
+///
+/// Reports without a return path find their attempt by it, and jobs are numbered: without the tag whoever got one
+/// mail could write a bounce of every other.
+fn message_id(account: &SmtpAccount, job: JobKey) -> String {
+    let tagged = account
+        .message_ids
+        .clone()
+        .chain_update(job.campaign.0.as_bytes())
+        .chain_update(job.job.to_be_bytes());
+    let tag = hex::encode(&tagged.finalize().into_bytes()[..TAG_BYTES]);
+    format!("{}.{}.{tag}@{}", job.campaign, job.job, account.domain)
 }
 
 /// An error is what the attempt ends with.
@@ -49,7 +61,7 @@ pub(super) fn compose(account: &SmtpAccount, request: &SendRequest) -> Result<Le
     let failed = |code| refused(RefusalClass::Permanent, Outcome::FailedToSend, code);
     let return_path = verp::return_path(token_of_url(&request.callback_url), &account.domain)
         .ok_or_else(|| failed("no return path"))?;
-    let message_id = message_id(request.attempt.job, &account.domain);
+    let message_id = message_id(account, request.attempt.job);
     let message = Message::builder()
         .date_now()
         .from(from)

@@ -78,6 +78,23 @@ async fn every_attempt_of_a_job_has_the_same_message_id_and_a_return_path_of_its
 }
 
 #[tokio::test]
+async fn nobody_can_tell_another_mails_message_id() {
+    let relay = Relay::start(Script::default()).await;
+    let settings = account(&relay.url());
+    let other_key = AccountSettings { signing_keys: vec![Secret::new("other")], ..settings.clone() };
+    let mut other_job = attempt(1);
+    other_job.job.job += 1;
+    let mut tags = Vec::new();
+    for (settings, attempt) in [(&settings, attempt(1)), (&settings, other_job), (&other_key, attempt(1))] {
+        let answer = SmtpEmail::new(settings).unwrap().send(&SendRequest { attempt, ..request("x") }).await;
+        let Answer::Accepted { provider_id: Some(id), .. } = answer else { panic!("{answer:?}") };
+        let tag = id.split(['.', '@']).nth(2).unwrap().to_owned();
+        assert!(tag.len() == 20 && !tags.contains(&tag), "{id}");
+        tags.push(tag);
+    }
+}
+
+#[tokio::test]
 async fn any_text_arrives_as_it_was_written() {
     let long = "snow ".repeat(900);
     let vietnamese = "Trường đóng cửa hôm nay vì tuyết. ".repeat(40);

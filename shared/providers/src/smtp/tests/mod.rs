@@ -20,7 +20,8 @@ use crate::{
 };
 
 pub const DOMAIN: &str = "mail.example.org";
-pub const MESSAGE_ID: &str = "01900000-0000-7000-8000-000000000001.70001@mail.example.org";
+pub const MESSAGE_ID: &str =
+    "01900000-0000-7000-8000-000000000001.70001.52a018565738bcc38792@mail.example.org";
 
 /// An account at a relay on this machine.
 pub fn account(base_url: &str) -> AccountSettings {
