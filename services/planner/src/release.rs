@@ -20,7 +20,7 @@ use crate::duties::{Duties, Duty};
 use crate::hold::{Judged, hold, judge};
 use crate::limits::{Allowance, Limits};
 use crate::unserved::Unserved;
-use crate::windows::{Windows, Wish};
+use crate::windows::{Served, Windows, Wish};
 use crate::{Planner, PlannerError, emergency};
 
 /// Jobs marked in one statement and published together.
@@ -41,10 +41,19 @@ pub struct Releaser {
     duties: Duties,
     positions: HashMap<CampaignId, Position>,
     unserved: Unserved,
-    /// Rotates what does not divide evenly.
-    turn: u64,
+    /// Rotate what does not divide evenly, each lane's and served group's own. One more with each tick in which anything
+    /// is free: if other groups' draws counted, or a second one of the tick because somebody had nothing due, some
+    /// would be in turn always and others never.
+    turns: HashMap<(Lane, Served), u64>,
     /// Emergencies that had begun when the tick began.
     begun: u64,
+}
+
+/// What a draw may take.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    free: u32,
+    turn: u64,
 }
 
 /// What the release of a lane came to.
@@ -60,7 +69,14 @@ struct Moved {
 
 impl Releaser {
     pub fn new(channel: Channel, duties: Duties) -> Self {
-        Self { channel, duties, positions: HashMap::new(), unserved: Unserved::default(), turn: 0, begun: 0 }
+        Self {
+            channel,
+            duties,
+            positions: HashMap::new(),
+            unserved: Unserved::default(),
+            turns: HashMap::new(),
+            begun: 0,
+        }
     }
 
     /// Fills the window of every lane, emergencies first. While an emergency job is due, released or
@@ -134,6 +150,7 @@ impl Releaser {
         let mut moved = Moved::default();
         let persons = if windows.choose_senders() { Persons::Read } else { Persons::Unread };
         'serving: for (served, mut left) in windows.serve(campaigns) {
+            let turn = self.next_turn(duty.lane, served, windows.free(served));
             for _ in 0..ROUNDS_MAX {
                 let free = windows.free(served);
                 if free == 0 || left.is_empty() {
@@ -143,7 +160,7 @@ impl Releaser {
                 if moved.gave_way {
                     break 'serving;
                 }
-                let due = self.draw(planner, &mut left, free, &allowed, persons, now).await?;
+                let due = self.draw(planner, &mut left, Room { free, turn }, &allowed, persons, now).await?;
                 let Judged { open, closed } = judge(campaigns, &due, now);
                 moved.jobs += self.hold(planner, campaigns, closed, now).await?;
                 let releases: Vec<Release> = open
@@ -181,6 +198,14 @@ impl Releaser {
         Ok(moved)
     }
 
+    /// A tick in which nothing is free is nobody's turn.
+    fn next_turn(&mut self, lane: Lane, served: Served, free: u32) -> u64 {
+        let next = self.turns.entry((lane, served)).or_default();
+        let turn = *next;
+        *next = next.wrapping_add(u64::from(free > 0));
+        turn
+    }
+
     /// Has an emergency begun since the tick began, to which this lane gives way?
     fn gives_way(&self, planner: &Planner, duty: &Duty) -> bool {
         duty.lane != Lane::Emergency && planner.wakes.urgent.begun(self.channel) != self.begun
@@ -215,7 +240,7 @@ impl Releaser {
         &mut self,
         planner: &Planner,
         left: &mut Vec<&OpenCampaign>,
-        free: u32,
+        Room { free, turn }: Room,
         allowed: &Allowance,
         persons: Persons,
         now: DateTime<Utc>,
@@ -229,9 +254,8 @@ impl Releaser {
                 wants: free,
             })
             .collect();
-        allowed.lower(&mut demands, self.turn);
-        let parts = allot(free, &demands, self.turn);
-        self.turn = self.turn.wrapping_add(1);
+        allowed.lower(&mut demands, turn);
+        let parts = allot(free, &demands, turn);
         let draws: Vec<Draw> = left
             .iter()
             .zip(&parts)
@@ -321,4 +345,17 @@ fn by_requeue_time(lane: Lane, releases: &[Release]) -> BTreeMap<Duration, Vec<R
         groups.entry(requeue_after(lane, release.generation.0 + 1)).or_default().push(*release);
     }
     groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_lane_has_turns_of_its_own_and_a_tick_with_nothing_free_is_none() {
+        let mut releaser = Releaser::new(Channel::Sms, Duties::default());
+        let mut turns =
+            |free| [Lane::Priority, Lane::General].map(|lane| releaser.next_turn(lane, None, free));
+        assert_eq!([turns(1), turns(0), turns(4), turns(1)], [[0, 0], [1, 1], [1, 1], [2, 2]]);
+    }
 }

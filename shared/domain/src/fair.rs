@@ -21,7 +21,8 @@ pub struct Demand {
 /// Places go round by round, each district getting as many a round as it has weight, until all are given
 /// or nobody wants more. What is left for the last, incomplete round starts at another place with each
 /// `turn`, so that windows smaller than a round serve everybody in the long run: count `turn` up by one
-/// with each call. The answer does not depend on the order of `demands`.
+/// with each window, and ask with the same again where somebody had no use for its part. The answer does not
+/// depend on the order of `demands`.
 pub fn allot(free: u32, demands: &[Demand], turn: u64) -> Vec<u32> {
     let mut districts: BTreeMap<DistrictId, Vec<usize>> = BTreeMap::new();
     for (place, demand) in demands.iter().enumerate() {
@@ -190,6 +191,22 @@ mod tests {
                 }
             }
             assert_eq!(sums, [6, 6, 6, 2, 2, 2].map(|part| part * free), "{free} free");
+        }
+    }
+
+    #[test]
+    fn who_has_no_use_for_a_part_lets_nobody_else_be_out_of_turn() {
+        let demands = [demand(1, 1, 11, 9), demand(1, 1, 12, 9), demand(1, 1, 13, 9), demand(1, 1, 14, 9)];
+        let (idle, mut served) = (demand(2, 1, 21, 9), Vec::new());
+        let one = |demands: &[Demand], turn| allot(1, demands, turn).iter().position(|part| *part == 1);
+        for turn in 0..80 {
+            let all = [&demands[..], &[idle]].concat();
+            let first = one(&all, turn).filter(|at| *at < demands.len());
+            served.push(first.or_else(|| one(&demands, turn)));
+        }
+        for at in 0..demands.len() {
+            let waits = served.split(|of| *of == Some(at)).map(<[_]>::len).max();
+            assert!(waits <= Some(2 * demands.len()), "{at} of {served:?}");
         }
     }
 
