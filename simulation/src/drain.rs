@@ -137,10 +137,6 @@ async fn workers(world: &mut World<'_>) -> Result<bool> {
                 perform(world, &Operation::Renew { worker }).await?;
             }
             worked = true;
-            // What is not leased, or nobody has a share of, is asked for at once: an emergency waits for it 2.5 s only.
-            if look > 0 && world.workers[worker as usize].worker.is_hastened() {
-                perform(world, &Operation::Renew { worker }).await?;
-            }
             work(world, worker, Stage::Record).await?;
         }
         if look + 1 == LOOKS || world.workers.iter().all(|worker| worker.is_done()) {

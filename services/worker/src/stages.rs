@@ -179,11 +179,6 @@ impl Worker {
         self.renew_once().await
     }
 
-    /// Should the shares be renewed before their time? Asked once, it is forgotten.
-    pub fn is_hastened(&self) -> bool {
-        self.shares.hastened().notified().now_or_never().is_some()
-    }
-
     pub async fn drop_leases(&self) -> Result<(), WorkerError> {
         self.store.drop_leases(self.id).await?;
         Ok(())
