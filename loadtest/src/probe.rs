@@ -108,6 +108,16 @@ impl Probe {
         })
     }
 
+    /// Waits until a cancel is answered: no attempt of the campaign is asking any more.
+    pub async fn canceled(&self, campaign: CampaignId, within: Duration) -> Result<()> {
+        let sql = "select canceled_at is not null from campaigns where id = $1";
+        wait_until("the campaign to be canceled", within, async || {
+            self.client.query_one(sql, &[&campaign.0]).await.is_ok_and(|row| row.get(0))
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Waits until the provider holds the attempts of so many jobs.
     pub async fn accepted_reach(&self, campaign: CampaignId, jobs: usize, within: Duration) -> Result<()> {
         // Attempt state 2 is accepted.

@@ -26,6 +26,7 @@ const LATENCY_MS: u64 = 20;
 const BEFORE: Duration = Duration::from_millis(500);
 const AFTER: Duration = Duration::from_secs(1);
 const PLOT_STEP: Duration = Duration::from_millis(50);
+const CANCELED_WITHIN: Duration = Duration::from_secs(60);
 const QUARTER_WITHIN: Duration = Duration::from_secs(120);
 
 #[derive(Debug, clap::Args)]
@@ -244,6 +245,9 @@ async fn cancel(stage: &mut Stage, probe: &Probe, district: &District, case: Cas
         let fleet = stage.own_fleet()?;
         fleet.kill(Role::Worker)?;
         fleet.add(Role::Worker).await?;
+        // What was claimed by the one that was killed and never sent is in doubt for minutes: nobody can tell of it.
+        probe.canceled(campaign, CANCELED_WITHIN).await?;
+        probe.end_doubts().await?;
     }
     stage.closed("cancel", &[campaign], Wait::for_requests(district.guardians)).await?;
     if case.fault == Fault::ControlCut {
