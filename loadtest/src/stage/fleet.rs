@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use anyhow::{Context as _, Result};
 use tempfile::TempDir;
 use tocsin_runtime::Tasks;
 use tocsin_testkit::simulator::{SENDER, Scenario, Simulator};
-use tocsin_testkit::wait_until;
+use tocsin_testkit::{free_ports, wait_until};
 use tokio::net::TcpStream;
 
 use super::process::Process;
@@ -265,18 +264,6 @@ sender = "{SENDER}"
         credentials.twilio_account,
         credentials.twilio_token.reveal(),
     )
-}
-
-/// Ports that are free now. All are held until the last is known, so that they differ.
-fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT]> {
-    let mut held = Vec::with_capacity(COUNT);
-    let mut ports = [0; COUNT];
-    for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no port is free")?;
-        *port = listener.local_addr()?.port();
-        held.push(listener);
-    }
-    Ok(ports)
 }
 
 #[cfg(test)]

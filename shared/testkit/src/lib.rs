@@ -17,6 +17,7 @@ mod wait;
 
 pub use clock::ManualClock;
 pub use database::TestDatabase;
+pub use ports::free_ports;
 pub use postgres::PrivatePostgres;
 pub use rabbit::PrivateRabbit;
 pub use stalls::Stalls;
