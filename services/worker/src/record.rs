@@ -90,14 +90,15 @@ pub async fn write(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     store.settle(reports.to_vec(), views.to_vec(), now).await?;
-    refused::tell(store, &refused_texts(reports, views)).await;
     match store.learn(learned).await {
         Err(error) if !error.is_outage() => {
             tracing::warn!(%error, addresses = learned.len(), "what answers told of addresses could not be kept");
-            Ok(())
         }
-        kept => kept.map(drop),
+        kept => drop(kept?),
     }
+    // Last, so that it is told once however often the rest is done again.
+    refused::tell(store, &refused_texts(reports, views)).await;
+    Ok(())
 }
 
 /// Texts of emergencies that their provider refused, because the phone opted out with it.
