@@ -13,17 +13,17 @@ use crate::{Planner, PlannerError};
 
 /// The channels on which an emergency job that holds up others is due or queued.
 pub async fn channels_held(planner: &Planner) -> Result<Vec<Channel>, PlannerError> {
-    let now = planner.store.now().await?;
-    let open = planner.store.open_campaigns(now).await?;
+    let open = planner.store.open_campaigns().await?;
     if open.iter().all(|campaign| campaign.lane != Lane::Emergency) {
         return Ok(Vec::new());
     }
+    let now = planner.store.now().await?;
     let accounts = planner.store.accounts().await?;
     let queued = planner.store.queued_counts().await?;
     let mut held = Vec::new();
     for channel in Channel::ALL {
         let accounts = serving(&accounts, channel);
-        let limits = Limits::of(planner, channel).await?;
+        let limits = Limits::of(channel, planner.store.district_limits(channel).await?);
         if may_hold_up(&limits, channel, &open)
             && (is_queued(&queued, channel)
                 || is_left(planner, &limits, channel, &open, &accounts, now).await?)

@@ -20,8 +20,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub async fn of(planner: &Planner, channel: Channel) -> Result<Self, PlannerError> {
-        Ok(Self { channel, districts: planner.store.district_limits(channel).await? })
+    pub fn of(channel: Channel, districts: HashMap<DistrictId, DistrictLimit>) -> Self {
+        Self { channel, districts }
     }
 
     /// Does anything but accounts limit this campaign here?

@@ -14,6 +14,7 @@ use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane, Ou
 use tocsin_queue::Published;
 use tocsin_runtime::Progress;
 use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Persons, Position, Release, Released};
+use tocsin_store::survey::Survey;
 
 use crate::bundles::{bundles, message};
 use crate::duties::{Duties, Duty};
@@ -84,24 +85,18 @@ impl Releaser {
     /// those that their own district or author slows down.
     pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
         self.begun = planner.wakes.urgent.begun(self.channel);
-        // The store's clock: batches fall due again by it.
-        let now = planner.store.now().await?;
-        let open: Vec<OpenCampaign> = planner
-            .store
-            .open_campaigns(now)
-            .await?
-            .into_iter()
-            .filter(|campaign| campaign.channels.contains(&self.channel))
-            .collect();
+        // By the store's clock: batches fall due again by it.
+        let Survey { now, mut campaigns, mut queued, accounts, limits } =
+            planner.store.survey(self.channel).await?;
+        campaigns.retain(|campaign| campaign.channels.contains(&self.channel));
+        let open = campaigns;
         self.positions.retain(|campaign, _| open.iter().any(|known| known.id == *campaign));
         if open.is_empty() {
             planner.wakes.urgent.is_due(self.channel, false);
             return Ok(Progress::Idle);
         }
-        // In this order: what is claimed in between counts twice, and not at all the other way about.
-        let mut queued = planner.store.queued_counts().await?;
-        let accounts = emergency::serving(&planner.store.accounts().await?, self.channel);
-        let limits = Limits::of(planner, self.channel).await?;
+        let accounts = emergency::serving(&accounts, self.channel);
+        let limits = Limits::of(self.channel, limits);
         let ours = |campaign: &&OpenCampaign| self.duties.release(self.channel, campaign.lane).is_some();
         let released_here: Vec<&OpenCampaign> = open.iter().filter(ours).collect();
         self.unserved.tell(planner, self.channel, &released_here, &accounts, now).await?;

@@ -67,7 +67,11 @@ pub async fn ask(worker: &Worker, permitted: Vec<Permitted>, over: &Cancellation
     let (permitted, void) = latest(permitted);
     let asked: Arc<[Asked]> = permitted
         .iter()
-        .map(|(key, permitted)| Asked { key: *key, generation: permitted.job.generation })
+        .map(|(key, permitted)| Asked {
+            key: *key,
+            generation: permitted.job.generation,
+            account: permitted.job.account,
+        })
         .collect();
     // An answer that is under way is waited for, even if the session is lost or the process is asked to stop:
     // what it grants is claimed, and would become unknown. Without an answer the claim is asked again: if the

@@ -94,39 +94,7 @@ impl Store {
     }
 
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        const NAME: &str = "accounts";
-        let rows = self.rows(NAME, ACCOUNTS, &[]).await?;
-        rows.into_iter()
-            .map(|found| {
-                let own: Option<f64> = found.get("rate_per_second");
-                let (now, held_until): (DateTime<Utc>, Option<DateTime<Utc>>) =
-                    (found.get("now"), found.get("held_until"));
-                let parent: Option<i32> = found.get("parent_id");
-                Ok(Account {
-                    id: AccountId(found.get("id")),
-                    sender: parent
-                        .map(|parent| Sender { parent: AccountId(parent), address: found.get("address") }),
-                    limits: AccountLimits {
-                        name: found.get("name"),
-                        district: found.get::<_, Option<uuid::Uuid>>("district_id").map(DistrictId),
-                        channel: row::channel(NAME, found.get("channel"))?,
-                        rate_per_second: own,
-                        burst: found.get("burst"),
-                        concurrency: found.get("concurrency"),
-                        reserve: found.get("reserve"),
-                        depth: found.get("depth"),
-                        weight: found.get("weight"),
-                    },
-                    stopped: found.get("stopped"),
-                    stop_reason: found.get("stop_reason"),
-                    pace: Pace {
-                        rate_per_second: backoff::effective_rate(own, backoff_of(&found).as_ref(), now),
-                        held: held_until.is_some_and(|until| now < until),
-                        holds: found.get("holds"),
-                    },
-                })
-            })
-            .collect()
+        read_accounts(self.rows("accounts", ACCOUNTS, &[]).await?)
     }
 
     /// Adds a sender to an account, and returns its name. None: the account has it already.
@@ -202,7 +170,42 @@ impl Store {
     }
 }
 
-const ACCOUNTS: &str = "-- store.accounts
+pub(crate) fn read_accounts(rows: Vec<tokio_postgres::Row>) -> Result<Vec<Account>, StoreError> {
+    const NAME: &str = "accounts";
+    rows.into_iter()
+        .map(|found| {
+            let own: Option<f64> = found.get("rate_per_second");
+            let (now, held_until): (DateTime<Utc>, Option<DateTime<Utc>>) =
+                (found.get("now"), found.get("held_until"));
+            let parent: Option<i32> = found.get("parent_id");
+            Ok(Account {
+                id: AccountId(found.get("id")),
+                sender: parent
+                    .map(|parent| Sender { parent: AccountId(parent), address: found.get("address") }),
+                limits: AccountLimits {
+                    name: found.get("name"),
+                    district: found.get::<_, Option<uuid::Uuid>>("district_id").map(DistrictId),
+                    channel: row::channel(NAME, found.get("channel"))?,
+                    rate_per_second: own,
+                    burst: found.get("burst"),
+                    concurrency: found.get("concurrency"),
+                    reserve: found.get("reserve"),
+                    depth: found.get("depth"),
+                    weight: found.get("weight"),
+                },
+                stopped: found.get("stopped"),
+                stop_reason: found.get("stop_reason"),
+                pace: Pace {
+                    rate_per_second: backoff::effective_rate(own, backoff_of(&found).as_ref(), now),
+                    held: held_until.is_some_and(|until| now < until),
+                    holds: found.get("holds"),
+                },
+            })
+        })
+        .collect()
+}
+
+pub(crate) const ACCOUNTS: &str = "-- store.accounts
 with holding as materialized (
   select h.account_id, a.parent_id, sum(h.attempts)::bigint as attempts
   from held h join provider_accounts a on a.id = h.account_id group by 1, 2

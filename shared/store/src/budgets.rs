@@ -35,19 +35,8 @@ impl Store {
         &self,
         channel: Channel,
     ) -> Result<HashMap<DistrictId, DistrictLimit>, StoreError> {
-        let rows = self
-            .rows(
-                "district_limits",
-                "-- store.district_limits
-                 select district_id, channel, rate_per_second, concurrency, spares_emergencies
-                 from district_limits where channel = $1",
-                &[&channel.number()],
-            )
-            .await?;
-        Ok(rows
-            .iter()
-            .map(|found| (DistrictId(found.get("district_id")), row::district_limit(found)))
-            .collect())
+        let rows = self.rows("district_limits", DISTRICT_LIMITS, &[&channel.number()]).await?;
+        Ok(read_district_limits(&rows))
     }
 
     /// Takes jobs from budgets, each owner's no more than it has by now. Returns how many each draw got. A budget
@@ -188,6 +177,14 @@ set granted = least(f.jobs, greatest(0, floor(f.tokens)))::int,
 from filled f
 where b.owner = any(array[f.owner]) and b.channel = f.channel
 returning b.owner, b.granted";
+
+pub(crate) const DISTRICT_LIMITS: &str = "-- store.district_limits
+select district_id, channel, rate_per_second, concurrency, spares_emergencies
+from district_limits where channel = $1";
+
+pub(crate) fn read_district_limits(rows: &[Row]) -> HashMap<DistrictId, DistrictLimit> {
+    rows.iter().map(|found| (DistrictId(found.get("district_id")), row::district_limit(found))).collect()
+}
 
 const LOCK_PLACES: &str = "-- store.take_places lock
 select district_id from district_limits

@@ -17,6 +17,8 @@ use crate::{Store, StoreError, row};
 pub struct Asked {
     pub key: JobKey,
     pub generation: Generation,
+    /// That its message names, whose token was taken for it.
+    pub account: AccountId,
 }
 
 /// The answer for one job.
@@ -38,7 +40,7 @@ impl Claim {
 /// Why a job was not granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
-    /// The job is not queued at this generation: claimed, ended, canceled or released again meanwhile.
+    /// The job is not queued at this generation for this account: claimed, ended, canceled or released again meanwhile.
     Stale,
     /// The campaign is being canceled; the sweep ends the job.
     Canceled,
@@ -71,13 +73,14 @@ impl Store {
         let campaigns: Vec<Uuid> = asked.iter().map(|job| job.key.campaign.0).collect();
         let jobs: Vec<i32> = asked.iter().map(|job| job.key.job).collect();
         let generations: Vec<i32> = asked.iter().map(|job| job.generation.0).collect();
+        let accounts: Vec<i32> = asked.iter().map(|job| job.account.0).collect();
         let send_by_seconds = SEND_BY.as_secs_f64();
         let check_seconds = (SEND_BY + REQUEST_DEADLINE + RECORD_MARGIN).as_secs_f64();
         let rows = self
             .rows(
                 NAME,
                 CLAIM,
-                &[&campaigns, &jobs, &generations, &worker.0, &send_by_seconds, &check_seconds],
+                &[&campaigns, &jobs, &generations, &worker.0, &send_by_seconds, &check_seconds, &accounts],
             )
             .await?;
         let mut answers = rows.iter().map(read_answer).collect::<Result<Vec<Claim>, StoreError>>()?;
@@ -121,7 +124,7 @@ fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
 pub(crate) const CLAIM: &str = concat!(
     "-- store.claim
 with asked as materialized (
-  select * from unnest($1::uuid[], $2::int[], $3::int[]) a(campaign_id, job_id, generation)
+  select * from unnest($1::uuid[], $2::int[], $3::int[], $7::int[]) a(campaign_id, job_id, generation, account_id)
   order by campaign_id, job_id
 ), locked as materialized (
   select j.campaign_id, j.id as job_id, j.district_id, j.account_id, j.attempt, j.tries, j.outcome, j.channel,
@@ -130,6 +133,7 @@ with asked as materialized (
   from asked a cross join lateral (
     select * from jobs k
     where k.campaign_id = a.campaign_id and k.id = a.job_id and k.state = 2 and k.generation = a.generation
+      and k.account_id = a.account_id
     for update) j
 ), instant as materialized (
   select tocsin_now() as now from (select count(*) from locked) after_the_locks

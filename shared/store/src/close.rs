@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use tocsin_domain::{CampaignId, CampaignState, Channel};
 
+use crate::unhurried::unhurried;
 use crate::{Store, StoreError, row};
 
 /// A campaign that came to its end, or whose last open job did.
@@ -64,7 +65,8 @@ where c.id = any(array(select id from through))
 returning c.id, c.state";
 
 /// Campaign states 3 sending, 5 sent, 6 errored, 8 no recipients; 4 is a job's Ended.
-const CLOSE_CAMPAIGNS: &str = "-- store.close_campaigns
+const CLOSE_CAMPAIGNS: &str = concat!(
+    "-- store.close_campaigns
 with counted as materialized (
   select c.id, c.state, t.recipients, t.attempts, t.successful, t.error
   from campaigns c
@@ -88,6 +90,9 @@ update campaigns c set closed_at = $1, ended_at = coalesce(c.ended_at, $1),
     when coalesce(o.recipients, 0) = 0 then 8
     when o.error > 0 and o.successful <= 0 then 6
     else 5 end
-from over o
+from over o cross join ",
+    unhurried!(),
+    "
 where c.id = any(array[o.id])
-returning c.id, c.state";
+returning c.id, c.state"
+);

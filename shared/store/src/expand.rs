@@ -12,6 +12,7 @@ use tocsin_domain::{CampaignId, CampaignState, Channel, DistrictId, Lane};
 
 pub(crate) use self::devices::{in_audience, judged_devices, made_devices, tallied_devices};
 use crate::standing::{is_attempted, is_contacted, told_people};
+use crate::unhurried::unhurried;
 use crate::{Store, StoreError, row};
 
 /// What a chunk needs to know of its campaign.
@@ -266,7 +267,9 @@ update campaigns c set
   recipients_made = c.recipients_made + x.recipients,
   jobs_made = c.jobs_made + x.jobs,
   expanded_at = case when x.people < $4 then $5 end
-from extent x
+from extent x cross join ",
+    unhurried!(),
+    "
 where c.id = $1 and exists (select from campaign)
 returning case when x.people < $4 then null else x.last end as cursor, x.people, x.jobs"
 );

@@ -10,6 +10,7 @@ use tocsin_domain::receipt::{Addressed, AddressedPart};
 use crate::expand::{Chunk, Expansion, judged_devices, made_devices, read_chunk, tallied_devices};
 use crate::receipt::part_of_attempt;
 use crate::standing::{is_attempted, is_contacted, told_people};
+use crate::unhurried::unhurried;
 use crate::{Store, StoreError};
 
 impl Store {
@@ -121,7 +122,9 @@ update campaigns c set
   recipients_made = c.recipients_made + x.recipients,
   jobs_made = c.jobs_made + x.jobs,
   expanded_at = case when x.attempts < $4 then $5 end
-from extent x
+from extent x cross join ",
+    unhurried!(),
+    "
 where c.id = $1 and exists (select from campaign)
 returning case when x.attempts < $4 then null else x.last end as cursor, x.people, x.jobs"
 );

@@ -37,9 +37,11 @@ mod row;
 pub mod settle;
 mod standing;
 pub mod suppressions;
+pub mod survey;
 pub mod sweep;
 pub mod tallies;
 pub mod tenant;
+mod unhurried;
 
 pub use error::StoreError;
 pub use migrations::{fingerprint as migrations_fingerprint, migrate, migrate_embedded, schema_version};

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::{AttemptResult, CampaignId, Channel, Outcome};
 
 use crate::standing::{is_attempted, is_contacted};
+use crate::unhurried::unhurried;
 use crate::{Store, StoreError, row};
 
 /// A counter whose tallies are not what the rows say.
@@ -233,5 +234,7 @@ with counted as (
     d.addresses_with_result, d.contacted_by_phone, d.last_first_attempt_at
   from marked m cross join drift d
 )
-select exists (select from marked) as ours, d.* from (select) one left join drift d on true"
+select exists (select from marked) as ours, d.* from ",
+    unhurried!(),
+    " left join drift d on true"
 );

@@ -9,6 +9,7 @@ use tocsin_domain::{
 use uuid::Uuid;
 
 use crate::leadership::Duty;
+use crate::unhurried::unhurried;
 use crate::{Store, StoreError, row};
 
 /// A campaign that may have due jobs.
@@ -112,51 +113,8 @@ pub struct QueuedCount {
 impl Store {
     /// Every campaign that jobs may be released from. One whose calling window or limits cannot be read is closed:
     /// it must not hold up the others.
-    pub async fn open_campaigns(&self, now: DateTime<Utc>) -> Result<Vec<OpenCampaign>, StoreError> {
-        const NAME: &str = "open_campaigns";
-        let rows = self
-            .rows(
-                NAME,
-                "-- store.open_campaigns
-                 select c.id, c.district_id, d.weight, c.lane, c.channels, c.expires_at, c.calling_window, c.limits,
-                   d.time_zone, c.expanded_at is not null as expanded
-                 from campaigns c join districts d on d.id = c.district_id
-                 where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null
-                   and c.expires_at > $1 and (c.expanded_at is not null or c.lane = 1)
-                 order by c.id",
-                &[&now],
-            )
-            .await?;
-        let readable = |found: &tokio_postgres::Row| {
-            row::calling_window(NAME, found)
-                .and_then(|window| Ok((window, row::campaign_limits(NAME, found)?)))
-                .inspect_err(|error| {
-                    let id = CampaignId(found.get("id"));
-                    tracing::error!(campaign.id = %id, %error, "campaign not released: its window or its limits are unreadable");
-                })
-                .ok()
-        };
-        rows.into_iter()
-            .filter_map(|found| readable(&found).map(|settings| (found, settings)))
-            .map(|(found, (calling_window, limits))| {
-                Ok(OpenCampaign {
-                    id: CampaignId(found.get("id")),
-                    district: DistrictId(found.get("district_id")),
-                    weight: found.get::<_, i32>("weight").unsigned_abs(),
-                    lane: row::lane(NAME, found.get("lane"))?,
-                    channels: found
-                        .get::<_, Vec<i16>>("channels")
-                        .into_iter()
-                        .map(|number| row::channel(NAME, number))
-                        .collect::<Result<_, _>>()?,
-                    expires_at: found.get("expires_at"),
-                    calling_window,
-                    limits,
-                    zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
-                    expanded: found.get("expanded"),
-                })
-            })
-            .collect()
+    pub async fn open_campaigns(&self) -> Result<Vec<OpenCampaign>, StoreError> {
+        read_open_campaigns(self.rows("open_campaigns", OPEN_CAMPAIGNS, &[]).await?)
     }
 
     /// The next due jobs of each campaign, in the order in which they fell due. Locks nothing.
@@ -276,27 +234,68 @@ impl Store {
 
     /// How many jobs are queued, by channel, lane and account.
     pub async fn queued_counts(&self) -> Result<Vec<QueuedCount>, StoreError> {
-        const NAME: &str = "queued_counts";
-        let rows = self
-            .rows(
-                NAME,
-                "-- store.queued_counts
-                 select channel, lane, account_id, sum(queued)::bigint as queued from flow group by 1, 2, 3",
-                &[],
-            )
-            .await?;
-        rows.into_iter()
-            .map(|found| {
-                Ok(QueuedCount {
-                    channel: row::channel(NAME, found.get("channel"))?,
-                    lane: row::lane(NAME, found.get("lane"))?,
-                    account: AccountId(found.get("account_id")),
-                    queued: found.get("queued"),
-                })
-            })
-            .collect()
+        read_queued_counts(self.rows("queued_counts", QUEUED_COUNTS, &[]).await?)
     }
 }
+
+pub(crate) fn read_open_campaigns(rows: Vec<tokio_postgres::Row>) -> Result<Vec<OpenCampaign>, StoreError> {
+    const NAME: &str = "open_campaigns";
+    let readable = |found: &tokio_postgres::Row| {
+        row::calling_window(NAME, found)
+            .and_then(|window| Ok((window, row::campaign_limits(NAME, found)?)))
+            .inspect_err(|error| {
+                let id = CampaignId(found.get("id"));
+                tracing::error!(campaign.id = %id, %error, "campaign not released: its window or its limits are unreadable");
+            })
+            .ok()
+    };
+    rows.into_iter()
+        .filter_map(|found| readable(&found).map(|settings| (found, settings)))
+        .map(|(found, (calling_window, limits))| {
+            Ok(OpenCampaign {
+                id: CampaignId(found.get("id")),
+                district: DistrictId(found.get("district_id")),
+                weight: found.get::<_, i32>("weight").unsigned_abs(),
+                lane: row::lane(NAME, found.get("lane"))?,
+                channels: found
+                    .get::<_, Vec<i16>>("channels")
+                    .into_iter()
+                    .map(|number| row::channel(NAME, number))
+                    .collect::<Result<_, _>>()?,
+                expires_at: found.get("expires_at"),
+                calling_window,
+                limits,
+                zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
+                expanded: found.get("expanded"),
+            })
+        })
+        .collect()
+}
+
+pub(crate) fn read_queued_counts(rows: Vec<tokio_postgres::Row>) -> Result<Vec<QueuedCount>, StoreError> {
+    const NAME: &str = "queued_counts";
+    rows.into_iter()
+        .map(|found| {
+            Ok(QueuedCount {
+                channel: row::channel(NAME, found.get("channel"))?,
+                lane: row::lane(NAME, found.get("lane"))?,
+                account: AccountId(found.get("account_id")),
+                queued: found.get("queued"),
+            })
+        })
+        .collect()
+}
+
+pub(crate) const OPEN_CAMPAIGNS: &str = "-- store.open_campaigns
+select c.id, c.district_id, d.weight, c.lane, c.channels, c.expires_at, c.calling_window, c.limits, d.time_zone,
+  c.expanded_at is not null as expanded
+from campaigns c join districts d on d.id = c.district_id
+where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null
+  and c.expires_at > (select tocsin_now()) and (c.expanded_at is not null or c.lane = 1)
+order by c.id";
+
+pub(crate) const QUEUED_COUNTS: &str = "-- store.queued_counts
+select channel, lane, account_id, sum(queued)::bigint as queued from flow group by 1, 2, 3";
 
 /// A recipient's row is read only where the campaign has a window to hold it against, an address only where there
 /// are senders to choose from.
@@ -335,7 +334,10 @@ with asked as materialized (
 update jobs j set due_at = l.due_at, wait_reason = l.reason
 from locked l where j.campaign_id = any(array[l.campaign_id]) and j.id = l.id";
 
-pub(crate) const RELEASE: &str = "-- store.release
+/// A release that is lost with the server is made again, by the same generation; that another account may have it by then
+/// is why a claim names its account.
+pub(crate) const RELEASE: &str = concat!(
+    "-- store.release
 with asked as materialized (
   select * from unnest($1::uuid[], $2::int[], $3::int[], $4::int[], $5::timestamptz[])
     a(campaign_id, job_id, generation, account_id, contact_until)
@@ -369,7 +371,9 @@ with asked as materialized (
   update campaigns c set state = 3, started_at = coalesce(c.started_at, $9)
   where c.id = any(array(select id from starting))
 )
-select campaign_id, id, generation, account_id from marked";
+select campaign_id, id, generation, account_id from marked cross join ",
+    unhurried!()
+);
 
 pub(crate) const GIVE_BACK: &str = "-- store.give_back
 with asked as materialized (

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::unhurried::unhurried;
 use crate::{Store, StoreError};
 
 impl Store {
@@ -55,19 +56,26 @@ impl Store {
         if let Some(now) = self.told_now() {
             return Ok(now);
         }
-        let rows = self.rows("now", "-- store.now\nselect tocsin_now()", &[]).await?;
-        rows.first().map(|found| found.get(0)).ok_or(StoreError::Unreadable {
-            statement: "now",
-            what: "no time",
-            value: String::new(),
-        })
+        read_now(&self.rows("now", NOW, &[]).await?)
     }
+}
+
+pub(crate) const NOW: &str = "-- store.now
+select tocsin_now()";
+
+pub(crate) fn read_now(rows: &[tokio_postgres::Row]) -> Result<DateTime<Utc>, StoreError> {
+    rows.first().map(|found| found.get(0)).ok_or(StoreError::Unreadable {
+        statement: "now",
+        what: "no time",
+        value: String::new(),
+    })
 }
 
 /// Only rows that this statement deletes are summed. It passes over those that another fold has locked, so that
 /// two at once take different rows and neither ever waits for the other. The rows are never updated, and so a
 /// locked one stays where its `ctid` says.
-const FOLD_TALLIES: &str = "-- store.fold_tallies
+const FOLD_TALLIES: &str = concat!(
+    "-- store.fold_tallies
 with crowded as materialized (
   select c.id as campaign_id from campaigns c
   where c.closed_at is null
@@ -88,9 +96,12 @@ with crowded as materialized (
   from gone group by 1, 2, 3
   returning 1
 )
-select (select count(*) from gone) - (select count(*) from folded)";
+select (select count(*) from gone) - (select count(*) from folded) from ",
+    unhurried!()
+);
 
-const FOLD_FLOW: &str = "-- store.fold_flow
+const FOLD_FLOW: &str = concat!(
+    "-- store.fold_flow
 with free as materialized (
   select ctid from flow for update skip locked
 ), gone as (
@@ -100,9 +111,12 @@ with free as materialized (
   select channel, lane, account_id, sum(queued) from gone group by 1, 2, 3 having sum(queued) <> 0
   returning 1
 )
-select (select count(*) from gone) - (select count(*) from folded)";
+select (select count(*) from gone) - (select count(*) from folded) from ",
+    unhurried!()
+);
 
-const FOLD_HELD: &str = "-- store.fold_held
+const FOLD_HELD: &str = concat!(
+    "-- store.fold_held
 with free as materialized (
   select ctid from held for update skip locked
 ), gone as (
@@ -112,7 +126,9 @@ with free as materialized (
   select account_id, worker_id, sum(attempts) from gone group by 1, 2 having sum(attempts) <> 0
   returning 1
 )
-select (select count(*) from gone) - (select count(*) from folded)";
+select (select count(*) from gone) - (select count(*) from folded) from ",
+    unhurried!()
+);
 
 const RECOUNT_TURN: &str = "-- store.recount_held turn
 select pg_advisory_xact_lock(7403)";

@@ -36,26 +36,28 @@ impl Tenant {
         self.district
     }
 
-    /// Runs one statement in a transaction of its own, as `tocsin_app` with the district set.
+    /// Runs one statement in a transaction of its own, as `tocsin_app` with the district set. All of it is sent at
+    /// once: with the first poll, so that a caller who goes away leaves no transaction open. After a statement that
+    /// failed the commit rolls back.
     pub(crate) async fn rows(
         &self,
         statement: &'static str,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
-        let mut client = self.store.client().await?;
-        let transaction = client.transaction().await.map_err(StoreError::statement(statement))?;
+        let client = self.store.client().await?;
+        let prepared = client.prepare_cached(sql).await.map_err(StoreError::statement(statement))?;
         // The id is a UUID: nothing to quote.
         let enter = format!(
-            "set local role tocsin_app; select set_config('tocsin.district', '{}', true)",
+            "begin; set local role tocsin_app; select set_config('tocsin.district', '{}', true)",
             self.district
         );
-        transaction.batch_execute(&enter).await.map_err(StoreError::statement(statement))?;
-        let prepared = transaction.prepare_cached(sql).await.map_err(StoreError::statement(statement))?;
-        let rows =
-            transaction.query(&prepared, parameters).await.map_err(StoreError::statement(statement))?;
-        transaction.commit().await.map_err(StoreError::statement(statement))?;
-        Ok(rows)
+        let (entered, rows, committed) = futures::join!(
+            client.batch_execute(&enter),
+            client.query(&prepared, parameters),
+            client.batch_execute("commit")
+        );
+        entered.and(rows).and_then(|rows| committed.map(|()| rows)).map_err(StoreError::statement(statement))
     }
 }
 

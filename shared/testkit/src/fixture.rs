@@ -155,7 +155,7 @@ impl Fixture {
     /// Marks every due job queued, of every district, as a planner does. Nothing is published.
     pub async fn release_all(&self) -> Result<Vec<Released>> {
         let mut released = Vec::new();
-        for campaign in self.store.open_campaigns(now()).await? {
+        for campaign in self.store.open_campaigns().await? {
             for &channel in &campaign.channels {
                 let duty = format!("release.{channel}.{}", campaign.lane);
                 let held = self.store.hold_duties(PLANNER, std::slice::from_ref(&duty)).await?;
@@ -185,8 +185,10 @@ impl Fixture {
     /// their jobs.
     pub async fn claim(&self, worker: WorkerId, released: &[Released]) -> Result<Vec<Granted>> {
         self.store.renew_leases(worker, &Channel::ALL).await?;
-        let asked: Vec<Asked> =
-            released.iter().map(|job| Asked { key: job.key, generation: job.generation }).collect();
+        let asked: Vec<Asked> = released
+            .iter()
+            .map(|job| Asked { key: job.key, generation: job.generation, account: job.account })
+            .collect();
         let mut granted = Vec::with_capacity(asked.len());
         for batch in asked.chunks(JOBS_PER_BATCH) {
             let answers = self.store.claim(worker, batch).await?;

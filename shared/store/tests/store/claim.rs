@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use chrono::TimeDelta;
 use tocsin_domain::settlement::ReportKind;
-use tocsin_domain::{Channel, Generation, JobKey, Outcome, WorkerId};
+use tocsin_domain::{AccountId, Channel, Generation, JobKey, Outcome, WorkerId};
 use tocsin_store::claim::{Asked, Denied};
 use tocsin_store::leases::LEASE_TERM;
 use uuid::Uuid;
@@ -38,6 +38,19 @@ async fn a_message_of_an_earlier_generation_or_of_no_job_is_stale() {
     assert_eq!(granted(setting.store.claim(worker, &jobs).await.unwrap()).len(), 2);
     let again = setting.store.claim(worker, &jobs).await.unwrap();
     assert_eq!(denials(&again), [Denied::Stale, Denied::Stale]);
+}
+
+/// Of two releases by one generation, the first of which a crash of the server took back, another account may have the
+/// job by now. The first one's message has a token of its own account.
+#[tokio::test]
+async fn a_message_for_another_account_is_stale() {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(1).await;
+    let [job] = setting.release(campaign, Channel::Sms).await.try_into().unwrap();
+    let other = Asked { account: AccountId(job.account.0 + 1), ..job };
+    let worker = setting.worker().await;
+    assert_eq!(denials(&setting.store.claim(worker, &[other]).await.unwrap()), [Denied::Stale]);
+    assert_eq!(granted(setting.store.claim(worker, &[job]).await.unwrap()).len(), 1);
 }
 
 #[tokio::test]

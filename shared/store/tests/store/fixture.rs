@@ -290,7 +290,10 @@ pub fn new_campaign(now: DateTime<Utc>) -> NewCampaign {
 }
 
 pub fn asked(released: &[Released]) -> Vec<Asked> {
-    released.iter().map(|job| Asked { key: job.key, generation: job.generation }).collect()
+    released
+        .iter()
+        .map(|job| Asked { key: job.key, generation: job.generation, account: job.account })
+        .collect()
 }
 
 pub fn granted(answers: Vec<Claim>) -> Vec<Granted> {

@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 use tocsin_domain::settlement::ReportKind;
-use tocsin_domain::{AttemptKey, Channel, Generation, JobKey, Outcome, WaitReason};
+use tocsin_domain::{AccountId, AttemptKey, Channel, Generation, JobKey, Outcome, WaitReason};
 use tocsin_store::claim::Asked;
 
 use crate::counters::assert_counters;
@@ -112,13 +112,14 @@ async fn batches_in_any_order_do_not_deadlock() {
             setting.store.renew_leases(worker, &Channel::ALL).await.unwrap();
             let mut asked: Vec<Asked> = setting
                 .owner
-                .query("select id, generation from jobs where state = 2", &[])
+                .query("select id, generation, account_id from jobs where state = 2", &[])
                 .await
                 .unwrap()
                 .iter()
                 .map(|row| Asked {
                     key: JobKey { campaign, job: row.get(0) },
                     generation: Generation(row.get(1)),
+                    account: AccountId(row.get(2)),
                 })
                 .collect();
             asked.shuffle(&mut random);

@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use tocsin_domain::lease::Share;
 use tocsin_domain::{AccountId, Channel, WorkerId};
 use tocsin_store::accounts::{Account, AccountLimits, SenderLimits};
+use tocsin_store::claim::Asked;
 use tocsin_store::leases::{Lease, Throttled, Usage};
 use uuid::Uuid;
 
@@ -133,6 +134,7 @@ async fn a_claim_of_a_senders_job_needs_a_lease_of_the_sender() {
     let campaign = setting.expanded(3).await;
     let jobs = setting.release(campaign, Channel::Sms).await;
     setting.run(&format!("update jobs set account_id = {}", first.0)).await;
+    let jobs: Vec<Asked> = jobs.into_iter().map(|job| Asked { account: first, ..job }).collect();
     let holder = worker(1);
     renew(&setting, holder, &[demand(texts, 1, 0)]).await;
     let answers = setting.store.claim(holder, &jobs).await.unwrap();

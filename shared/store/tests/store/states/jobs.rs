@@ -160,8 +160,11 @@ async fn run(setting: &Setting, campaign: CampaignId, jobs: &Rows, tried: &[Atte
                 _ => String::new(),
             };
             setting.run(&prepare).await;
-            let asked: Vec<Asked> =
-                jobs.iter().map(|(id, row)| Asked { key: key(id), generation: row.generation }).collect();
+            let account = setting.fixture.account(Channel::Sms).unwrap();
+            let asked: Vec<Asked> = jobs
+                .iter()
+                .map(|(id, row)| Asked { key: key(id), generation: row.generation, account })
+                .collect();
             setting.store.claim(setting.worker().await, &asked).await.unwrap();
             setting.run("delete from suppressions").await;
         }
