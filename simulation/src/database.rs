@@ -70,6 +70,8 @@ pub struct Database {
     told_now: Arc<AtomicI64>,
     statements: Mutex<HashMap<&'static str, Statement>>,
     connection: Tasks,
+    /// Removes what a seed leaves.
+    cleaning: String,
     cleaned: AtomicU32,
     _database: TestDatabase,
 }
@@ -99,6 +101,7 @@ impl Database {
         // One session each: what it has planned serves all seeds.
         let store = Store::open(&url, 1, Access::Engine)?.telling_time(Arc::clone(&told_now));
         let tenants = Store::open(&url, 1, Access::Tenants)?;
+        let cleaning = cleaning(&client).await?;
         let made = Self {
             store,
             tenants,
@@ -106,6 +109,7 @@ impl Database {
             told_now,
             statements: Mutex::default(),
             connection: tasks,
+            cleaning,
             cleaned: AtomicU32::new(0),
             _database: database,
         };
@@ -113,13 +117,9 @@ impl Database {
         Ok(made)
     }
 
-    /// Everything that campaigns leave is removed, and the clock is where it began.
+    /// Everything that campaigns leave is removed, and the clock and what is numbered are where they began.
     pub async fn clean(&self) -> Result<()> {
-        let mut sql = String::from("update clock set shift = interval '0'");
-        for table in LEFT_BEHIND {
-            sql.push_str(&format!("; delete from {table}"));
-        }
-        self.client.batch_execute(&sql).await.context("cleaning the database")?;
+        self.client.batch_execute(&self.cleaning).await.context("cleaning the database")?;
         self.tell(SimulatedClock::default().now());
         if self.cleaned.fetch_add(1, Ordering::Relaxed) % SEEDS_PER_VACUUM == SEEDS_PER_VACUUM - 1 {
             self.client.batch_execute("vacuum").await.context("vacuum")?;
@@ -198,6 +198,19 @@ impl Database {
         }
         Ok(())
     }
+}
+
+/// What is numbered begins with 1 in every seed: some choose by these numbers.
+async fn cleaning(client: &Client) -> Result<String> {
+    let mut sql = String::from("update clock set shift = interval '0'");
+    for table in LEFT_BEHIND {
+        sql.push_str(&format!("; delete from {table}"));
+    }
+    for row in client.query(NUMBERED, &[&LEFT_BEHIND.as_slice()]).await? {
+        let sequence: String = row.get(0);
+        sql.push_str(&format!("; select setval('{sequence}', 1, false)"));
+    }
+    Ok(sql)
 }
 
 /// The same database by the server's own socket, where it is on this machine and lets us in there: a run asks some hundred
@@ -279,6 +292,11 @@ fn devices(number: usize, guardian: usize) -> Vec<(Channel, String)> {
         (Channel::Inbox, portal),
     ]
 }
+
+const NUMBERED: &str = "
+select pg_get_serial_sequence(attrelid::regclass::text, attname)
+from pg_attribute where attidentity <> '' and attrelid::regclass::text = any($1)
+order by attrelid";
 
 const STUDENT: &str = "
 with school as (

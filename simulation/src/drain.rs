@@ -21,15 +21,18 @@ const LOOKS: usize = 5;
 /// Where nothing moves, time goes in steps that double, up to the next instant at which something is due.
 const STEP: TimeDelta = TimeDelta::seconds(1);
 /// Where whoever waits gets nothing for so many rounds (a call of which nobody reports keeps its place for 15 min), time
-/// goes faster, and still within a lease's term.
+/// goes faster. Not so fast that a worker takes itself for idle meanwhile: it would give up its numbers, and what was in
+/// their buckets.
 const PATIENCE: u32 = 10;
-const LONG_STEP: TimeDelta = TimeDelta::seconds(4);
+const LONG_STEP: TimeDelta = TimeDelta::milliseconds(2_500);
 
 /// Returns how many rounds it took.
 pub async fn drain(world: &mut World<'_>) -> Result<usize> {
     calm(world).await?;
+    world.watch.messages.judge(world.database, &world.broker).await?;
     collect(world).await?;
-    let mut idle = 0;
+    // Rounds in which nothing moved, and in which nothing was released, either.
+    let (mut idle, mut still) = (0, 0);
     let mut before = Pulse { is_first: true, ..Pulse::take(world).await? };
     for rounds in 0..ROUNDS_MAX {
         if before.open == 0 && is_quiet(world) {
@@ -38,12 +41,13 @@ pub async fn drain(world: &mut World<'_>) -> Result<usize> {
         round(world, &before).await?;
         let after = Pulse::take(world).await?;
         idle = if after.moved == before.moved { idle + 1 } else { 0 };
+        still = if after.released == before.released { still + 1 } else { 0 }.min(idle);
         let waits = world.workers.iter().any(|worker| !worker.is_done());
         // Who waits for a token keeps its lease meanwhile.
         let step = match waits {
             true if idle > PATIENCE => LONG_STEP,
             true => STEP,
-            false => after.step(idle, world.now()),
+            false => after.step(still, world.now()),
         };
         world.advance(step).await?;
         before = after.at(world.now());
@@ -138,6 +142,10 @@ async fn workers(world: &mut World<'_>) -> Result<bool> {
             }
             worked = true;
             work(world, worker, Stage::Record).await?;
+            // What it asks for has its first token when it was asked for, not a round later.
+            if look == 0 && world.workers[worker as usize].worker.is_hastened() {
+                perform(world, &Operation::Renew { worker }).await?;
+            }
         }
         if look + 1 == LOOKS || world.workers.iter().all(|worker| worker.is_done()) {
             break;
@@ -154,6 +162,8 @@ struct Pulse {
     open: i64,
     /// Changes whenever something moves.
     moved: (i64, i64, i64, i64, usize),
+    /// Changes whenever something is released, also if nothing comes of it.
+    released: i64,
     to_expand: bool,
     to_release: bool,
     to_sweep: bool,
@@ -169,6 +179,7 @@ impl Pulse {
             is_first: false,
             open: row.get("open"),
             moved: (row.get("open"), row.get("made"), row.get("ended"), row.get("settled"), requests),
+            released: row.get("released"),
             to_expand: row.get("to_expand"),
             to_release: row.get("to_release"),
             to_sweep: row.get("to_sweep"),
@@ -177,10 +188,10 @@ impl Pulse {
         })
     }
 
-    fn step(&self, idle: u32, now: DateTime<Utc>) -> TimeDelta {
+    fn step(&self, still: u32, now: DateTime<Utc>) -> TimeDelta {
         let next = self.next.map_or(STEP, |next| next - now + TimeDelta::milliseconds(1));
         // By a planner's clock that is behind, what is due is not due yet.
-        if self.to_release || self.to_expand { (STEP * (1 << idle.min(10))).min(next) } else { next }
+        if self.to_release || self.to_expand { (STEP * (1 << still.min(10))).min(next) } else { next }
     }
 
     /// Time that has gone may have made anything due.
@@ -198,6 +209,7 @@ with open as materialized (select * from campaigns where closed_at is null)
 select
   (select count(*) from open) as open,
   (select count(*) from jobs) as made,
+  (select coalesce(sum(generation), 0) from jobs) as released,
   (select count(*) from jobs where state = 4) as ended,
   (select count(*) from attempts where state = 3) as settled,
   exists (select from open where expanded_at is null and cancel_epoch is null and scheduled_at <= $1) as to_expand,
