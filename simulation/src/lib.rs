@@ -91,7 +91,7 @@ pub async fn run(database: &Database, seed: u64) -> Result<Report, Failure> {
     let calm_since = world.now();
     let rounds = drain::drain(&mut world).await.map_err(|error| failed(done, true, error))?;
     let outcomes = judge(&mut world, calm_since).await.map_err(|error| failed(done, true, error))?;
-    let tokens = &world.watch.tokens;
+    let (tokens, trace) = (&world.watch.tokens, trace(&world));
     let report = Report {
         campaigns: world.campaigns.len(),
         requests: world.ledger().requests.len(),
@@ -99,7 +99,7 @@ pub async fn run(database: &Database, seed: u64) -> Result<Report, Failure> {
         not_asked: tokens.not_asked,
         lost: tokens.lost,
         rounds,
-        trace: trace(&world),
+        trace,
         outcomes,
     };
     world.collector.stop().await;
