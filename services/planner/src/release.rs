@@ -287,8 +287,12 @@ impl Releaser {
             let entry = drawn.entry(job.key.campaign).or_insert((0, Position::HEAD));
             *entry = (entry.0 + 1, Position { due_at: job.due_at, job: job.key.job });
         }
-        let mut passed_over: Vec<CampaignId> =
-            left.iter().zip(&parts).filter(|(_, part)| **part == 0).map(|(campaign, _)| campaign.id).collect();
+        let mut passed_over: Vec<CampaignId> = left
+            .iter()
+            .zip(&parts)
+            .filter(|(_, part)| **part == 0)
+            .map(|(campaign, _)| campaign.id)
+            .collect();
         let before = left.len();
         for draw in &draws {
             match drawn.get(&draw.campaign) {

@@ -74,8 +74,7 @@ mod tests {
             for _ in 0..1_000 {
                 let mut turn = |among| turns.next(Lane::General, None, among, 1);
                 let first = one_of(&all, turn(Among::Open));
-                let served =
-                    if due.contains(&first) { first } else { one_of(&due, turn(Among::Due)) };
+                let served = if due.contains(&first) { first } else { one_of(&due, turn(Among::Due)) };
                 for (wait, campaign) in waits.iter_mut().zip(&due) {
                     *wait = if *campaign == served { 0 } else { *wait + 1 };
                     assert!(*wait < 2 * due.len(), "{campaign} of {due:?} among {open}");

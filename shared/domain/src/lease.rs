@@ -199,7 +199,8 @@ impl Crowd {
         let whole = live > 1 && tokens_per_lease(limits).is_some_and(|tokens| tokens < live);
         let seats = if whole { 1 } else { seats(limits, live) };
         let turn = turn(limits);
-        let before = others.iter().filter(|other| other.live && precedes(other, asker, turn, now)).count() as u64;
+        let before =
+            others.iter().filter(|other| other.live && precedes(other, asker, turn, now)).count() as u64;
         if seats < live {
             // Too little for all: idle workers keep nothing while others are busy.
             let seats = if busy > 0 { seats.min(busy) } else { seats };

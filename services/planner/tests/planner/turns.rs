@@ -22,10 +22,12 @@ async fn one_campaign_with_jobs_due_does_not_wait_for_the_turns_of_all_that_have
     let planning = stage.leading().await;
     for which in ["min", "max"] {
         stage.run("update jobs set state = 3, due_at = null, wait_reason = null where state <> 3").await;
-        stage.run(&format!(
-            "update jobs set state = 1, due_at = '2020-01-01', wait_reason = 1
+        stage
+            .run(&format!(
+                "update jobs set state = 1, due_at = '2020-01-01', wait_reason = 1
              where campaign_id = (select {which}(id::text)::uuid from campaigns)",
-        )).await;
+            ))
+            .await;
         let mut releaser = Releaser::new(Channel::Sms, planning.duties.clone());
         releaser.tick(&planning.planner).await.unwrap();
         assert_eq!(stage.queued(Channel::Sms, Lane::General).await, 3, "{which}");

@@ -298,7 +298,10 @@ fn a_slow_number_gets_its_token_however_often_its_share_changes_meanwhile_but_no
     clock.advance(9_900);
     shares.grant(lease(9, 1));
     renew(0.25);
-    assert!(matches!(refused(&shares, SENDERS[0]), NoPermit::Wait(_)), "its lease was over: others may have spent it");
+    assert!(
+        matches!(refused(&shares, SENDERS[0]), NoPermit::Wait(_)),
+        "its lease was over: others may have spent it"
+    );
 }
 
 #[test]
