@@ -202,7 +202,8 @@ impl Database {
 
 /// What is numbered begins with 1 in every seed: some choose by these numbers.
 async fn cleaning(client: &Client) -> Result<String> {
-    let mut sql = String::from("update clock set shift = interval '0'");
+    let mut sql =
+        String::from("update clock set shift = interval '0'; select setval('cancel_epochs', 1, false)");
     for table in LEFT_BEHIND {
         sql.push_str(&format!("; delete from {table}"));
     }

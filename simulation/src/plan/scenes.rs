@@ -8,10 +8,11 @@ use crate::random::Random;
 
 pub(super) fn scene(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
     let worker = random.below(4);
-    match random.below(21) {
+    match random.below(22) {
         0..16 => held(random, channels, worker),
         16 | 17 => late_word(random, channels, worker),
         18 | 19 => correction(random, channels, worker),
+        20 => told(random, channels),
         _ => handed_over(random, channels),
     }
 }
@@ -96,7 +97,7 @@ fn taken(worker: u64, until: Stage) -> [Operation; 6] {
 
 /// Everything that providers have to say by now is taken and applied.
 fn heard(how: Delivery) -> impl Iterator<Item = Operation> {
-    let apply = Lane::ALL.map(|lane| Operation::Apply { lane, batch_max: 8 });
+    let apply = Lane::ALL.map(|lane| Operation::Apply { lane, batch_max: 64 });
     std::iter::once(Operation::Callback { pick: 0, how }).chain(apply)
 }
 
@@ -112,7 +113,8 @@ fn of_several_tries(random: &mut Random, channels: &[Channel]) -> Operation {
     })
 }
 
-const UNTIL_THE_NEXT_TRY: Operation = Operation::Live { milliseconds: 10_100 };
+/// By whatever clock the try before was recorded.
+const UNTIL_THE_NEXT_TRY: Operation = Operation::Live { milliseconds: 12_100 };
 
 /// A provider says late what makes another try needless, while that try waits, is queued or under way; and perhaps there
 /// would be a third.
@@ -147,9 +149,42 @@ fn correction(random: &mut Random, channels: &[Channel], worker: u64) -> Vec<Ope
     operations.push(Operation::Cancel { campaign: LATEST });
     operations.push(Operation::Work { worker, until: Stage::Record });
     operations.extend(heard(random.pick(&[Delivery::AllBackwards, Delivery::AllButLast])));
-    // Longer than a recall is waited for.
-    operations.extend([plan.clone(), Operation::Serve { worker }, Operation::Advance { milliseconds: 31_000 }]);
-    operations.extend([plan, Operation::Correct { campaign: LATEST, submission: submission(random, channels) }]);
+    // Longer than a recall is waited for, by whatever clock.
+    operations.extend([
+        plan.clone(),
+        Operation::Serve { worker },
+        Operation::Advance { milliseconds: 35_000 },
+    ]);
+    operations
+        .extend([plan, Operation::Correct { campaign: LATEST, submission: submission(random, channels) }]);
+    operations
+}
+
+/// With the first worker's place on an account the second has none: it tells the first of its jobs, and loses its messages,
+/// which the first takes as well, and loses.
+fn told(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
+    let (first, second) = (0, 1);
+    let plan = Operation::Plan { planner: 0, tick: Tick::Everything };
+    let mut operations = two_workers();
+    operations.push(at_any_hour(random, channels));
+    operations.extend(taken(first, Stage::Record));
+    operations.extend([
+        at_any_hour(random, channels),
+        plan.clone(),
+        Operation::Work { worker: second, until: Stage::Permit },
+        Operation::Renew { worker: second },
+        Operation::Work { worker: second, until: Stage::Permit },
+        Operation::Renew { worker: first },
+        Operation::Work { worker: first, until: Stage::TakeIn },
+        Operation::LoseSession { worker: second },
+        Operation::Work { worker: first, until: Stage::TakeIn },
+        if random.percent(70) {
+            Operation::LoseSession { worker: first }
+        } else {
+            Operation::CrashWorker { worker: first }
+        },
+        plan,
+    ]);
     operations
 }
 
@@ -159,19 +194,13 @@ fn handed_over(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
     let (first, second) = (0, 1);
     let plan = Operation::Plan { planner: 0, tick: Tick::Everything };
     let live = Operation::Live { milliseconds: 900 };
-    let mut campaign = || {
-        let submission = submission(random, channels);
-        Operation::Submit(Submission { window: None, begins_in_seconds: 0, expires_in_seconds: 7200, ..submission })
-    };
-    let mut operations = vec![
-        Operation::StartWorker,
-        Operation::Thaw { worker: first },
-        Operation::Thaw { worker: second },
-        campaign(),
-    ];
+    let mut operations = two_workers();
+    operations.push(at_any_hour(random, channels));
     operations.extend(taken(first, Stage::Record));
-    operations.extend([live.clone(), live, Operation::Freeze { worker: first }, campaign(), plan.clone()]);
+    operations.extend([live.clone(), live, Operation::Freeze { worker: first }]);
     operations.extend([
+        at_any_hour(random, channels),
+        plan.clone(),
         Operation::Advance { milliseconds: 7_500 },
         Operation::Work { worker: second, until: Stage::Permit },
         Operation::Renew { worker: second },
@@ -179,11 +208,25 @@ fn handed_over(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
         Operation::Renew { worker: second },
         Operation::Work { worker: second, until: Stage::Settle },
         Operation::StopWorker { worker: second },
-        campaign(),
+        at_any_hour(random, channels),
         plan,
         Operation::Thaw { worker: first },
         Operation::Renew { worker: first },
         Operation::Work { worker: first, until: Stage::Claim },
     ]);
     operations
+}
+
+fn two_workers() -> Vec<Operation> {
+    vec![Operation::StartWorker, Operation::Thaw { worker: 0 }, Operation::Thaw { worker: 1 }]
+}
+
+fn at_any_hour(random: &mut Random, channels: &[Channel]) -> Operation {
+    let submission = submission(random, channels);
+    Operation::Submit(Submission {
+        window: None,
+        begins_in_seconds: 0,
+        expires_in_seconds: 7200,
+        ..submission
+    })
 }
