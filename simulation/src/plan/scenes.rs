@@ -9,8 +9,8 @@ use crate::random::Random;
 pub(super) fn scene(random: &mut Random, channels: &[Channel]) -> Vec<Operation> {
     let worker = random.below(4);
     match random.below(22) {
-        0..16 => held(random, channels, worker),
-        16 | 17 => late_word(random, channels, worker),
+        0..15 => held(random, channels, worker),
+        15..18 => late_word(random, channels, worker),
         18 | 19 => correction(random, channels, worker),
         20 => told(random, channels),
         _ => handed_over(random, channels),
@@ -83,11 +83,13 @@ fn held(random: &mut Random, channels: &[Channel], worker: u64) -> Vec<Operation
 
 /// What is due is released, and a worker takes it until a stage: it asks for its shares, has tokens of them a moment later,
 /// and goes on.
-fn taken(worker: u64, until: Stage) -> [Operation; 6] {
+fn taken(worker: u64, until: Stage) -> [Operation; 8] {
     let live = Operation::Live { milliseconds: 900 };
     [
         Operation::Plan { planner: 0, tick: Tick::Everything },
         Operation::Work { worker, until: Stage::Permit },
+        live.clone(),
+        Operation::Work { worker, until },
         live.clone(),
         Operation::Work { worker, until },
         live,
@@ -130,11 +132,9 @@ fn late_word(random: &mut Random, channels: &[Channel], worker: u64) -> Vec<Oper
     }
     operations.extend(heard(Delivery::AllBackwards));
     operations.extend([Operation::Plan { planner: 0, tick: Tick::House }, all]);
-    if random.percent(50) {
-        operations.extend(heard(Delivery::AllBackwards));
-        operations.push(UNTIL_THE_NEXT_TRY);
-        operations.extend(taken(worker, Stage::Record));
-    }
+    operations.extend(heard(Delivery::AllBackwards));
+    operations.push(UNTIL_THE_NEXT_TRY);
+    operations.extend(taken(worker, Stage::Record));
     operations
 }
 
