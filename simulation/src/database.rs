@@ -70,8 +70,6 @@ pub struct Database {
     told_now: Arc<AtomicI64>,
     statements: Mutex<HashMap<&'static str, Statement>>,
     connection: Tasks,
-    /// Removes what a seed leaves.
-    cleaning: String,
     cleaned: AtomicU32,
     _database: TestDatabase,
 }
@@ -101,7 +99,7 @@ impl Database {
         // One session each: what it has planned serves all seeds.
         let store = Store::open(&url, 1, Access::Engine)?.telling_time(Arc::clone(&told_now));
         let tenants = Store::open(&url, 1, Access::Tenants)?;
-        let cleaning = cleaning(&client).await?;
+        prepare_cleaning(&client).await?;
         let made = Self {
             store,
             tenants,
@@ -109,7 +107,6 @@ impl Database {
             told_now,
             statements: Mutex::default(),
             connection: tasks,
-            cleaning,
             cleaned: AtomicU32::new(0),
             _database: database,
         };
@@ -119,7 +116,7 @@ impl Database {
 
     /// Everything that campaigns leave is removed, and the clock and what is numbered are where they began.
     pub async fn clean(&self) -> Result<()> {
-        self.client.batch_execute(&self.cleaning).await.context("cleaning the database")?;
+        self.query("select clean()", &[]).await.context("cleaning the database")?;
         self.tell(SimulatedClock::default().now());
         if self.cleaned.fetch_add(1, Ordering::Relaxed) % SEEDS_PER_VACUUM == SEEDS_PER_VACUUM - 1 {
             self.client.batch_execute("vacuum").await.context("vacuum")?;
@@ -200,18 +197,19 @@ impl Database {
     }
 }
 
-/// What is numbered begins with 1 in every seed: some choose by these numbers.
-async fn cleaning(client: &Client) -> Result<String> {
+/// What is numbered begins with 1 in every seed: some choose by these numbers. A function, so that it is planned once.
+async fn prepare_cleaning(client: &Client) -> Result<()> {
     let mut sql =
-        String::from("update clock set shift = interval '0'; select setval('cancel_epochs', 1, false)");
+        String::from("update clock set shift = interval '0'; perform setval('cancel_epochs', 1, false);");
     for table in LEFT_BEHIND {
-        sql.push_str(&format!("; delete from {table}"));
+        sql.push_str(&format!(" delete from {table};"));
     }
     for row in client.query(NUMBERED, &[&LEFT_BEHIND.as_slice()]).await? {
         let sequence: String = row.get(0);
-        sql.push_str(&format!("; select setval('{sequence}', 1, false)"));
+        sql.push_str(&format!(" perform setval('{sequence}', 1, false);"));
     }
-    Ok(sql)
+    let function = format!("create function clean() returns void language plpgsql as $$ begin {sql} end $$");
+    Ok(client.batch_execute(&function).await?)
 }
 
 /// The same database by the server's own socket, where it is on this machine and lets us in there: a run asks some hundred

@@ -138,8 +138,9 @@ pub async fn tick(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<(
             world.watch.messages.judge(world.database, &world.broker).await?;
             once(world, planner, Tick::Duties).await?;
             again(world, planner, Tick::Expand).await?;
+            // It goes on until its windows are full.
             for channel in world.channels.clone() {
-                again(world, planner, Tick::Release(channel)).await?;
+                once(world, planner, Tick::Release(channel)).await?;
             }
             again(world, planner, Tick::Sweep).await?;
             again(world, planner, Tick::Expire).await?;
