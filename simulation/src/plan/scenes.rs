@@ -71,7 +71,9 @@ fn held(random: &mut Random, channels: &[Channel], worker: u64) -> Vec<Operation
             Operation::Correct { campaign: pick, submission: submission(random, channels) },
         ]),
         12 => {
-            operations = vec![plan, Operation::Cancel { campaign: pick }];
+            // It has shares and tokens, and a reason not to use them.
+            operations = taken(worker, Stage::Record).to_vec();
+            operations.extend([at_any_hour(random, channels), plan, Operation::Cancel { campaign: LATEST }]);
             operations.push(Operation::Live { milliseconds: 900 });
         }
         _ => operations.push(pause),
