@@ -1,17 +1,20 @@
 //! A broker that does to messages what the driver tells it to: the memory broker behind a seam of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tocsin_domain::{AccountId, CampaignId, Channel, JobKey, Lane};
+use bytes::Bytes;
+use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane};
 use tocsin_proto::Envelope;
-use tocsin_proto::v1::Jobs;
+use tocsin_proto::v1::{Job, Jobs};
 use tocsin_queue::{
     Broker, Consumer, Destination, MemoryBroker, Message, Published, Queue, QueueError, Session,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
+
+use crate::trace::Trace;
 
 /// What becomes of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +52,9 @@ pub struct PublishedJob {
     pub key: JobKey,
 }
 
+/// A job, and which of its messages.
+pub type QueuedJob = (JobKey, Generation);
+
 /// Clones are the same broker.
 #[derive(Debug, Clone)]
 pub struct FaultyBroker {
@@ -62,6 +68,9 @@ struct State {
     fates: HashMap<Class, (Fate, u32)>,
     held: Vec<Message>,
     jobs: Vec<PublishedJob>,
+    /// Jobs whose messages were lost.
+    lost: Vec<QueuedJob>,
+    trace: Trace,
 }
 
 impl FaultyBroker {
@@ -111,6 +120,23 @@ impl FaultyBroker {
         std::mem::take(&mut self.state().jobs)
     }
 
+    /// Jobs of which a message is there: ready, in somebody's hands, held, or among the dead letters.
+    pub fn jobs_there(&self) -> HashSet<QueuedJob> {
+        let held: Vec<Bytes> = self.state().held.iter().map(|message| message.body.clone()).collect();
+        let there = self.memory.unsettled().into_iter();
+        let of_jobs = there.filter(|(queue, _)| matches!(queue, Queue::Jobs(..) | Queue::DeadLetters));
+        of_jobs.map(|(_, body)| body).chain(held).flat_map(queued_jobs).collect()
+    }
+
+    /// Jobs whose messages were lost since this was asked last.
+    pub fn lost_jobs(&self) -> Vec<QueuedJob> {
+        std::mem::take(&mut self.state().lost)
+    }
+
+    pub fn trace(&self) -> Trace {
+        self.state().trace
+    }
+
     /// Resolves when somebody publishes who is gone before it is done.
     pub async fn crash(&self) {
         self.crashed.notified().await;
@@ -123,6 +149,11 @@ impl FaultyBroker {
     fn fate_of(&self, message: &Message) -> Option<Fate> {
         let mut state = self.state();
         let class = class_of(message.to);
+        match class {
+            // Its id is drawn.
+            Class::Status => state.trace.note(message.to),
+            Class::Control | Class::Jobs | Class::Orders => state.trace.note((message.to, &message.body)),
+        }
         let (fate, left) = state.fates.get_mut(&class)?;
         let fate = *fate;
         *left -= 1;
@@ -162,7 +193,12 @@ impl FaultySession {
         let broken = || QueueError::Lost { reason: "it broke while publishing".to_owned() };
         match self.broker.fate_of(&message) {
             None => pass(message).await,
-            Some(Fate::Lost) => Ok(Published::Confirmed),
+            Some(Fate::Lost) => {
+                if class_of(message.to) == Class::Jobs {
+                    self.broker.state().lost.extend(queued_jobs(message.body));
+                }
+                Ok(Published::Confirmed)
+            }
             Some(Fate::Refused) => Ok(Published::Refused),
             Some(Fate::Twice) => {
                 pass(message.clone()).await?;
@@ -246,11 +282,22 @@ fn class_of(to: Destination) -> Class {
 
 fn published_jobs(message: &Message) -> Vec<PublishedJob> {
     let Destination::Queue(Queue::Jobs(channel, lane)) = message.to else { return Vec::new() };
-    let Ok(read) = Envelope::<Jobs>::decode(message.body.clone()) else { return Vec::new() };
-    let jobs = read.message.jobs.into_iter().filter_map(|job| {
-        let campaign = CampaignId(Uuid::from_slice(&job.campaign_id).ok()?);
-        let (account, key) = (AccountId(job.account_id), JobKey { campaign, job: job.job_id });
-        Some(PublishedJob { channel, lane, account, key })
-    });
-    jobs.collect()
+    let published = |job: Job| {
+        let (key, _) = queued(&job)?;
+        Some(PublishedJob { channel, lane, account: AccountId(job.account_id), key })
+    };
+    jobs_of(message.body.clone()).into_iter().filter_map(published).collect()
+}
+
+fn queued_jobs(body: Bytes) -> Vec<QueuedJob> {
+    jobs_of(body).iter().filter_map(queued).collect()
+}
+
+fn queued(job: &Job) -> Option<QueuedJob> {
+    let campaign = CampaignId(Uuid::from_slice(&job.campaign_id).ok()?);
+    Some((JobKey { campaign, job: job.job_id }, Generation(job.generation)))
+}
+
+fn jobs_of(body: Bytes) -> Vec<Job> {
+    Envelope::<Jobs>::decode(body).map_or_else(|_| Vec::new(), |read| read.message.jobs)
 }

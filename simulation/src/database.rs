@@ -99,6 +99,7 @@ impl Database {
         // One session each: what it has planned serves all seeds.
         let store = Store::open(&url, 1, Access::Engine)?.telling_time(Arc::clone(&told_now));
         let tenants = Store::open(&url, 1, Access::Tenants)?;
+        prepare_cleaning(&client).await?;
         let made = Self {
             store,
             tenants,
@@ -113,13 +114,9 @@ impl Database {
         Ok(made)
     }
 
-    /// Everything that campaigns leave is removed, and the clock is where it began.
+    /// Everything that campaigns leave is removed, and the clock and what is numbered are where they began.
     pub async fn clean(&self) -> Result<()> {
-        let mut sql = String::from("update clock set shift = interval '0'");
-        for table in LEFT_BEHIND {
-            sql.push_str(&format!("; delete from {table}"));
-        }
-        self.client.batch_execute(&sql).await.context("cleaning the database")?;
+        self.query("select clean()", &[]).await.context("cleaning the database")?;
         self.tell(SimulatedClock::default().now());
         if self.cleaned.fetch_add(1, Ordering::Relaxed) % SEEDS_PER_VACUUM == SEEDS_PER_VACUUM - 1 {
             self.client.batch_execute("vacuum").await.context("vacuum")?;
@@ -198,6 +195,21 @@ impl Database {
         }
         Ok(())
     }
+}
+
+/// What is numbered begins with 1 in every seed: some choose by these numbers. A function, so that it is planned once.
+async fn prepare_cleaning(client: &Client) -> Result<()> {
+    let mut sql =
+        String::from("update clock set shift = interval '0'; perform setval('cancel_epochs', 1, false);");
+    for table in LEFT_BEHIND {
+        sql.push_str(&format!(" delete from {table};"));
+    }
+    for row in client.query(NUMBERED, &[&LEFT_BEHIND.as_slice()]).await? {
+        let sequence: String = row.get(0);
+        sql.push_str(&format!(" perform setval('{sequence}', 1, false);"));
+    }
+    let function = format!("create function clean() returns void language plpgsql as $$ begin {sql} end $$");
+    Ok(client.batch_execute(&function).await?)
 }
 
 /// The same database by the server's own socket, where it is on this machine and lets us in there: a run asks some hundred
@@ -279,6 +291,11 @@ fn devices(number: usize, guardian: usize) -> Vec<(Channel, String)> {
         (Channel::Inbox, portal),
     ]
 }
+
+const NUMBERED: &str = "
+select pg_get_serial_sequence(attrelid::regclass::text, attname)
+from pg_attribute where attidentity <> '' and attrelid::regclass::text = any($1)
+order by attrelid";
 
 const STUDENT: &str = "
 with school as (

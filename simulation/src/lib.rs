@@ -10,6 +10,7 @@ mod operations;
 mod plan;
 mod provider;
 mod random;
+mod trace;
 mod world;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ use tocsin_domain::{CampaignState, Channel};
 pub use database::Database;
 pub use invariants::{Promise, Violation};
 pub use plan::{Operation, Plan};
+pub use trace::Trace;
 
 use crate::database::district;
 use crate::invariants::{cancel, counters, facts, inbox, outcome, redials, windows};
@@ -66,6 +68,8 @@ pub struct Report {
     pub not_asked: u64,
     pub lost: u64,
     pub rounds: usize,
+    /// Of every message and every request, in their order.
+    pub trace: Trace,
     /// Jobs by what they came to.
     pub outcomes: BTreeMap<&'static str, usize>,
 }
@@ -87,7 +91,7 @@ pub async fn run(database: &Database, seed: u64) -> Result<Report, Failure> {
     let calm_since = world.now();
     let rounds = drain::drain(&mut world).await.map_err(|error| failed(done, true, error))?;
     let outcomes = judge(&mut world, calm_since).await.map_err(|error| failed(done, true, error))?;
-    let tokens = &world.watch.tokens;
+    let (tokens, trace) = (&world.watch.tokens, trace(&world));
     let report = Report {
         campaigns: world.campaigns.len(),
         requests: world.ledger().requests.len(),
@@ -95,6 +99,7 @@ pub async fn run(database: &Database, seed: u64) -> Result<Report, Failure> {
         not_asked: tokens.not_asked,
         lost: tokens.lost,
         rounds,
+        trace,
         outcomes,
     };
     world.collector.stop().await;
@@ -109,10 +114,19 @@ impl std::ops::AddAssign for Report {
         self.not_asked += other.not_asked;
         self.lost += other.lost;
         self.rounds += other.rounds;
+        self.trace.note(other.trace);
         for (outcome, jobs) in other.outcomes {
             *self.outcomes.entry(outcome).or_default() += jobs;
         }
     }
+}
+
+fn trace(world: &World<'_>) -> Trace {
+    let mut trace = world.broker.trace();
+    for request in &world.ledger().requests {
+        trace.note(format!("{request:?}"));
+    }
+    trace
 }
 
 /// Holds what has come to its end against the promises.

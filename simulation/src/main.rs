@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Parser;
-use simulation::{Database, Report, run};
+use simulation::{Database, Failure, Report, run};
 use tocsin_runtime::Stopwatch;
 
 /// Runs the simulation of the promises on the PostgreSQL of DATABASE_URL.
@@ -19,6 +19,9 @@ struct Arguments {
     /// Just this one.
     #[arg(long)]
     seed: Option<u64>,
+    /// Run each twice, and hold the two against each other.
+    #[arg(long)]
+    twice: bool,
     /// Stop at the first that fails.
     #[arg(long)]
     first: bool,
@@ -33,7 +36,12 @@ async fn main() -> Result<ExitCode> {
     let (since, mut ran, mut failed) = (Stopwatch::start(), 0_u32, 0);
     for seed in from..from + seeds {
         ran += 1;
-        match run(&database, seed).await {
+        let ran_once = run(&database, seed).await;
+        if arguments.twice && !again(&database, seed, &ran_once).await {
+            println!("seed {seed} was another run when it was run again\n");
+            failed += 1;
+        }
+        match ran_once {
             Ok(report) => all += report,
             Err(failure) => {
                 println!("{failure}\n");
@@ -49,4 +57,13 @@ async fn main() -> Result<ExitCode> {
     println!("{ran} seeds from {from}, {failed} failed, {} ms each", each.as_millis());
     database.close().await;
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Is the seed the same run again?
+async fn again(database: &Database, seed: u64, before: &Result<Report, Failure>) -> bool {
+    match (before, run(database, seed).await) {
+        (Ok(before), Ok(after)) => *before == after,
+        (Err(before), Err(after)) => before.to_string() == after.to_string(),
+        (Ok(_), Err(_)) | (Err(_), Ok(_)) => false,
+    }
 }

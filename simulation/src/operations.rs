@@ -10,7 +10,7 @@ use crate::broker::{Class, Fate};
 use crate::clock::SKEW_MAX;
 use crate::invariants::open::Open;
 use crate::invariants::{Promise, counters, emergency, hold, limited, recallable};
-use crate::plan::{Delivery, Operation, Stage, Tick};
+use crate::plan::{Delivery, LATEST, Operation, Stage, Tick};
 use crate::world::{Campaign, SimulatedWorker, Ticked, World};
 
 /// A tick that says that there is more is run again so often.
@@ -119,7 +119,7 @@ pub async fn perform(world: &mut World<'_>, operation: &Operation) -> Result<()>
         Operation::EmptyBroker => {
             world.callbacks_lost = true;
             world.broker.empty();
-            Ok(())
+            world.watch.messages.lost(world.database, &world.broker).await
         }
         Operation::Live { milliseconds } => {
             for worker in 0..world.workers.len() as u64 {
@@ -135,10 +135,12 @@ pub async fn perform(world: &mut World<'_>, operation: &Operation) -> Result<()>
 pub async fn tick(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<()> {
     match tick {
         Tick::Everything => {
+            world.watch.messages.judge(world.database, &world.broker).await?;
             once(world, planner, Tick::Duties).await?;
             again(world, planner, Tick::Expand).await?;
+            // It goes on until its windows are full.
             for channel in world.channels.clone() {
-                again(world, planner, Tick::Release(channel)).await?;
+                once(world, planner, Tick::Release(channel)).await?;
             }
             again(world, planner, Tick::Sweep).await?;
             again(world, planner, Tick::Expire).await?;
@@ -195,6 +197,8 @@ pub async fn once(world: &mut World<'_>, planner: usize, tick: Tick) -> Result<T
         Tick::Depths => world.planners[index].watch_depths().await?,
     };
     if ticked == Ticked::Crashed {
+        // What it had marked and not published.
+        world.watch.messages.lost(world.database, &world.broker).await?;
         replace_planner(world, index);
     }
     Ok(ticked)
@@ -344,5 +348,6 @@ fn replace_planner(world: &mut World<'_>, planner: usize) {
 }
 
 fn place(pick: u64, length: usize) -> Option<usize> {
-    (length > 0).then(|| (pick % length as u64) as usize)
+    let last = length.checked_sub(1)?;
+    Some(if pick == LATEST { last } else { (pick % length as u64) as usize })
 }

@@ -238,7 +238,7 @@ impl SimulatedProvider {
                     Outcome::Busy,
                     Outcome::NoAnswer,
                 ]);
-                match luck.below(5) {
+                match luck.below(3) {
                     // Nobody answered, and then somebody had after all.
                     0 => vec![Outcome::InProgress, Outcome::NoAnswer, Outcome::LivePerson],
                     _ => vec![Outcome::InProgress, end],
@@ -246,7 +246,7 @@ impl SimulatedProvider {
             }
             Channel::Sms => {
                 let end = luck.pick(&[Outcome::Delivered, Outcome::Delivered, Outcome::Undelivered]);
-                match luck.below(5) {
+                match luck.below(3) {
                     0 => vec![Outcome::Sent, Outcome::Undelivered, Outcome::Delivered],
                     _ => vec![Outcome::SmsQueued, Outcome::Sent, end],
                 }

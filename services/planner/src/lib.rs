@@ -19,6 +19,7 @@ mod listen;
 mod look_up;
 mod release;
 mod sweep;
+mod turns;
 mod unserved;
 mod urgent;
 mod windows;

@@ -1,7 +1,7 @@
 //! What districts and campaigns allow of a channel, kept by release: how many of each campaign's jobs it may release
 //! in this tick (docs/adr/0016-senders.md). The smallest limit holds.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use tocsin_domain::fair::{Demand, allot};
 use tocsin_domain::limits::DistrictLimit;
@@ -72,7 +72,7 @@ impl Allowance {
             owners: HashMap::new(),
             limited: HashSet::new(),
         };
-        let mut crowded: HashSet<DistrictId> = HashSet::new();
+        let mut crowded: BTreeSet<DistrictId> = BTreeSet::new();
         for campaign in campaigns.iter().filter(|campaign| limits.limit(campaign)) {
             allowance.limited.insert(campaign.id);
             let district = limits.district(campaign);
@@ -111,7 +111,7 @@ impl Allowance {
             let left = owners.filter_map(|owner| self.budgets.get(owner)).map(|budget| budget.left).min();
             demand.wants = left.map_or(demand.wants, |left| demand.wants.min(left));
         }
-        let limited: HashSet<DistrictId> = demands
+        let limited: BTreeSet<DistrictId> = demands
             .iter()
             .map(|demand| demand.district)
             .filter(|district| self.budgets.contains_key(&district.0) || self.places.contains_key(district))

@@ -4,7 +4,7 @@
 //! marked first and published second; what the broker does not confirm is unmarked at once, and what a crash
 //! leaves between is healed by `expire`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -20,14 +20,18 @@ use crate::bundles::{bundles, message};
 use crate::duties::{Duties, Duty};
 use crate::hold::{Judged, hold, judge};
 use crate::limits::{Allowance, Limits};
+use crate::turns::{Among, Turns};
 use crate::unserved::Unserved;
-use crate::windows::{Served, Windows, Wish};
+use crate::windows::{Windows, Wish};
 use crate::{Planner, PlannerError, emergency};
 
 /// Jobs marked in one statement and published together.
 const BATCH_MAX: usize = 500;
 /// After this many rounds what is left of the window waits for the next tick.
 const ROUNDS_MAX: usize = 4;
+/// Where those whose turn it is have nothing due, so many of the others are looked at whether they have: each costs the
+/// head of an index.
+const LOOKED_AT_MAX: usize = 100;
 /// The most that one tick draws from the budget of a district or campaign.
 const JOBS_MAX: u32 = 4_000;
 /// Where a campaign's drawn jobs were outside its calling window, so many of the following are looked at, too:
@@ -42,10 +46,7 @@ pub struct Releaser {
     duties: Duties,
     positions: HashMap<CampaignId, Position>,
     unserved: Unserved,
-    /// Rotate what does not divide evenly, each lane's and served group's own. One more with each tick in which anything
-    /// is free: if other groups' draws counted, or a second one of the tick because somebody had nothing due, some
-    /// would be in turn always and others never.
-    turns: HashMap<(Lane, Served), u64>,
+    turns: Turns,
     /// Emergencies that had begun when the tick began.
     begun: u64,
 }
@@ -55,6 +56,14 @@ pub struct Releaser {
 struct Room {
     free: u32,
     turn: u64,
+}
+
+/// What a draw came to.
+#[derive(Debug, Default)]
+struct Drawn {
+    due: Vec<Due>,
+    /// Campaigns that it was not their turn of, though some of those whose it was had too few jobs due.
+    passed_over: Vec<CampaignId>,
 }
 
 /// What the release of a lane came to.
@@ -75,7 +84,7 @@ impl Releaser {
             duties,
             positions: HashMap::new(),
             unserved: Unserved::default(),
-            turns: HashMap::new(),
+            turns: Turns::default(),
             begun: 0,
         }
     }
@@ -145,7 +154,8 @@ impl Releaser {
         let mut moved = Moved::default();
         let persons = if windows.choose_senders() { Persons::Read } else { Persons::Unread };
         'serving: for (served, mut left) in windows.serve(campaigns) {
-            let turn = self.next_turn(duty.lane, served, windows.free(served));
+            let mut turn = self.turns.next(duty.lane, served, Among::Open, windows.free(served));
+            let mut has_skipped = false;
             for _ in 0..ROUNDS_MAX {
                 let free = windows.free(served);
                 if free == 0 || left.is_empty() {
@@ -155,7 +165,16 @@ impl Releaser {
                 if moved.gave_way {
                     break 'serving;
                 }
-                let due = self.draw(planner, &mut left, Room { free, turn }, &allowed, persons, now).await?;
+                let room = Room { free, turn };
+                let Drawn { due, passed_over } =
+                    self.draw(planner, &mut left, room, &allowed, persons, now).await?;
+                if !passed_over.is_empty() {
+                    self.skip_idle(planner, &mut left, passed_over, turn, now).await?;
+                    if !has_skipped {
+                        turn = self.turns.next(duty.lane, served, Among::Due, free);
+                        has_skipped = true;
+                    }
+                }
                 let Judged { open, closed } = judge(campaigns, &due, now);
                 moved.jobs += self.hold(planner, campaigns, closed, now).await?;
                 let releases: Vec<Release> = open
@@ -193,14 +212,6 @@ impl Releaser {
         Ok(moved)
     }
 
-    /// A tick in which nothing is free is nobody's turn.
-    fn next_turn(&mut self, lane: Lane, served: Served, free: u32) -> u64 {
-        let next = self.turns.entry((lane, served)).or_default();
-        let turn = *next;
-        *next = next.wrapping_add(u64::from(free > 0));
-        turn
-    }
-
     /// Has an emergency begun since the tick began, to which this lane gives way?
     fn gives_way(&self, planner: &Planner, duty: &Duty) -> bool {
         duty.lane != Lane::Emergency && planner.wakes.urgent.begun(self.channel) != self.begun
@@ -214,7 +225,7 @@ impl Releaser {
         mut closed: Vec<Hold>,
         now: DateTime<Utc>,
     ) -> Result<usize, PlannerError> {
-        let of_closed: HashSet<CampaignId> = closed.iter().map(|job| job.key.campaign).collect();
+        let of_closed: BTreeSet<CampaignId> = closed.iter().map(|job| job.key.campaign).collect();
         let draws: Vec<Draw> = of_closed
             .into_iter()
             .filter_map(|campaign| {
@@ -239,7 +250,7 @@ impl Releaser {
         allowed: &Allowance,
         persons: Persons,
         now: DateTime<Utc>,
-    ) -> Result<Vec<Due>, PlannerError> {
+    ) -> Result<Drawn, PlannerError> {
         let mut demands: Vec<Demand> = left
             .iter()
             .map(|campaign| Demand {
@@ -263,7 +274,7 @@ impl Releaser {
             .collect();
         if draws.is_empty() {
             left.clear();
-            return Ok(Vec::new());
+            return Ok(Drawn::default());
         }
         let due = planner.store.due_jobs(self.channel, &draws, persons, now).await?;
         let mut drawn: HashMap<CampaignId, (u32, Position)> = HashMap::new();
@@ -271,19 +282,59 @@ impl Releaser {
             let entry = drawn.entry(job.key.campaign).or_insert((0, Position::HEAD));
             *entry = (entry.0 + 1, Position { due_at: job.due_at, job: job.key.job });
         }
+        let mut passed_over: Vec<CampaignId> = left
+            .iter()
+            .zip(&parts)
+            .filter(|(_, part)| **part == 0)
+            .map(|(campaign, _)| campaign.id)
+            .collect();
+        let before = left.len();
         for draw in &draws {
             match drawn.get(&draw.campaign) {
                 Some((jobs, last)) if *jobs >= draw.jobs_max => {
                     self.positions.insert(draw.campaign, *last);
                 }
-                // At the end: begin anew, for jobs that came back meanwhile may lie before it.
-                _ => {
-                    self.positions.remove(&draw.campaign);
-                    left.retain(|campaign| campaign.id != draw.campaign);
-                }
+                _ => self.is_at_the_end(draw.campaign, left),
             }
         }
-        Ok(due)
+        if left.len() == before {
+            passed_over.clear();
+        }
+        Ok(Drawn { due, passed_over })
+    }
+
+    /// It begins anew with the next tick, for jobs that came back meanwhile may lie before its position.
+    fn is_at_the_end(&mut self, campaign: CampaignId, left: &mut Vec<&OpenCampaign>) {
+        self.positions.remove(&campaign);
+        left.retain(|known| known.id != campaign);
+    }
+
+    /// Those of `passed_over` that have no job due leave `left`, as many of them as may be looked at: where few places
+    /// are free, the one campaign that has one would wait for the turns of all that have none.
+    async fn skip_idle(
+        &mut self,
+        planner: &Planner,
+        left: &mut Vec<&OpenCampaign>,
+        mut passed_over: Vec<CampaignId>,
+        turn: u64,
+        now: DateTime<Utc>,
+    ) -> Result<(), PlannerError> {
+        let first = (turn % passed_over.len() as u64) as usize * LOOKED_AT_MAX % passed_over.len();
+        passed_over.rotate_left(first);
+        passed_over.truncate(LOOKED_AT_MAX);
+        let draws: Vec<Draw> = passed_over
+            .into_iter()
+            .map(|campaign| {
+                let after = self.positions.get(&campaign).copied().unwrap_or(Position::HEAD);
+                Draw { campaign, after, jobs_max: 1 }
+            })
+            .collect();
+        let due = planner.store.due_jobs(self.channel, &draws, Persons::Unread, now).await?;
+        let due: HashSet<CampaignId> = due.iter().map(|job| job.key.campaign).collect();
+        for draw in draws.iter().filter(|draw| !due.contains(&draw.campaign)) {
+            self.is_at_the_end(draw.campaign, left);
+        }
+        Ok(())
     }
 
     /// Marks, then publishes; unmarks what the broker did not take. Returns how many jobs are on the queue.
@@ -340,17 +391,4 @@ fn by_requeue_time(lane: Lane, releases: &[Release]) -> BTreeMap<Duration, Vec<R
         groups.entry(requeue_after(lane, release.generation.0 + 1)).or_default().push(*release);
     }
     groups
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_lane_has_turns_of_its_own_and_a_tick_with_nothing_free_is_none() {
-        let mut releaser = Releaser::new(Channel::Sms, Duties::default());
-        let mut turns =
-            |free| [Lane::Priority, Lane::General].map(|lane| releaser.next_turn(lane, None, free));
-        assert_eq!([turns(1), turns(0), turns(4), turns(1)], [[0, 0], [1, 1], [1, 1], [2, 2]]);
-    }
 }

@@ -1,7 +1,7 @@
 //! Claim and settle: from here the row carries the job, not the message.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -36,7 +36,7 @@ pub struct Permitted {
 /// The answers to a claim that is committed. The messages are still unsettled.
 #[derive(Debug)]
 pub struct Answered {
-    pub permitted: HashMap<JobKey, Permitted>,
+    pub permitted: BTreeMap<JobKey, Permitted>,
     /// What was not asked for, because a later message of the same job was.
     pub void: Vec<Permitted>,
     pub answers: Vec<Claim>,
@@ -86,8 +86,8 @@ pub async fn ask(worker: &Worker, permitted: Vec<Permitted>, over: &Cancellation
 }
 
 /// Of two messages of one job the earlier generation's is void, and no statement names a job twice.
-fn latest(permitted: Vec<Permitted>) -> (HashMap<JobKey, Permitted>, Vec<Permitted>) {
-    let mut latest: HashMap<JobKey, Permitted> = HashMap::with_capacity(permitted.len());
+fn latest(permitted: Vec<Permitted>) -> (BTreeMap<JobKey, Permitted>, Vec<Permitted>) {
+    let mut latest: BTreeMap<JobKey, Permitted> = BTreeMap::new();
     let mut void = Vec::new();
     for permitted in permitted {
         match latest.entry(permitted.job.key) {
@@ -180,7 +180,7 @@ async fn ready(
     granted: Vec<(Granted, Arc<AccountShare>, Vec<Slot>)>,
     since: Stopwatch,
 ) -> Vec<Vec<Claimed>> {
-    let mut by_account: HashMap<_, Vec<Claimed>> = HashMap::new();
+    let mut by_account: BTreeMap<_, Vec<Claimed>> = BTreeMap::new();
     for (grant, share, places) in granted {
         let brief = match worker.briefs.get(grant.attempt.job.campaign).await {
             Ok(Some(brief)) => brief,

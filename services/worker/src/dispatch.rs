@@ -1,6 +1,6 @@
 //! Screen and permit: which of the waiting jobs is claimed next.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -251,7 +251,7 @@ impl Dispatch {
         let mut exhausted = Vec::new();
         // Accounts that another worker may send with.
         let mut elsewhere: HashMap<AccountId, WorkerId> = HashMap::new();
-        let mut to_tell: HashMap<WorkerId, Vec<Pending>> = HashMap::new();
+        let mut to_tell: BTreeMap<WorkerId, Vec<Pending>> = BTreeMap::new();
         for lane in lanes.iter().copied() {
             let jobs = self.waiting.lane(lane);
             if let Some(left) = give_way.filter(|_| lane != Lane::Emergency && !jobs.is_empty()) {

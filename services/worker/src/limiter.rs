@@ -1,7 +1,8 @@
 //! One worker's share of an account's rate, spent token by token.
 //!
-//! `governor` keeps the bucket; we never await in it (it waits on timers of its own). A new bucket begins
-//! empty, because what was spent under the share before it is not known here.
+//! `governor` keeps the bucket; we never await in it (it waits on timers of its own). A bucket begins with what was in
+//! that of the share before it, where that one was this worker's until now; else empty, because what others spent is not
+//! known here.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -13,9 +14,10 @@ use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{NotKeyed, StateStore};
 use governor::{Quota, RateLimiter};
+use tocsin_domain::lease::Share;
 use tocsin_runtime::SharedClock;
 
-/// A bucket that begins empty. Clones share it. None inside: no limit.
+/// A bucket of tokens. Clones share it. None inside: no limit.
 #[derive(Debug, Clone)]
 pub struct Limiter {
     bucket: Option<Arc<Bucket>>,
@@ -27,8 +29,11 @@ struct Bucket {
     clock: Passing,
     spending: Spending,
     arrival: Arrival,
+    /// No earlier than what `arrival` counts from.
+    begun: Duration,
     /// Between two tokens.
     interval: Duration,
+    burst: NonZeroU32,
 }
 
 /// When the bucket is full again, as `governor` keeps it: a token that is taken moves it on by an interval, and one that
@@ -37,6 +42,10 @@ struct Bucket {
 struct Arrival(Arc<Mutex<Option<Nanos>>>);
 
 impl Arrival {
+    fn full_in(wait: Duration) -> Self {
+        Self(Arc::new(Mutex::new(Some(wait.into()))))
+    }
+
     fn move_back(&self, interval: Duration) {
         let mut arrival = self.state();
         *arrival = arrival.map(|arrival| arrival.saturating_sub(interval.into()));
@@ -95,30 +104,38 @@ impl Spending {
 }
 
 impl Limiter {
-    /// `rate_per_second` None: no limit, and nothing is owed; zero or less: no token ever.
-    pub fn new(
-        rate_per_second: Option<f64>,
-        burst: Option<u32>,
-        spending: Spending,
-        clock: &SharedClock,
-    ) -> Option<Self> {
-        let Some(rate) = rate_per_second else {
+    /// With `tokens`, as far as they fit. A share without a rate: no limit, and nothing is owed; of zero or less: no token
+    /// ever.
+    pub fn new(share: &Share, tokens: f64, spending: Spending, clock: &SharedClock) -> Option<Self> {
+        let Some(rate) = share.rate_per_second else {
             spending.debt.store(0, Ordering::Release);
             return Some(Self { bucket: None });
         };
         if rate.is_nan() || rate <= 0.0 {
             return None;
         }
-        let burst = NonZeroU32::new(burst.unwrap_or(1)).unwrap_or(NonZeroU32::MIN);
+        let burst = NonZeroU32::new(share.burst.unwrap_or(1)).unwrap_or(NonZeroU32::MIN);
         let interval = Duration::try_from_secs_f64(1.0 / rate).ok()?;
         let quota = Quota::with_period(interval)?.allow_burst(burst);
         let clock = Passing(Arc::clone(clock));
-        let arrival = Arrival::default();
+        let size = f64::from(burst.get());
+        let arrival = Arrival::full_in(interval.mul_f64(size - tokens.clamp(0.0, size)));
         let limiter = RateLimiter::new(quota, arrival.clone(), clock.clone());
-        // Cannot be refused: the bucket is full and the cost is its size.
-        let _ = limiter.check_n(burst);
-        let bucket = Bucket { limiter, clock, spending, arrival, interval };
+        let begun = clock.now();
+        let bucket = Bucket { limiter, clock, spending, arrival, begun, interval, burst };
         Some(Self { bucket: Some(Arc::new(bucket)) })
+    }
+
+    /// Takes all that is in the bucket, parts of a token too, for the one that follows it. Whoever has this one still
+    /// finds nothing in it.
+    pub fn pour_out(&self) -> f64 {
+        let Some(bucket) = &self.bucket else { return 0.0 };
+        let mut arrival = bucket.arrival.state();
+        let now: Nanos = bucket.clock.now().saturating_sub(bucket.begun).into();
+        let until_full = arrival.unwrap_or_default().saturating_sub(now).as_u64();
+        *arrival = Some(now + Nanos::from(bucket.interval) * u64::from(bucket.burst.get()));
+        let size = f64::from(bucket.burst.get());
+        (size - until_full as f64 / bucket.interval.as_nanos() as f64).clamp(0.0, size)
     }
 
     /// Takes one token if there is one; else says how long until there is.
@@ -167,9 +184,35 @@ mod tests {
     use super::*;
     use crate::test_clock::TestClock;
 
+    fn share(rate_per_second: Option<f64>, burst: u32) -> Share {
+        Share { rate_per_second, burst: Some(burst), ..Share::default() }
+    }
+
     fn limiter(rate_per_second: Option<f64>, burst: u32, spending: &Spending) -> Option<Limiter> {
         let clock: SharedClock = Arc::new(SystemClock);
-        Limiter::new(rate_per_second, Some(burst), spending.clone(), &clock)
+        Limiter::new(&share(rate_per_second, burst), 0.0, spending.clone(), &clock)
+    }
+
+    #[test]
+    fn what_is_poured_out_is_had_of_the_next_as_far_as_it_fits_and_of_the_first_no_more() {
+        let passed = Arc::new(TestClock::default());
+        let clock: SharedClock = passed.clone();
+        let next = |rate, burst, tokens| {
+            Limiter::new(&share(Some(rate), burst), tokens, Spending::default(), &clock).unwrap()
+        };
+        let count = |limiter: &Limiter| (0..10).take_while(|_| limiter.take().is_ok()).count();
+        // A token in 2 s; after 7 s it is three and a half.
+        let first = next(0.5, 5, 0.0);
+        passed.set(7_000);
+        let tokens = first.pour_out();
+        assert!((tokens - 3.5).abs() < 1e-6, "{tokens}");
+        assert_eq!([count(&first), count(&next(0.1, 2, tokens)), count(&next(0.1, 9, tokens))], [0, 2, 3]);
+        // Of a half the other half is waited for, at the rate that there is now.
+        let half = next(0.1, 1, 0.5);
+        passed.set(11_900);
+        assert_eq!(count(&half), 0);
+        passed.set(12_000);
+        assert_eq!([count(&half), count(&first)], [1, 2]);
     }
 
     #[test]
@@ -194,7 +237,7 @@ mod tests {
         for looks in [vec![1_900], vec![1_000, 1_900, 2_800], (1_000..=5_500).step_by(250).collect()] {
             let passed = Arc::new(TestClock::default());
             let clock: SharedClock = passed.clone();
-            let limiter = Limiter::new(Some(1.0), None, Spending::default(), &clock).unwrap();
+            let limiter = Limiter::new(&share(Some(1.0), 1), 0.0, Spending::default(), &clock).unwrap();
             let had_at = |time: u64| {
                 passed.set(time);
                 limiter.take().is_ok()
@@ -233,9 +276,9 @@ mod tests {
     fn debt_is_paid_before_the_next_token_also_under_the_next_share() {
         // One token a nanosecond: the bucket is never the reason to wait here.
         let spending = Spending::default();
-        let share = || limiter(Some(1e9), 1_000, &spending).unwrap();
-        share().charge(3);
-        let next = share();
+        let bucket = || limiter(Some(1e9), 1_000, &spending).unwrap();
+        bucket().charge(3);
+        let next = bucket();
         while next.take().is_err() {}
         assert_eq!((spending.debt(), spending.taken()), (0, 4));
     }

@@ -1,7 +1,7 @@
 //! Look-ups: attempts of which nothing was heard are sought at their provider. What is found is a report like a
 //! callback's; what is not found changes nothing, and the attempt's deadline decides.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -65,7 +65,7 @@ pub async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) ->
         }
     }
     // What was settled while the order waited is not sought any more.
-    let mut by_account: HashMap<AccountId, Vec<Sought>> = HashMap::new();
+    let mut by_account: BTreeMap<AccountId, Vec<Sought>> = BTreeMap::new();
     for sought in worker.store.sought(&attempts).await? {
         by_account.entry(sought.account).or_default().push(sought);
     }

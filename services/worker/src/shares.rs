@@ -2,7 +2,7 @@
 
 mod share;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -41,9 +41,9 @@ pub struct Shares {
 
 #[derive(Debug, Default)]
 struct Wanted {
-    now: HashSet<AccountId>,
+    now: BTreeSet<AccountId>,
     /// Those that the last renewal asked for in vain: stopped, perhaps. They wait for the next one's time.
-    in_vain: HashSet<AccountId>,
+    in_vain: BTreeSet<AccountId>,
 }
 
 impl Shares {
@@ -52,7 +52,8 @@ impl Shares {
     }
 
     /// Renews in one transaction the shares that this worker has use for, or had lately, and tells what was used, lacked
-    /// and heard. A share that did not change keeps its bucket; a new or changed one begins empty. Where a share shrank
+    /// and heard. A share keeps what is in its bucket, as far as it fits when it changed; a new one begins empty: else a
+    /// slow number whose share changes sooner than a token comes would never have one. Where a share shrank
     /// there is more to do: others wait to hear that it was taken. What is not renewed is given up at once, and runs out
     /// in the store.
     pub async fn renew(
@@ -62,7 +63,7 @@ impl Shares {
         channels: &[Channel],
     ) -> Result<Progress, StoreError> {
         let asked = Stopwatch::start_by(&self.clock);
-        let told: HashMap<AccountId, Told> = {
+        let told: BTreeMap<AccountId, Told> = {
             let accounts = self.accounts.read().unwrap_or_else(PoisonError::into_inner);
             accounts.iter().map(|(account, share)| (*account, share.told())).collect()
         };

@@ -179,6 +179,11 @@ impl Worker {
         self.renew_once().await
     }
 
+    /// Should the leases be renewed before their time? Says so once.
+    pub fn is_hastened(&self) -> bool {
+        self.shares.hastened().notified().now_or_never().is_some()
+    }
+
     pub async fn drop_leases(&self) -> Result<(), WorkerError> {
         self.store.drop_leases(self.id).await?;
         Ok(())

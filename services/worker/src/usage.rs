@@ -10,7 +10,7 @@ use tocsin_store::leases::{Throttled, Usage};
 
 /// A worker that used nothing for so long is idle. Shorter pauses must not cost it its share: what it gets
 /// instead begins empty.
-const IDLE_AFTER: Duration = Duration::from_secs(3);
+pub const IDLE_AFTER: Duration = Duration::from_secs(3);
 /// The rate of use is measured over at least this time.
 const MEASURE: Duration = Duration::from_millis(500);
 
@@ -81,8 +81,9 @@ impl Meter {
         state.throttled = Some(Throttled { retry_after: known.max(retry_after) });
     }
 
-    /// What is to be reported; counting begins anew. What the provider said stays until it has been heard.
-    pub fn report(&self, account: AccountId, taken: i64) -> Usage {
+    /// What is to be reported; counting begins anew. What the provider said stays until it has been heard. Whoever used
+    /// and lacked nothing for `idle_after` is idle.
+    pub fn report(&self, account: AccountId, taken: i64, idle_after: Duration) -> Usage {
         let mut state = self.state();
         if state.measured.elapsed() >= MEASURE {
             state.used_per_second =
@@ -90,7 +91,7 @@ impl Meter {
             state.used_since_measured = 0;
             state.measured = Stopwatch::start_by(&self.clock);
         }
-        let recently = state.quiet.as_ref().is_some_and(|quiet| quiet.elapsed() < IDLE_AFTER);
+        let recently = state.quiet.as_ref().is_some_and(|quiet| quiet.elapsed() < idle_after);
         let demand = state.used.saturating_add(state.lacked).max(u32::from(recently));
         (state.used, state.lacked) = (0, 0);
         let (used_per_second, throttled) = (state.used_per_second, state.throttled);
@@ -134,11 +135,11 @@ mod tests {
     #[test]
     fn a_pause_is_not_idleness() {
         let meter = meter();
-        assert_eq!(meter.report(ACCOUNT, 1).demand, 0, "never used");
+        assert_eq!(meter.report(ACCOUNT, 1, IDLE_AFTER).demand, 0, "never used");
         meter.used(2);
         meter.lacked();
-        assert_eq!(meter.report(ACCOUNT, 1).demand, 3);
-        assert_eq!(meter.report(ACCOUNT, 1).demand, 1, "a pause");
+        assert_eq!(meter.report(ACCOUNT, 1, IDLE_AFTER).demand, 3);
+        assert_eq!(meter.report(ACCOUNT, 1, IDLE_AFTER).demand, 1, "a pause");
     }
 
     #[test]
@@ -146,13 +147,13 @@ mod tests {
         let meter = meter();
         meter.throttled(Some(Duration::from_secs(7)));
         meter.throttled(None);
-        let told = meter.report(ACCOUNT, 1).throttled;
+        let told = meter.report(ACCOUNT, 1, IDLE_AFTER).throttled;
         assert_eq!(told, Some(Throttled { retry_after: Some(Duration::from_secs(7)) }));
-        assert_eq!(meter.report(ACCOUNT, 1).throttled, told);
+        assert_eq!(meter.report(ACCOUNT, 1, IDLE_AFTER).throttled, told);
         meter.heard(told);
-        assert_eq!(meter.report(ACCOUNT, 1).throttled, None);
+        assert_eq!(meter.report(ACCOUNT, 1, IDLE_AFTER).throttled, None);
         meter.throttled(None);
         meter.heard(None);
-        assert!(meter.report(ACCOUNT, 1).throttled.is_some(), "said since");
+        assert!(meter.report(ACCOUNT, 1, IDLE_AFTER).throttled.is_some(), "said since");
     }
 }

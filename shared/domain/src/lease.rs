@@ -13,6 +13,9 @@ pub const LEASE_TERM: Duration = Duration::from_secs(5);
 /// How long a worker keeps its place beside others that wait for one, where there are fewer than workers. A change
 /// costs a second or two, in which nobody uses the limit; meanwhile jobs are told to who has a place.
 const TURN: Duration = Duration::from_secs(30);
+/// A turn is no shorter than so many tokens take: what has come of the next one when it ends is lost with it, and of a
+/// number that may send once a minute there would never be a whole one.
+const TURN_TOKENS: f64 = 2.0;
 /// An idle worker keeps this part of an even share, for the first jobs that reach it.
 const IDLE_PART: u64 = 16;
 /// An idle worker keeps one place where the busy ones are left at least this many times as many.
@@ -195,7 +198,9 @@ impl Crowd {
             u64::from(asker.busy) + others.iter().filter(|other| other.live && other.busy).count() as u64;
         let whole = live > 1 && tokens_per_lease(limits).is_some_and(|tokens| tokens < live);
         let seats = if whole { 1 } else { seats(limits, live) };
-        let before = others.iter().filter(|other| other.live && precedes(other, asker, now)).count() as u64;
+        let turn = turn(limits);
+        let before =
+            others.iter().filter(|other| other.live && precedes(other, asker, turn, now)).count() as u64;
         if seats < live {
             // Too little for all: idle workers keep nothing while others are busy.
             let seats = if busy > 0 { seats.min(busy) } else { seats };
@@ -230,6 +235,11 @@ fn seats(limits: &Limits, live: u64) -> u64 {
     let burst = limits.burst.map(u64::from).or(per_second);
     let concurrency = limits.concurrency.map(u64::from);
     live.min(burst.unwrap_or(live)).min(concurrency.unwrap_or(live)).max(1)
+}
+
+fn turn(limits: &Limits) -> TimeDelta {
+    let tokens = limits.rate_per_second.and_then(|rate| Duration::try_from_secs_f64(TURN_TOKENS / rate).ok());
+    TimeDelta::from_std(tokens.unwrap_or(TURN).max(TURN)).unwrap_or(TimeDelta::MAX)
 }
 
 fn tokens_per_lease(limits: &Limits) -> Option<u64> {
@@ -279,9 +289,9 @@ impl Due {
 
 /// Is `one` served before `another` where not all can be? Whoever has use for its place keeps it for its
 /// turn; then come those who wait, longest first; idle ones last.
-fn precedes(one: &Holder, another: &Holder, now: DateTime<Utc>) -> bool {
+fn precedes(one: &Holder, another: &Holder, turn: TimeDelta, now: DateTime<Utc>) -> bool {
     let class = |holder: &Holder| match (holder.busy, holder.turn) {
-        (true, Turn::Began(since)) if now < since + TimeDelta::from_std(TURN).unwrap_or_default() => 0,
+        (true, Turn::Began(since)) if now - since < turn => 0,
         (true, Turn::Ended(_) | Turn::Never) => 1,
         (true, Turn::Began(_)) => 2,
         (false, Turn::Began(_)) => 3,

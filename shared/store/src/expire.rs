@@ -106,7 +106,7 @@ impl Store {
         numbers: &[i16],
     ) -> Result<Vec<OpenAttempt>, StoreError> {
         let rows = self.rows("open_attempts", OPEN_ATTEMPTS, &[&campaigns, &jobs, &numbers]).await?;
-        let mut times = std::collections::HashMap::with_capacity(rows.len());
+        let mut times = std::collections::BTreeMap::new();
         for found in rows {
             let key = AttemptKey {
                 job: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("job_id") },

@@ -3,7 +3,7 @@
 mod batch;
 mod opt_in;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::policy::RedialPolicy;
@@ -45,7 +45,7 @@ impl Store {
         known: Vec<AttemptView>,
         now: DateTime<Utc>,
     ) -> Result<Settled, StoreError> {
-        let mut by_attempt: HashMap<AttemptKey, Vec<Report>> = HashMap::new();
+        let mut by_attempt: BTreeMap<AttemptKey, Vec<Report>> = BTreeMap::new();
         for report in reports {
             by_attempt.entry(report.attempt).or_default().push(report);
         }

@@ -64,6 +64,13 @@ impl Barred {
         }
     }
 
+    /// A copy of a text was taken while the text itself may be on its way still. Whichever comes first counts, with its time.
+    pub fn may_overtake(&mut self, text: &Text, at: DateTime<Utc>) {
+        if let Some(said) = self.said.get_mut(&(text.district, text.from.clone())) {
+            said.insert(0, Said { at, stop: text.says == Says::Stop });
+        }
+    }
+
     /// Texts were applied: whoever has opted out by now is barred.
     pub async fn heard(&mut self, database: &Database) -> Result<()> {
         for (district, phone, state) in consents(database).await? {

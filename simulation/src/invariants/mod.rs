@@ -15,6 +15,7 @@ pub mod inbox;
 pub mod leases;
 pub mod limited;
 pub mod limits;
+pub mod messages;
 pub mod open;
 pub mod outcome;
 pub mod recallable;
@@ -99,6 +100,7 @@ pub fn hold(promise: Promise, holds: bool, what: impl FnOnce() -> String) -> any
 pub struct Watch {
     pub tokens: tokens::Tokens,
     pub limits: limits::Spent,
+    pub messages: messages::Messages,
     pub leases: leases::Leases,
     pub claims: claims::Claims,
     pub cancels: cancel::Cancels,

@@ -29,7 +29,8 @@ impl Open {
             let limited = world.is_limited(campaign, channel);
             open.emergency |= lane == Lane::Emergency && !limited && is_served;
             if row.get("due") && campaign.submission.window.is_none() {
-                open.due.push(Due { campaign: id, lane, limited });
+                let district = campaign.submission.district;
+                open.due.push(Due { campaign: id, district, lane, limited });
             }
         }
         for job in published {
@@ -39,7 +40,8 @@ impl Open {
             let campaign = world.campaigns.iter().find(|campaign| campaign.id == job.key.campaign);
             if let Some(campaign) = campaign.filter(|campaign| campaign.submission.window.is_none()) {
                 let limited = world.is_limited(campaign, channel);
-                open.due.push(Due { campaign: campaign.id, lane: job.lane, limited });
+                let district = campaign.submission.district;
+                open.due.push(Due { campaign: campaign.id, district, lane: job.lane, limited });
             }
         }
         Ok(open)

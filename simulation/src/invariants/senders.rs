@@ -1,6 +1,6 @@
 //! A number that its provider refuses is stopped: no job is released to it until it serves again.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use anyhow::Result;
 use tocsin_domain::AccountId;
@@ -10,7 +10,7 @@ use crate::broker::PublishedJob;
 
 #[derive(Debug, Default)]
 pub struct Senders {
-    stopped: HashSet<AccountId>,
+    stopped: BTreeSet<AccountId>,
 }
 
 impl Senders {

@@ -318,9 +318,12 @@ impl<'a> World<'a> {
     pub async fn post_text(&mut self, index: usize) -> Result<()> {
         let Some(text) = self.texts.get_mut(index) else { return Ok(()) };
         let answer = self.collector.post_text(text).await?;
+        let now = self.collector.now();
         if answer == StatusCode::OK && text.taken_at.is_none() {
-            text.taken_at = Some(self.collector.now());
+            text.taken_at = Some(now);
             self.watch.barred.texted(text);
+        } else if self.broker.held() > 0 {
+            self.watch.barred.may_overtake(text, now);
         }
         Ok(())
     }

@@ -8,4 +8,5 @@ mod limits;
 mod overdue;
 mod redials;
 mod stage;
+mod turns;
 mod unserved;

@@ -13,11 +13,13 @@ use crate::gate::{self, Gate};
 use crate::limiter::{Limiter, Spending};
 use crate::places::{Call, Places};
 use crate::slots::Slot;
-use crate::usage::Meter;
+use crate::usage::{IDLE_AFTER, Meter};
 
 /// A share that was of no use for so long is not renewed. Until then an idle worker keeps a small one, and its bucket is
 /// full when the next job comes.
 const KEPT_FOR: Duration = Duration::from_secs(60);
+/// A sender is kept for as long as so many of its tokens take, from its last use on.
+const KEPT_FOR_TOKENS: f64 = 2.0;
 /// Names no lease: epochs begin at 1.
 pub(super) const NOT_TAKEN: i64 = 0;
 
@@ -102,7 +104,11 @@ impl AccountShare {
         gate.set(&lease.share, goes_on);
         let limiter = match known {
             Some(known) if known.share == lease.share && goes_on => known.limiter.clone(),
-            _ => Limiter::new(lease.share.rate_per_second, lease.share.burst, spending.clone(), clock),
+            known => {
+                let before = known.filter(|_| goes_on).and_then(|known| known.limiter.as_ref());
+                let tokens = before.map_or(0.0, Limiter::pour_out);
+                Limiter::new(&lease.share, tokens, spending.clone(), clock)
+            }
         };
         let Lease { account, name, share, epoch, seated, .. } = lease;
         Some(Self {
@@ -213,10 +219,18 @@ impl AccountShare {
     pub(super) fn usage(&self) -> Usage {
         // A share that shrank is not given on before the requests that were more than it allows have ended.
         let taken = if self.places.overfull() { NOT_TAKEN } else { self.epoch };
-        let usage = self.meter.report(self.account, taken);
+        let usage = self.meter.report(self.account, taken, self.idle_after());
         // A sender is kept until its debt is paid.
         let owes = self.sender.is_some() && !self.share.is_empty() && self.spending.debt() > 0;
         Usage { demand: usage.demand.max(u32::from(owes)), ..usage }
+    }
+
+    /// A sender is had on demand, and whoever takes it up again begins with an empty bucket. Where its tokens come further
+    /// apart than jobs are thought to pause, each job would find it so and might go back to its row before the token comes.
+    fn idle_after(&self) -> Duration {
+        let rate = self.share.rate_per_second.filter(|rate| self.sender.is_some() && *rate > 0.0);
+        let tokens = rate.and_then(|rate| Duration::try_from_secs_f64(KEPT_FOR_TOKENS / rate).ok());
+        tokens.unwrap_or(IDLE_AFTER).clamp(IDLE_AFTER, KEPT_FOR)
     }
 
     /// Without anything of its account a sender is not had, either.

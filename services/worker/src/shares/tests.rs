@@ -262,3 +262,61 @@ fn a_share_that_is_given_up_closes_what_was_permitted_under_it() {
     again.give_up();
     assert!(share.is_given_up());
 }
+
+/// A number that its provider slowed has another rate every few seconds, and so has one whose workers come and go.
+#[test]
+fn a_slow_number_gets_its_token_however_often_its_share_changes_meanwhile_but_not_over_a_lease_that_ended() {
+    let clock = Arc::new(TestClock::default());
+    let shares = Shares::new(clock.clone());
+    let of_number = |rate| Share { rate_per_second: Some(rate), burst: Some(1), ..Share::default() };
+    shares.grant(lease(9, 1));
+    shares.grant(sender(SENDERS[0], of_number(0.25)));
+    let renewed = |rate| {
+        let known = shares.get(SENDERS[0]).unwrap();
+        let accounts = shares.accounts.read().unwrap();
+        let lease = sender(SENDERS[0], of_number(rate));
+        let asked = Stopwatch::start_by(&shares.clock);
+        AccountShare::renewed(Some(&known), lease, &accounts, asked, &shares.clock).unwrap()
+    };
+    let renew = |rate| {
+        let share = renewed(rate);
+        shares.accounts.write().unwrap().insert(SENDERS[0], Arc::new(share));
+    };
+    // Three quarters of a token in three seconds, and the rest at its other rate.
+    for rate in [0.2, 0.25, 0.2] {
+        clock.advance(1_000);
+        assert!(matches!(refused(&shares, SENDERS[0]), NoPermit::Wait(_)));
+        renew(rate);
+    }
+    clock.advance(1_450);
+    assert!(matches!(refused(&shares, SENDERS[0]), NoPermit::Wait(_)));
+    clock.advance(100);
+    shares.grant(lease(9, 1));
+    renew(0.2);
+    assert!(shares.permit(SENDERS[0], Lane::General).is_ok());
+
+    clock.advance(9_900);
+    shares.grant(lease(9, 1));
+    renew(0.25);
+    assert!(
+        matches!(refused(&shares, SENDERS[0]), NoPermit::Wait(_)),
+        "its lease was over: others may have spent it"
+    );
+}
+
+#[test]
+fn a_number_is_kept_over_a_pause_as_long_as_two_of_its_tokens_take() {
+    for (rate, kept) in [(1.0, 3_000), (0.25, 8_000), (0.01, 60_000)] {
+        let clock = Arc::new(TestClock::default());
+        let shares = Shares::new(clock.clone());
+        shares.grant(lease(9, 1));
+        shares.grant(sender(SENDERS[0], Share { rate_per_second: Some(rate), ..Share::default() }));
+        assert!(shares.permit(SENDERS[0], Lane::General).is_err());
+        let demand = || shares.get(SENDERS[0]).unwrap().usage().demand;
+        assert_eq!(demand(), 1, "it was lacked");
+        clock.advance(kept - 1);
+        assert_eq!(demand(), 1, "{rate}");
+        clock.advance(1);
+        assert_eq!(demand(), 0, "{rate}");
+    }
+}

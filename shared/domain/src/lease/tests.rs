@@ -135,6 +135,17 @@ fn workers_take_turns_where_one_only_can_be_served() {
 }
 
 #[test]
+fn a_turn_is_as_long_as_two_tokens_take() {
+    let holder = Holder { turn: Turn::Began(at(0)), ..busy(1, Share::NOTHING) };
+    let waiting = [busy(2, Share::NOTHING)];
+    for (rate, turn) in [(0.01, 200_000), (0.05, 40_000), (1.0, 30_000)] {
+        let slow = limits(rate, 1, None);
+        let has_it = |time| !grant(&slow, &holder, &waiting, at(time)).is_empty();
+        assert_eq!([has_it(turn - 1), has_it(turn)], [true, false], "{rate}");
+    }
+}
+
+#[test]
 fn a_share_on_demand_is_nothing_without_one() {
     let all = limits(30.0, 10, 9);
     let others = [busy(1, Share::NOTHING)];

@@ -12,6 +12,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::broker::{Broker, Session};
@@ -67,6 +68,11 @@ impl MemoryBroker {
             }
             changed.await;
         }
+    }
+
+    /// What is unsettled, by queue: the bodies of what is ready and of what consumers have.
+    pub fn unsettled(&self) -> Vec<(Queue, Bytes)> {
+        self.hub.state().unsettled()
     }
 
     /// Answers the next `count` messages with [`Published::Refused`](crate::Published::Refused).

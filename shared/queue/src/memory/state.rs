@@ -40,9 +40,9 @@ pub(super) struct State {
     pub(super) refusals: usize,
     pub(super) control_bound: bool,
     last_id: u64,
-    sessions: HashMap<SessionId, Arc<Life>>,
+    sessions: BTreeMap<SessionId, Arc<Life>>,
     ready: HashMap<Key, VecDeque<Stored>>,
-    holds: HashMap<HoldId, Hold>,
+    holds: BTreeMap<HoldId, Hold>,
 }
 
 impl Default for State {
@@ -52,9 +52,9 @@ impl Default for State {
             refusals: 0,
             control_bound: true,
             last_id: 0,
-            sessions: HashMap::new(),
+            sessions: BTreeMap::new(),
             ready: HashMap::new(),
-            holds: HashMap::new(),
+            holds: BTreeMap::new(),
         }
     }
 }
@@ -213,6 +213,16 @@ impl State {
     pub(super) fn is_drained(&self, queue: Queue) -> bool {
         let mut holds = self.holds.values().filter(|hold| hold.key == Key::Named(queue));
         self.depth(queue) == 0 && holds.all(|hold| hold.unsettled.is_empty())
+    }
+
+    pub(super) fn unsettled(&self) -> Vec<(Queue, Bytes)> {
+        let ready = self.ready.iter().map(|(key, ready)| (*key, ready.iter().collect::<Vec<_>>()));
+        let held = self.holds.values().map(|hold| (hold.key, hold.unsettled.values().collect()));
+        let of_queue = |(key, stored): (Key, Vec<&Stored>)| match key {
+            Key::Named(queue) => stored.iter().map(|stored| (queue, stored.body.clone())).collect(),
+            Key::Control(_) => Vec::new(),
+        };
+        ready.chain(held).flat_map(of_queue).collect()
     }
 
     pub(super) fn purge(&mut self, queue: Queue) -> usize {

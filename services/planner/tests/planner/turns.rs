@@ -1,0 +1,36 @@
+//! Few free places among many open campaigns.
+
+use tocsin_domain::{Channel, Lane};
+use tocsin_planner::Releaser;
+
+use crate::stage::Stage;
+
+/// More than four draws of four places look at.
+const OPEN: usize = 60;
+
+#[tokio::test]
+async fn one_campaign_with_jobs_due_does_not_wait_for_the_turns_of_all_that_have_none() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(3, Channel::Sms).await.unwrap();
+    // Four places.
+    stage.slow(Channel::Sms).await;
+    for _ in 0..OPEN {
+        stage.fixture.campaign(Lane::General, &[Channel::Sms]).await.unwrap();
+    }
+    stage.fixture.expand_all().await.unwrap();
+    // All are claimed, and of nobody is heard yet: their campaigns stay open.
+    let planning = stage.leading().await;
+    for which in ["min", "max"] {
+        stage.run("update jobs set state = 3, due_at = null, wait_reason = null where state <> 3").await;
+        stage
+            .run(&format!(
+                "update jobs set state = 1, due_at = '2020-01-01', wait_reason = 1
+             where campaign_id = (select {which}(id::text)::uuid from campaigns)",
+            ))
+            .await;
+        let mut releaser = Releaser::new(Channel::Sms, planning.duties.clone());
+        releaser.tick(&planning.planner).await.unwrap();
+        assert_eq!(stage.queued(Channel::Sms, Lane::General).await, 3, "{which}");
+        stage.run("delete from flow").await;
+    }
+}
