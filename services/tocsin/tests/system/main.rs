@@ -10,6 +10,7 @@ mod deploys;
 mod district;
 mod facts;
 mod fleet;
+mod gateway;
 mod held;
 mod journeys;
 mod kills;
