@@ -15,6 +15,7 @@ mod held;
 mod journeys;
 mod kills;
 mod limits;
+mod mta;
 mod page;
 mod process;
 mod readme;
