@@ -82,10 +82,9 @@ scheme = "bearer"
 
 /// Every parser that reads outside bytes.
 pub fn targets() -> Result<Vec<Target>> {
-    let folder = std::env::temp_dir().join(format!("tocsin-fuzz-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
+    let folder = tempfile::tempdir()?;
     let profile = |name: &str, text: &str| -> Result<String> {
-        let path = folder.join(name);
+        let path = folder.path().join(name);
         std::fs::write(&path, text)?;
         Ok(path.to_str().context("an odd temporary folder")?.to_owned())
     };
@@ -100,10 +99,8 @@ pub fn targets() -> Result<Vec<Target>> {
         account("gateway-list", Channel::Voice, ProviderKind::Gateway, Some(list)),
     ];
     let names = ["twilio-voice", "twilio-sms", "mailgun", "smtp", "gateway", "gateway-form", "gateway-list"];
-    // The adapters have read their profiles.
-    let registry = Registry::build(accounts);
-    std::fs::remove_dir_all(&folder)?;
-    let registry = registry?;
+    // The adapters have read their profiles then.
+    let registry = Registry::build(accounts)?;
     let mut targets: Vec<Target> = names
         .into_iter()
         .map(|name| {

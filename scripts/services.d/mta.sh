@@ -13,7 +13,8 @@ find_mta() {
     say "mail server: as TOCSIN_TEST_EXIM says"
     return
   fi
-  if have_mta || { install_package exim4-daemon-light && install_package curl && have_mta; }; then
+  if { local_exim >/dev/null || install_package exim4-daemon-light; } &&
+    { command -v curl >/dev/null || install_package curl; } && have_mta; then
     TOCSIN_TEST_EXIM=$(local_exim)
     export TOCSIN_TEST_EXIM
     say "mail server: $TOCSIN_TEST_EXIM"

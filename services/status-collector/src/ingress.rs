@@ -81,7 +81,7 @@ impl Ingress {
     pub fn routes(self) -> Router {
         Router::new()
             .route("/callbacks/{account}/{token}", post(with_token).get(with_token))
-            .route("/callbacks/{account}", post(without_token))
+            .route("/callbacks/{account}", post(without_token).get(without_token))
             .route("/inbound/{account}", post(inbound))
             .with_state(Arc::new(self))
     }

@@ -7,7 +7,7 @@ use tocsin_domain::{Channel, JobState, Lane, Outcome};
 use tocsin_providers::{Secret, TokenKeys};
 use tocsin_queue::Queue;
 
-use crate::stage::{GATEWAY, GATEWAY_PASSWORD, Stage};
+use crate::stage::{BOUND, GATEWAY, GATEWAY_PASSWORD, Stage};
 
 async fn post(stage: &Stage, password: &str, reports: Value) -> u16 {
     let credentials = format!("Basic {}", STANDARD.encode(format!("gateway:{password}")));
@@ -31,6 +31,8 @@ async fn reports_of_several_attempts_in_one_body_settle_each_its_own() {
         { "reference": tokens[1], "id": "g-2", "code": 1, "n": 2 },
     ]);
     assert_eq!(post(&stage, "guessed", reports.clone()).await, 401);
+    // Some gateways report by GET, to a fixed address too.
+    assert_eq!(stage.get(&format!("/callbacks/{GATEWAY}")).await, 401);
     assert_eq!(post(&stage, GATEWAY_PASSWORD, reports.clone()).await, 200);
     stage.events_become(3, 2).await;
     let standing = stage.standing(attempts[0]).await;
@@ -63,5 +65,6 @@ async fn an_emergency_among_other_reports_waits_behind_none_of_them() {
     assert_eq!(post(&stage, GATEWAY_PASSWORD, reports).await, 200);
     let session = stage.session().await;
     let mut waiting = session.consume(Queue::Status(Lane::Emergency), 1).await.unwrap();
-    assert_eq!(waiting.next_batch(1).await.unwrap().len(), 1);
+    let next = tokio::time::timeout(BOUND, waiting.next_batch(1)).await.unwrap();
+    assert_eq!(next.unwrap().len(), 1);
 }
