@@ -4,13 +4,14 @@
 export RUST_TEST_THREADS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); if [ $$n -lt 2 ]; then echo 2; elif [ $$n -gt 8 ]; then echo 8; else echo $$n; fi)
 
 .DEFAULT_GOAL := help
-.PHONY: help check format test sim screenshots demo loadtest
+.PHONY: help check format test sim fuzz screenshots demo loadtest
 
 help:
 	@echo 'make demo       imports a roster, sends two campaigns over all channels, cancels one; needs no server;'
 	@echo '                ARGS="--json FILE" writes the figures, ARGS="--serve" keeps the page open'
-	@echo 'make test       all tests, on real PostgreSQL, RabbitMQ and Chromium; finds or starts them (scripts/services)'
+	@echo 'make test       all tests, on real PostgreSQL, RabbitMQ, Chromium and Exim; finds or starts them (scripts/services)'
 	@echo 'make sim        random operations and faults against every promise: SEEDS=n of them, FROM=m on, or just SEED=n'
+	@echo 'make fuzz       changed captures against every parser of outside bytes, TIME=60 seconds each; TARGET=one of them'
 	@echo 'make check      formatting, lints, dependencies (licences, sources, advisories)'
 	@echo 'make loadtest   the load test; ARGS="…" are its arguments'
 	@echo 'make screenshots   pictures of the pages, desktop and phone, light and dark, in target/screenshots'
@@ -27,13 +28,16 @@ format:
 # The embedded store has one session, so the store's tests run on a pool of one too, but for those that open
 # sessions of their own.
 test:
-	scripts/services run --browser -- cargo test --locked --workspace --no-fail-fast
+	scripts/services run --browser --mta -- cargo test --locked --workspace --no-fail-fast
 	TOCSIN_TEST_POOL=1 scripts/services run -- cargo test --locked --workspace --test store -- \
 	    --skip leases:: --skip plans:: --skip races:: --skip security::
 
 sim:
 	scripts/services run -- cargo run --locked --quiet -p simulation -- \
 	    $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --from $(or $(FROM),1)) $(ARGS)
+
+fuzz:
+	cargo run --locked --quiet --profile demo -p fuzz -- --seconds $(or $(TIME),60) $(if $(TARGET),--target $(TARGET)) $(ARGS)
 
 screenshots:
 	TOCSIN_TEST_SCREENSHOTS=$(CURDIR)/target/screenshots scripts/services run --browser -- cargo test --locked -p tocsin --test system -- page::

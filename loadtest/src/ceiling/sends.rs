@@ -57,6 +57,7 @@ impl Sender {
             sender: SENDER.to_owned(),
             domain: None,
             ca_file: None,
+            profile: None,
         }])?;
         let provider = registry.get(ACCOUNT).context("no account")?;
         Ok(Self { provider, callbacks_url, in_flight })

@@ -15,6 +15,7 @@ mod correction;
 mod delivery_summary;
 mod fields;
 mod forecast;
+mod inbox;
 mod json;
 mod limits;
 mod message_type;

@@ -23,6 +23,8 @@ pub(crate) enum Kind {
     UnknownRoute,
     UnknownCampaign,
     UnknownMessageType,
+    UnknownPerson,
+    UnknownMessage,
     UnknownSuppression,
     UnknownPart,
     WrongMethod,
@@ -51,6 +53,8 @@ impl Kind {
             Self::UnknownMessageType => {
                 (StatusCode::NOT_FOUND, "unknown-message-type", "No such message type")
             }
+            Self::UnknownPerson => (StatusCode::NOT_FOUND, "unknown-person", "No such person"),
+            Self::UnknownMessage => (StatusCode::NOT_FOUND, "unknown-message", "No such message"),
             Self::UnknownSuppression => (StatusCode::NOT_FOUND, "unknown-suppression", "No such suppression"),
             Self::UnknownPart => (StatusCode::NOT_FOUND, "unknown-part", "No such part of a receipt"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),

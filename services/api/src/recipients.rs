@@ -51,6 +51,8 @@ pub(crate) struct RowView {
     /// Of the last status; until there is one, of the latest attempt.
     time: Option<DateTime<Utc>>,
     duplicate: bool,
+    /// Of an inbox message: when it was read first.
+    read_at: Option<DateTime<Utc>>,
     /// Of an emergency's text that was refused: how many other devices of the person are left in the campaign.
     other_devices: Option<i64>,
 }
@@ -191,6 +193,7 @@ impl RowView {
             attempts: 0,
             time: None,
             duplicate: false,
+            read_at: None,
             other_devices: None,
         };
         match row.device {
@@ -214,6 +217,7 @@ impl RowView {
             attempts: device.attempts,
             time: device.ended_at.or(device.tried_at),
             duplicate: device.duplicate,
+            read_at: device.read_at,
             ..self
         }
     }

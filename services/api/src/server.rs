@@ -8,7 +8,7 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, post, put};
 use tocsin_queue::Publisher;
 use tocsin_runtime::health::Health;
 use tocsin_runtime::{SharedClock, Stopwatch, Tasks};
@@ -19,8 +19,8 @@ use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    PageAccess, campaigns, cancel, consent_policy, consents, console, correction, forecast, limits, policies,
-    receipt, recipients, suppressions,
+    PageAccess, campaigns, cancel, consent_policy, consents, console, correction, forecast, inbox, limits,
+    policies, receipt, recipients, suppressions,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -73,6 +73,11 @@ pub fn router(api: Api) -> Router {
         .route("/v1/consent-policy", get(consent_policy::show).put(consent_policy::change))
         .route("/v1/suppressions", get(suppressions::list).post(suppressions::add))
         .route("/v1/suppressions/{channel}/{address}", delete(suppressions::lift))
+        .route("/v1/people/{person}/inbox", get(inbox::list))
+        .route("/v1/people/{person}/inbox/unread", get(inbox::unread))
+        .route("/v1/people/{person}/inbox/read", post(inbox::mark_all))
+        .route("/v1/people/{person}/inbox/{message}", get(inbox::show))
+        .route("/v1/people/{person}/inbox/{message}/read", put(inbox::mark_read).delete(inbox::mark_unread))
         .merge(console::routes(&api))
         .with_state(api)
         .method_not_allowed_fallback(wrong_method)

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use tocsin_domain::Outcome;
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::RawCallbacks;
 use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
@@ -249,7 +250,20 @@ impl Applier {
             let text = provider.inbound(&callback.raw).map_err(unparsed).ok();
             return Ok(overhear(&callback, text, &self.collector.counts));
         }
-        let Ok(said) = provider.parse(&callback.raw).map_err(unparsed) else { return Ok(unread(&callback)) };
+        let Ok(mut said) = provider.parse(&callback.raw).map_err(unparsed) else {
+            return Ok(unread(&callback));
+        };
+        for (report, token) in said.iter_mut().zip(provider.tokens(&callback.raw)) {
+            // One that nobody minted here names no attempt: its report is kept without one.
+            let named = token.and_then(|token| self.collector.token_keys.read(&token).ok());
+            report.attempt = report.attempt.or(named.map(|(attempt, _)| attempt));
+        }
+        let unmapped = said.iter().filter(|report| report.outcome == Outcome::Unknown).count();
+        if unmapped > 0 {
+            tracing::warn!(unmapped, account = callback.account, provider = provider.name(), callback.id = %callback.id,
+                "a report's status is none that is known: it is kept as it came, and wants to be mapped");
+            self.collector.counts.unmapped.add(unmapped);
+        }
         let mut understood = understand(&callback, said);
         understood.learned = learned(&callback, &understood.reports, provider.as_ref());
         Ok(understood)

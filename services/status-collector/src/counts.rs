@@ -39,6 +39,8 @@ pub struct Counts {
     pub unavailable: Counter,
     /// Verified callbacks that the provider's adapter could not understand.
     pub unparsed: Counter,
+    /// Reports whose status nobody has mapped (decision D8), or that the provider itself calls unknown.
+    pub unmapped: Counter,
     /// Reports kept without an attempt.
     pub unmatched: Counter,
     /// Of these, reports that found their attempt later.

@@ -81,7 +81,7 @@ impl Ingress {
     pub fn routes(self) -> Router {
         Router::new()
             .route("/callbacks/{account}/{token}", post(with_token).get(with_token))
-            .route("/callbacks/{account}", post(without_token))
+            .route("/callbacks/{account}", post(without_token).get(without_token))
             .route("/inbound/{account}", post(inbound))
             .with_state(Arc::new(self))
     }
@@ -121,13 +121,14 @@ impl Ingress {
         };
         let now = self.collector.clock.now();
         self.verify(provider.as_ref(), account, &raw, now)?;
+        let lane = attempt.map_or_else(|| self.most_urgent(provider.as_ref(), &raw), |(_, lane)| lane);
         let callback = Callback {
             id: Uuid::new_v7(timestamp(now)),
             received_at: now,
             account: account.to_owned(),
             raw,
             attempt: attempt.map(|(attempt, _)| attempt),
-            lane: attempt.map_or(Lane::General, |(_, lane)| lane),
+            lane,
         };
         let published = self.outboxes.of(callback.lane).publish(callback.into_bytes()).await;
         published.map_err(|_| Refusal::Unavailable)
@@ -169,6 +170,13 @@ impl Ingress {
                 refusal.status().into_response()
             }
         }
+    }
+
+    /// Of the attempts that a body of several reports names: none of them waits behind a lesser one's (promise 5).
+    fn most_urgent(&self, provider: &dyn Provider, raw: &RawRequest) -> Lane {
+        let tokens = provider.tokens(raw).into_iter().flatten();
+        let lanes = tokens.filter_map(|token| self.collector.token_keys.read(&token).ok());
+        lanes.map(|(_, lane)| lane).min().unwrap_or(Lane::General)
     }
 
     fn read_token(&self, token: &str) -> Result<(AttemptKey, Lane), Refusal> {

@@ -170,6 +170,7 @@ pub(crate) fn registry(config: &Config) -> Result<Registry> {
                 ConfiguredKind::Twilio => ProviderKind::Twilio,
                 ConfiguredKind::Mailgun => ProviderKind::Mailgun,
                 ConfiguredKind::Smtp => ProviderKind::Smtp,
+                ConfiguredKind::Gateway => ProviderKind::Gateway,
                 ConfiguredKind::Inbox => return None,
             };
             Some(account_settings(account, kind))
@@ -182,7 +183,7 @@ fn account_settings(account: &AccountConfig, kind: ProviderKind) -> AccountSetti
     let (base_url, user) = match kind {
         ProviderKind::Twilio => ("https://api.twilio.com", ""),
         ProviderKind::Mailgun => ("https://api.mailgun.net", "api"),
-        ProviderKind::Smtp => ("", ""),
+        ProviderKind::Smtp | ProviderKind::Gateway => ("", ""),
     };
     AccountSettings {
         name: account.name.clone(),
@@ -195,6 +196,7 @@ fn account_settings(account: &AccountConfig, kind: ProviderKind) -> AccountSetti
         sender: account.sender.clone().unwrap_or_default(),
         domain: account.domain.clone(),
         ca_file: account.ca_file.clone(),
+        profile: account.profile.clone(),
     }
 }
 

@@ -45,6 +45,8 @@ pub enum ProviderKind {
     Mailgun,
     /// Email over a relay of one's own (wire C).
     Smtp,
+    /// Any channel, over any API that a profile describes.
+    Gateway,
 }
 
 /// One provider account, as an operator configures it.
@@ -74,6 +76,9 @@ pub struct AccountSettings {
     /// SMTP: certificates in PEM that the relay's is checked against, in place of the machine's.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// Gateway: the profile that describes it, by its name or file.
+    #[serde(default)]
+    pub profile: Option<String>,
 }
 
 impl AccountSettings {

@@ -7,10 +7,12 @@
 pub mod account;
 pub mod callback;
 pub mod error;
+pub mod gateway;
 pub mod http;
 pub mod inbound;
 mod keys;
 pub mod mailgun;
+mod passwords;
 pub mod provider;
 pub mod registry;
 pub mod smtp;

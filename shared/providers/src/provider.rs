@@ -49,6 +49,12 @@ pub trait Provider: Send + Sync + fmt::Debug {
         None
     }
 
+    /// The tokens of several attempts that one body reports of: one for each report of [`Provider::parse`], in its
+    /// order. Empty where a body has one attempt.
+    fn tokens(&self, _raw: &RawRequest) -> Vec<Option<String>> {
+        Vec::new()
+    }
+
     /// What the vendor's own word, in a report or a refusal, tells of the address itself, beyond this
     /// attempt.
     fn address_fact(&self, _provider_code: &str) -> Option<AddressFact> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tocsin_domain::Channel;
 
 use crate::account::{AccountSettings, ProviderKind};
+use crate::gateway::Gateway;
 use crate::mailgun::MailgunEmail;
 use crate::smtp::SmtpEmail;
 use crate::twilio::{TwilioSms, TwilioVoice};
@@ -53,6 +54,12 @@ fn adapter(account: &AccountSettings, client: reqwest::Client) -> Result<Arc<dyn
         (ProviderKind::Twilio, Channel::Sms) => Ok(Arc::new(TwilioSms::new(account, client)?)),
         (ProviderKind::Mailgun, Channel::Email) => Ok(Arc::new(MailgunEmail::new(account, client)?)),
         (ProviderKind::Smtp, Channel::Email) => Ok(Arc::new(SmtpEmail::new(account)?)),
+        (ProviderKind::Gateway, Channel::Voice | Channel::Sms | Channel::Email) => {
+            Ok(Arc::new(Gateway::new(account, client)?))
+        }
+        (ProviderKind::Gateway, Channel::Inbox) => {
+            Err(account.fault("channel", "a gateway serves voice, sms and email"))
+        }
         (ProviderKind::Twilio, Channel::Email | Channel::Inbox) => {
             Err(account.fault("channel", "twilio serves voice and sms"))
         }
@@ -82,6 +89,7 @@ mod tests {
             sender: "+15005550006".into(),
             domain: None,
             ca_file: None,
+            profile: None,
         }
     }
 

@@ -4,6 +4,7 @@ pub mod campaigns;
 pub mod cancel;
 pub mod consents;
 pub mod forecast;
+pub mod inbox;
 pub mod limits;
 pub mod matching;
 pub mod policies;

@@ -4,6 +4,7 @@
 mod address;
 mod clock;
 mod database;
+pub mod exim;
 pub mod fixture;
 mod janitor;
 mod ports;
@@ -12,6 +13,7 @@ pub mod promises;
 mod rabbit;
 pub mod simulator;
 mod stalls;
+mod users;
 mod vhost;
 mod wait;
 

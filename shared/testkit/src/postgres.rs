@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::chown;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio_postgres::NoTls;
 
 use crate::janitor::Janitor;
 use crate::ports::free_ports;
+use crate::users::unprivileged;
 use crate::wait_until;
 
 /// A cluster needs a second or two on an idle machine, and tests seldom run on one.
@@ -102,7 +103,7 @@ impl PrivatePostgres {
 impl Setup {
     fn prepare() -> Result<Self> {
         let programs = programs()?;
-        let owner = if rustix::process::geteuid().is_root() { Some(unprivileged()?) } else { None };
+        let owner = if rustix::process::geteuid().is_root() { Some(unprivileged(&USERS)?) } else { None };
         // Not deleted by us but by the janitor, who also comes when we are killed.
         let folder = TempDir::with_prefix("tocsin-postgres-")?.keep();
         if let Some((user, group)) = owner {
@@ -204,23 +205,6 @@ fn version(folder: &str) -> Option<u32> {
     folder.strip_prefix("postgresql@").unwrap_or(folder).parse().ok()
 }
 
-/// User and group of somebody who is not root.
-fn unprivileged() -> Result<(u32, u32)> {
-    let users = std::fs::read_to_string(Path::new("/etc/passwd")).context("who is there is not known")?;
-    let ids = |user: &&str| ids(&users, user);
-    USERS.iter().find_map(ids).context("PostgreSQL refuses to be root, and there is no user nobody")
-}
-
-/// A user's numbers in a table such as `/etc/passwd`.
-fn ids(users: &str, user: &str) -> Option<(u32, u32)> {
-    let mut fields = users
-        .lines()
-        .map(|line| line.split(':'))
-        .find_map(|mut fields| (fields.next() == Some(user)).then_some(fields))?;
-    let (user, group) = (fields.nth(1)?, fields.next()?);
-    Some((user.parse().ok()?, group.parse().ok()?))
-}
-
 async fn answers(url: &str) -> bool {
     let asking = async {
         let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
@@ -278,14 +262,11 @@ mod tests {
     }
 
     #[test]
-    fn versions_and_users_are_read_from_their_tables() {
+    fn versions_are_read_from_the_names_of_folders() {
         for (folder, number) in
             [("15", Some(15)), ("postgresql@17", Some(17)), ("postgresql", None), ("9.6", None)]
         {
             assert_eq!(version(folder), number, "{folder}");
         }
-        let users = "root:x:0:0:root:/root:/bin/sh\npostgres:x:107:115::/:/bin/sh\n";
-        assert_eq!(ids(users, "postgres"), Some((107, 115)));
-        assert_eq!(ids(users, "nobody"), None);
     }
 }

@@ -10,6 +10,7 @@ mod consents;
 mod console;
 mod corrections;
 mod forecast;
+mod inbox;
 mod limits;
 mod policies;
 mod receipts;

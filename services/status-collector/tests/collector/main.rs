@@ -10,6 +10,7 @@
 mod applying;
 mod bounces;
 mod emails;
+mod gateways;
 mod ingress;
 mod orders;
 mod outages;

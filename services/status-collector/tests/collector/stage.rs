@@ -24,6 +24,8 @@ pub const PUBLIC_URL: &str = "https://bell.example.org";
 const AUTH_TOKEN: &str = "auth-token";
 const SIGNING_KEY: &str = "signing-key";
 pub const RELAY: &str = "relay-1";
+pub const GATEWAY: &str = "gateway-1";
+pub const GATEWAY_PASSWORD: &str = "gateway-password";
 pub const BOUNCE_PASSWORD: &str = "bounce-password";
 /// Far more than anything here takes.
 pub const BOUND: Duration = Duration::from_secs(60);
@@ -72,7 +74,7 @@ impl Stage {
         let database = TestDatabase::create().await.unwrap();
         let fixture = Fixture::new(&database).await.unwrap();
         let mut accounts = Vec::from([Channel::Voice, Channel::Sms, Channel::Email].map(account));
-        accounts.push(relay());
+        accounts.extend([relay(), gateway()]);
         let collector = Collector {
             store: fixture.store().clone(),
             broker,
@@ -260,6 +262,7 @@ fn account(channel: Channel) -> AccountSettings {
         sender: "+15005550006".into(),
         domain: None,
         ca_file: None,
+        profile: None,
     };
     match channel {
         Channel::Email => AccountSettings {
@@ -271,6 +274,17 @@ fn account(channel: Channel) -> AccountSettings {
             ..settings
         },
         Channel::Voice | Channel::Sms | Channel::Inbox => settings,
+    }
+}
+
+/// Calls over a gateway that posts reports in lists.
+fn gateway() -> AccountSettings {
+    AccountSettings {
+        name: GATEWAY.into(),
+        kind: ProviderKind::Gateway,
+        signing_keys: vec![Secret::new(GATEWAY_PASSWORD)],
+        profile: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/collector/gateway.toml").into()),
+        ..account(Channel::Voice)
     }
 }
 

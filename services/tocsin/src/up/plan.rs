@@ -93,7 +93,7 @@ fn nobody_else_reaches(listen: SocketAddr, config: &Config) -> Result<(), Failur
 /// Does its provider call back?
 fn reports(account: &AccountConfig) -> bool {
     match account.provider {
-        ProviderKind::Twilio | ProviderKind::Mailgun => true,
+        ProviderKind::Twilio | ProviderKind::Mailgun | ProviderKind::Gateway => true,
         // Bounces come from one's own mail server: from another machine only where `--listen` lets it.
         ProviderKind::Smtp | ProviderKind::Inbox => false,
     }

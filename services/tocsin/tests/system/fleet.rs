@@ -64,6 +64,11 @@ impl Fleet {
         Self::with_accounts(amqp_url, Settings::default(), |_| relay_toml(relay)).await
     }
 
+    /// The same with the accounts of `toml`.
+    pub async fn with_accounts_of(amqp_url: &str, toml: String) -> Result<Self> {
+        Self::with_accounts(amqp_url, Settings::default(), |_| toml).await
+    }
+
     async fn with_accounts(
         amqp_url: &str,
         settings: Settings,

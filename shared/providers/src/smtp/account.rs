@@ -10,11 +10,11 @@ use lettre::transport::smtp::extension::ClientId;
 use reqwest::Url;
 use sha2::Sha256;
 
-use super::authorization::Passwords;
 use super::message::is_ascii;
 use super::relay::{Relay, Security};
 use crate::account::is_this_machine;
 use crate::keys::hmac_sha256;
+use crate::passwords::Passwords;
 use crate::{AccountSettings, ProvidersError};
 
 /// TLS at once (RFC 8314).

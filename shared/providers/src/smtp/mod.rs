@@ -4,7 +4,6 @@
 //! attempt. The mail server of that domain pipes it to the collector: docs/BOUNCES.md.
 
 mod account;
-mod authorization;
 mod bounce;
 mod complaint;
 mod fields;
@@ -21,6 +20,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tocsin_domain::suppression::AddressFact;
 
+use crate::passwords::basic_password;
 use crate::{
     AccountSettings, Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, Provider,
     ProvidersError, RawRequest, RecallAnswer, SendRequest, VerifyError,
@@ -64,7 +64,7 @@ impl Provider for SmtpEmail {
     }
 
     fn verify(&self, raw: &RawRequest, _now: DateTime<Utc>) -> Result<(), VerifyError> {
-        self.account.passwords.verify(raw)
+        self.account.passwords.verify(raw, basic_password)
     }
 
     fn parse(&self, raw: &RawRequest) -> Result<Vec<CallbackReport>, ParseError> {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test whose stage cannot be set has failed")]
 
 mod answers;
+mod gateway;
 mod recalls;
 mod reports;
 mod stage;

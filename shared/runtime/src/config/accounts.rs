@@ -49,7 +49,9 @@ fn check_one(
         return Err(ConfigError::missing(keys.key("signing_key"), "set it beside previous_signing_key"));
     }
     let address = match raw.provider {
-        ProviderKind::Twilio | ProviderKind::Mailgun | ProviderKind::Inbox => web_address,
+        ProviderKind::Twilio | ProviderKind::Mailgun | ProviderKind::Gateway | ProviderKind::Inbox => {
+            web_address
+        }
         ProviderKind::Smtp => relay_address,
     };
     let account = AccountConfig {
@@ -63,6 +65,7 @@ fn check_one(
         sender: raw.sender,
         domain: raw.domain,
         ca_file: raw.ca_file,
+        profile: raw.profile,
         district: raw.district,
         rate_per_second: raw.rate_per_second,
         burst: raw.burst,
@@ -104,6 +107,7 @@ fn check_channel(keys: &Keys, provider: ProviderKind, channel: Channel) -> Resul
     let serves: &[Channel] = match provider {
         ProviderKind::Twilio => &[Channel::Voice, Channel::Sms],
         ProviderKind::Mailgun | ProviderKind::Smtp => &[Channel::Email],
+        ProviderKind::Gateway => &[Channel::Voice, Channel::Sms, Channel::Email],
         ProviderKind::Inbox => &[Channel::Inbox],
     };
     if serves.contains(&channel) {
@@ -123,6 +127,10 @@ fn check_provider_keys(keys: &Keys, account: &AccountConfig) -> Result<(), Confi
     if account.ca_file.is_some() && account.provider != ProviderKind::Smtp {
         let remedy = "remove it, or set provider to smtp";
         return Err(ConfigError::value(keys.key("ca_file"), "is for SMTP relays", remedy));
+    }
+    if account.profile.is_some() && account.provider != ProviderKind::Gateway {
+        let remedy = "remove it, or set provider to gateway";
+        return Err(ConfigError::value(keys.key("profile"), "is for gateways", remedy));
     }
     match account.provider {
         ProviderKind::Twilio => {
@@ -147,6 +155,13 @@ fn check_provider_keys(keys: &Keys, account: &AccountConfig) -> Result<(), Confi
             let remedy =
                 "set it, signing_key_env or signing_key_file to the password that bounces are posted with";
             need(!account.signing_keys.is_empty(), "signing_key", remedy)
+        }
+        // What else a gateway needs its profile says: the adapter checks it.
+        ProviderKind::Gateway => {
+            need(account.base_url.is_some(), "base_url", "set it to where the gateway's API begins")?;
+            let remedy = "set it to call-codes, or to the file that describes the gateway's API";
+            need(filled(&account.profile), "profile", remedy)?;
+            need(filled(&account.sender), "sender", "set it to the number or address that messages come from")
         }
         ProviderKind::Inbox => Ok(()),
     }

@@ -91,6 +91,7 @@ pub(super) struct RawAccount {
     pub sender: Option<String>,
     pub domain: Option<String>,
     pub ca_file: Option<PathBuf>,
+    pub profile: Option<String>,
     pub district: Option<String>,
     pub rate_per_second: Option<f64>,
     pub burst: Option<u32>,

@@ -87,6 +87,8 @@ pub enum ProviderKind {
     Mailgun,
     /// A mail relay of one's own.
     Smtp,
+    /// Any API over HTTP that a profile describes.
+    Gateway,
     /// The portal inbox: a row in the store, no vendor.
     Inbox,
 }
@@ -113,6 +115,8 @@ pub struct AccountConfig {
     pub domain: Option<String>,
     /// The authorities that an SMTP relay's certificate is checked against, in place of the machine's.
     pub ca_file: Option<PathBuf>,
+    /// The profile of a gateway: the name of one that comes with Tocsin, or a file.
+    pub profile: Option<String>,
     /// The only district that may use the account; all may when None.
     pub district: Option<String>,
     /// In the unit the account counts: calls, text segments, messages.

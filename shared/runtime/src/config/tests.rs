@@ -28,6 +28,15 @@ domain = "mail.example.org"
 sender = "notices@mail.example.org"
 "#;
 
+const GATEWAY: &str = r#"
+[[accounts]]
+name = "other"
+channel = "sms"
+provider = "gateway"
+base_url = "https://api.gateway.example.org"
+profile = "call-codes"
+sender = "+15550100124"
+"#;
 const SMTP: &str = r#"
 [[accounts]]
 name = "relay"
@@ -108,10 +117,12 @@ fn the_sample_shows_the_defaults_and_reads_in_full() {
         ("TOCSIN_SECRET_TWILIO", "token"),
         ("TOCSIN_SECRET_RELAY", "relay"),
         ("TOCSIN_SECRET_BOUNCES", "bounces"),
+        ("TOCSIN_SECRET_GATEWAY", "gateway"),
+        ("TOCSIN_SECRET_GATEWAY_CALLBACKS", "callbacks"),
     ];
     let config = load(&examples.join("\n"), &variables).unwrap();
     let names: Vec<_> = config.accounts.iter().map(|account| account.name.as_str()).collect();
-    assert_eq!(names, ["main-voice", "main-text", "main-email", "main-relay", "portal"]);
+    assert_eq!(names, ["main-voice", "main-text", "main-email", "main-relay", "other-voice", "portal"]);
     assert_eq!(config.accounts[0].secret, Some(Secret::new("token")));
     assert_eq!(config.accounts[2].signing_keys, [Secret::new("mailgun-file")]);
     assert_eq!(config.require_public_url().unwrap(), "https://calls.example.org");
@@ -225,7 +236,7 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
         (
             TWILIO.replace("\"twilio\"", "\"acme\""),
             "accounts[0].provider",
-            "twilio or mailgun or smtp or inbox",
+            "twilio or mailgun or smtp or gateway or inbox",
         ),
         (TWILIO.replace("user = \"AC1\"", ""), "accounts.main-voice.user", "account SID"),
         (TWILIO.replace("secret = \"token\"", ""), "accounts.main-voice.secret", "auth token"),
@@ -248,6 +259,15 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
         (SMTP.replace("domain", "# "), "accounts.relay.domain", "bounces come back"),
         (SMTP.replace("sender", "# "), "accounts.relay.sender", "come from"),
         (format!("{MAILGUN}ca_file = \"x\""), "accounts.main-email.ca_file", "set provider to smtp"),
+        (GATEWAY.replace("\"sms\"", "\"inbox\""), "accounts.other.channel", "voice and sms and email"),
+        (GATEWAY.replace("base_url", "# "), "accounts.other.base_url", "API begins"),
+        (GATEWAY.replace("profile", "# "), "accounts.other.profile", "call-codes"),
+        (GATEWAY.replace("sender", "# "), "accounts.other.sender", "come from"),
+        (
+            format!("{TWILIO}profile = \"call-codes\""),
+            "accounts.main-voice.profile",
+            "set provider to gateway",
+        ),
         (format!("{MAILGUN}previous_signing_key = \"o\""), "accounts.main-email.signing_key", "missing"),
         (format!("{TWILIO}base_url = \"api.twilio.com\""), "accounts.main-voice.base_url", "https://"),
         (format!("{TWILIO}rate_per_second = 0"), "accounts.main-voice.rate_per_second", "above 0"),

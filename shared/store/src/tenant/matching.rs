@@ -143,7 +143,8 @@ impl After {
 /// 4 is a job's Ended.
 const DEVICES_MATCHING: &str = "-- store.devices_matching
 select r.id, r.name, r.student_name, r.language, r.time_zone, j.id as job_id, j.channel, d.address, d.duplicate, j.state,
-  j.outcome, j.wait_reason, j.due_at, j.attempt, j.tries, j.ended_at, a.claimed_at, a.provider_code
+  j.outcome, j.wait_reason, j.due_at, j.attempt, j.tries, j.ended_at, a.claimed_at, a.provider_code,
+  i.first_read_at
 from (
   select j.* from jobs j
   where j.campaign_id = $1 and j.id > $2 and j.id <= $3
@@ -154,6 +155,7 @@ from (
 join recipients r on r.campaign_id = $1 and r.id = j.recipient_id
 join destinations d on d.campaign_id = $1 and d.job_id = j.id
 left join attempts a on a.campaign_id = $1 and a.job_id = j.id and a.number = j.attempt
+left join inbox_messages i on j.channel = 4 and i.campaign_id = $1 and i.job_id = j.id
 order by j.id";
 
 pub(crate) const WITHOUT_DEVICE: &str = "-- store.without_device

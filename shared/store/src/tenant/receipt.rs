@@ -230,7 +230,7 @@ pub(crate) const RECEIPT_PART: &str = concat!(
     "-- store.receipt_part
 select r.id, r.name, r.student_name, r.language, r.time_zone, j.id as job_id, j.channel, d.address, d.duplicate,
   j.state, j.outcome, j.wait_reason, j.due_at, j.attempt, j.tries, j.ended_at, j.first_tried_at, l.claimed_at,
-  l.provider_code, coalesce(l.recall, 0::smallint) as recall
+  l.provider_code, coalesce(l.recall, 0::smallint) as recall, i.first_read_at
 from (
   select j.*, t.first_tried_at
   from jobs j cross join lateral (
@@ -243,5 +243,6 @@ from (
 join recipients r on r.campaign_id = $1 and r.id = j.recipient_id
 join destinations d on d.campaign_id = $1 and d.job_id = j.id
 left join attempts l on l.campaign_id = $1 and l.job_id = j.id and l.number = j.attempt
+left join inbox_messages i on j.channel = 4 and i.campaign_id = $1 and i.job_id = j.id
 order by j.id"
 );

@@ -39,6 +39,8 @@ pub struct DeviceRow {
     /// When the latest attempt began.
     pub tried_at: Option<DateTime<Utc>>,
     pub ended_at: Option<DateTime<Utc>>,
+    /// Of an inbox message: when it was read first.
+    pub read_at: Option<DateTime<Utc>>,
 }
 
 /// Where a page ended.
@@ -85,6 +87,7 @@ pub(super) fn read_recipient(found: &tokio_postgres::Row) -> Result<RecipientRow
             tries: found.get("tries"),
             tried_at: found.get("claimed_at"),
             ended_at: found.get("ended_at"),
+            read_at: found.get("first_read_at"),
         }),
     };
     Ok(RecipientRow {
@@ -102,15 +105,17 @@ pub(super) fn read_recipient(found: &tokio_postgres::Row) -> Result<RecipientRow
 const RECIPIENTS: &str = "-- store.recipients
 select * from (
   select r.id, r.name, r.student_name, r.language, r.time_zone, j.id as job_id, j.channel, d.address, d.duplicate,
-    j.state, j.outcome, j.wait_reason, j.due_at, j.attempt, j.tries, j.ended_at, a.claimed_at, a.provider_code
+    j.state, j.outcome, j.wait_reason, j.due_at, j.attempt, j.tries, j.ended_at, a.claimed_at, a.provider_code,
+    i.first_read_at
   from (
     select j.* from jobs j where j.campaign_id = $1 and j.id > $3 order by j.id limit $4) j
   join recipients r on r.campaign_id = $1 and r.id = j.recipient_id
   join destinations d on d.campaign_id = $1 and d.job_id = j.id
   left join attempts a on a.campaign_id = $1 and a.job_id = j.id and a.number = j.attempt
+  left join inbox_messages i on j.channel = 4 and i.campaign_id = $1 and i.job_id = j.id
   union all
   select r.id, r.name, r.student_name, r.language, null, null, null, null, null, null, null, null, null, null,
-    null, null, null, null
+    null, null, null, null, null
   from (
     select r.* from recipients r where r.campaign_id = $1 and r.id > $2 and r.no_device
     order by r.id limit $4) r

@@ -23,6 +23,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("devices", &["district_id", "person_id"]),
     ("district_limits", &["district_id", "channel"]),
     ("districts", &["id"]),
+    ("inbox_messages", &["campaign_id", "job_id"]),
     ("jobs", &["campaign_id", "id"]),
     ("leases", &["account_id", "worker_id"]),
     ("people", &["district_id", "id"]),

@@ -14,6 +14,7 @@ mod control;
 mod delivery;
 mod detection;
 mod fate;
+mod gateway;
 mod inbound;
 mod ledger;
 mod lines;
@@ -47,6 +48,7 @@ use tokio_util::task::TaskTracker;
 pub use callbacks::CallbackCounts;
 pub use control::Stats;
 pub use fate::Fate;
+pub use gateway::{GatewayMessage, GatewayServer};
 pub use inbound::{PersonText, TextAnswer};
 pub use receiver::CallbackReceiver;
 pub use record::{Kind, Record};
@@ -167,6 +169,7 @@ impl Simulator {
             sender: SENDER.to_owned(),
             domain: None,
             ca_file: None,
+            profile: None,
         };
         match channel {
             Channel::Voice | Channel::Sms => Some(twilio),

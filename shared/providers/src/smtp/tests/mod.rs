@@ -36,6 +36,7 @@ pub fn account(base_url: &str) -> AccountSettings {
         sender: "Example School <office@example.org>".into(),
         domain: Some(DOMAIN.into()),
         ca_file: None,
+        profile: None,
     }
 }
 

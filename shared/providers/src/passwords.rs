@@ -1,4 +1,4 @@
-//! Who may post bounces: Basic authentication with one of the account's passwords.
+//! Who may post to an account by a password: Basic (RFC 7617) or Bearer (RFC 6750) authentication.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::{RawRequest, Secret, VerifyError, VerifyFault};
 const UNAUTHORIZED: u16 = 401;
 
 /// More than one while a password is changed. Held as digests, so that all are compared in the same time.
-pub(super) struct Passwords(Vec<[u8; 32]>);
+pub(crate) struct Passwords(Vec<[u8; 32]>);
 
 impl fmt::Debug for Passwords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -26,8 +26,8 @@ impl Passwords {
         Self(passwords.iter().map(|password| digest(password.reveal().as_bytes())).collect())
     }
 
-    /// The name before the password says nothing: any will do.
-    pub fn verify(&self, raw: &RawRequest) -> Result<(), VerifyError> {
+    /// `password` finds it in the header.
+    pub fn verify(&self, raw: &RawRequest, password: fn(&str) -> Option<Vec<u8>>) -> Result<(), VerifyError> {
         let refused = |fault| VerifyError { fault, http_status: UNAUTHORIZED };
         let given = raw.header("authorization").ok_or_else(|| refused(VerifyFault::Missing))?;
         let password = password(given).ok_or_else(|| refused(VerifyFault::Malformed))?;
@@ -42,11 +42,20 @@ fn digest(password: &[u8]) -> [u8; 32] {
     Sha256::digest(password).into()
 }
 
-/// `Basic <base64 of name:password>`; the scheme's case does not matter (RFC 7617).
-fn password(header: &str) -> Option<Vec<u8>> {
-    let (scheme, credentials) = header.trim().split_once(' ')?;
-    let credentials =
-        STANDARD.decode(credentials.trim()).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
+/// `Basic <base64 of name:password>`. The name before the password says nothing: any will do.
+pub(crate) fn basic_password(header: &str) -> Option<Vec<u8>> {
+    let credentials = STANDARD.decode(after_scheme(header, "basic")?).ok()?;
     let colon = credentials.iter().position(|byte| *byte == b':')?;
     Some(credentials[colon + 1..].to_vec())
+}
+
+/// `Bearer <token>`.
+pub(crate) fn bearer_token(header: &str) -> Option<Vec<u8>> {
+    after_scheme(header, "bearer").map(|token| token.as_bytes().to_vec())
+}
+
+/// The scheme's case does not matter.
+fn after_scheme<'a>(header: &'a str, scheme: &str) -> Option<&'a str> {
+    let (given, rest) = header.trim().split_once(' ')?;
+    given.eq_ignore_ascii_case(scheme).then(|| rest.trim())
 }

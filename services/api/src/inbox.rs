@@ -1,0 +1,225 @@
+//! Portal inboxes: what a portal shows its users, and what they have read.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::HeaderMap;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tocsin_domain::{CampaignId, JobKey};
+use tocsin_store::tenant::inbox::{After, InboxEntry, Mark, Show};
+
+use crate::auth::Caller;
+use crate::fields::{Fault, Faults, Field, Fields};
+use crate::json;
+use crate::page::{encode, read_cursor, read_limit};
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+
+const SHOWS: [Show; 3] = [Show::All, Show::UnreadFirst, Show::UnreadOnly];
+
+/// A page, in the order that was asked for.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListView {
+    messages: Vec<MessageView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct MessageView {
+    id: String,
+    campaign: String,
+    subject: String,
+    created_at: DateTime<Utc>,
+    read_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+type PersonPath = Result<Path<String>, PathRejection>;
+type MessagePath = Result<Path<(String, String)>, PathRejection>;
+
+/// `GET /v1/people/{person}/inbox?show=&limit=&cursor=`.
+pub(crate) async fn list(
+    Caller(tenant): Caller,
+    person: PersonPath,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ListView>, Problem> {
+    let person = person_of(person)?;
+    let Query { show, after, limit } =
+        read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    // One more than is shown tells whether another page follows.
+    let mut found =
+        tenant.inbox(&person, show, after.as_ref(), limit + 1).await?.ok_or_else(unknown_person)?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next_cursor = found.last().filter(|_| more).map(write_cursor);
+    Ok(Json(ListView {
+        messages: found.into_iter().map(|entry| MessageView::of(entry, None)).collect(),
+        next_cursor,
+    }))
+}
+
+/// `GET /v1/people/{person}/inbox/unread`.
+pub(crate) async fn unread(Caller(tenant): Caller, person: PersonPath) -> Result<Json<Value>, Problem> {
+    let unread = tenant.inbox_unread(&person_of(person)?).await?.ok_or_else(unknown_person)?;
+    Ok(Json(json!({ "unread": unread })))
+}
+
+/// `GET /v1/people/{person}/inbox/{message}`.
+pub(crate) async fn show(Caller(tenant): Caller, path: MessagePath) -> Result<Json<MessageView>, Problem> {
+    let (person, key) = message_of(path)?;
+    let found = tenant.inbox_message(&person, key?).await?.ok_or_else(unknown_person)?;
+    let (entry, body) = found.ok_or_else(unknown_message)?;
+    Ok(Json(MessageView::of(entry, Some(body))))
+}
+
+/// `PUT /v1/people/{person}/inbox/{message}/read`.
+pub(crate) async fn mark_read(
+    caller: Caller,
+    State(api): State<Api>,
+    path: MessagePath,
+) -> Result<Json<MessageView>, Problem> {
+    mark(caller, &api, path, Mark::Read).await
+}
+
+/// `DELETE /v1/people/{person}/inbox/{message}/read`.
+pub(crate) async fn mark_unread(
+    caller: Caller,
+    State(api): State<Api>,
+    path: MessagePath,
+) -> Result<Json<MessageView>, Problem> {
+    mark(caller, &api, path, Mark::Unread).await
+}
+
+async fn mark(
+    Caller(tenant): Caller,
+    api: &Api,
+    path: MessagePath,
+    mark: Mark,
+) -> Result<Json<MessageView>, Problem> {
+    let (person, key) = message_of(path)?;
+    let marked = tenant.mark_inbox_message(&person, key?, mark, api.clock.now()).await?;
+    let entry = marked.ok_or_else(unknown_person)?.ok_or_else(unknown_message)?;
+    Ok(Json(MessageView::of(entry, None)))
+}
+
+/// `POST /v1/people/{person}/inbox/read`.
+pub(crate) async fn mark_all(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    person: PersonPath,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<Json<Value>, Problem> {
+    let person = person_of(person)?;
+    let until = match json::optional(&headers, body)? {
+        None => None,
+        Some(body) => read_until(body).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?,
+    };
+    let now = api.clock.now();
+    let marked = tenant.mark_inbox_read(&person, until.unwrap_or(now), now).await?;
+    Ok(Json(json!({ "marked": marked.ok_or_else(unknown_person)? })))
+}
+
+fn read_until(body: Value) -> Result<Option<DateTime<Utc>>, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let read = Field::root(body).object(&mut faults).map(|mut fields| {
+        let until = fields.take("until").and_then(|field| {
+            field.parsed(&mut faults, |text| {
+                let at = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
+                at.map_err(|_| "is no time: write it as 2026-01-31T08:00:00Z".to_owned())
+            })
+        });
+        fields.finish(&mut faults);
+        until
+    });
+    faults.or(read)
+}
+
+/// What is no text of a person's is nobody's.
+fn person_of(path: PersonPath) -> Result<String, Problem> {
+    path.ok().map(|Path(person)| person).filter(|person| !person.contains('\0')).ok_or_else(unknown_person)
+}
+
+/// Whether there is such a person is said before whether there is such a message, which an id that is none leaves open.
+fn message_of(path: MessagePath) -> Result<(String, Result<JobKey, Problem>), Problem> {
+    let Path((person, message)) = path.map_err(|_| unknown_person())?;
+    let key = key_of(&message).ok_or_else(unknown_message);
+    Ok((person_of(Ok(Path(person)))?, key))
+}
+
+fn key_of(message: &str) -> Option<JobKey> {
+    let (campaign, job) = message.split_once('.')?;
+    Some(JobKey { campaign: campaign.parse().ok()?, job: job.parse().ok()? })
+}
+
+fn unknown_person() -> Problem {
+    Problem::new(Kind::UnknownPerson, "the roster of this district has no person of that source id")
+}
+
+fn unknown_message() -> Problem {
+    Problem::new(Kind::UnknownMessage, "the inbox of this person has no message of that id")
+}
+
+struct Query {
+    show: Show,
+    after: Option<After>,
+    limit: u32,
+}
+
+fn read_query(query: Option<&str>) -> Result<Query, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query, &mut faults);
+    let show = match fields.take("show") {
+        None => Some(Show::All),
+        Some(field) => field.one_of(&SHOWS, show_name, &mut faults),
+    };
+    let limit = read_limit(&mut fields, &mut faults);
+    let after = read_cursor(&mut fields, &mut faults, parse_cursor);
+    fields.finish(&mut faults);
+    faults.or(show.zip(limit).map(|(show, limit)| Query { show, after, limit }))
+}
+
+fn show_name(show: Show) -> &'static str {
+    match show {
+        Show::All => "all",
+        Show::UnreadFirst => "unread_first",
+        Show::UnreadOnly => "unread",
+    }
+}
+
+fn write_cursor(entry: &InboxEntry) -> String {
+    let unread = if entry.read_at.is_none() { "u" } else { "r" };
+    let JobKey { campaign, job } = entry.key;
+    encode(&format!("{unread}/{}/{campaign}/{job}", entry.created_at.timestamp_micros()))
+}
+
+fn parse_cursor(text: &str) -> Option<After> {
+    let mut parts = text.split('/');
+    let unread = match parts.next()? {
+        "u" => true,
+        "r" => false,
+        _ => return None,
+    };
+    let created_at = DateTime::from_timestamp_micros(parts.next()?.parse().ok()?)?;
+    let campaign: CampaignId = parts.next()?.parse().ok()?;
+    let job = parts.next()?.parse().ok()?;
+    parts.next().is_none().then_some(After { unread, created_at, key: JobKey { campaign, job } })
+}
+
+impl MessageView {
+    fn of(entry: InboxEntry, body: Option<String>) -> Self {
+        let InboxEntry { key: JobKey { campaign, job }, subject, created_at, read_at } = entry;
+        Self {
+            id: format!("{campaign}.{job}"),
+            campaign: campaign.to_string(),
+            subject,
+            created_at,
+            read_at,
+            body,
+        }
+    }
+}
