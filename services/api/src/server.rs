@@ -20,7 +20,7 @@ use tracing::field::Empty;
 use crate::problem::{Kind, Problem};
 use crate::{
     PageAccess, campaigns, cancel, consent_policy, consents, console, correction, forecast, limits, policies,
-    receipt, recipients, suppressions,
+    receipt, recipients, suppressions, unsubscribes,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -73,6 +73,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/consent-policy", get(consent_policy::show).put(consent_policy::change))
         .route("/v1/suppressions", get(suppressions::list).post(suppressions::add))
         .route("/v1/suppressions/{channel}/{address}", delete(suppressions::lift))
+        .route("/v1/unsubscribes", get(unsubscribes::list))
+        .route("/v1/unsubscribes/{message_type}/{address}", delete(unsubscribes::lift))
         .merge(console::routes(&api))
         .with_state(api)
         .method_not_allowed_fallback(wrong_method)

@@ -9,6 +9,7 @@
 
 mod applying;
 mod bounces;
+mod calls;
 mod emails;
 mod ingress;
 mod orders;
@@ -16,3 +17,4 @@ mod outages;
 mod rematches;
 mod stage;
 mod texts;
+mod unsubscribes;
