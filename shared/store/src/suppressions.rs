@@ -168,6 +168,7 @@ pub(crate) const SUPPRESS_ANYWHERE: &str = "-- store.suppress_anywhere
 insert into suppressions (district_id, channel, address, outcome, reason, created_at, source)
 select distinct on (d.district_id, u.address) d.district_id, 3, u.address, u.outcome, u.reason, u.at, $5::text
 from unnest($1::text[], $2::smallint[], $3::text[], $4::timestamptz[]) u(address, outcome, reason, at)
-cross join lateral (select district_id from devices where channel = 3 and address = u.address) d
+cross join lateral (
+  select district_id from devices where channel = 3 and address = u.address offset 0) d
 order by d.district_id, u.address, u.at
 on conflict (district_id, channel, address) do nothing";
