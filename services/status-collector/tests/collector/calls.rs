@@ -26,7 +26,7 @@ impl Stage {
     }
 
     /// Posted signed, as Twilio does.
-    async fn from_call(&self, url: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
+    async fn by_call(&self, url: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
         let signature = twilio_signature(url, fields);
         let headers = [
             ("content-type", "application/x-www-form-urlencoded"),
@@ -37,7 +37,7 @@ impl Stage {
 
     async fn press(&self, call: AttemptKey, digits: &str) -> (u16, String) {
         let url = format!("{}/keys?language=es-MX", self.address_of(call));
-        let (status, _, body) = self.from_call(&url, &[&CALL[..], &[("Digits", digits)]].concat()).await;
+        let (status, _, body) = self.by_call(&url, &[&CALL[..], &[("Digits", digits)]].concat()).await;
         (status, body)
     }
 }
@@ -86,7 +86,7 @@ async fn a_call_fetches_its_message_and_asks_only_where_its_policy_says_so() {
     let (stage, _) = Stage::memory().await;
     for confirm in [false, true] {
         let call = stage.asking_call(confirm).await;
-        let (status, content_type, says) = stage.from_call(&stage.address_of(call), &CALL).await;
+        let (status, content_type, says) = stage.by_call(&stage.address_of(call), &CALL).await;
         assert_eq!((status, content_type.as_str()), (200, "text/xml"));
         assert!(says.contains("School is closed today."), "{says}");
         assert_eq!(says.contains("<Gather"), confirm, "{says}");

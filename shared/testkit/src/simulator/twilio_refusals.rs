@@ -38,13 +38,17 @@ const METHODS: [&str; 2] = ["GET", "POST"];
 
 /// The error code of a request that is refused with HTTP 400. None: it is taken.
 pub(super) fn of_request(channel: Channel, form: &Form<'_>) -> Option<u32> {
-    let (known, of_channel): (&[&str], fn(&Form<'_>) -> Option<u32>) = match channel {
-        Channel::Voice => (&CALL_PARAMETERS, of_call),
-        Channel::Sms | Channel::Email | Channel::Inbox => (&TEXT_PARAMETERS, of_text),
+    let known: &[&str] = match channel {
+        Channel::Voice => &CALL_PARAMETERS,
+        Channel::Sms | Channel::Email | Channel::Inbox => &TEXT_PARAMETERS,
+    };
+    let lacking = match channel {
+        Channel::Voice => of_call(form),
+        Channel::Sms | Channel::Email | Channel::Inbox => of_text(form),
     };
     let strange = form.pairs().iter().any(|(name, _)| !known.contains(&&**name));
     // In its own words first: what is missing tells more than what is strange.
-    of_channel(form).or_else(|| strange.then_some(UNKNOWN_PARAMETER)).or_else(|| of_values(form))
+    lacking.or_else(|| strange.then_some(UNKNOWN_PARAMETER)).or_else(|| of_values(form))
 }
 
 /// Values outside of what a parameter takes.

@@ -145,8 +145,11 @@ mod tests {
 
     #[test]
     fn a_call_is_asked_for_with_exactly_this() {
-        const SAYS: (&str, &str) = ("Twiml", "<Response><Say language=\"es-MX\">Hola</Say></Response>");
-        const PLAYS: (&str, &str) = ("Twiml", "<Response><Play>https://a.example/1.mp3</Play></Response>");
+        type Pair<'a> = (&'a str, &'a str);
+        /// The request, and then sender, what is said, the callback's address and more.
+        type Case<'a> = (SendRequest, &'a str, Pair<'a>, &'a str, &'a [Pair<'a>]);
+        const SAYS: Pair<'_> = ("Twiml", "<Response><Say language=\"es-MX\">Hola</Say></Response>");
+        const PLAYS: Pair<'_> = ("Twiml", "<Response><Play>https://a.example/1.mp3</Play></Response>");
         let marked = format!("{CALLBACK}?detection=1");
         let marked = marked.as_str();
         let after_greeting = [("MachineDetection", "DetectMessageEnd")];
@@ -154,8 +157,7 @@ mod tests {
             [("MachineDetection", "Enable"), ("AsyncAmd", "true"), ("AsyncAmdStatusCallback", marked)];
         let detected = |detection| SendRequest { detection: Some(detection), ..request() };
         let extension = || Some("12#".to_owned());
-        type More<'a> = &'a [(&'a str, &'a str)];
-        let table: [(SendRequest, &str, (&str, &str), &str, More<'_>); 7] = [
+        let table: [Case<'_>; 7] = [
             (request(), "+15005550006", SAYS, CALLBACK, &[]),
             (
                 SendRequest { from: Some("+15005550009".into()), ..request() },
