@@ -27,6 +27,7 @@ mod recipients;
 mod server;
 mod submission;
 mod suppressions;
+mod unsubscribes;
 mod view;
 
 pub use console::{PageAccess, SessionKeys, is_loopback};

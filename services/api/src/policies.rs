@@ -38,13 +38,14 @@ pub(crate) struct RedialView {
     attempts_max: u8,
     wait_seconds: u32,
     machines: &'static str,
+    confirm: bool,
     outcomes: OutcomeSet,
 }
 
 impl From<RedialPolicy> for RedialView {
     fn from(policy: RedialPolicy) -> Self {
-        let RedialPolicy { attempts_max, wait_seconds, machines, outcomes } = policy;
-        Self { attempts_max, wait_seconds, machines: machines.as_str(), outcomes }
+        let RedialPolicy { attempts_max, wait_seconds, machines, confirm, outcomes } = policy;
+        Self { attempts_max, wait_seconds, machines: machines.as_str(), confirm, outcomes }
     }
 }
 
@@ -129,6 +130,8 @@ pub(crate) fn read_redial(fields: &mut Fields, policy: RedialPolicy, faults: &mu
     let machines =
         fields.take("machines").and_then(|field| field.one_of(&Machines::ALL, Machines::as_str, faults));
     policy.machines = machines.unwrap_or(policy.machines);
+    let confirm = fields.take("confirm").and_then(|field| field.boolean(faults));
+    policy.confirm = confirm.unwrap_or(policy.confirm);
     let outcomes = fields.take("outcomes").and_then(|field| read_strings(field, faults));
     if let Some(names) = outcomes {
         policy.outcomes = told(RedialPolicy::read_outcomes(&names), &path, faults).unwrap_or(policy.outcomes);

@@ -20,7 +20,7 @@ use tracing::field::Empty;
 use crate::problem::{Kind, Problem};
 use crate::{
     PageAccess, campaigns, cancel, consent_policy, consents, console, correction, forecast, inbox, limits,
-    policies, receipt, recipients, suppressions,
+    policies, receipt, recipients, suppressions, unsubscribes,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -73,6 +73,8 @@ pub fn router(api: Api) -> Router {
         .route("/v1/consent-policy", get(consent_policy::show).put(consent_policy::change))
         .route("/v1/suppressions", get(suppressions::list).post(suppressions::add))
         .route("/v1/suppressions/{channel}/{address}", delete(suppressions::lift))
+        .route("/v1/unsubscribes", get(unsubscribes::list))
+        .route("/v1/unsubscribes/{message_type}/{address}", delete(unsubscribes::lift))
         .route("/v1/people/{person}/inbox", get(inbox::list))
         .route("/v1/people/{person}/inbox/unread", get(inbox::unread))
         .route("/v1/people/{person}/inbox/read", post(inbox::mark_all))

@@ -142,7 +142,7 @@ fn normalised(channel: Channel, text: &str) -> Result<String, String> {
     }
 }
 
-fn read_by(query: Option<&str>) -> Result<String, Vec<Fault>> {
+pub(crate) fn read_by(query: Option<&str>) -> Result<String, Vec<Fault>> {
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query, &mut faults);
     let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));

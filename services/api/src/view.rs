@@ -78,6 +78,8 @@ pub(crate) struct Totals {
     pub not_dispatched: i64,
     pub open: i64,
     pub duplicates: i64,
+    /// At which somebody pressed 0 to confirm.
+    pub confirmed: i64,
 }
 
 #[derive(Debug, Serialize)]
@@ -164,6 +166,7 @@ impl Totals {
             not_dispatched: counts.not_dispatched,
             open: counts.open,
             duplicates: counts.duplicates,
+            confirmed: counts.confirmed,
         }
     }
 
@@ -177,6 +180,7 @@ impl Totals {
             not_dispatched: self.not_dispatched + other.not_dispatched,
             open: self.open + other.open,
             duplicates: self.duplicates + other.duplicates,
+            confirmed: self.confirmed + other.confirmed,
         }
     }
 }

@@ -21,7 +21,8 @@ use crate::Collector;
 use crate::callback::Callback;
 use crate::inbound::overhear;
 use crate::refused;
-use crate::reports::{Understood, learned, understand, unread};
+use crate::reports::{Understood, learned, of_addresses, understand, unread};
+use crate::unsubscribe;
 
 /// Callbacks settled in one statement, unless one message holds more.
 const BATCH_MAX: usize = 500;
@@ -239,6 +240,9 @@ impl Applier {
 
     fn read(&self, bytes: &Bytes) -> Result<Understood, String> {
         let callback = Callback::read(bytes.clone()).map_err(|fault| fault.to_string())?;
+        if callback.account == unsubscribe::ACCOUNT {
+            return Ok(unsubscribe::unsubscribed(&callback));
+        }
         let provider = self.collector.registry.get(&callback.account);
         let provider = provider.ok_or("its provider account is not configured here")?;
         let unparsed = |error| {
@@ -266,6 +270,7 @@ impl Applier {
         }
         let mut understood = understand(&callback, said);
         understood.learned = learned(&callback, &understood.reports, provider.as_ref());
+        understood.of_addresses = of_addresses(&callback, provider.as_ref());
         Ok(understood)
     }
 }
@@ -283,8 +288,16 @@ async fn write(collector: Collector, stopping: CancellationToken, mut understood
             Ok(suppressed) => counts.suppressed.add_all(suppressed),
             Err(error) => return refused_or_again(error),
         }
+        match store.learn_of_addresses(&understood.of_addresses).await {
+            Ok(suppressed) => counts.suppressed.add_all(suppressed),
+            Err(error) => return refused_or_again(error),
+        }
         match store.hear(&understood.heard).await {
             Ok(moved) => counts.consents_moved.add_all(moved),
+            Err(error) => return refused_or_again(error),
+        }
+        match store.unsubscribe(&understood.unsubscribed).await {
+            Ok(new) => counts.unsubscribed.add_all(new),
             Err(error) => return refused_or_again(error),
         }
         understood.detach(&settled.unmatched);

@@ -25,6 +25,8 @@ impl Counter {
 pub struct Counts {
     /// Taken: the broker has it.
     pub taken: Counter,
+    /// Of these, callbacks that came again under a signature that was taken before. They are not published again.
+    pub repeated: Counter,
     /// No account of that name is configured.
     pub unknown_account: Counter,
     /// What stands where the token should is none.
@@ -51,6 +53,8 @@ pub struct Counts {
     pub suppressed: Counter,
     /// Consents that texts moved.
     pub consents_moved: Counter,
+    /// Addresses that unsubscribed from mails of one type.
+    pub unsubscribed: Counter,
     /// Texts that speak of stopping in words of their own.
     pub for_review: Counter,
     /// Messages on a status queue that were no callback.

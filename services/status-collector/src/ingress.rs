@@ -1,7 +1,7 @@
-//! Ingress: from a provider's request to a message on the status queue of its attempt's lane.
+//! Ingress: from a provider's request to a message on the status queue of its lane.
 //!
 //! Nothing here asks the store, so callbacks are taken while it is away, and nothing is answered 200 before
-//! the broker has it. Refusals come in the order of what they cost: account, token, then the body.
+//! the broker has it. (What a call says stands in the store: `calls`.) Refusals come in the order of what they cost: account, token, then the body.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::future::join4;
@@ -25,18 +25,21 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::callback::Callback;
 use crate::outbox::Outbox;
-use crate::{Collector, Counter, Counts};
+use crate::seen::{Seen, Signature};
+use crate::{Collector, Counter, Counts, unsubscribe};
 
 /// The largest batch of events that a vendor posts is far smaller.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// For reading the body and waiting for the broker, in all; Twilio waits for 15 s (wire A.5).
-const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 
 /// The HTTP side of the collector.
 #[derive(Debug, Clone)]
 pub struct Ingress {
-    collector: Collector,
+    pub(crate) collector: Collector,
     outboxes: Outboxes,
+    /// Signatures that were taken. Of this process: another's refuse its own.
+    seen: Arc<Seen>,
 }
 
 /// One for each lane, each with a connection of its own: what waits in one is never before another's.
@@ -50,10 +53,12 @@ struct Outboxes {
 
 /// Why a request is not taken.
 #[derive(Debug)]
-enum Refusal {
+pub(crate) enum Refusal {
     UnknownAccount,
     Token(TokenError),
     Unreadable,
+    /// It does not say that somebody unsubscribes.
+    NoClick,
     Unverified(VerifyError),
     Unavailable,
 }
@@ -71,7 +76,7 @@ impl Ingress {
         let outboxes = Outboxes { emergency, priority, general, inbound };
         let publishing =
             join4(publishing_emergency, publishing_priority, publishing_general, publishing_inbound);
-        (Self { collector: collector.clone(), outboxes }, async move {
+        (Self { collector: collector.clone(), outboxes, seen: Arc::default() }, async move {
             publishing.await;
         })
     }
@@ -83,6 +88,9 @@ impl Ingress {
             .route("/callbacks/{account}/{token}", post(with_token).get(with_token))
             .route("/callbacks/{account}", post(without_token).get(without_token))
             .route("/inbound/{account}", post(inbound))
+            .route("/unsubscribe/{token}", get(unsubscribe::page).post(unsubscribe::post))
+            .route("/calls/{account}/{token}", post(call).get(call))
+            .route("/calls/{account}/{token}/keys", post(key))
             .with_state(Arc::new(self))
     }
 
@@ -122,12 +130,33 @@ impl Ingress {
         let now = self.collector.clock.now();
         self.verify(provider.as_ref(), account, &raw, now)?;
         let lane = attempt.map_or_else(|| self.most_urgent(provider.as_ref(), &raw), |(_, lane)| lane);
+        let signature = provider.nonce(&raw).map(|nonce| Signature::of(account, &nonce));
+        if signature.is_some_and(|signature| self.seen.contains(signature)) {
+            self.collector.counts.repeated.add(1);
+            return Ok(());
+        }
+        self.publish(account, raw, attempt.map(|(attempt, _)| attempt), lane, now).await?;
+        if let Some(signature) = signature {
+            self.seen.keep(signature);
+        }
+        Ok(())
+    }
+
+    /// Puts a verified callback on the status queue of its lane.
+    pub(crate) async fn publish(
+        &self,
+        account: &str,
+        raw: RawRequest,
+        attempt: Option<AttemptKey>,
+        lane: Lane,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
         let callback = Callback {
             id: Uuid::new_v7(timestamp(now)),
             received_at: now,
             account: account.to_owned(),
             raw,
-            attempt: attempt.map(|(attempt, _)| attempt),
+            attempt,
             lane,
         };
         let published = self.outboxes.of(callback.lane).publish(callback.into_bytes()).await;
@@ -158,8 +187,13 @@ impl Ingress {
 
     /// How a text that its provider passes on is answered.
     pub async fn answer_text(&self, account: &str, request: Request) -> Response {
+        self.in_words(self.take_text(account, request)).await
+    }
+
+    /// How a request is answered whose answer the provider reads.
+    pub(crate) async fn in_words(&self, taking: impl Future<Output = Result<Reply, Refusal>>) -> Response {
         let counts = &self.collector.counts;
-        let taking = timeout(REQUEST_DEADLINE, self.take_text(account, request));
+        let taking = timeout(REQUEST_DEADLINE, taking);
         match taking.await.unwrap_or(Err(Refusal::Unavailable)) {
             Ok(Reply { content_type, body }) => {
                 counts.taken.add(1);
@@ -179,13 +213,13 @@ impl Ingress {
         lanes.map(|(_, lane)| lane).min().unwrap_or(Lane::General)
     }
 
-    fn read_token(&self, token: &str) -> Result<(AttemptKey, Lane), Refusal> {
+    pub(crate) fn read_token(&self, token: &str) -> Result<(AttemptKey, Lane), Refusal> {
         self.collector.token_keys.read(token).map_err(Refusal::Token)
     }
 
     /// The URL is the configured public one, never the `Host` header's: the signature covers what the
     /// vendor asked for, and anyone can write a header (wire A.5).
-    fn raw_request(&self, head: &Parts, body: Bytes) -> RawRequest {
+    pub(crate) fn raw_request(&self, head: &Parts, body: Bytes) -> RawRequest {
         let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
         let header = |(name, value): (&axum::http::HeaderName, &HeaderValue)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -198,7 +232,26 @@ impl Ingress {
         }
     }
 
-    fn verify(
+    /// Puts a request of a reader, who is no provider, with what people text to us: it waits behind no report.
+    pub(crate) async fn publish_reader(
+        &self,
+        raw: RawRequest,
+        attempt: AttemptKey,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        let callback = Callback {
+            id: Uuid::new_v7(timestamp(now)),
+            received_at: now,
+            account: unsubscribe::ACCOUNT.to_owned(),
+            raw,
+            attempt: Some(attempt),
+            lane: Lane::General,
+        };
+        let published = self.outboxes.inbound.publish(callback.into_bytes()).await;
+        published.map_err(|_| Refusal::Unavailable)
+    }
+
+    pub(crate) fn verify(
         &self,
         provider: &dyn Provider,
         account: &str,
@@ -224,11 +277,12 @@ impl Outboxes {
 }
 
 impl Refusal {
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::UnknownAccount | Self::Token(TokenError::Malformed) => StatusCode::NOT_FOUND,
             Self::Token(TokenError::Forged) => StatusCode::FORBIDDEN,
             Self::Unreadable => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoClick => StatusCode::BAD_REQUEST,
             Self::Unverified(error) => {
                 StatusCode::from_u16(error.http_status).unwrap_or(StatusCode::FORBIDDEN)
             }
@@ -236,12 +290,12 @@ impl Refusal {
         }
     }
 
-    fn counter<'a>(&self, counts: &'a Counts) -> &'a Counter {
+    pub(crate) fn counter<'a>(&self, counts: &'a Counts) -> &'a Counter {
         match self {
             Self::UnknownAccount => &counts.unknown_account,
             Self::Token(TokenError::Malformed) => &counts.malformed_token,
             Self::Token(TokenError::Forged) => &counts.forged_token,
-            Self::Unreadable => &counts.unreadable,
+            Self::Unreadable | Self::NoClick => &counts.unreadable,
             Self::Unverified(_) => &counts.unverified,
             Self::Unavailable => &counts.unavailable,
         }
@@ -272,8 +326,24 @@ async fn inbound(
     ingress.answer_text(&account, request).await
 }
 
+async fn call(
+    State(ingress): State<Arc<Ingress>>,
+    Path((account, token)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    ingress.answer_call(&account, &token, request).await
+}
+
+async fn key(
+    State(ingress): State<Arc<Ingress>>,
+    Path((account, token)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    ingress.answer_key(&account, &token, request).await
+}
+
 /// A body that breaks off is treated as one that is too large: nobody reads the answer.
-async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+pub(crate) async fn read_body(body: Body) -> Result<Bytes, Refusal> {
     to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| Refusal::Unreadable)
 }
 

@@ -10,6 +10,7 @@
 
 mod apply;
 mod callback;
+mod calls;
 mod counts;
 mod inbound;
 mod ingress;
@@ -17,6 +18,8 @@ mod outbox;
 mod refused;
 mod rematch;
 mod reports;
+mod seen;
+mod unsubscribe;
 
 use std::sync::Arc;
 

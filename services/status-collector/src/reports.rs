@@ -9,7 +9,7 @@ use tocsin_providers::{CallbackReport, Provider};
 use tocsin_store::consents::Heard;
 use tocsin_store::events::{About, Event};
 use tocsin_store::kept::UNPARSED;
-use tocsin_store::suppressions::Learned;
+use tocsin_store::suppressions::{Learned, LearnedOfAddress, Unsubscribed};
 use uuid::Uuid;
 
 use crate::callback::Callback;
@@ -29,6 +29,10 @@ pub struct Understood {
     pub learned: Vec<Learned>,
     /// Keywords that people texted.
     pub heard: Vec<Heard>,
+    /// Readers who unsubscribed by the link in a mail.
+    pub unsubscribed: Vec<Unsubscribed>,
+    /// What reports without an attempt tell of the addresses that they name.
+    pub of_addresses: Vec<LearnedOfAddress>,
 }
 
 /// What its adapter could not understand is kept as it came, and counted from the rows (`tocsin callbacks`).
@@ -77,6 +81,22 @@ pub fn learned(callback: &Callback, reports: &[Report], provider: &dyn Provider)
     reports.iter().filter_map(|report| fact(report, callback.id, provider)).collect()
 }
 
+/// What a callback without an attempt tells of the addresses that it names. (One with a token whose attempt is not there
+/// yet tells it when that is found.)
+pub fn of_addresses(callback: &Callback, provider: &dyn Provider) -> Vec<LearnedOfAddress> {
+    if callback.attempt.is_some() {
+        return Vec::new();
+    }
+    let facts = provider.facts_of_addresses(&callback.raw).into_iter();
+    facts
+        .map(|(address, reason)| LearnedOfAddress {
+            address: address.into(),
+            reason,
+            at: callback.received_at,
+        })
+        .collect()
+}
+
 /// What one report, kept as `event`, tells of its address.
 pub fn fact(report: &Report, event: Uuid, provider: &dyn Provider) -> Option<Learned> {
     let ReportKind::Status { provider_code: Some(code), .. } = &report.kind else { return None };
@@ -108,6 +128,8 @@ impl<'a> FromIterator<&'a Self> for Understood {
             all.events.extend_from_slice(&part.events);
             all.learned.extend_from_slice(&part.learned);
             all.heard.extend_from_slice(&part.heard);
+            all.unsubscribed.extend_from_slice(&part.unsubscribed);
+            all.of_addresses.extend_from_slice(&part.of_addresses);
         }
         all
     }

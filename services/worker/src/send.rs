@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use tocsin_domain::content;
 use tocsin_domain::policy::{REQUEST_DEADLINE, SEND_BY};
 use tocsin_domain::segments::segments;
 use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
 use tocsin_domain::suppression::AddressFact;
-use tocsin_domain::{Channel, Outcome};
-use tocsin_providers::{Answer, Provider, RefusalClass, SendRequest, callback_url};
+use tocsin_domain::{Channel, Lane, Outcome};
+use tocsin_providers::{
+    Answer, Provider, RefusalClass, SendRequest, call_url, callback_url, unsubscribe_url,
+};
 use tocsin_runtime::Stopwatch;
 use tocsin_store::campaigns::CampaignBrief;
 use tocsin_store::claim::Granted;
@@ -106,7 +109,8 @@ pub fn batches(worker: &Worker, channel: Channel, claims: Vec<Claimed>) -> Vec<B
     batches
 }
 
-/// Asks the provider, unless it is too late to.
+/// Asks the provider, unless it is too late to. What it refuses as one it is asked for one by one, each after a last look
+/// of its own: nothing of it was sent.
 pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
     let Batch { provider, claims: batch, missed } = batch;
     let provider = provider.as_deref();
@@ -136,10 +140,23 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
     }
     let answers = match (provider, kept_requests.as_slice()) {
         (None, _) | (_, []) => Vec::new(),
-        (Some(provider), [one]) => vec![provider.send(one).await],
-        (Some(provider), many) => provider.send_batch(many).await,
+        (Some(provider), [one]) => vec![Some(provider.send(one).await)],
+        (Some(provider), many) => {
+            let said = provider.send_batch(many).await;
+            let each = said.into_iter().zip(many).zip(&kept);
+            join_all(each.map(async |((answer, request), claimed)| match answer {
+                Answer::RefusedTogether { .. } if late(claimed) => None,
+                Answer::RefusedTogether { .. } => Some(provider.send(request).await),
+                answer => Some(answer),
+            }))
+            .await
+        }
     };
     for (claimed, answer) in kept.iter().zip(answers) {
+        let Some(answer) = answer else {
+            settled.push(settled_as(worker, &claimed.view, ReportKind::NotAsked, None));
+            continue;
+        };
         let fact = fact_of(provider, &answer);
         let kind = heard(worker, claimed, answer).await;
         settled.push(settled_as(worker, &claimed.view, kind, fact));
@@ -202,11 +219,27 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
         language: content.language.clone().or_else(|| language.clone()),
         subject,
         body,
+        audio_url: content.audio_url.clone().filter(|_| channel == Channel::Voice),
+        call_url: Some(call_url(&worker.settings.public_url, &claimed.share.name, &token))
+            .filter(|_| channel == Channel::Voice),
+        confirm: claimed.brief.redial.confirm && channel == Channel::Voice,
+        unsubscribe_url: may_unsubscribe(channel, claimed.brief.lane).then(|| {
+            unsubscribe_url(
+                &worker.settings.public_url,
+                &worker.settings.token_keys.mint_unsubscribe(*attempt),
+            )
+        }),
+        tag: Some(claimed.brief.message_type.clone()).filter(|_| channel == Channel::Email),
         detection: claimed.brief.redial.detection(claimed.grant.tries).filter(|_| channel == Channel::Voice),
         callback_url: callback_url(&worker.settings.public_url, &claimed.share.name, &token),
         valid_for: left.min(VALID_FOR_MAX),
         deadline: REQUEST_DEADLINE,
     })
+}
+
+/// Nobody is offered to end emergencies.
+fn may_unsubscribe(channel: Channel, lane: Lane) -> bool {
+    channel == Channel::Email && lane != Lane::Emergency
 }
 
 /// The provider's answer in the settlement's words. What concerns more than this attempt is done here.
@@ -232,6 +265,10 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
                 RefusalClass::Permanent | RefusalClass::OptOut => {}
             }
             ReportKind::Status { outcome, provider_code, provider_id: None }
+        }
+        // Asked for by itself, nothing is refused so.
+        Answer::RefusedTogether { provider_code } => {
+            ReportKind::Status { outcome: Outcome::ProviderRejected, provider_code, provider_id: None }
         }
         Answer::Throttled { provider_code, retry_after, whose } => {
             worker.shares.throttled(&claimed.share, whose, retry_after);
@@ -259,7 +296,10 @@ fn may_go_on(answer: &Answer) -> bool {
     match answer {
         Answer::Accepted { outcome, .. } => outcome.is_none_or(|outcome| !outcome.terminal()),
         Answer::Lost { .. } => true,
-        Answer::Refused { .. } | Answer::Throttled { .. } | Answer::NotSent { .. } => false,
+        Answer::Refused { .. }
+        | Answer::RefusedTogether { .. }
+        | Answer::Throttled { .. }
+        | Answer::NotSent { .. } => false,
     }
 }
 
@@ -288,3 +328,6 @@ fn fact_of(provider: Option<&dyn Provider>, answer: &Answer) -> Option<AddressFa
         RefusalClass::OptOut => said.or(Some(AddressFact::OptedOut)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ pub const VOICE_BODY_CHARS_MAX: usize = 4000;
 /// Bytes of an email or inbox message.
 pub const EMAIL_BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const SUBJECT_CHARS_MAX: usize = 255;
+/// Bytes of a recording's address: it travels in the document that a call plays.
+pub const AUDIO_URL_BYTES_MAX: usize = 1000;
 
 /// One text of a campaign, for all devices or for those of one channel or language.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +43,9 @@ pub struct Content {
     /// Of emails and inbox messages; other channels leave it out.
     #[serde(default)]
     pub subject: Option<String>,
+    /// Of calls: a recording that is played in place of the body. The other channels leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_url: Option<String>,
     /// With merge fields: `{{ field }}` or `{{ field | fallback }}`.
     pub body: String,
 }
@@ -61,6 +66,12 @@ pub enum ContentError {
     UnknownField { part: Part, name: String },
     #[error("the language is empty: leave it out, or give a tag such as \"es\"")]
     EmptyLanguage,
+    #[error(
+        "the address of the recording is none that can be played: give an https address of at most {AUDIO_URL_BYTES_MAX} bytes, without spaces"
+    )]
+    AudioUrl,
+    #[error("a recording is for calls: leave it out, or give voice a content of its own")]
+    AudioNotForCalls,
 }
 
 /// Where in a content a fault lies.
@@ -86,6 +97,7 @@ impl ContentError {
             Self::EmptyBody | Self::BodyTooLong { .. } => "body",
             Self::SubjectTooLong { .. } => "subject",
             Self::EmptyLanguage => "language",
+            Self::AudioUrl | Self::AudioNotForCalls => "audio_url",
             Self::Template { part, .. } | Self::UnknownField { part, .. } => match part {
                 Part::Subject => "subject",
                 Part::Body => "body",
@@ -109,6 +121,7 @@ impl Content {
             check_size(*channel, &self.body)?;
         }
         check_template(Part::Body, &self.body)?;
+        self.check_audio()?;
         let Some(subject) = &self.subject else { return Ok(()) };
         let is = subject.chars().count();
         if is > SUBJECT_CHARS_MAX {
@@ -116,6 +129,26 @@ impl Content {
         }
         check_template(Part::Subject, subject)
     }
+}
+
+impl Content {
+    fn check_audio(&self) -> Result<(), ContentError> {
+        let Some(url) = &self.audio_url else { return Ok(()) };
+        match self.channel {
+            None | Some(Channel::Voice) if is_playable(url) => Ok(()),
+            None | Some(Channel::Voice) => Err(ContentError::AudioUrl),
+            Some(Channel::Sms | Channel::Email | Channel::Inbox) => Err(ContentError::AudioNotForCalls),
+        }
+    }
+}
+
+/// Whether it can be fetched the provider finds out.
+fn is_playable(url: &str) -> bool {
+    let host =
+        url.strip_prefix("https://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    host.is_some_and(|host| !host.is_empty())
+        && url.len() <= AUDIO_URL_BYTES_MAX
+        && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Does `channel` take a body of this size?
@@ -172,7 +205,13 @@ mod tests {
     use super::*;
 
     fn content(channel: Option<Channel>, language: Option<&str>, body: &str) -> Content {
-        Content { language: language.map(str::to_owned), channel, subject: None, body: body.to_owned() }
+        Content {
+            language: language.map(str::to_owned),
+            channel,
+            subject: None,
+            audio_url: None,
+            body: body.to_owned(),
+        }
     }
 
     #[test]
@@ -226,11 +265,31 @@ mod tests {
                 "unknown merge field",
             ),
             (content(None, Some(""), "b"), "language", "empty"),
+            (recorded(None, "http://a.example/1.mp3"), "audio_url", "https address"),
+            (recorded(None, "https:///1.mp3"), "audio_url", "https address"),
+            (recorded(Some(Channel::Voice), "https://a.example/a b"), "audio_url", "without spaces"),
+            (
+                recorded(Some(Channel::Voice), &format!("https://a.example/{}", "a".repeat(1000))),
+                "audio_url",
+                "1000",
+            ),
+            (recorded(Some(Channel::Email), "https://a.example/1.mp3"), "audio_url", "for calls"),
         ];
         for (content, field, says) in cases {
             let fault = content.validate(&channels).unwrap_err();
             assert_eq!(fault.field(), field, "{fault}");
             assert!(fault.to_string().contains(says), "{fault}");
+        }
+    }
+
+    fn recorded(channel: Option<Channel>, url: &str) -> Content {
+        Content { audio_url: Some(url.to_owned()), ..content(channel, None, "b") }
+    }
+
+    #[test]
+    fn a_recording_is_for_calls() {
+        for channel in [None, Some(Channel::Voice)] {
+            assert_eq!(recorded(channel, "https://a.example/1.mp3?x=1").validate(&Channel::ALL), Ok(()));
         }
     }
 

@@ -82,6 +82,8 @@ pub struct DeliveryInformation {
     pub duplicates: u64,
     /// Devices of which nothing was dispatched: opted out, suppressed, without any status.
     pub not_dispatched: u64,
+    /// Devices at which somebody pressed 0 to confirm (75).
+    pub confirmed: u64,
     /// First Attempt Duration (52): from the start of dispatch until each device that was to be tried
     /// had been tried once. None until then, and where none was tried.
     pub first_attempt: Option<Duration>,
@@ -233,6 +235,7 @@ struct Delivery {
     open: u64,
     duplicates: u64,
     not_dispatched: u64,
+    confirmed: u64,
     last_first_attempt: Option<Duration>,
     /// Devices that are still to be tried for the first time.
     untried: u64,
@@ -246,6 +249,7 @@ impl Delivery {
         }
         self.devices += 1;
         self.open += u64::from(!device.ended);
+        self.confirmed += u64::from(device.outcome == Some(Outcome::Confirmed));
         self.untried += u64::from(device.stage() == Stage::Untried);
         self.last_first_attempt = self.last_first_attempt.max(device.first_attempt);
         self.attempts += device.dispatched().count() as u64;
@@ -278,6 +282,7 @@ impl Delivery {
             open: self.open,
             duplicates: self.duplicates,
             not_dispatched: self.not_dispatched,
+            confirmed: self.confirmed,
             first_attempt: self.last_first_attempt.filter(|_| self.untried == 0),
         }
     }

@@ -72,6 +72,8 @@ pub enum Outcome {
     Dropped = 49,
     // Over, and who answered is still to be told.
     CallEnded = 50,
+    // Who answered a call has confirmed it; it still goes on.
+    PressedToConfirm = 51,
     // Tried, the person was not reached.
     Busy = 60,
     NoAnswer = 61,
@@ -253,6 +255,7 @@ impl Outcome {
             Self::CallAnswered => Some(Self::Completed),
             Self::MachineAnswered => Some(Self::AnsweringMachine),
             Self::PersonAnswered => Some(Self::LivePerson),
+            Self::PressedToConfirm => Some(Self::Confirmed),
             _ => None,
         }
     }

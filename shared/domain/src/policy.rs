@@ -37,6 +37,9 @@ pub struct RedialPolicy {
     /// What becomes of a call that a machine answers. It counts as a contact either way.
     #[serde(default)]
     pub machines: Machines,
+    /// Is whoever answers a call asked to press 0, and so to confirm that it was heard (requirement 75)?
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub confirm: bool,
     /// What is tried again. The usual ones are not written down: policies from before there was a choice
     /// have no list.
     #[serde(default = "OutcomeSet::transient", skip_serializing_if = "OutcomeSet::is_transient")]
@@ -68,7 +71,13 @@ impl RedialPolicy {
     }
 
     fn usual(attempts_max: u8, wait_seconds: u32) -> Self {
-        Self { attempts_max, wait_seconds, machines: Machines::Ignored, outcomes: OutcomeSet::transient() }
+        Self {
+            attempts_max,
+            wait_seconds,
+            machines: Machines::Ignored,
+            confirm: false,
+            outcomes: OutcomeSet::transient(),
+        }
     }
 
     /// Is `outcome` one that this policy tries again?
@@ -105,6 +114,11 @@ impl RedialPolicy {
     pub fn wait(&self) -> TimeDelta {
         TimeDelta::seconds(i64::from(self.wait_seconds))
     }
+}
+
+/// Policies from before it could be asked for are written without it.
+fn is_off(setting: &bool) -> bool {
+    !setting
 }
 
 fn read_outcome(name: &str) -> Result<Outcome, String> {
@@ -269,6 +283,10 @@ mod tests {
             assert!(written.contains(&format!(r#""machines":{text}"#)), "{written}");
             assert_eq!(serde_json::from_str::<RedialPolicy>(&written).unwrap(), policy);
         }
+        let confirmed = RedialPolicy { confirm: true, ..chosen };
+        let written = serde_json::to_string(&confirmed).unwrap();
+        assert!(written.contains(r#""confirm":true"#), "{written}");
+        assert_eq!(serde_json::from_str::<RedialPolicy>(&written).unwrap(), confirmed);
         for wrong in [r#""wait_minutes":1"#, r#""wait_seconds":1,"machines":"hang_up""#] {
             let written = format!(r#"{{"attempts_max":2,{wrong}}}"#);
             assert!(serde_json::from_str::<RedialPolicy>(&written).is_err(), "{written}");

@@ -16,6 +16,7 @@ mod passwords;
 pub mod provider;
 pub mod registry;
 pub mod smtp;
+pub mod spoken;
 pub mod token;
 pub mod twilio;
 
@@ -28,4 +29,5 @@ pub use provider::{
     Answer, Capabilities, LookUpAnswer, LookUpQuery, Provider, RecallAnswer, RefusalClass, SendRequest, Whose,
 };
 pub use registry::Registry;
-pub use token::{TokenError, TokenKeys, callback_url, token_of_url};
+pub use spoken::{AfterKey, Spoken};
+pub use token::{TokenError, TokenKeys, call_url, callback_url, token_of_url, unsubscribe_url};

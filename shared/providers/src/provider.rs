@@ -6,12 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use tocsin_domain::address::Email;
 use tocsin_domain::policy::Detection;
-use tocsin_domain::suppression::AddressFact;
+use tocsin_domain::suppression::{AddressFact, SuppressionReason};
 use tocsin_domain::{AttemptKey, Outcome};
 
 use crate::callback::{CallbackReport, ParseError, RawRequest, VerifyError};
 use crate::inbound::{InboundText, Reply};
+use crate::spoken::{AfterKey, Spoken};
 
 /// A vendor account that can send over one channel.
 #[async_trait]
@@ -24,7 +26,7 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// Asks the vendor once, within `request.deadline`. Never retries.
     async fn send(&self, request: &SendRequest) -> Answer;
 
-    /// Answers in the order of `requests`. A vendor with a batch request overrides this; the others
+    /// Answers in the order of `requests`, as many. A vendor with a batch request overrides this; the others
     /// are asked concurrently.
     async fn send_batch(&self, requests: &[SendRequest]) -> Vec<Answer> {
         join_all(requests.iter().map(|request| self.send(request))).await
@@ -58,6 +60,28 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// What the vendor's own word, in a report or a refusal, tells of the address itself, beyond this
     /// attempt.
     fn address_fact(&self, _provider_code: &str) -> Option<AddressFact> {
+        None
+    }
+
+    /// What the vendor's words tell of addresses that a callback names without an attempt: an address, and why it is
+    /// not to be tried.
+    fn facts_of_addresses(&self, _raw: &RawRequest) -> Vec<(Email, SuppressionReason)> {
+        Vec::new()
+    }
+
+    /// What makes this callback's signature unlike any other, where the signature does not cover the body: a second
+    /// callback of the same is not to be believed. None: it covers the body.
+    fn nonce(&self, _raw: &RawRequest) -> Option<String> {
+        None
+    }
+
+    /// What a call says, for a vendor that fetches it while the call goes on. None: this one's calls fetch nothing.
+    fn speak(&self, _spoken: &Spoken<'_>) -> Option<Reply> {
+        None
+    }
+
+    /// What a call does now that its listener pressed a key. None: this vendor's calls ask for none.
+    fn after_key(&self, _raw: &RawRequest) -> Option<AfterKey> {
         None
     }
 
@@ -101,6 +125,17 @@ pub struct SendRequest {
     /// Email only.
     pub subject: Option<String>,
     pub body: String,
+    /// Voice: a recording to play in place of `body`.
+    pub audio_url: Option<String>,
+    /// Voice: public address where the vendor fetches what the call says if the request has no room for it, and
+    /// below which it posts the keys that are pressed.
+    pub call_url: Option<String>,
+    /// Voice: is whoever answers asked to press 0, and so to confirm?
+    pub confirm: bool,
+    /// Email: public address at which a mail program unsubscribes its reader with one click (RFC 8058).
+    pub unsubscribe_url: Option<String>,
+    /// Email: what the vendor's statistics are sorted by.
+    pub tag: Option<String>,
     /// Voice: is the vendor to find out whether a machine answers, and how?
     pub detection: Option<Detection>,
     /// Public address for reports, with our token in its last path segment.
@@ -129,6 +164,9 @@ pub enum Answer {
     Accepted { provider_id: Option<String>, outcome: Option<Outcome> },
     /// Definitely not sent, and asking again with the same values would not help.
     Refused { outcome: Outcome, provider_code: Option<String>, class: RefusalClass },
+    /// Definitely not sent: one of those that were asked for together, or something that they have in common, is refused.
+    /// Each is to be asked for by itself.
+    RefusedTogether { provider_code: Option<String> },
     /// Definitely not processed: rate or concurrency limit, full queue.
     Throttled { provider_code: Option<String>, retry_after: Option<Duration>, whose: Whose },
     /// The request was never written: safe to try again.

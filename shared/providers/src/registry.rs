@@ -131,6 +131,17 @@ mod tests {
     }
 
     #[test]
+    fn a_text_account_sends_from_a_short_code_or_a_messaging_service_and_a_call_account_does_not() {
+        for sender in ["88788", "MG0123456789abcdef0123456789abcdef"] {
+            let text = AccountSettings { sender: sender.into(), ..sms() };
+            let call = AccountSettings { channel: Channel::Voice, ..text.clone() };
+            assert!(Registry::build(vec![text]).is_ok(), "{sender}");
+            let fault = Registry::build(vec![call]).unwrap_err().to_string();
+            assert!(fault.contains("sender: is no number in E.164"), "{fault}");
+        }
+    }
+
+    #[test]
     fn a_fault_names_account_and_key_and_no_secret() {
         let table: Vec<(AccountSettings, &str)> = vec![
             (AccountSettings { name: "a/b".into(), ..sms() }, "name"),

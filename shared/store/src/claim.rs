@@ -118,7 +118,7 @@ fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
 
 /// `locked` takes the rows in key order; `instant` is read after that, so that a lease that ran out while
 /// the statement waited for a row is seen as over. States: 2 queued, 3 claimed, 4 ended, 1 waiting;
-/// 8 is the wait reason Window, 3 of a campaign is Sending. What is not answered was not queued at that
+/// 8 is the wait reason Window, 32 the outcome Suppressed of who unsubscribed (channel 3 is email), 3 of a campaign is Sending. What is not answered was not queued at that
 /// generation. The campaign's row is not locked: share locks
 /// would starve the cancel; the sweep that follows a cancel waits for these job rows instead.
 pub(crate) const CLAIM: &str = concat!(
@@ -149,7 +149,7 @@ with asked as materialized (
     case when consent.phone is not null then 31::smallint else suppressed.outcome end as barred
   from locked l cross join instant i
   cross join lateral (
-    select state, cancel_epoch, consent_class from campaigns where id = l.campaign_id limit 1) c
+    select state, cancel_epoch, consent_class, message_type from campaigns where id = l.campaign_id limit 1) c
   cross join lateral (
     select address, extension from destinations
     where campaign_id = l.campaign_id and job_id = l.job_id limit 1) d
@@ -163,7 +163,11 @@ with asked as materialized (
     on true
   left join lateral (
     select outcome from suppressions
-    where district_id = l.district_id and channel = l.channel and address = d.address limit 1) suppressed
+    where district_id = l.district_id and channel = l.channel and address = d.address
+    union all
+    select 32::smallint from unsubscribes
+    where l.channel = 3 and district_id = l.district_id and address = d.address and message_type = c.message_type
+    limit 1) suppressed
     on true
 ), marked as (
   update jobs j set

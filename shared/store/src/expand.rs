@@ -170,12 +170,12 @@ limit $2";
 
 /// `campaign` is locked first, against the cancel and other planners. `chunk` picks the people; `about` pairs
 /// them with the students they are contacted for; the rest numbers and writes. No two batches are joined to
-/// each other: without hash joins that is quadratic. Numbers 33, 31, 48 are outcomes Duplicate, OptOut and Ineligible; states 1 and 4 a job's
+/// each other: without hash joins that is quadratic. Numbers 33, 31, 32, 48 are outcomes Duplicate, OptOut, Suppressed and Ineligible; states 1 and 4 a job's
 /// Waiting and Ended. A test holds them to the domain's.
 pub(crate) const EXPAND: &str = concat!(
     "-- store.expand
 with campaign as materialized (
-  select id, recipients_made, jobs_made, scheduled_at, lane, consent_class,
+  select id, recipients_made, jobs_made, scheduled_at, lane, consent_class, message_type,
     consent_class = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
   from campaigns
   where id = $1 and expand_cursor = $3 and expanded_at is null and state in (2, 3)
@@ -283,6 +283,7 @@ mod tests {
         let written = [
             (33, Outcome::Duplicate.number()),
             (31, Outcome::OptOut.number()),
+            (32, Outcome::Suppressed.number()),
             (48, Outcome::Ineligible.number()),
             (1, JobState::Waiting.number()),
             (4, JobState::Ended.number()),

@@ -53,7 +53,7 @@ impl Store {
 pub(crate) const EXPAND_RECEIPT: &str = concat!(
     "-- store.expand_receipt
 with campaign as materialized (
-  select id, recipients_made, jobs_made, scheduled_at, lane, consent_class,
+  select id, recipients_made, jobs_made, scheduled_at, lane, consent_class, message_type,
     consent_class = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
   from campaigns
   where id = $1 and expand_cursor = $3 and expanded_at is null and state in (2, 3)

@@ -2,8 +2,8 @@
 //! (docs/adr/0004-plans.md).
 
 use crate::{
-    budgets, claim, consents, events, expand, expand_receipt, expire, inbox, kept, look_up, others, recount,
-    release, rematch, settle, suppressions, sweep,
+    budgets, campaigns, claim, consents, events, expand, expand_receipt, expire, inbox, kept, look_up,
+    others, recount, release, rematch, settle, suppressions, sweep,
 };
 
 pub use crate::pool::{ENGINE_SESSION, TENANT_SESSION};
@@ -47,4 +47,7 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("move_consents", consents::MOVE_CONSENTS),
     ("addresses", suppressions::ADDRESSES),
     ("suppress", suppressions::SUPPRESS),
+    ("unsubscribe", suppressions::UNSUBSCRIBE),
+    ("suppress_anywhere", suppressions::SUPPRESS_ANYWHERE),
+    ("recipient_values", campaigns::RECIPIENT_VALUES),
 ];

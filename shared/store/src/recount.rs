@@ -18,7 +18,7 @@ pub struct Drift {
 }
 
 /// The counters, as they are called in `tallies`.
-const COUNTERS: [&str; 16] = [
+const COUNTERS: [&str; 17] = [
     "recipients",
     "no_device",
     "devices",
@@ -35,6 +35,7 @@ const COUNTERS: [&str; 16] = [
     "addresses_contacted",
     "addresses_with_result",
     "contacted_by_phone",
+    "confirmed",
 ];
 const LAST_FIRST_ATTEMPT: &str = "last_first_attempt_at";
 
@@ -126,7 +127,7 @@ fn results_by_outcome() -> Vec<i16> {
 /// One statement, so that rows and tallies are read from one snapshot: what commits meanwhile is in neither.
 /// The campaign's row is locked last, when all is counted, and only if no other audit corrected it since.
 ///
-/// As `tocsin_domain::counters` counts: job state 4 is ended, outcome 33 duplicate; results 1 successful,
+/// As `tocsin_domain::counters` counts: job state 4 is ended, outcome 33 duplicate, 106 confirmed; results 1 successful,
 /// 2 error, 3 canceled, 4 not dispatched. A job that ended without an attempt that counts is itself counted. Of
 /// calls and texts, channels 1 and 2, each row contacts its person as the job does that is sent for it. A job's outcome
 /// is never mere progress, so that whoever has one has a result.
@@ -158,7 +159,7 @@ with counted as (
          where d.campaign_id = j.campaign_id and d.job_id = j.id limit 1)
        else ",
     is_contacted!("j.outcome"),
-    " end) as contacted_by_phone, null::timestamptz as last_first_attempt_at
+    " end) as contacted_by_phone, 0::bigint as confirmed, null::timestamptz as last_first_attempt_at
   from recipients where campaign_id = $1
   union all
   select channel, 0, 0, count(*) filter (where not duplicate), count(*) filter (where duplicate),
@@ -174,7 +175,8 @@ with counted as (
     count(*) filter (where counts and ",
     is_contacted!("outcome"),
     "),
-    count(*) filter (where counts and (ended or outcome is not null)), 0, max(first_at)
+    count(*) filter (where counts and (ended or outcome is not null)), 0, count(*) filter (where outcome = 106),
+    max(first_at)
   from (
     select j.channel, j.attempt, j.outcome, j.state = 4 as ended,
       j.outcome is distinct from 33 and not j.repeats as counts, j.outcome is not distinct from 33 as duplicate,
@@ -197,24 +199,24 @@ with counted as (
     sum(addresses)::int as addresses, sum(addresses_attempted)::int as addresses_attempted,
     sum(addresses_contacted)::int as addresses_contacted,
     sum(addresses_with_result)::int as addresses_with_result,
-    sum(contacted_by_phone)::int as contacted_by_phone,
+    sum(contacted_by_phone)::int as contacted_by_phone, sum(confirmed)::int as confirmed,
     case when max(counted_at) > coalesce(max(kept_at), '-infinity') then max(counted_at) end
       as last_first_attempt_at
   from (
     select channel, recipients, no_device, devices, duplicates, open, attempts, successful, error, canceled,
       not_dispatched, untried, addresses, addresses_attempted, addresses_contacted, addresses_with_result,
-      contacted_by_phone, last_first_attempt_at as counted_at, null::timestamptz as kept_at
+      contacted_by_phone, confirmed, last_first_attempt_at as counted_at, null::timestamptz as kept_at
     from counted
     union all
     select channel, -recipients, -no_device, -devices, -duplicates, -open, -attempts, -successful, -error,
       -canceled, -not_dispatched, -untried, -addresses, -addresses_attempted, -addresses_contacted,
-      -addresses_with_result, -contacted_by_phone, null, last_first_attempt_at
+      -addresses_with_result, -contacted_by_phone, -confirmed, null, last_first_attempt_at
     from tallies where campaign_id = $1) both_sides
   group by channel
   having (sum(recipients), sum(no_device), sum(devices), sum(duplicates), sum(open), sum(attempts),
       sum(successful), sum(error), sum(canceled), sum(not_dispatched), sum(untried), sum(addresses), sum(addresses_attempted),
-      sum(addresses_contacted), sum(addresses_with_result), sum(contacted_by_phone))
-      <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+      sum(addresses_contacted), sum(addresses_with_result), sum(contacted_by_phone), sum(confirmed))
+      <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
     or max(counted_at) > coalesce(max(kept_at), '-infinity')
 ), marked as (
   update campaigns set audits = audits + 1,
@@ -228,10 +230,10 @@ with counted as (
 ), corrected as (
   insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
     attempts, successful, error, canceled, not_dispatched, untried, addresses, addresses_attempted, addresses_contacted,
-    addresses_with_result, contacted_by_phone, last_first_attempt_at)
+    addresses_with_result, contacted_by_phone, confirmed, last_first_attempt_at)
   select $1, m.district_id, d.channel, d.recipients, d.no_device, d.devices, d.duplicates, d.open, d.attempts,
     d.successful, d.error, d.canceled, d.not_dispatched, d.untried, d.addresses, d.addresses_attempted, d.addresses_contacted,
-    d.addresses_with_result, d.contacted_by_phone, d.last_first_attempt_at
+    d.addresses_with_result, d.contacted_by_phone, d.confirmed, d.last_first_attempt_at
   from marked m cross join drift d
 )
 select exists (select from marked) as ours, d.* from ",

@@ -78,7 +78,7 @@ pub(crate) fn calling_window(
         .transpose()
 }
 
-/// One text of a campaign, from columns channel, language, subject and body.
+/// One text of a campaign, from columns channel, language, subject, audio_url and body.
 pub(crate) fn content(statement: &'static str, found: &tokio_postgres::Row) -> Result<Content, StoreError> {
     Ok(Content {
         channel: found
@@ -87,6 +87,7 @@ pub(crate) fn content(statement: &'static str, found: &tokio_postgres::Row) -> R
             .transpose()?,
         language: found.get("language"),
         subject: found.get("subject"),
+        audio_url: found.get("audio_url"),
         body: found.get("body"),
     })
 }

@@ -233,7 +233,7 @@ cross join lateral (select * from campaigns where id = u.campaign_id limit 1) c"
 /// which takes the attempt out of the count (nobody was contacted). A job that ended without an attempt that
 /// counts is itself counted, `was` before and `becomes` after. Attempt state 1 is asking, 2 accepted: these the
 /// provider holds, but for calls that are over and wait for the word who answered: outcome 50, Call Ended. Those are looked
-/// after at `detect_until`. 3 is settled, 4 unknown; recall 1 ordered, 2 stopped, 3 too late.
+/// after at `detect_until`. Outcome 106 is Confirmed, which nothing that a call comes to outranks. 3 is settled, 4 unknown; recall 1 ordered, 2 stopped, 3 too late.
 ///
 /// `attempted`, `contact` and `with_result` are what the change adds to the totals of addresses. Of people who are
 /// contacted by phone (channels 1 and 2) those with one job count by it, the others by `phone_people`. A job whose
@@ -313,7 +313,7 @@ with asked as materialized (
   select asked_account, worker_id, sum(holds) from weighed group by 1, 2 having sum(holds) <> 0
 ), tallied as (
   insert into tallies (campaign_id, district_id, channel, open, attempts, successful, error, canceled,
-    not_dispatched, addresses_attempted, addresses_contacted, addresses_with_result)
+    not_dispatched, addresses_attempted, addresses_contacted, addresses_with_result, confirmed)
   select campaign_id, district_id, channel,
     -count(*) filter (where action = 3 and job_state <> 4),
     sum(dispatches),
@@ -325,10 +325,12 @@ with asked as materialized (
       + count(*) filter (where becomes = 3) - count(*) filter (where was = 3),
     count(*) filter (where becomes = 4) - count(*) filter (where was = 4),
     coalesce(sum(attempted) filter (where not repeats), 0), coalesce(sum(contact) filter (where not repeats), 0),
-    coalesce(sum(with_result) filter (where not repeats), 0)
+    coalesce(sum(with_result) filter (where not repeats), 0),
+    count(*) filter (where best = 106 and job_outcome is distinct from 106)
   from weighed
   where result <> old_result or was is distinct from becomes or (action = 3 and job_state <> 4)
     or attempted <> 0 or contact <> 0 or with_result <> 0
+    or (best = 106 and job_outcome is distinct from 106)
   group by 1, 2, 3
 ), met as (
   select w.campaign_id, w.district_id, r.person_id, w.contact
@@ -361,6 +363,7 @@ mod tests {
     #[test]
     fn the_numbers_written_into_the_statements_are_the_domains() {
         assert_eq!(Outcome::CallEnded.number(), 50);
+        assert_eq!(Outcome::Confirmed.number(), 106);
         assert_eq!(tocsin_domain::consent::ConsentClass::AsksOptIn.number(), 4);
     }
 }

@@ -22,6 +22,21 @@ pub struct Learned {
     pub event: Option<Uuid>,
 }
 
+/// A reader who unsubscribed by the link in a mail, which names its attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unsubscribed {
+    pub attempt: AttemptKey,
+    pub at: DateTime<Utc>,
+}
+
+/// Something that was learned of an email address by a report that names no attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LearnedOfAddress {
+    pub address: String,
+    pub reason: SuppressionReason,
+    pub at: DateTime<Utc>,
+}
+
 /// Whose attempt it was and whom it was to reach.
 pub(crate) struct Address {
     pub district: DistrictId,
@@ -55,6 +70,32 @@ impl Store {
         }
         Ok(self.change_phones(ConsentChange::Stop, &opt_outs, SOURCE).await?
             + self.suppress(&suppressed).await?)
+    }
+
+    /// Keeps who unsubscribed, from mails of the message type of the one that had the link. Nobody unsubscribes from
+    /// emergencies. Returns how many are new.
+    pub async fn unsubscribe(&self, unsubscribed: &[Unsubscribed]) -> Result<u64, StoreError> {
+        if unsubscribed.is_empty() {
+            return Ok(0);
+        }
+        let campaigns: Vec<Uuid> = unsubscribed.iter().map(|one| one.attempt.job.campaign.0).collect();
+        let jobs: Vec<i32> = unsubscribed.iter().map(|one| one.attempt.job.job).collect();
+        let ats: Vec<DateTime<Utc>> = unsubscribed.iter().map(|one| one.at).collect();
+        self.count("unsubscribe", UNSUBSCRIBE, &[&campaigns, &jobs, &ats]).await
+    }
+
+    /// Suppresses addresses in every district that has them: whoever reports without an attempt names no district, and
+    /// suppresses them for all whose mails it sends. Returns how many rows are new.
+    pub async fn learn_of_addresses(&self, learned: &[LearnedOfAddress]) -> Result<u64, StoreError> {
+        if learned.is_empty() {
+            return Ok(0);
+        }
+        let addresses: Vec<&str> = learned.iter().map(|one| one.address.as_str()).collect();
+        let outcomes: Vec<i16> = learned.iter().map(|one| one.reason.outcome().number()).collect();
+        let reasons: Vec<&str> = learned.iter().map(|one| one.reason.as_str()).collect();
+        let ats: Vec<DateTime<Utc>> = learned.iter().map(|one| one.at).collect();
+        self.count("suppress_anywhere", SUPPRESS_ANYWHERE, &[&addresses, &outcomes, &reasons, &ats, &SOURCE])
+            .await
     }
 
     /// In the order of `jobs`; None for one that does not exist.
@@ -108,4 +149,26 @@ select distinct on (district_id, channel, address) u.*, $7::text
 from unnest($1::uuid[], $2::smallint[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[])
   u(district_id, channel, address, outcome, reason, at)
 order by district_id, channel, address, at
+on conflict (district_id, channel, address) do nothing";
+
+/// Channel 3 is email, lane 1 emergencies.
+pub(crate) const UNSUBSCRIBE: &str = "-- store.unsubscribe
+insert into unsubscribes (district_id, address, message_type, created_at)
+select d.district_id, d.address, c.message_type, min(u.at)
+from unnest($1::uuid[], $2::int[], $3::timestamptz[]) u(campaign_id, job_id, at)
+cross join lateral (
+  select district_id, address from destinations
+  where campaign_id = u.campaign_id and job_id = u.job_id and channel = 3 limit 1) d
+cross join lateral (select message_type from campaigns where id = u.campaign_id and lane <> 1 limit 1) c
+group by 1, 2, 3
+on conflict (district_id, address, message_type) do nothing";
+
+/// Channel 3 is email.
+pub(crate) const SUPPRESS_ANYWHERE: &str = "-- store.suppress_anywhere
+insert into suppressions (district_id, channel, address, outcome, reason, created_at, source)
+select distinct on (d.district_id, u.address) d.district_id, 3, u.address, u.outcome, u.reason, u.at, $5::text
+from unnest($1::text[], $2::smallint[], $3::text[], $4::timestamptz[]) u(address, outcome, reason, at)
+cross join lateral (
+  select district_id from devices where channel = 3 and address = u.address offset 0) d
+order by d.district_id, u.address, u.at
 on conflict (district_id, channel, address) do nothing";

@@ -88,11 +88,11 @@ with crowded as materialized (
 ), folded as (
   insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
     attempts, successful, error, canceled, not_dispatched, untried, addresses, addresses_attempted, addresses_contacted,
-    addresses_with_result, contacted_by_phone, last_first_attempt_at)
+    addresses_with_result, contacted_by_phone, confirmed, last_first_attempt_at)
   select campaign_id, district_id, channel, sum(recipients), sum(no_device), sum(devices), sum(duplicates),
     sum(open), sum(attempts), sum(successful), sum(error), sum(canceled), sum(not_dispatched),
     sum(untried), sum(addresses), sum(addresses_attempted), sum(addresses_contacted), sum(addresses_with_result),
-    sum(contacted_by_phone), max(last_first_attempt_at)
+    sum(contacted_by_phone), sum(confirmed), max(last_first_attempt_at)
   from gone group by 1, 2, 3
   returning 1
 )

@@ -12,6 +12,7 @@ pub mod progress;
 pub mod receipt;
 pub mod recipients;
 pub mod suppressions;
+pub mod unsubscribes;
 pub mod visitor;
 
 use tocsin_domain::DistrictId;

@@ -244,6 +244,7 @@ impl<'a> World<'a> {
             attempts_max: submission.attempts_max,
             wait_seconds: submission.wait_seconds,
             machines: submission.machines,
+            confirm: false,
             outcomes: OutcomeSet::transient(),
         };
         let own = submission.rate_per_second.map(|rate_per_second| CampaignLimit { rate_per_second });
@@ -266,7 +267,13 @@ impl<'a> World<'a> {
             redial: redial.clone(),
             calling_window: submission.window.map(window).transpose()?,
             limits: submission.channels.iter().filter_map(|channel| Some((*channel, own?))).collect(),
-            contents: vec![Content { language: None, channel: None, subject: Some(subject), body }],
+            contents: vec![Content {
+                language: None,
+                channel: None,
+                subject: Some(subject),
+                audio_url: None,
+                body,
+            }],
             created_by: "simulation".to_owned(),
             created_at: now,
             scheduled_at: now + TimeDelta::seconds(submission.begins_in_seconds),

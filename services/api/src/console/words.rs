@@ -108,6 +108,7 @@ pub(crate) fn reason(outcome: Outcome) -> &'static str {
         Outcome::FaxAnswered | Outcome::CallAnswered => "Answered; the call is still going on.",
         Outcome::MachineAnswered => "A machine answered; the call is still going on.",
         Outcome::PersonAnswered => "A person answered; the call is still going on.",
+        Outcome::PressedToConfirm => "Somebody pressed 0 to confirm; the call is still going on.",
         Outcome::CallEnded => "Connected and ended; the provider has still to say who answered.",
         Outcome::SmsQueued | Outcome::Sending => "With the provider, on its way.",
         Outcome::Sent => "The carrier accepted the text. That is no guarantee that it was read.",

@@ -50,6 +50,7 @@ mod tests {
             language: language.map(str::to_owned),
             channel: None,
             subject: None,
+            audio_url: None,
             body: body.to_owned(),
         };
         let long = "a".repeat(161);

@@ -1,7 +1,7 @@
 //! What a campaign says: `contents`, or the shorthand `body`, and the subject.
 
 use tocsin_domain::Channel;
-use tocsin_domain::content::{Content, ContentError, SUBJECT_CHARS_MAX, choose};
+use tocsin_domain::content::{AUDIO_URL_BYTES_MAX, Content, ContentError, SUBJECT_CHARS_MAX, choose};
 
 use crate::fields::{Faults, Field, Fields, all_of, below};
 
@@ -34,10 +34,14 @@ pub(super) fn read_subject(
     Some(subject)
 }
 
+/// A text for every channel and language.
+fn plain(body: String) -> Content {
+    Content { language: None, channel: None, subject: None, audio_url: None, body }
+}
+
 /// A subject by itself, so that a faulty body does not hide its faults.
 fn check_subject(path: String, subject: &str, faults: &mut Faults) {
-    let alone =
-        Content { language: None, channel: None, subject: Some(subject.to_owned()), body: "-".to_owned() };
+    let alone = Content { subject: Some(subject.to_owned()), ..plain("-".to_owned()) };
     if let Err(fault) = alone.validate(&[]) {
         faults.add(path, in_words(&fault));
     }
@@ -65,7 +69,7 @@ pub(super) fn read(fields: &mut Fields, wanted: Wanted<'_>, faults: &mut Faults)
 /// One text for every channel and language.
 fn read_shorthand(field: Field, wanted: Wanted<'_>, faults: &mut Faults) -> Option<Content> {
     let path = field.path.clone();
-    let content = Content { language: None, channel: None, subject: None, body: field.string(faults)? };
+    let content = plain(field.string(faults)?);
     if let Err(fault) = content.validate(wanted.channels.unwrap_or_default()) {
         faults.add(path, in_words(&fault));
     }
@@ -104,6 +108,7 @@ fn read_content(field: Field, wanted: Wanted<'_>, faults: &mut Faults) -> Option
     let language = fields.take("language").map(|field| field.string(faults));
     let channel = fields.take("channel").map(|field| field.one_of(&Channel::ALL, Channel::as_str, faults));
     let subject = fields.take("subject").map(|field| field.text(SUBJECT_CHARS_MAX, faults));
+    let audio_url = fields.take("audio_url").map(|field| field.text(AUDIO_URL_BYTES_MAX, faults));
     let body =
         fields.required("body", "say what is to be sent", faults).and_then(|field| field.string(faults));
     fields.finish(faults);
@@ -111,6 +116,7 @@ fn read_content(field: Field, wanted: Wanted<'_>, faults: &mut Faults) -> Option
         language: given(language)?,
         channel: given(channel)?,
         subject: given(subject)?,
+        audio_url: given(audio_url)?,
         body: body?,
     };
     if let (Some(channel), Some(channels)) = (content.channel, wanted.channels)

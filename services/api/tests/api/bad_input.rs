@@ -106,7 +106,7 @@ async fn a_faulty_campaign_is_refused_with_field_and_reason() {
         (
             content(json!({"channel": "email", "titel": "t", "body": "b"})),
             "contents[1].titel",
-            "use language, channel, subject, body",
+            "use language, channel, subject, audio_url, body",
         ),
         (content(json!({"body": "c"})), "contents[1]", "same channel and language"),
         (
@@ -137,6 +137,7 @@ async fn a_faulty_campaign_is_refused_with_field_and_reason() {
             "redial.machines",
             "is true or false: give one of ignored, leave_message, redial",
         ),
+        (json!({"redial": {"confirm": "yes"}}), "redial.confirm", "give true or false"),
         (
             json!({"redial": {"wait_minutes": 1}}),
             "redial.wait_minutes",

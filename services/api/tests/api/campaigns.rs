@@ -242,12 +242,12 @@ async fn delivery_information_is_the_sum_of_the_tallies() {
     assert_eq!((&shown["recipients"], &shown["no_device"]), (&json!(3), &json!(1)));
     assert_eq!(
         shown["totals"],
-        json!({"devices": 4, "attempts": 4, "successful": 1, "error": 1, "canceled": 0, "not_dispatched": 0, "open": 2, "duplicates": 1})
+        json!({"devices": 4, "attempts": 4, "successful": 1, "error": 1, "canceled": 0, "not_dispatched": 0, "open": 2, "duplicates": 1, "confirmed": 0})
     );
     let by_channel = &shown["by_channel"];
     assert_eq!(
         by_channel["voice"],
-        json!({"devices": 1, "attempts": 1, "successful": 1, "error": 0, "canceled": 0, "not_dispatched": 0, "open": 0, "duplicates": 1, "first_attempt_seconds": 1.5})
+        json!({"devices": 1, "attempts": 1, "successful": 1, "error": 0, "canceled": 0, "not_dispatched": 0, "open": 0, "duplicates": 1, "confirmed": 0, "first_attempt_seconds": 1.5})
     );
     assert_eq!(by_channel["sms"]["first_attempt_seconds"], 2.25);
     assert_eq!(by_channel["email"]["first_attempt_seconds"], Value::Null);

@@ -263,3 +263,35 @@ async fn a_district_says_which_message_types_need_an_opt_in() {
     );
     assert_eq!(stage.put(path, &json!({ "opt_in_needed": [] })).await.body["opt_in_needed"], json!([]));
 }
+
+#[tokio::test]
+async fn unsubscribes_are_listed_by_page_and_lifted_by_their_district_alone() {
+    let stage = Stage::start().await;
+    for (address, message_type) in
+        [("ana@example.org", "attendance"), ("ana@example.org", "general"), ("bo@example.org", "general")]
+    {
+        let sql = "insert into unsubscribes (district_id, address, message_type, created_at) values ($1, $2, $3, now())";
+        stage.sql.execute(sql, &[&stage.north.0, &address, &message_type]).await.unwrap();
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = stage.get(&format!("/v1/unsubscribes?limit=2{cursor}")).await.body;
+        seen.extend(page["unsubscribes"].as_array().unwrap().clone());
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    let shown: Vec<_> = seen.iter().map(|one| (&one["address"], &one["message_type"])).collect();
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert_eq!(stage.get_as(OTHER_KEY, "/v1/unsubscribes").await.body["unsubscribes"], json!([]));
+    let path = "/v1/unsubscribes/general/ana@EXAMPLE.org?by=office";
+    let bearer = format!("Bearer {OTHER_KEY}");
+    let headers = [(AUTHORIZATION.as_str(), bearer.as_str())];
+    stage.ask(Method::DELETE, path, &headers, "").await.assert_problem(404, "unknown-suppression");
+    assert_eq!(stage.delete(path).await.status, 204);
+    stage.delete(path).await.assert_problem(404, "unknown-suppression");
+    stage.delete("/v1/unsubscribes/general/nobody").await.assert_problem(404, "unknown-suppression");
+    assert_eq!(stage.get("/v1/unsubscribes").await.body["unsubscribes"].as_array().unwrap().len(), 2);
+    let audited = "select count(*) from audit where action = 'unsubscribe.lift' and actor = 'office'";
+    assert_eq!(stage.sql.query_one(audited, &[]).await.unwrap().get::<_, i64>(0), 1);
+    stage.get("/v1/unsubscribes?cursor=x").await.assert_problem(400, "invalid-query");
+}

@@ -37,16 +37,16 @@ async fn a_district_decides_redials_and_windows_by_message_type() {
     ]);
     let default = stage.get("/v1/policies/attendance").await;
     let expected = json!({"message_type": "attendance", "calling_window": null, "updated_at": null, "updated_by": null,
-        "redial": {"attempts_max": 3, "wait_seconds": 300, "machines": "ignored", "outcomes": usual}});
+        "redial": {"attempts_max": 3, "wait_seconds": 300, "machines": "ignored", "confirm": false, "outcomes": usual}});
     assert_eq!((default.status, &default.body), (200, &expected));
 
-    let wanted = json!({"redial": {"attempts_max": 5, "machines": "redial", "outcomes": ["no_answer", "busy"]},
+    let wanted = json!({"redial": {"attempts_max": 5, "machines": "redial", "confirm": true, "outcomes": ["no_answer", "busy"]},
         "calling_window": {"hours": weekdays("08:00", "20:00"), "holidays": ["2026-12-25"]}, "updated_by": "ana"});
     let answer = put(&stage, "attendance", &wanted).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(
         answer.body["redial"],
-        json!({"attempts_max": 5, "wait_seconds": 300, "machines": "redial",
+        json!({"attempts_max": 5, "wait_seconds": 300, "machines": "redial", "confirm": true,
         "outcomes": ["busy", "no_answer"]})
     );
     assert_eq!(answer.body["calling_window"], wanted["calling_window"]);
@@ -76,7 +76,7 @@ async fn a_campaign_takes_its_districts_policy_and_keeps_it_and_may_override_it(
     let plain = stage.submit("plain", &campaign()).await.body;
     assert_eq!(
         plain["redial"],
-        json!({"attempts_max": 5, "wait_seconds": 300, "machines": "ignored", "outcomes": ["busy"]})
+        json!({"attempts_max": 5, "wait_seconds": 300, "machines": "ignored", "confirm": false, "outcomes": ["busy"]})
     );
     assert_eq!(plain["calling_window"], policy["calling_window"]);
 
@@ -84,7 +84,7 @@ async fn a_campaign_takes_its_districts_policy_and_keeps_it_and_may_override_it(
     body["redial"] = json!({"attempts_max": 2});
     body["calling_window"] = json!({"hours": weekdays("09:00", "12:30")});
     let own = stage.submit("own", &body).await.body;
-    let redial = json!({"attempts_max": 2, "wait_seconds": 300, "machines": "ignored", "outcomes": ["busy"]});
+    let redial = json!({"attempts_max": 2, "wait_seconds": 300, "machines": "ignored", "confirm": false, "outcomes": ["busy"]});
     assert_eq!(own["redial"], redial);
     let window = json!({"hours": weekdays("09:00", "12:30"), "holidays": ["2099-12-25"]});
     assert_eq!(own["calling_window"], window, "the district's holidays stay");

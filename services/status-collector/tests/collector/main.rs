@@ -9,6 +9,7 @@
 
 mod applying;
 mod bounces;
+mod calls;
 mod emails;
 mod gateways;
 mod ingress;
@@ -17,3 +18,4 @@ mod outages;
 mod rematches;
 mod stage;
 mod texts;
+mod unsubscribes;

@@ -51,11 +51,7 @@ async fn callbacks_are_taken_while_the_store_is_away_and_applied_when_it_is_back
     let attempts = stage.attempts(Lane::General, Channel::Sms).await;
     let name = &stage.database.name;
     let elsewhere = stage.database.url.replace(name.as_str(), "postgres");
-    let away = format!(
-        "alter database {name} allow_connections false;
-         select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
-    );
-    connected(&elsewhere, async |client| client.simple_query(&away).await.map(drop).unwrap()).await;
+    stage.store_goes_away().await;
     for attempt in &attempts {
         assert_eq!(stage.twilio(Channel::Sms, Lane::General, *attempt, &DELIVERED).await, 200);
     }

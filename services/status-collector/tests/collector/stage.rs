@@ -18,6 +18,7 @@ use tocsin_testkit::fixture::{Fixture, account_name};
 use tocsin_testkit::{TestDatabase, TestVhost, wait_until};
 use tokio_postgres::NoTls;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 /// Nobody listens there: what is signed is this address, wherever the request really went.
 pub const PUBLIC_URL: &str = "https://bell.example.org";
@@ -146,6 +147,17 @@ impl Stage {
         (answer.status().as_u16(), content_type, answer.text().await.unwrap())
     }
 
+    /// The store's database takes no connection any more, and has lost those it had.
+    pub async fn store_goes_away(&self) {
+        let name = &self.database.name;
+        let elsewhere = self.database.url.replace(name.as_str(), "postgres");
+        let away = format!(
+            "alter database {name} allow_connections false;
+             select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+        );
+        connected(&elsewhere, async |client| client.simple_query(&away).await.map(drop).unwrap()).await;
+    }
+
     pub async fn get(&self, path: &str) -> StatusCode {
         self.client.get(format!("{}{path}", self.address)).send().await.unwrap().status()
     }
@@ -181,9 +193,19 @@ impl Stage {
 
     /// An event signed as Mailgun signs, `age_seconds` ago.
     pub async fn mailgun(&self, event: serde_json::Value, age_seconds: i64) -> StatusCode {
+        self.mailgun_signed(&format!("{:0>50}", Uuid::now_v7().simple()), event, age_seconds).await
+    }
+
+    /// The same with a token of the vendor's that may have been used.
+    pub async fn mailgun_signed(
+        &self,
+        token: &str,
+        event: serde_json::Value,
+        age_seconds: i64,
+    ) -> StatusCode {
         let keys = mailgun::signature::SignatureKeys::new(&[Secret::new(SIGNING_KEY)]);
-        let (timestamp, token) = ((SystemClock.now().timestamp() - age_seconds).to_string(), "t".repeat(50));
-        let signature = keys.sign(&timestamp, &token).unwrap();
+        let timestamp = (SystemClock.now().timestamp() - age_seconds).to_string();
+        let signature = keys.sign(&timestamp, token).unwrap();
         let body = serde_json::json!({
             "signature": { "timestamp": timestamp, "token": token, "signature": signature },
             "event-data": event,

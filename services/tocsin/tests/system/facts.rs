@@ -21,8 +21,17 @@ pub const WITHIN: Duration = Duration::from_secs(120);
 pub const DOUBT_IS_OVER: Duration = Duration::from_secs(360);
 pub const EVERY_JOB_TRIED: &str = "count(*) = 0 from jobs where state in (1, 2)";
 
-const COUNTERS: [&str; 8] =
-    ["devices", "attempts", "successful", "error", "canceled", "open", "duplicates", "not_dispatched"];
+const COUNTERS: [&str; 9] = [
+    "devices",
+    "attempts",
+    "successful",
+    "error",
+    "canceled",
+    "open",
+    "duplicates",
+    "not_dispatched",
+    "confirmed",
+];
 
 /// Waits until no job of the campaign is open and the campaign is closed.
 pub async fn closed(store: &Store, campaign: CampaignId) -> Result<()> {
@@ -130,6 +139,7 @@ fn counted_counters(facts: &Facts) -> Counters {
                 channel.open,
                 channel.duplicates,
                 channel.not_dispatched,
+                channel.confirmed,
             ];
             (channel.channel.to_string(), numbers)
         })

@@ -4,6 +4,7 @@
 mod callback;
 mod campaign;
 mod cancel;
+mod confirm;
 mod look_up;
 mod machines;
 pub mod stage;

@@ -109,6 +109,7 @@ fn redial(attempts_max: u8, wait_seconds: u32) -> RedialPolicy {
         attempts_max,
         wait_seconds,
         machines: Machines::Ignored,
+        confirm: false,
         outcomes: OutcomeSet::transient(),
     }
 }

@@ -101,7 +101,16 @@ fn outcomes_rise_from_doubt_to_fact() {
     let rising = [
         &[Unknown][..],
         &[NotAsked, Throttled, ProviderUnavailable],
-        &[InProgress, SmsQueued, Sending, FaxAnswered, CallAnswered, MachineAnswered, PersonAnswered],
+        &[
+            InProgress,
+            SmsQueued,
+            Sending,
+            FaxAnswered,
+            CallAnswered,
+            MachineAnswered,
+            PersonAnswered,
+            PressedToConfirm,
+        ],
         &[UnknownError, NoCallStatus, NoStatus, ProgressUnknown, DialerNoResponse],
         &[Sent, EmailSent, SoftBounce],
         &[CallEnded],
@@ -134,7 +143,7 @@ fn an_order_of_two_outcomes_always_stands() {
 
 #[test]
 fn what_may_still_change_is_not_terminal() {
-    let answered = [FaxAnswered, CallAnswered, MachineAnswered, PersonAnswered, CallEnded];
+    let answered = [FaxAnswered, CallAnswered, MachineAnswered, PersonAnswered, PressedToConfirm, CallEnded];
     let open = [Unknown, InProgress, SmsQueued, Sending, Sent, EmailSent, SoftBounce];
     for outcome in Outcome::all() {
         let may_change = open.contains(&outcome) || answered.contains(&outcome);
@@ -156,7 +165,7 @@ fn doubt_progress_and_the_never_tried_are_no_answers() {
 fn who_answered_counts_in_the_same_order_while_a_call_goes_on_and_when_it_is_over() {
     let answered: Vec<Outcome> = Outcome::all().filter(|outcome| outcome.once_over().is_some()).collect();
     let over: Vec<Outcome> = answered.iter().filter_map(|outcome| outcome.once_over()).collect();
-    assert_eq!(over, [Fax, Completed, AnsweringMachine, LivePerson]);
+    assert_eq!(over, [Fax, Completed, AnsweringMachine, LivePerson, Confirmed]);
     assert!(over.is_sorted_by(|one, other| other.outranks(*one)));
     assert!(answered.iter().all(|outcome| InProgress < *outcome && outcome.result() == AttemptResult::Open));
     assert!(over.iter().all(|outcome| outcome.outranks(CallEnded)));

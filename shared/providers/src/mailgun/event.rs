@@ -6,6 +6,9 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tocsin_domain::address::Email;
+use tocsin_domain::suppression::{AddressFact, SuppressionReason};
 
 use super::{TOKEN_VARIABLE, status};
 use crate::{CallbackReport, ParseError};
@@ -26,6 +29,8 @@ pub(super) struct Event {
     /// Seconds since the epoch, with a fraction.
     #[serde(default)]
     pub timestamp: Option<f64>,
+    #[serde(default)]
+    pub recipient: Option<String>,
     #[serde(default)]
     pub severity: Option<String>,
     #[serde(default)]
@@ -68,7 +73,7 @@ impl Event {
             self.message.as_ref().and_then(|message| message.headers.as_ref()?.message_id.clone());
         Some(CallbackReport {
             attempt: None,
-            provider_id: message_id,
+            provider_id: message_id.map(|id| mail_id(&id, self.recipient.as_deref())),
             outcome: status::outcome(name, self.severity.as_deref(), self.reason.as_deref()),
             provider_code: Some(self.provider_code(name)),
             at: self.timestamp.and_then(instant),
@@ -106,6 +111,28 @@ pub(super) fn token(body: &[u8]) -> Option<String> {
     webhook.event?.token().map(str::to_owned)
 }
 
+/// What an event without our token tells of the address that it names: a complaint long after, or of a mail that others
+/// sent over this domain. Mailgun itself suppresses such an address for the whole domain.
+pub(super) fn fact_of_address(body: &[u8]) -> Option<(Email, SuppressionReason)> {
+    let event = serde_json::from_slice::<Webhook>(body).ok()?.event?;
+    let fact = status::address_fact(&event.provider_code(event.event.as_deref()?))?;
+    let AddressFact::Suppress(reason) = fact else { return None };
+    Some((Email::parse(event.recipient.as_deref()?).ok()?, reason))
+}
+
+/// One request has one id, and may be for many. With the recipient's part of it each mail has its own, by which reports
+/// without our token find it. The address itself is in none.
+pub(super) fn mail_id(message_id: &str, recipient: Option<&str>) -> String {
+    const PART_BYTES: usize = 6;
+    match recipient {
+        Some(recipient) => {
+            let digest = Sha256::digest(recipient.to_lowercase());
+            format!("{message_id}#{}", hex::encode(&digest[..PART_BYTES]))
+        }
+        None => message_id.to_owned(),
+    }
+}
+
 fn instant(seconds: f64) -> Option<DateTime<Utc>> {
     // Microseconds of any year a mail can have fit; a nonsense number saturates and is refused.
     DateTime::from_timestamp_micros((seconds * 1e6) as i64)
@@ -130,7 +157,7 @@ mod tests {
         );
         assert_eq!(report.outcome, Outcome::Dropped);
         assert_eq!(report.provider_code.as_deref(), Some("failed permanent suppress-bounce 605"));
-        assert_eq!(report.provider_id.as_deref(), Some("2018.1@example.org"));
+        assert_eq!(report.provider_id, Some(mail_id("2018.1@example.org", Some("X@example.org"))));
         assert_eq!(report.event_id.as_deref(), Some("e1"));
         assert_eq!(report.at.unwrap().timestamp_micros(), 1_529_701_969_818_328);
     }
@@ -144,6 +171,13 @@ mod tests {
     }
 
     #[test]
+    fn mails_of_one_request_have_ids_of_their_own_that_hold_no_address() {
+        let [ann, bob] = ["ann@example.org", "bob@example.org"].map(|to| mail_id("1.2@m.example", Some(to)));
+        assert!(ann != bob && ann.starts_with("1.2@m.example#") && !ann.contains("ann"), "{ann}");
+        assert_eq!(mail_id("1.2@m.example", None), "1.2@m.example");
+    }
+
+    #[test]
     fn the_token_is_the_user_variable() {
         let body = br#"{"event-data":{"event":"opened","user-variables":{"tocsin-token":"tok","n":1}}}"#;
         assert_eq!(token(body).as_deref(), Some("tok"));
@@ -151,6 +185,31 @@ mod tests {
             ["{}", "x", r#"{"event-data":{}}"#, r#"{"event-data":{"user-variables":{"tocsin-token":7}}}"#]
         {
             assert_eq!(token(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_event_without_our_token_tells_of_the_address_that_it_names() {
+        let of = |event: &str| fact_of_address(format!(r#"{{"event-data":{event}}}"#).as_bytes());
+        let ann = || Email::parse("Ann@example.org").unwrap();
+        let table = [
+            (r#"{"event":"complained","recipient":"Ann@EXAMPLE.org"}"#, Some(SuppressionReason::Complaint)),
+            (
+                r#"{"event":"unsubscribed","recipient":"Ann@example.org"}"#,
+                Some(SuppressionReason::Unsubscribe),
+            ),
+            (
+                r#"{"event":"failed","severity":"permanent","reason":"bounce","recipient":"Ann@example.org",
+                    "delivery-status":{"code":550}}"#,
+                Some(SuppressionReason::HardBounce),
+            ),
+            (r#"{"event":"delivered","recipient":"Ann@example.org"}"#, None),
+            (r#"{"event":"complained","recipient":"nobody"}"#, None),
+            (r#"{"event":"complained"}"#, None),
+            (r#"{}"#, None),
+        ];
+        for (event, reason) in table {
+            assert_eq!(of(event), reason.map(|reason| (ann(), reason)), "{event}");
         }
     }
 

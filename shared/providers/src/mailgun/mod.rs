@@ -5,6 +5,7 @@
 
 mod account;
 mod event;
+mod letter;
 mod look_up;
 mod redaction;
 mod send;
@@ -14,7 +15,8 @@ mod status;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use reqwest::Client;
-use tocsin_domain::suppression::AddressFact;
+use tocsin_domain::address::Email;
+use tocsin_domain::suppression::{AddressFact, SuppressionReason};
 
 use crate::{
     AccountSettings, Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, Provider,
@@ -45,11 +47,15 @@ impl Provider for MailgunEmail {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { recall: false, look_up: true, batch_max: 1 }
+        Capabilities { recall: false, look_up: true, batch_max: letter::RECIPIENTS_MAX }
     }
 
     async fn send(&self, request: &SendRequest) -> Answer {
         send::send(&self.account, request).await
+    }
+
+    async fn send_batch(&self, requests: &[SendRequest]) -> Vec<Answer> {
+        send::send_batch(&self.account, requests).await
     }
 
     /// Mailgun cannot take back one message that it has accepted.
@@ -75,6 +81,14 @@ impl Provider for MailgunEmail {
 
     fn address_fact(&self, provider_code: &str) -> Option<AddressFact> {
         status::address_fact(provider_code)
+    }
+
+    fn facts_of_addresses(&self, raw: &RawRequest) -> Vec<(Email, SuppressionReason)> {
+        event::fact_of_address(&raw.body).into_iter().collect()
+    }
+
+    fn nonce(&self, raw: &RawRequest) -> Option<String> {
+        signature::nonce(&raw.body)
     }
 
     fn redact(&self, raw: &RawRequest) -> String {

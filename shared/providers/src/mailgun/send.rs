@@ -2,39 +2,64 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
 use serde::Deserialize;
 use tocsin_domain::Outcome;
 
-use super::TOKEN_VARIABLE;
 use super::account::MailgunAccount;
+use super::event::mail_id;
+use super::letter;
 use crate::http::{Body, NoReply, Reply};
-use crate::{Answer, RefusalClass, SendRequest, Whose, token_of_url};
-
-/// The delivery window Mailgun lets us ask for.
-const DELIVER_WITHIN_MINUTES: std::ops::RangeInclusive<u64> = 5..=24 * 60;
+use crate::{Answer, RefusalClass, SendRequest, Whose};
 
 pub(super) async fn send(account: &MailgunAccount, request: &SendRequest) -> Answer {
-    answer(
-        account
-            .post_message(form(request.from.as_deref().unwrap_or(&account.sender), request), request.deadline)
-            .await,
-    )
+    let Some(form) = letter::form(&account.sender, &[request]) else {
+        return Answer::NotSent { why: "nothing was asked".to_owned() };
+    };
+    of_mail(answer(account.post_message(form, request.deadline).await), &request.to)
 }
 
-fn form(sender: &str, request: &SendRequest) -> String {
-    let minutes = request.valid_for.as_secs() / 60;
-    let minutes = minutes.clamp(*DELIVER_WITHIN_MINUTES.start(), *DELIVER_WITHIN_MINUTES.end());
-    let capacity = 2 * request.body.len() + 320;
-    let mut form = form_urlencoded::Serializer::new(String::with_capacity(capacity));
-    form.append_pair("from", sender).append_pair("to", &request.to);
-    if let Some(subject) = &request.subject {
-        // A line break in a header would start another one.
-        form.append_pair("subject", &subject.replace(['\r', '\n'], " "));
+/// What goes together as one request each, all at once. The answers in the order of `requests`.
+pub(super) async fn send_batch(account: &MailgunAccount, requests: &[SendRequest]) -> Vec<Answer> {
+    let groups = letter::groups(requests);
+    let asked = groups.iter().map(async |places| {
+        let together: Vec<&SendRequest> = places.iter().map(|&place| &requests[place]).collect();
+        (places, send_together(account, &together).await)
+    });
+    let mut answers: Vec<Option<Answer>> = vec![None; requests.len()];
+    for (places, said) in join_all(asked).await {
+        for (&place, answer) in places.iter().zip(said) {
+            answers[place] = Some(answer);
+        }
     }
-    form.append_pair("text", &request.body)
-        .append_pair("o:deliver-within", &format!("{}h{}m", minutes / 60, minutes % 60))
-        .append_pair(&format!("v:{TOKEN_VARIABLE}"), token_of_url(&request.callback_url));
-    form.finish()
+    // Every request is in one group.
+    let unasked = || Answer::NotSent { why: "nothing was asked".to_owned() };
+    answers.into_iter().map(|answer| answer.unwrap_or_else(unasked)).collect()
+}
+
+/// One answer is everybody's, but for what is each one's own: the id. Of several, one whose address Mailgun does not like
+/// makes it refuse all.
+async fn send_together(account: &MailgunAccount, together: &[&SendRequest]) -> Vec<Answer> {
+    let deadline = together.iter().map(|request| request.deadline).min().unwrap_or_default();
+    let Some(form) = letter::form(&account.sender, together) else { return Vec::new() };
+    let said = answer(account.post_message(form, deadline).await);
+    let of = |request: &&SendRequest| match &said {
+        Answer::Refused { class: RefusalClass::Permanent, provider_code, .. } if together.len() > 1 => {
+            Answer::RefusedTogether { provider_code: provider_code.clone() }
+        }
+        said => of_mail(said.clone(), &request.to),
+    };
+    together.iter().map(of).collect()
+}
+
+/// Several mails have one id at Mailgun.
+fn of_mail(answer: Answer, recipient: &str) -> Answer {
+    match answer {
+        Answer::Accepted { provider_id: Some(id), outcome } => {
+            Answer::Accepted { provider_id: Some(mail_id(&id, Some(recipient))), outcome }
+        }
+        other => other,
+    }
 }
 
 fn answer(reply: Result<Reply, NoReply>) -> Answer {
@@ -113,11 +138,8 @@ fn seconds_in_words(body: &[u8]) -> Option<Duration> {
 mod tests {
     use reqwest::StatusCode;
     use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-    use tocsin_domain::{AttemptKey, CampaignId, JobKey};
-    use uuid::Uuid;
 
     use super::*;
-    use crate::twilio::form::Form;
 
     fn reply(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Reply {
         let headers: HeaderMap = headers
@@ -126,31 +148,6 @@ mod tests {
             .collect();
         let status = StatusCode::from_u16(status).unwrap();
         Reply { status, headers, body: Body::Whole(body.as_bytes().to_vec()) }
-    }
-
-    #[test]
-    fn the_form_carries_the_token_and_no_header_of_the_authors() {
-        let request = SendRequest {
-            attempt: AttemptKey { job: JobKey { campaign: CampaignId(Uuid::nil()), job: 1 }, number: 1 },
-            from: None,
-            to: "ann@example.org".into(),
-            extension: None,
-            language: None,
-            subject: Some("Snow\r\nBcc: all@example.org".into()),
-            body: "No school & no bus".into(),
-            detection: None,
-            callback_url: "https://bell.example/callbacks/mail/tok".into(),
-            valid_for: Duration::from_secs(5400),
-            deadline: Duration::from_secs(5),
-        };
-        let text = form("office@example.org", &request);
-        let form = Form::parse(text.as_bytes());
-        assert_eq!(form.get("from"), Some("office@example.org"));
-        assert_eq!(form.get("to"), Some("ann@example.org"));
-        assert_eq!(form.get("subject"), Some("Snow  Bcc: all@example.org"));
-        assert_eq!(form.get("text"), Some("No school & no bus"));
-        assert_eq!(form.get("o:deliver-within"), Some("1h30m"));
-        assert_eq!(form.get("v:tocsin-token"), Some("tok"));
     }
 
     #[test]

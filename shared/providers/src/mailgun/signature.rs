@@ -1,7 +1,8 @@
 //! Mailgun's webhook signature (wire B.2): HMAC-SHA256 over timestamp and a random token.
 //!
 //! The body is *not* covered. What protects an event's content is our own token inside it, which
-//! nobody else can mint, and that a repeated event changes nothing.
+//! nobody else can mint, and that a repeated event changes nothing; and for events without our token that each signature
+//! is taken once: see [`crate::Provider::nonce`].
 
 use std::fmt;
 
@@ -69,6 +70,12 @@ impl SignatureKeys {
         }
         Ok(())
     }
+}
+
+/// The random token that is signed. None: nothing is signed.
+pub(super) fn nonce(body: &[u8]) -> Option<String> {
+    let signed: Signed<'_> = serde_json::from_slice(body).ok()?;
+    signed.signature.map(|given| given.token.to_owned())
 }
 
 fn tag(key: &Hmac<Sha256>, timestamp: &str, token: &str) -> Hmac<Sha256> {

@@ -14,6 +14,10 @@ use crate::{Answer, RefusalClass, SendRequest, token_of_url};
 /// Programs that answer mails leave those alone that say so (RFC 3834).
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 
+/// Mail programs show a button for these two, which together mean one click (RFC 8058).
+const LIST_UNSUBSCRIBE: HeaderName = HeaderName::new_from_ascii_str("List-Unsubscribe");
+const LIST_UNSUBSCRIBE_POST: HeaderName = HeaderName::new_from_ascii_str("List-Unsubscribe-Post");
+
 const TAG_BYTES: usize = 10;
 
 /// A mail for one recipient, ready to be transmitted.
@@ -62,7 +66,15 @@ pub(super) fn compose(account: &SmtpAccount, request: &SendRequest) -> Result<Le
     let return_path = verp::return_path(token_of_url(&request.callback_url), &account.domain)
         .ok_or_else(|| failed("no return path"))?;
     let message_id = message_id(account, request.attempt.job);
-    let message = Message::builder()
+    let mut message = Message::builder();
+    if let Some(url) = &request.unsubscribe_url {
+        // On one line, however long: not every program that reads it unfolds it.
+        let address = format!("<{}>", one_line(url));
+        message = message
+            .raw_header(HeaderValue::dangerous_new_pre_encoded(LIST_UNSUBSCRIBE, address.clone(), address))
+            .raw_header(HeaderValue::new(LIST_UNSUBSCRIBE_POST, "List-Unsubscribe=One-Click".to_owned()));
+    }
+    let message = message
         .date_now()
         .from(from)
         .to(Mailbox::new(None, to.clone()))

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Url};
-use tocsin_domain::Outcome;
+use tocsin_domain::{Channel, Outcome, sender};
 
 use super::refusal;
 use super::resource::Resource;
@@ -26,6 +26,13 @@ pub(super) enum Collection {
 }
 
 impl Collection {
+    fn channel(self) -> Channel {
+        match self {
+            Self::Calls => Channel::Voice,
+            Self::Messages => Channel::Sms,
+        }
+    }
+
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Calls => "Calls",
@@ -61,9 +68,8 @@ impl TwilioAccount {
         if !is_sid(&settings.user, "AC") {
             return Err(settings.fault("user", "must be an AccountSid: AC and 32 hexadecimal digits"));
         }
-        if !is_e164(&settings.sender) {
-            return Err(settings.fault("sender", "must be a number in E.164: + and 7 to 15 digits"));
-        }
+        sender::check(collection.channel(), &settings.sender)
+            .map_err(|fault| settings.fault("sender", fault))?;
         let base = base.as_str().trim_end_matches('/');
         let collection_url = format!("{base}/2010-04-01/Accounts/{}/{}", settings.user, collection.path());
         let create_url = Url::parse(&format!("{collection_url}.json"))
@@ -153,9 +159,4 @@ pub(super) fn answer(reply: Result<Reply, NoReply>, outcome: fn(&Resource) -> Ou
 fn is_sid(text: &str, prefix: &str) -> bool {
     text.strip_prefix(prefix)
         .is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
-fn is_e164(text: &str) -> bool {
-    text.strip_prefix('+')
-        .is_some_and(|digits| (7..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()))
 }

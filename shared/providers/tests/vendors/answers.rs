@@ -32,7 +32,9 @@ async fn an_accepted_send_returns_the_vendors_id() {
         let record = stage.simulator.sends().remove(index);
         assert_eq!(outcome, expected);
         assert!(id.starts_with(prefix) && !id.contains(['<', '>']), "{id}");
-        assert_eq!((record.provider_id, record.to), (Some(id), Some(request.to)));
+        // Of mails, which share the id of their request, with a part for each.
+        let of_request = id.split('#').next().unwrap_or_default().to_owned();
+        assert_eq!((record.provider_id, record.to), (Some(of_request), Some(request.to)));
         assert_eq!(record.token.as_deref(), request.callback_url.rsplit('/').next());
     }
 }

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test whose stage cannot be set has failed")]
 
 mod answers;
+mod batches;
 mod gateway;
+mod openapi;
 mod recalls;
 mod reports;
 mod stage;

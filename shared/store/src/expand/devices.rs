@@ -57,7 +57,11 @@ macro_rules! judged_devices {
     on true
   left join lateral (
     select outcome from suppressions
-    where district_id = $2 and channel = r.channel and address = r.address limit 1) s on true
+    where district_id = $2 and channel = r.channel and address = r.address
+    union all
+    select 32::smallint from unsubscribes
+    where r.channel = 3 and district_id = $2 and address = r.address and message_type = c.message_type
+    limit 1) s on true
   window alike as (partition by r.channel, r.address, r.about_id order by r.job_id)
 "
         )

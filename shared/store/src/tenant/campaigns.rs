@@ -108,6 +108,8 @@ pub struct ChannelCounts {
     pub error: i64,
     pub canceled: i64,
     pub not_dispatched: i64,
+    /// At which somebody pressed 0 to confirm.
+    pub confirmed: i64,
     /// Unique addresses, whatever became of them (requirements 67 to 69).
     pub addresses: i64,
     /// Of these, by requirements 70 and 71: without the canceled, and without texts to those who opted out.
@@ -180,6 +182,8 @@ impl Tenant {
             new.contents.iter().map(|content| content.language.as_deref()).collect();
         let subjects: Vec<Option<&str>> =
             new.contents.iter().map(|content| content.subject.as_deref()).collect();
+        let audio_urls: Vec<Option<&str>> =
+            new.contents.iter().map(|content| content.audio_url.as_deref()).collect();
         let bodies: Vec<&str> = new.contents.iter().map(|content| content.body.as_str()).collect();
         let rows = self
             .rows(
@@ -208,6 +212,7 @@ impl Tenant {
                     &bodies,
                     &window,
                     &limits,
+                    &audio_urls,
                 ],
             )
             .await?;
@@ -312,7 +317,8 @@ impl Tenant {
             .rows(
                 NAME,
                 "-- store.contents
-                 select channel, language, subject, body from contents where campaign_id = $1 order by ordinal",
+                 select channel, language, subject, audio_url, body from contents where campaign_id = $1
+                 order by ordinal",
                 &[&campaign.0],
             )
             .await?;
@@ -342,6 +348,7 @@ impl Tenant {
                 error: found.get("error"),
                 canceled: found.get("canceled"),
                 not_dispatched: found.get("not_dispatched"),
+                confirmed: found.get("confirmed"),
                 addresses: found.get("addresses"),
                 addresses_attempted: found.get("addresses_attempted"),
                 addresses_contacted: found.get("addresses_contacted"),
@@ -404,10 +411,10 @@ with made as (
   on conflict (district_id, client_key) do nothing
   returning id, number
 ), written as (
-  insert into contents (campaign_id, ordinal, district_id, channel, language, subject, body)
-  select m.id, u.ordinal::smallint, $2, u.channel, u.language, u.subject, u.body
-  from made m cross join unnest($17::smallint[], $18::text[], $19::text[], $20::text[])
-    with ordinality u(channel, language, subject, body, ordinal)
+  insert into contents (campaign_id, ordinal, district_id, channel, language, subject, body, audio_url)
+  select m.id, u.ordinal::smallint, $2, u.channel, u.language, u.subject, u.body, u.audio_url
+  from made m cross join unnest($17::smallint[], $18::text[], $19::text[], $20::text[], $23::text[])
+    with ordinality u(channel, language, subject, body, audio_url, ordinal)
 ), audited as (
   insert into audit (district_id, at, actor, action, subject)
   select $2, $14, $13, 'campaign.create', m.id::text from made m
@@ -418,7 +425,7 @@ const COUNTS: &str = "-- store.counts
 select t.channel, sum(recipients) as recipients, sum(no_device) as no_device, sum(devices) as devices,
   sum(duplicates) as duplicates, sum(open) as open, sum(attempts) as attempts, sum(successful) as successful,
   sum(error) as error, sum(canceled) as canceled, sum(not_dispatched) as not_dispatched,
-  sum(addresses) as addresses, sum(addresses_attempted) as addresses_attempted,
+  sum(confirmed) as confirmed, sum(addresses) as addresses, sum(addresses_attempted) as addresses_attempted,
   sum(addresses_contacted) as addresses_contacted, sum(addresses_with_result) as addresses_with_result,
   sum(contacted_by_phone) as contacted_by_phone,
   case when sum(untried) = 0

@@ -60,8 +60,8 @@ pub async fn recounted(setting: &Setting, campaign: CampaignId) -> Recount {
     }))
 }
 
-/// What both tell of one channel: the eight numbers of requirement 51 and around it, and that of 52.
-type Numbers = (Channel, [i64; 8], Option<Duration>);
+/// What both tell of one channel: the nine numbers of requirement 51 and around it, and that of 52.
+type Numbers = (Channel, [i64; 9], Option<Duration>);
 
 fn of_domain(recount: &Recount) -> Vec<Numbers> {
     let signed = |number: u64| i64::try_from(number).unwrap();
@@ -78,6 +78,7 @@ fn of_domain(recount: &Recount) -> Vec<Numbers> {
                 told.error,
                 told.canceled,
                 told.not_dispatched,
+                told.confirmed,
             ];
             (told.channel, numbers.map(signed), told.first_attempt)
         })
@@ -98,6 +99,7 @@ fn of_store(counts: &Counts) -> Vec<Numbers> {
                 told.error,
                 told.canceled,
                 told.not_dispatched,
+                told.confirmed,
             ];
             (told.channel, numbers, told.first_attempt)
         })

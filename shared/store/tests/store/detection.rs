@@ -69,3 +69,21 @@ async fn a_call_that_is_over_is_not_recalled_and_holds_up_no_cancel() {
     let view = setting.store.attempt_views(&[call]).await.unwrap().remove(0);
     assert_eq!(view.job.outcome, Some(Outcome::AnsweringMachine));
 }
+
+#[tokio::test]
+async fn a_confirmed_call_is_counted_once_and_keeps_its_place_until_it_is_over() {
+    let setting = Setting::new().await;
+    let (campaign, call) = accepted(&setting).await;
+    let confirmed = async || setting.tenant().counts(campaign).await.unwrap().channels[0].confirmed;
+    for _ in 0..2 {
+        setting.report(&[call], status(Outcome::PressedToConfirm)).await;
+        assert_eq!((held(&setting).await, confirmed().await), (1, 0), "the call goes on");
+    }
+    setting.report(&[call], status(Outcome::Completed)).await;
+    assert_eq!((held(&setting).await, confirmed().await), (0, 1));
+    setting.report(&[call], status(Outcome::LivePerson)).await;
+    assert_eq!(confirmed().await, 1);
+    setting.store.fold().await.unwrap();
+    assert_eq!(confirmed().await, 1, "folded");
+    assert_counters(&setting, campaign, "a confirmed call").await;
+}

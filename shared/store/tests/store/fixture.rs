@@ -280,6 +280,7 @@ pub fn new_campaign(now: DateTime<Utc>) -> NewCampaign {
             channel: None,
             language: None,
             subject: None,
+            audio_url: None,
             body: "School closes at noon.".to_owned(),
         }],
         created_by: "test".to_owned(),

@@ -37,6 +37,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("schools", &["district_id", "source_id"]),
     ("students", &["district_id", "person_id"]),
     ("suppressions", &["district_id", "channel", "address"]),
+    ("unsubscribes", &["district_id", "address", "message_type"]),
 ];
 
 /// Statements that find rows of a table by another index, or walk one campaign.
@@ -59,6 +60,7 @@ const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     ("sought", "attempts", &["campaign_id", "job_id"]),
     // The open campaigns, all of them.
     ("sought", "campaigns", &[]),
+    ("suppress_anywhere", "devices", &["address"]),
     ("requeue_overdue", "release_batches", &["requeue_at"]),
     ("free_places", "release_places", &["district_id", "channel"]),
     ("due_claim_batches", "claim_batches", &["check_at"]),

@@ -176,14 +176,15 @@ impl CallbackQueue {
             }
             let wanted = match callbacks.events {
                 CallbackEvents::All => true,
-                CallbackEvents::Final => step.is_final() || steps.len() == 1,
+                CallbackEvents::Final => step.is_final() || step == Step::Pressed || steps.len() == 1,
             };
             let mut due = self.due(message.id, step, at);
             if wanted && (manner.subscribed)(step) && !message.callback.is_empty() {
                 due.sequence = sequence;
                 due.post = !rng.random_bool(callbacks.lost);
                 self.lost.fetch_add(u64::from(!due.post), Ordering::Relaxed);
-                sequence += 1;
+                // A key is no report of the call's progress, and has no number.
+                sequence += u8::from(step != Step::Pressed);
             }
             if due.post && rng.random_bool(callbacks.duplicate) {
                 let again = at + callbacks.delay.draw(rng);
@@ -351,8 +352,14 @@ mod tests {
         let ledger = Ledger::new(clock::now());
         let arrival =
             Arrival { channel: Channel::Voice, kind: Kind::Send, token: Some("t"), to: None, answered: 201 };
-        let acceptance =
-            Acceptance { fate: Fate::Human, callback: "http://x/", origin: "", body: "", detection };
+        let acceptance = Acceptance {
+            fate: Fate::Human,
+            callback: "http://x/",
+            origin: "",
+            body: "",
+            detection,
+            with: None,
+        };
         let call = ledger.accepted(clock::now(), arrival, acceptance);
         let mut rng = StdRng::seed_from_u64(1);
         let manner =

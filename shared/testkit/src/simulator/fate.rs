@@ -10,6 +10,8 @@ pub enum Fate {
     // Calls. With `completed` nobody says who answered.
     Completed,
     Human,
+    /// A person who presses 0 where the call asks for it.
+    Confirmed,
     Machine,
     Fax,
     Busy,
@@ -50,6 +52,8 @@ pub(super) enum Step {
     Answered,
     /// Who answered is known; the call goes on.
     Detected,
+    /// Somebody pressed 0; the call goes on.
+    Pressed,
     Sent,
     SoftBounced,
     Completed,
@@ -82,9 +86,13 @@ impl Fate {
 
     pub(super) fn fits(self, channel: Channel) -> bool {
         let channels: &[Channel] = match self {
-            Self::Completed | Self::Human | Self::Machine | Self::Fax | Self::Busy | Self::NoAnswer => {
-                &[Channel::Voice]
-            }
+            Self::Completed
+            | Self::Human
+            | Self::Confirmed
+            | Self::Machine
+            | Self::Fax
+            | Self::Busy
+            | Self::NoAnswer => &[Channel::Voice],
             Self::Undelivered | Self::Landline | Self::Sent | Self::OptedOut => &[Channel::Sms],
             Self::Bounced
             | Self::SoftBounced
@@ -104,12 +112,13 @@ impl Fate {
     pub(super) fn steps(self, channel: Channel) -> &'static [Step] {
         use Step::{
             Answered, Bounced, Busy, Complained, Completed, Delivered, Dropped, Failed, Initiated, NoAnswer,
-            Opened, Rejected, Ringing, Sent, SoftBounced, Undelivered,
+            Opened, Pressed, Rejected, Ringing, Sent, SoftBounced, Undelivered,
         };
         match self {
             Self::Completed | Self::Human | Self::Machine | Self::Fax => {
                 &[Initiated, Ringing, Answered, Completed]
             }
+            Self::Confirmed => &[Initiated, Ringing, Answered, Pressed, Completed],
             Self::Busy => &[Initiated, Ringing, Busy],
             Self::NoAnswer => &[Initiated, Ringing, NoAnswer],
             Self::Failed if channel == Channel::Voice => &[Initiated, Failed],
@@ -133,7 +142,7 @@ impl Fate {
     /// In the words of a detection that waits for the end of the greeting.
     pub(super) fn answered_by(self) -> Option<&'static str> {
         match self {
-            Self::Human => Some("human"),
+            Self::Human | Self::Confirmed => Some("human"),
             Self::Machine => Some("machine_end_beep"),
             Self::Fax => Some("fax"),
             Self::Completed
@@ -168,6 +177,7 @@ mod tests {
             for name in [
                 "completed",
                 "human",
+                "confirmed",
                 "machine",
                 "fax",
                 "busy",

@@ -49,6 +49,8 @@ struct Message {
     step: Step,
     detection: Detection,
     canceled: bool,
+    /// The first message of its request, whose vendor id all of them have.
+    first: u32,
 }
 
 /// Texts that many messages share, each kept once.
@@ -109,6 +111,7 @@ impl Ledger {
             step: Step::Queued,
             detection: acceptance.detection,
             canceled: false,
+            first: acceptance.with.map_or(number, |first| first.0),
         };
         inner.messages.push(message);
         self.snapshot(&inner, number)
@@ -225,7 +228,9 @@ impl Ledger {
         match inner.entries[message.entry as usize].channel {
             Channel::Voice => format!("CA{:016x}{number:016x}", self.run),
             Channel::Sms | Channel::Inbox => format!("SM{:016x}{number:016x}", self.run),
-            Channel::Email => format!("{:x}.{number}@{}", self.run, inner.texts.text(message.origin)),
+            Channel::Email => {
+                format!("{:x}.{}@{}", self.run, message.first, inner.texts.text(message.origin))
+            }
         }
     }
 
@@ -257,7 +262,7 @@ mod tests {
     fn an_entry_stays_small() {
         // Beside these, a million sends hold a million tokens (47 bytes) and numbers (12 bytes).
         assert!(size_of::<Entry>() <= 56, "{}", size_of::<Entry>());
-        assert!(size_of::<Message>() <= 20, "{}", size_of::<Message>());
+        assert!(size_of::<Message>() <= 24, "{}", size_of::<Message>());
     }
 
     #[test]
@@ -271,8 +276,14 @@ mod tests {
             answered: 201,
         };
         let detection = Detection::NotAsked;
-        let acceptance =
-            Acceptance { fate: Fate::Human, callback: "http://x/", origin: "+1", body: "", detection };
+        let acceptance = Acceptance {
+            fate: Fate::Human,
+            callback: "http://x/",
+            origin: "+1",
+            body: "",
+            detection,
+            with: None,
+        };
         let sent = ledger.accepted(DateTime::default(), arrival, acceptance);
         assert_eq!(ledger.find(&sent.provider_id).unwrap().id, sent.id);
         let texted = sent.provider_id.replace("CA", "SM");
@@ -287,7 +298,8 @@ mod tests {
         let arrival =
             Arrival { channel: Channel::Voice, kind: Kind::Send, token: None, to: None, answered: 201 };
         let detection = Detection::NotAsked;
-        let acceptance = Acceptance { fate: Fate::Human, callback: "", origin: "", body: "", detection };
+        let acceptance =
+            Acceptance { fate: Fate::Human, callback: "", origin: "", body: "", detection, with: None };
         let [canceled, answered] =
             [0, 1].map(|_| ledger.accepted(DateTime::default(), arrival, acceptance).id);
         assert!(ledger.advance(canceled, Step::Ringing).is_some());

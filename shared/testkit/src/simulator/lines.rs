@@ -37,15 +37,25 @@ pub(super) struct Full;
 impl Lines {
     /// A place in the channel's line, if the scenario has one; whoever takes it must enter.
     pub(super) fn take_place(&self, channel: Channel, behaviour: &ChannelScenario) -> Result<(), Full> {
+        self.take_places(channel, behaviour, 1)
+    }
+
+    /// So many places, or none.
+    pub(super) fn take_places(
+        &self,
+        channel: Channel,
+        behaviour: &ChannelScenario,
+        places: usize,
+    ) -> Result<(), Full> {
         if behaviour.drain_per_second.is_none() {
             return Ok(());
         }
         let mut lines = self.lock();
         let line = lines.entry(channel).or_default();
-        if line.taken >= behaviour.queue_max.unwrap_or(usize::MAX) {
+        if line.taken.saturating_add(places) > behaviour.queue_max.unwrap_or(usize::MAX) {
             return Err(Full);
         }
-        line.taken += 1;
+        line.taken += places;
         Ok(())
     }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{get, post};
+use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tocsin_domain::Channel;
-use tocsin_providers::mailgun::TOKEN_VARIABLE;
 use tocsin_providers::twilio::form::Form;
 
 use super::answer::{Answer, Reply};
@@ -19,14 +19,20 @@ use super::callbacks::Manner;
 use super::detection::Detection;
 use super::fate::{Fate, Step};
 use super::record::{Acceptance, Arrival, Kind, Snapshot};
-use super::{Shared, auth, clock, report};
+use super::{Shared, auth, clock, mailgun_refusals, report};
 
+/// What is larger is answered 413 (wire B.1).
+const MESSAGE_BYTES_MAX: usize = 25 * 1024 * 1024;
 const CHANNEL: Channel = Channel::Email;
 const LIMIT_MAX: usize = 300;
+const TOKEN_PARAMETER: &str = "v:tocsin-token";
 const BAD_ADDRESS: &str = "'to' parameter is not a valid address. please check documentation";
 
 pub(super) fn routes() -> Router<Arc<Shared>> {
-    Router::new().route("/v3/{domain}/messages", post(create)).route("/v3/{domain}/events", get(events))
+    Router::new()
+        .route("/v3/{domain}/messages", post(create))
+        .route("/v3/{domain}/events", get(events))
+        .layer(DefaultBodyLimit::max(MESSAGE_BYTES_MAX))
 }
 
 type Server = State<Arc<Shared>>;
@@ -39,6 +45,8 @@ async fn events(server: Server, headers: HeaderMap, query: RawQuery) -> Response
     list(&server, &headers, query).give(&server.stop).await
 }
 
+/// Everything is decided, written down and planned here, as of calls and texts. Several mails are one request: one fault,
+/// one refusal and one id for all, and for each his own token, fate and reports.
 fn take(shared: &Shared, domain: &str, headers: &HeaderMap, body: &[u8]) -> Answer {
     let at = clock::now();
     let scenario = shared.scenario();
@@ -46,41 +54,113 @@ fn take(shared: &Shared, domain: &str, headers: &HeaderMap, body: &[u8]) -> Answ
     let Treatment { latency, fault } =
         behaviour::treatment(scenario.seed, shared.next_request(), behaviour, &behaviour.faults);
     let form = Form::parse(body);
-    let variable = format!("v:{TOKEN_VARIABLE}");
-    let (to, token) = (form.get("to"), form.get(&variable));
-    let (fate, mut rng) =
-        behaviour::fate(&scenario, CHANNEL, to.unwrap_or_default(), token.unwrap_or_default());
-    let arrival = Arrival { channel: CHANNEL, kind: Kind::Send, token, to, answered: 200 };
+    let recipients = Recipients::of(&form);
+    let drawn: Vec<(Recipient<'_>, Fate, StdRng)> = recipients
+        .each()
+        .map(|recipient| {
+            let token = recipient.token.as_deref().unwrap_or_default();
+            let (fate, rng) = behaviour::fate(&scenario, CHANNEL, recipient.to.unwrap_or_default(), token);
+            (recipient, fate, rng)
+        })
+        .collect();
+    let is_invalid = |(recipient, fate, _): &(Recipient<'_>, Fate, StdRng)| {
+        *fate == Fate::Invalid || recipient.to.is_some_and(|to| !to.contains('@'))
+    };
     let refused = refusal_of_account(shared, headers)
         .or_else(|| Reply::of_fault(fault?, error_of_status))
         .or_else(|| {
-            refusal(&form, fate).map(|message| Reply::json(400, json!({ "message": message }).to_string()))
+            let message = mailgun_refusals::of_request(&form)
+                .or_else(|| drawn.iter().any(is_invalid).then(|| BAD_ADDRESS.to_owned()));
+            message.map(|message| Reply::json(400, json!({ "message": message }).to_string()))
         })
         .or_else(|| {
-            let full = shared.lines.take_place(CHANNEL, behaviour).is_err();
+            let full = shared.lines.take_places(CHANNEL, behaviour, drawn.len()).is_err();
             full.then(|| Reply::json(429, error_of_status(429)))
         });
+    let turned_away = |recipient: &Recipient<'_>, answered| {
+        shared.ledger.arrived(
+            at,
+            Arrival {
+                channel: CHANNEL,
+                kind: Kind::Send,
+                token: recipient.token.as_deref(),
+                to: recipient.to,
+                answered,
+            },
+            None,
+        );
+    };
     if let Some(reply) = refused {
-        shared.ledger.arrived(at, Arrival { answered: reply.status(), ..arrival }, None);
+        drawn.iter().for_each(|(recipient, ..)| turned_away(recipient, reply.status()));
         return Answer { reply, latency, early: None };
     }
     let dropped = fault == Some(Fault::Dropped);
     let callback = scenario.mailgun_webhook.as_deref().unwrap_or_default();
-    let mail = shared.ledger.accepted(
-        at,
-        Arrival { answered: if dropped { 0 } else { 200 }, ..arrival },
-        Acceptance { fate, callback, origin: domain, body: "", detection: Detection::NotAsked },
-    );
     let manner = Manner {
         callbacks: &behaviour.callbacks,
         subscribed: &|_| true,
         answered_in: latency,
         waits: behaviour.drain_per_second.is_some(),
     };
-    let early = shared.work_on(&mail, &manner, &mut rng);
-    let queued = json!({ "id": format!("<{}>", mail.provider_id), "message": "Queued. Thank you." });
+    let (mut first, mut early): (Option<Snapshot>, _) = (None, None);
+    for (recipient, fate, mut rng) in drawn {
+        let arrival = Arrival {
+            channel: CHANNEL,
+            kind: Kind::Send,
+            token: recipient.token.as_deref(),
+            to: recipient.to,
+            answered: if dropped { 0 } else { 200 },
+        };
+        let with = first.as_ref().map(|first| first.id);
+        let acceptance =
+            Acceptance { fate, callback, origin: domain, body: "", detection: Detection::NotAsked, with };
+        let mail = shared.ledger.accepted(at, arrival, acceptance);
+        early = shared.work_on(&mail, &manner, &mut rng).or(early);
+        first.get_or_insert(mail);
+    }
+    let id = first.map(|mail| mail.provider_id).unwrap_or_default();
+    let queued = json!({ "id": format!("<{id}>"), "message": "Queued. Thank you." });
     let reply = if dropped { Reply::Dropped } else { Reply::json(200, queued.to_string()) };
     Answer { reply, latency, early }
+}
+
+/// Whom a request is to mail, and what each one's variables are.
+struct Recipients<'a> {
+    to: Vec<&'a str>,
+    token: Option<&'a str>,
+    variables: Value,
+}
+
+/// One of them.
+struct Recipient<'a> {
+    to: Option<&'a str>,
+    token: Option<String>,
+}
+
+impl<'a> Recipients<'a> {
+    fn of(form: &'a Form<'_>) -> Self {
+        let to = form.pairs().iter().filter(|(name, _)| name == "to").map(|(_, value)| &**value).collect();
+        let variables = form.get("recipient-variables").and_then(|text| serde_json::from_str(text).ok());
+        let token = form.get(TOKEN_PARAMETER);
+        Self { to, token, variables: variables.unwrap_or_default() }
+    }
+
+    /// A request that names nobody is written down, too.
+    fn each(&self) -> impl Iterator<Item = Recipient<'a>> {
+        let nobody = self.to.is_empty().then_some(None);
+        let all = self.to.iter().copied().map(Some).chain(nobody);
+        all.map(|to| Recipient { to, token: self.token.map(|token| self.filled_in(token, to)) })
+    }
+
+    /// With the variables of the recipient in their places.
+    fn filled_in(&self, text: &str, to: Option<&str>) -> String {
+        let own = to.and_then(|to| self.variables.get(to)).and_then(Value::as_object);
+        let mut text = text.to_owned();
+        for (name, value) in own.into_iter().flatten() {
+            text = text.replace(&format!("%recipient.{name}%"), value.as_str().unwrap_or_default());
+        }
+        text
+    }
 }
 
 /// The log knows each mail's acceptance and the step it has come to.
@@ -126,20 +206,6 @@ fn log(shared: &Shared, filter: &Form<'_>) -> Vec<Value> {
 fn refusal_of_account(shared: &Shared, headers: &HeaderMap) -> Option<Reply> {
     let allowed = auth::is_allowed(headers, "api", &shared.scenario().credentials.mailgun_key);
     (!allowed).then_some(Reply::Text { status: 401, body: "Forbidden" })
-}
-
-fn refusal(form: &Form<'_>, fate: Fate) -> Option<&'static str> {
-    if form.get("from").is_none() {
-        return Some("from parameter is missing");
-    }
-    match form.get("to") {
-        None => return Some("to parameter is missing"),
-        Some(to) if !to.contains('@') || fate == Fate::Invalid => return Some(BAD_ADDRESS),
-        Some(_) => {}
-    }
-    let content = ["text", "html", "amp-html", "template"];
-    let empty = content.iter().all(|key| form.get(key).is_none());
-    empty.then_some("Need at least one of 'text', 'html', 'amp-html' or 'template' parameters specified")
 }
 
 fn error_of_status(status: u16) -> String {

@@ -19,6 +19,7 @@ mod inbound;
 mod ledger;
 mod lines;
 mod mailgun;
+mod mailgun_refusals;
 mod receiver;
 mod record;
 mod report;

@@ -58,9 +58,11 @@ pub(super) struct Acceptance<'a> {
     pub callback: &'a str,
     /// Our number, or the sending domain.
     pub origin: &'a str,
-    /// The text that a look-up gives back; empty for calls and mails.
+    /// The text that a look-up gives back; of a call, where it wants its keys; empty for mails.
     pub body: &'a str,
     pub detection: Detection,
+    /// The first message of the same request, if it asks for several.
+    pub with: Option<MessageId>,
 }
 
 /// One accepted message as the callbacks and look-ups need it.

@@ -22,13 +22,25 @@ pub(super) struct Report {
 /// None when there is nothing to sign with.
 pub(super) fn of(scenario: &Scenario, message: &Snapshot, due: &Due, now: DateTime<Utc>) -> Option<Report> {
     match message.channel {
-        Channel::Voice => twilio_report(scenario, message, due, call_parameters(scenario, message, due, now)),
+        Channel::Voice if due.step == Step::Pressed => {
+            // Where the call's document wants its keys.
+            let url = message.body.replace(TOKEN, &message.token);
+            twilio_report(scenario, message, due, url, key_parameters(scenario, message))
+        }
+        Channel::Voice => {
+            let url = address(&message.callback, &message.token);
+            twilio_report(scenario, message, due, url, call_parameters(scenario, message, due, now))
+        }
         Channel::Sms | Channel::Inbox => {
-            twilio_report(scenario, message, due, text_parameters(scenario, message, due))
+            let url = address(&message.callback, &message.token);
+            twilio_report(scenario, message, due, url, text_parameters(scenario, message, due))
         }
         Channel::Email => mailgun_report(scenario, message, due, now),
     }
 }
+
+/// Stands for the token in an address that is kept once for many messages.
+pub(super) const TOKEN: &str = "{token}";
 
 type Parameters = Vec<(&'static str, String)>;
 
@@ -65,6 +77,21 @@ fn call_parameters(scenario: &Scenario, call: &Snapshot, due: &Due, now: DateTim
     parameters
 }
 
+fn key_parameters(scenario: &Scenario, call: &Snapshot) -> Parameters {
+    vec![
+        ("CallSid", call.provider_id.clone()),
+        ("AccountSid", scenario.credentials.twilio_account.clone()),
+        ("From", call.origin.to_string()),
+        ("To", call.to.to_string()),
+        ("CallStatus", "in-progress".to_owned()),
+        ("ApiVersion", "2010-04-01".to_owned()),
+        ("Direction", "outbound-api".to_owned()),
+        ("Digits", "0".to_owned()),
+        ("FinishedOnKey", String::new()),
+        ("msg", "Gather End".to_owned()),
+    ]
+}
+
 fn text_parameters(scenario: &Scenario, text: &Snapshot, due: &Due) -> Parameters {
     let word = twilio_word(due.step);
     let mut parameters = vec![
@@ -85,9 +112,9 @@ fn twilio_report(
     scenario: &Scenario,
     message: &Snapshot,
     due: &Due,
+    url: String,
     parameters: Parameters,
 ) -> Option<Report> {
-    let url = address(&message.callback, &message.token);
     let pairs: Vec<(&str, &str)> = parameters.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let keys =
         twilio::signature::SignatureKeys::new(std::slice::from_ref(&scenario.credentials.twilio_token));
@@ -123,12 +150,7 @@ fn mailgun_report(scenario: &Scenario, mail: &Snapshot, due: &Due, now: DateTime
         _ => Post::Again,
     };
     let headers = vec![("Content-Type", "application/json".to_owned())];
-    Some(Report {
-        url: mail.callback.replace("{token}", &mail.token),
-        headers,
-        body: body.to_string(),
-        verdict,
-    })
+    Some(Report { url: mail.callback.replace(TOKEN, &mail.token), headers, body: body.to_string(), verdict })
 }
 
 /// The event of a mail's step, as webhooks and the log have it. None for steps that mails don't take.
@@ -146,6 +168,7 @@ pub(super) fn mail_event(mail: &Snapshot, step: Step, at: DateTime<Utc>) -> Opti
         | Step::Ringing
         | Step::Answered
         | Step::Detected
+        | Step::Pressed
         | Step::Sent
         | Step::Completed
         | Step::Busy
@@ -190,7 +213,7 @@ pub(super) fn twilio_word(step: Step) -> &'static str {
         Step::Queued => "queued",
         Step::Initiated => "initiated",
         Step::Ringing => "ringing",
-        Step::Answered | Step::Detected => "in-progress",
+        Step::Answered | Step::Detected | Step::Pressed => "in-progress",
         Step::Completed => "completed",
         Step::Busy => "busy",
         Step::NoAnswer => "no-answer",

@@ -42,6 +42,11 @@ impl Stage {
             subject: None,
             body: "Hi".to_owned(),
             detection: None,
+            audio_url: None,
+            call_url: None,
+            confirm: false,
+            unsubscribe_url: None,
+            tag: None,
             callback_url: callback_url(
                 &self.receiver.base_url,
                 "x",

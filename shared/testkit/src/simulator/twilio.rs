@@ -102,6 +102,10 @@ fn create(shared: &Shared, channel: Channel, account: &str, headers: &HeaderMap,
         return Answer { reply, latency, early: None };
     }
     let dropped = fault == Some(Fault::Dropped);
+    let keys = form.get("Twiml").and_then(keys_address).map(|url| match token {
+        Some(token) => url.replace(token, report::TOKEN),
+        None => url,
+    });
     let message = shared.ledger.accepted(
         at,
         Arrival { answered: if dropped { 0 } else { 201 }, ..arrival },
@@ -109,13 +113,18 @@ fn create(shared: &Shared, channel: Channel, account: &str, headers: &HeaderMap,
             fate,
             callback: &without_token(callback.unwrap_or_default(), token.unwrap_or_default()),
             origin: form.get("From").unwrap_or_default(),
-            body: form.get("Body").unwrap_or_default(),
+            body: keys.as_deref().or(form.get("Body")).unwrap_or_default(),
             detection: Detection::of(&form),
+            with: None,
         },
     );
     let manner = Manner {
         callbacks: &behaviour.callbacks,
-        subscribed: &|step| channel != Channel::Voice || wants_event(&form, step),
+        subscribed: &|step| match (channel, step) {
+            (Channel::Voice, Step::Pressed) => keys.is_some(),
+            (Channel::Voice, _) => wants_event(&form, step),
+            (Channel::Sms | Channel::Email | Channel::Inbox, _) => true,
+        },
         answered_in: latency,
         waits: behaviour.drain_per_second.is_some(),
     };
@@ -179,7 +188,9 @@ fn end_call(shared: &Shared, call: &Snapshot, status: Option<&str>) -> Reply {
     let waiting = [Step::Queued, Step::Initiated, Step::Ringing];
     let from: &[Step] = match status {
         Some("canceled") => &waiting,
-        Some("completed") => &[Step::Queued, Step::Initiated, Step::Ringing, Step::Answered, Step::Detected],
+        Some("completed") => {
+            &[Step::Queued, Step::Initiated, Step::Ringing, Step::Answered, Step::Detected, Step::Pressed]
+        }
         Some(_) | None => return error_400(20001),
     };
     if call.step.is_final() {
@@ -324,6 +335,13 @@ fn wants_event(call: &Form<'_>, step: Step) -> bool {
     };
     let mut wanted = call.pairs().iter().filter(|(key, _)| key == "StatusCallbackEvent").peekable();
     if wanted.peek().is_none() { event == "completed" } else { wanted.any(|(_, value)| value == event) }
+}
+
+/// Where a call's document wants the keys that are pressed.
+fn keys_address(twiml: &str) -> Option<String> {
+    let gather = twiml.split_once("<Gather ")?.1;
+    let (action, _) = gather.split_once("action=\"")?.1.split_once('"')?;
+    Some(action.replace("&amp;", "&"))
 }
 
 /// A query stays.

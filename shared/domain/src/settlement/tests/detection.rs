@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::Outcome::{
-    AnsweringMachine, Busy, CallAnswered, CallEnded, Completed, Fax, FaxAnswered, LivePerson,
-    MachineAnswered, NoCallStatus, PersonAnswered,
+    AnsweringMachine, Busy, CallAnswered, CallEnded, Completed, Confirmed, Fax, FaxAnswered, InProgress,
+    LivePerson, MachineAnswered, NoCallStatus, PersonAnswered, PressedToConfirm,
 };
 
 fn redialing() -> AttemptView {
@@ -27,7 +27,7 @@ fn a_call_that_is_over_waits_for_the_word_who_answered_and_holds_its_job() {
 
 #[test]
 fn who_answered_ends_no_call_that_goes_on() {
-    for answered in [FaxAnswered, CallAnswered, MachineAnswered, PersonAnswered] {
+    for answered in [FaxAnswered, CallAnswered, MachineAnswered, PersonAnswered, PressedToConfirm] {
         let mut view = asking();
         let change = settled(&view, [status(answered)]).unwrap();
         assert_eq!((change.state, change.job), (AttemptState::Accepted, JobAction::Keep), "{answered}");
@@ -97,4 +97,32 @@ fn a_person_told_late_withdraws_the_redial_that_a_machine_led_to() {
     assert_eq!(view.job.state, JobState::Waiting);
     assert_eq!(job_after(&view, status(PersonAnswered)), end(LivePerson));
     assert_eq!(job_after(&view, status(Busy)), JobAction::Keep);
+}
+
+#[test]
+fn whoever_pressed_0_has_confirmed_whatever_else_is_told_and_in_whatever_order() {
+    let ends = [Completed, LivePerson, AnsweringMachine, CallEnded];
+    for end_of_call in ends {
+        for told in [[PressedToConfirm, end_of_call], [end_of_call, PressedToConfirm]] {
+            let mut view = redialing();
+            for outcome in told {
+                if let Some(change) = settled(&view, [status(outcome)]) {
+                    apply(&mut view, change);
+                }
+            }
+            assert_eq!((view.state, view.outcome), (AttemptState::Settled, Some(Confirmed)), "{told:?}");
+            assert_eq!((view.job.state, view.job.outcome), (JobState::Ended, Some(Confirmed)), "{told:?}");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_was_confirmed_and_whose_end_nobody_told_counts_as_confirmed() {
+    let mut view = asking();
+    for outcome in [InProgress, PressedToConfirm] {
+        let change = settled(&view, [status(outcome)]).unwrap();
+        assert_eq!(change.state, AttemptState::Accepted, "{outcome}: the call goes on");
+        apply(&mut view, change);
+    }
+    assert_eq!(settled(&view, [Silence]).unwrap().job, end(Confirmed));
 }

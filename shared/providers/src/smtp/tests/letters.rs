@@ -63,6 +63,17 @@ async fn a_message_is_one_envelope_with_its_own_return_path() {
 }
 
 #[tokio::test]
+async fn a_reader_unsubscribes_with_one_click_where_the_message_may_be_ended() {
+    let url = format!("https://notices.district.example/unsubscribe/{}", "t".repeat(46));
+    let offered = SendRequest { unsubscribe_url: Some(url.clone()), ..request("x") };
+    let (_, mail) = transmitted(&offered).await;
+    assert_eq!(header(&mail, "List-Unsubscribe"), Some(format!("<{url}>").as_str()));
+    assert_eq!(header(&mail, "List-Unsubscribe-Post"), Some("List-Unsubscribe=One-Click"));
+    let (_, mail) = transmitted(&request("x")).await;
+    assert!(!mail.contains("List-Unsubscribe"), "{mail}");
+}
+
+#[tokio::test]
 async fn every_attempt_of_a_job_has_the_same_message_id_and_a_return_path_of_its_own() {
     let keys = TokenKeys::new(&Secret::new("callback key"), None);
     let mut seen = Vec::new();

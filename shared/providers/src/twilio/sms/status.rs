@@ -83,6 +83,28 @@ mod tests {
     }
 
     #[test]
+    fn every_delivery_error_has_its_outcome() {
+        use Outcome::{
+            FailedToSend, OptOut, ProviderRejected, QuotaExceeded, TemporarilyUnavailable, Undelivered,
+        };
+        let table: [(Outcome, &[u32]); 6] = [
+            (TemporarilyUnavailable, &[30001, 30003, 30008, 30017, 30022, 30410]),
+            (QuotaExceeded, &[30023, 30027]),
+            (ProviderRejected, &[30002, 30024, 30032, 30033, 30034, 30035]),
+            (Undelivered, &[30005, 30006]),
+            (FailedToSend, &[30004, 30007, 30010, 30450]),
+            (OptOut, &[21610]),
+        ];
+        for (expected, codes) in table {
+            for &code in codes {
+                for status in ["undelivered", "failed"] {
+                    assert_eq!(outcome(status, Some(code)), expected, "{status} {code}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_status_of_a_message_has_its_outcome() {
         let table = [
             ("accepted", None, Outcome::SmsQueued),

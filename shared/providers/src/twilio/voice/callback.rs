@@ -1,6 +1,7 @@
 //! A call's progress callbacks (wire A.3).
 
 use super::detection;
+use super::keys;
 use super::status::{self, Said};
 use crate::twilio::form::Form;
 use crate::twilio::resource::parse_rfc2822;
@@ -9,6 +10,17 @@ use crate::{CallbackReport, ParseError, RawRequest};
 pub(super) fn parse(raw: &RawRequest) -> Result<Vec<CallbackReport>, ParseError> {
     let form = Form::parse(&raw.body);
     let sid = form.get("CallSid").ok_or(ParseError::Missing("CallSid"))?;
+    if let Some(key) = keys::pressed(&form) {
+        return Ok(vec![CallbackReport {
+            attempt: None,
+            provider_id: Some(sid.to_owned()),
+            outcome: keys::outcome(key),
+            provider_code: Some(format!("pressed {key}")),
+            at: None,
+            sequence: None,
+            event_id: raw.header("I-Twilio-Idempotency-Token").map(str::to_owned),
+        }]);
+    }
     let (sip, answered_by) = (form.get("SipResponseCode"), form.get("AnsweredBy"));
     let (outcome, provider_code) = match (form.get("CallStatus"), answered_by) {
         (Some(word), _) => {
@@ -85,6 +97,27 @@ mod tests {
         assert_eq!(parse(&raw).unwrap()[0].outcome, Outcome::Completed);
         raw.url = detection::marked(&raw.url);
         assert_eq!(parse(&raw).unwrap()[0].outcome, Outcome::CallEnded);
+    }
+
+    #[test]
+    fn a_key_is_told_with_the_call_under_way_and_only_0_confirms() {
+        for (digits, outcome) in [
+            ("0", Outcome::PressedToConfirm),
+            ("%2A", Outcome::InProgress),
+            ("9", Outcome::InProgress),
+            ("00", Outcome::InProgress),
+        ] {
+            let body = format!("CallSid=CA1&CallStatus=in-progress&Digits={digits}&msg=Gather+End");
+            let raw = RawRequest { body: Bytes::from(body), ..callback("") };
+            let report = parse(&raw).unwrap().remove(0);
+            assert_eq!((report.outcome, report.sequence), (outcome, None), "{digits}");
+            assert!(report.provider_code.unwrap().starts_with("pressed "), "{digits}");
+        }
+        // A progress report that repeats what was pressed tells of progress.
+        let progress = callback(
+            "CallSid=CA1&CallStatus=completed&SequenceNumber=2&Digits=0&CallbackSource=call-progress-events",
+        );
+        assert_eq!(parse(&progress).unwrap()[0].outcome, Outcome::Completed);
     }
 
     #[test]

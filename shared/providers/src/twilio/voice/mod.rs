@@ -2,6 +2,8 @@
 
 mod callback;
 mod detection;
+mod keys;
+mod phrases;
 mod recall;
 mod send;
 mod status;
@@ -14,8 +16,8 @@ use reqwest::Client;
 use super::account::{Collection, TwilioAccount};
 use super::{look_up, redaction};
 use crate::{
-    AccountSettings, Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, Provider,
-    ProvidersError, RawRequest, RecallAnswer, SendRequest, VerifyError,
+    AccountSettings, AfterKey, Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError,
+    Provider, ProvidersError, RawRequest, RecallAnswer, Reply, SendRequest, Spoken, VerifyError,
 };
 
 /// One Twilio account with a number to call from.
@@ -58,6 +60,14 @@ impl Provider for TwilioVoice {
 
     fn parse(&self, raw: &RawRequest) -> Result<Vec<CallbackReport>, ParseError> {
         callback::parse(raw)
+    }
+
+    fn speak(&self, spoken: &Spoken<'_>) -> Option<Reply> {
+        Some(twiml::reply(twiml::document(spoken)))
+    }
+
+    fn after_key(&self, raw: &RawRequest) -> Option<AfterKey> {
+        Some(keys::after(raw))
     }
 
     fn redact(&self, raw: &RawRequest) -> String {

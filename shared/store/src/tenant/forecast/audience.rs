@@ -136,11 +136,12 @@ fn read(rows: &[Row]) -> Result<Counted, StoreError> {
     Ok(counted)
 }
 
-/// The campaign that does not exist, as `judged` asks for it.
+/// The campaign that does not exist, as `judged` asks for it. Who unsubscribed from its message type is counted as to be
+/// tried.
 macro_rules! as_if_a_campaign {
     () => {
         "campaign as materialized (
-  select $5::smallint as consent_class,
+  select $5::smallint as consent_class, null::text as message_type,
     $5::smallint = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
 )"
     };

@@ -269,6 +269,7 @@ impl<'a> Session<'a> {
                 origin: domain,
                 body: "",
                 detection: Detection::NotAsked,
+                with: None,
             };
             queued_as = self.shared.ledger.accepted(at, arrival, acceptance).provider_id;
         }

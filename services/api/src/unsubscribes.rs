@@ -1,0 +1,91 @@
+//! Readers who unsubscribed from mails of one message type by the link in a mail: the list, and what the office lifts.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tocsin_domain::address::Email;
+use tocsin_store::tenant::unsubscribes::Unsubscribe;
+
+use crate::auth::Caller;
+use crate::fields::{Fault, Faults, Fields};
+use crate::page::{encode, read_cursor, read_limit};
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+use crate::suppressions::read_by;
+
+/// A page in the order of addresses and message types.
+#[derive(Debug, Serialize)]
+pub(crate) struct ListView {
+    unsubscribes: Vec<UnsubscribeView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct UnsubscribeView {
+    address: String,
+    message_type: String,
+    created_at: DateTime<Utc>,
+}
+
+/// `GET /v1/unsubscribes?limit=&cursor=`.
+pub(crate) async fn list(
+    Caller(tenant): Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ListView>, Problem> {
+    let Query { after, limit } =
+        read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let after = after.as_ref().map(|(address, message_type)| (address.as_str(), message_type.as_str()));
+    // One more than is shown tells whether another page follows.
+    let mut found = tenant.unsubscribes(after, limit + 1).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let cursor = |last: &Unsubscribe| encode(&format!("{}/{}", last.message_type, last.address));
+    let next_cursor = found.last().filter(|_| more).map(cursor);
+    let view = |Unsubscribe { address, message_type, created_at }| UnsubscribeView {
+        address,
+        message_type,
+        created_at,
+    };
+    Ok(Json(ListView { unsubscribes: found.into_iter().map(view).collect(), next_cursor }))
+}
+
+/// `DELETE /v1/unsubscribes/{message_type}/{address}?by=`.
+pub(crate) async fn lift(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    path: Result<Path<(String, String)>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<StatusCode, Problem> {
+    let by = read_by(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let unknown =
+        || Problem::new(Kind::UnknownSuppression, "nobody of that address unsubscribed from those mails");
+    // What is no address is none that unsubscribed.
+    let Path((message_type, address)) = path.map_err(|_| unknown())?;
+    let address = Email::parse(&address).map_err(|_| unknown())?;
+    if message_type.contains('\0') {
+        return Err(unknown());
+    }
+    let lifted = tenant.lift_unsubscribe(address.as_str(), &message_type, &by, api.clock.now()).await?;
+    if lifted { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
+}
+
+struct Query {
+    after: Option<(String, String)>,
+    limit: u32,
+}
+
+fn read_query(query: Option<&str>) -> Result<Query, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query, &mut faults);
+    let limit = read_limit(&mut fields, &mut faults);
+    let after = read_cursor(&mut fields, &mut faults, |text| {
+        let (message_type, address) = text.split_once('/')?;
+        (!text.contains('\0')).then(|| (address.to_owned(), message_type.to_owned()))
+    });
+    fields.finish(&mut faults);
+    faults.or(limit.map(|limit| Query { after, limit }))
+}
