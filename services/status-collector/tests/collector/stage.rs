@@ -35,7 +35,7 @@ pub struct Stage {
     tasks: Tasks,
     applying: Mutex<Tasks>,
     client: reqwest::Client,
-    address: String,
+    pub address: String,
     _vhost: Option<TestVhost>,
 }
 

@@ -27,6 +27,7 @@ mod pool_of_one;
 mod races;
 mod receipts;
 mod release;
+mod reminders;
 mod scene;
 mod security;
 mod senders;
