@@ -12,6 +12,7 @@ mod counters;
 mod detection;
 mod directory;
 mod expand;
+mod failover;
 mod fixture;
 mod fold;
 mod forecast;
