@@ -1,5 +1,5 @@
 //! What a district decided about consent (decision D11): whether emergency texts go to those who opted out, which is
-//! off unless it says so, and which message types need an opt-in, which is none.
+//! off unless it says so, which message types need an opt-in, which is none, and how often who was asked is reminded.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,11 @@ use axum::http::HeaderMap;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::consent::EmergencyPolicy;
+use tocsin_domain::consent::reminder::{DAYS, ReminderPolicy, TIMES, check_flyer_url};
 use tocsin_store::tenant::consents::ConsentPolicy;
 
 use crate::auth::Caller;
-use crate::fields::{Fault, Faults, Field};
+use crate::fields::{Fault, Faults, Field, Fields};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
@@ -22,6 +23,14 @@ use crate::{MessageType, json};
 pub(crate) struct PolicyView {
     emergency_overrides_stop: bool,
     opt_in_needed: Vec<String>,
+    reminder: ReminderView,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ReminderView {
+    times_max: u8,
+    every_days: u8,
+    flyer_url: Option<String>,
 }
 
 /// `GET /v1/consent-policy`.
@@ -53,9 +62,14 @@ fn read(body: Value, standing: ConsentPolicy) -> Result<(ConsentPolicy, String),
             None => standing.emergencies,
         };
         let named = fields.take("opt_in_needed").map(|field| read_types(field, &mut faults));
+        let reminder = fields.take("reminder").and_then(|field| read_reminder(field, &mut faults));
         let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
         fields.finish(&mut faults);
-        let policy = ConsentPolicy { emergencies, opt_in_needed: named.unwrap_or(standing.opt_in_needed) };
+        let policy = ConsentPolicy {
+            emergencies,
+            opt_in_needed: named.unwrap_or(standing.opt_in_needed),
+            reminder: reminder.unwrap_or(standing.reminder),
+        };
         (policy, by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()))
     });
     faults.or(read)
@@ -79,11 +93,28 @@ fn read_types(field: Field, faults: &mut Faults) -> Vec<String> {
     types
 }
 
+/// Whole: what is left out of it has its default.
+fn read_reminder(field: Field, faults: &mut Faults) -> Option<ReminderPolicy> {
+    let mut fields = field.object(faults)?;
+    let usual = ReminderPolicy::default();
+    let mut small = |fields: &mut Fields, name, range, usual| match fields.take(name) {
+        Some(field) => field.integer(range, faults).and_then(|is| u8::try_from(is).ok()).unwrap_or(usual),
+        None => usual,
+    };
+    let times_max = small(&mut fields, "times_max", TIMES, usual.times_max);
+    let every_days = small(&mut fields, "every_days", DAYS, usual.every_days);
+    let flyer_url = fields.take("flyer_url").and_then(|field| field.parsed(faults, check_flyer_url));
+    fields.finish(faults);
+    Some(ReminderPolicy { times_max, every_days, flyer_url })
+}
+
 impl PolicyView {
     fn of(policy: ConsentPolicy) -> Self {
+        let ReminderPolicy { times_max, every_days, flyer_url } = policy.reminder;
         Self {
             emergency_overrides_stop: policy.emergencies == EmergencyPolicy::OverrideStop,
             opt_in_needed: policy.opt_in_needed,
+            reminder: ReminderView { times_max, every_days, flyer_url },
         }
     }
 }

@@ -4,6 +4,7 @@
 //! and it decides nothing about sending: it stores what it was given and tells the planners to look.
 //! Every error of the REST API is problem details (RFC 9457); every error of the console is a page.
 
+mod accounts;
 mod announce;
 mod auth;
 mod campaigns;

@@ -19,8 +19,8 @@ use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    PageAccess, campaigns, cancel, consent_policy, consents, console, correction, forecast, inbox, limits,
-    policies, receipt, recipients, suppressions, unsubscribes,
+    PageAccess, accounts, campaigns, cancel, consent_policy, consents, console, correction, forecast, inbox,
+    limits, policies, receipt, recipients, suppressions, unsubscribes,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -70,6 +70,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/limits", get(limits::show).put(limits::put))
         .route("/v1/consents", get(consents::list))
         .route("/v1/consents/{phone}", get(consents::show).put(consents::change))
+        .route("/v1/accounts", get(accounts::list))
         .route("/v1/consent-policy", get(consent_policy::show).put(consent_policy::change))
         .route("/v1/suppressions", get(suppressions::list).post(suppressions::add))
         .route("/v1/suppressions/{channel}/{address}", delete(suppressions::lift))

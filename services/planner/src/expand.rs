@@ -6,7 +6,7 @@ use tocsin_domain::{CampaignId, Lane};
 use tocsin_runtime::Progress;
 use tocsin_store::expand::{Chunk, Expansion};
 
-use crate::{Planner, PlannerError, emergency};
+use crate::{Planner, PlannerError, barred, emergency};
 
 /// People a chunk. Some three devices each, and a transaction stays near 50 ms.
 pub const PEOPLE_PER_CHUNK: i64 = 1_000;
@@ -76,11 +76,12 @@ impl Expander {
 
     async fn chunk(&mut self, planner: &Planner, expansion: &Expansion) -> Result<(), PlannerError> {
         let campaign = expansion.campaign;
-        match planner.store.expand(expansion, planner.people_per_chunk, planner.clock.now()).await {
+        let chunk = planner.store.expand(expansion, planner.people_per_chunk, planner.clock.now()).await;
+        match &chunk {
             Ok(Chunk::Moved) => {}
             Ok(Chunk::Made { jobs, .. }) => {
                 self.failures.remove(&campaign);
-                if expansion.lane == Lane::Emergency && jobs > 0 {
+                if expansion.lane == Lane::Emergency && *jobs > 0 {
                     expansion.channels.iter().for_each(|channel| planner.wakes.emergency(*channel));
                 }
             }
@@ -93,6 +94,11 @@ impl Expander {
                 });
                 planner.wakes.close.notify_one();
             }
+            Err(_) => {}
+        }
+        match chunk {
+            // Last, for the jobs that were made must not wait for it.
+            Ok(chunk) => barred::tell(&planner.store, campaign, &chunk).await,
             Err(error) if error.is_outage() => return Err(error.into()),
             Err(error) => {
                 let failures = self.failures.entry(campaign).or_default();

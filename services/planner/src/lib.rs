@@ -6,6 +6,7 @@
 //! is a duty that one planner holds at a time.
 
 mod audit;
+mod barred;
 mod bundles;
 mod close;
 mod duties;
@@ -18,6 +19,7 @@ mod limits;
 mod listen;
 mod look_up;
 mod release;
+mod remind;
 mod sweep;
 mod turns;
 mod unserved;
@@ -44,6 +46,7 @@ pub use expand::{Expander, Of, PEOPLE_PER_CHUNK};
 pub use expire::tick as expire;
 pub use listen::watch_depths;
 pub use release::Releaser;
+pub use remind::tick as remind;
 pub use sweep::Sweeper;
 pub use urgent::Urgent;
 
@@ -53,6 +56,8 @@ const QUICK: Duration = Duration::from_millis(250);
 const SLOW: Duration = Duration::from_secs(1);
 /// What providers hold is counted anew.
 const RECOUNT: Duration = Duration::from_secs(60);
+/// Whoever is pending is looked for.
+const REMIND: Duration = Duration::from_secs(60);
 /// A budget that was not drawn from for so long is forgotten: it is full, at the slowest rate that there is.
 const BUDGET_KEPT: chrono::TimeDelta = chrono::TimeDelta::hours(2);
 /// Partitions are made this far ahead.
@@ -140,6 +145,7 @@ impl Planner {
         self.start_expire(tasks);
         self.start_close(tasks);
         self.start_audit(tasks);
+        self.start_remind(tasks);
         self.start_housekeeping(tasks);
         listen::start(self.clone(), tasks);
     }
@@ -207,6 +213,14 @@ impl Planner {
         tasks.spawn("planner audit", async move {
             let tick = async move || audit::tick(&planner).await;
             run_ticker("planner.audit", SLOW, &Notify::new(), &stopping, tick).await;
+        });
+    }
+
+    fn start_remind(&self, tasks: &Tasks) {
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner remind", async move {
+            let tick = async move || remind::tick(&planner).await;
+            run_ticker("planner.remind", REMIND, &Notify::new(), &stopping, tick).await;
         });
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tocsin_domain::fair::{Demand, allot};
 use tocsin_domain::policy::requeue_after;
-use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane, Outcome, WaitReason};
+use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane, WaitReason};
 use tocsin_queue::Published;
 use tocsin_runtime::Progress;
 use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Persons, Position, Release, Released};
@@ -22,7 +22,7 @@ use crate::hold::{Judged, hold, judge};
 use crate::limits::{Allowance, Limits};
 use crate::turns::{Among, Turns};
 use crate::unserved::Unserved;
-use crate::windows::{Windows, Wish};
+use crate::windows::{Route, Windows, Wish};
 use crate::{Planner, PlannerError, emergency};
 
 /// Jobs marked in one statement and published together.
@@ -372,10 +372,25 @@ impl Releaser {
     }
 }
 
-/// What its place is chosen by: another route than its last where its outcome asks for one.
+/// What its place is chosen by: another route than its last where its outcome asks for one, or where the last account
+/// was busy, failed, or left it in doubt.
 fn wish(job: &Due) -> Wish {
-    let another_route = job.outcome.is_some_and(Outcome::wants_another_route);
-    Wish { person: job.person, last: job.account, another_route }
+    let failed = matches!(job.reason, Some(WaitReason::ProviderBusy | WaitReason::Doubt));
+    let route = match job.outcome {
+        Some(outcome) if outcome.wants_another_route() => Route::Another,
+        _ if failed => Route::AnotherAccount,
+        _ => Route::Any,
+    };
+    Wish { person: job.person, last: job.account, route, lot: lot(job) }
+}
+
+/// Spreads neighbours, and the tries of one job.
+fn lot(job: &Due) -> u64 {
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (campaign, generation) =
+        (job.key.campaign.0.as_u128() as u64, u64::from(job.generation.0.unsigned_abs()));
+    let mixed = campaign ^ (u64::from(job.key.job.unsigned_abs()) << 8) ^ generation;
+    mixed.wrapping_mul(SPREAD) >> 32
 }
 
 async fn unmark(planner: &Planner, jobs: impl Iterator<Item = &Released>) -> Result<(), PlannerError> {

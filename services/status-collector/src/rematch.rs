@@ -40,6 +40,19 @@ impl Rematch {
     pub async fn tick(&mut self, collector: &Collector) -> Result<Progress, StoreError> {
         let Collector { store, clock, counts, .. } = collector;
         let now = clock.now();
+        // First in a pass, so that it matches what is found.
+        if self.next.is_none() {
+            let sought = store.seek_settled(now - TRIED_FOR, now, PAGE_MAX).await?;
+            if sought.named > 0 {
+                tracing::info!(
+                    reports = sought.named,
+                    "reports without a token belong to attempts that ended"
+                );
+            }
+            if sought.reports >= PAGE_MAX.unsigned_abs() {
+                return Ok(Progress::More);
+            }
+        }
         let page = store.unmatched_reports(now - TRIED_FOR, self.next, PAGE_MAX).await?;
         self.next = page.last().map(|last| last.place);
         if page.is_empty() {

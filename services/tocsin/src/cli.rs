@@ -12,7 +12,7 @@ use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{
-    account, audit, callbacks, campaign, completions, district, forecast, import, keys, migrate,
+    account, audit, callbacks, campaign, completions, config, district, forecast, import, keys, migrate,
     sample_district, sender,
 };
 use crate::embedded::DataDirectory;
@@ -69,6 +69,8 @@ Examples:
 Examples:
   tocsin status-collector --config /etc/tocsin.toml")]
     StatusCollector,
+    /// Check the configuration, the accounts above all.
+    Config(config::Args),
     /// Bring the database to this program's schema.
     #[command(after_long_help = "\
 Examples:
@@ -176,6 +178,7 @@ impl Cli {
             Command::StatusCollector => {
                 serve(load()?, async |config, tasks| roles::start_collector(config, tasks).await).await
             }
+            Command::Config(args) => config::run(args, file),
             Command::Migrate(args) => migrate::run(args, &load()?, data).await,
             Command::Import(args) => import::run(args, &load()?, data).await,
             Command::District(args) => district::run(args, &load()?, data).await,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use tocsin_providers::ProvidersError;
 use tocsin_runtime::ConfigError;
 use tocsin_store::StoreError;
 
@@ -42,7 +43,7 @@ impl Exit {
             if cause.is::<ReaderLeft>() {
                 return Self::Done;
             }
-            if cause.is::<ConfigError>() {
+            if cause.is::<ConfigError>() || cause.is::<ProvidersError>() {
                 return Self::Usage;
             }
             if cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_outage) {

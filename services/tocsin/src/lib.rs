@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod client;
 pub mod commands;
+mod credentials;
 pub mod demo;
 pub mod embedded;
 pub mod exit;

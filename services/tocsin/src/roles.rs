@@ -18,6 +18,8 @@ use tocsin_worker::{Worker, WorkerSettings};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use crate::commands::config::check_accounts;
+use crate::credentials;
 use crate::exit::Failure;
 
 /// The api: REST, for one district at a time.
@@ -57,6 +59,7 @@ pub async fn start_workers(
     configure_accounts(config, &store).await?;
     let settings = worker_settings(config, channels)?;
     let registry = Arc::new(registry(config)?);
+    credentials::start(config, &registry, tasks);
     for _ in 0..count {
         let id = WorkerId(Uuid::now_v7());
         let registry = Arc::clone(&registry);
@@ -68,11 +71,13 @@ pub async fn start_workers(
 /// The status collector: takes callbacks and applies them.
 pub async fn start_collector(config: &Config, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Engine).await?;
+    let registry = Arc::new(registry(config)?);
+    credentials::start(config, &registry, tasks);
     let collector = Collector {
         store,
         broker: broker(config)?,
         clock: clock(),
-        registry: Arc::new(registry(config)?),
+        registry,
         token_keys: token_keys(config)?,
         public_url: config.require_public_url()?.to_owned(),
         counts: Arc::new(Counts::default()),
@@ -84,8 +89,10 @@ pub async fn start_collector(config: &Config, tasks: &Tasks) -> Result<()> {
     Ok(())
 }
 
-/// Opens the store and compares its schema with this program's, before anything runs.
+/// Checks the configured accounts, opens the store and compares its schema with this program's, before anything runs.
 pub async fn store(config: &Config, access: Access) -> Result<Store> {
+    // Of every role, also of those that send nothing: a fault is found before anything runs.
+    check_accounts(config)?;
     let store = Store::open(config.require_database_url()?, config.database_pool, access)?;
     store.check().await.context("the database cannot be used")?;
     Ok(store)
@@ -162,7 +169,12 @@ fn session_keys(config: &Config) -> SessionKeys {
 
 /// The adapters of the configured accounts. The inbox has none: it is the store.
 pub(crate) fn registry(config: &Config) -> Result<Registry> {
-    let accounts = config
+    Ok(Registry::build(provider_accounts(config))?)
+}
+
+/// The configured accounts at providers, as their adapters take them.
+pub(crate) fn provider_accounts(config: &Config) -> Vec<AccountSettings> {
+    config
         .accounts
         .iter()
         .filter_map(|account| {
@@ -175,8 +187,7 @@ pub(crate) fn registry(config: &Config) -> Result<Registry> {
             };
             Some(account_settings(account, kind))
         })
-        .collect();
-    Ok(Registry::build(accounts)?)
+        .collect()
 }
 
 fn account_settings(account: &AccountConfig, kind: ProviderKind) -> AccountSettings {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use tocsin_api::{Api, PageAccess};
 use tocsin_domain::{Channel, WorkerId};
 use tocsin_planner::Planner;
-use tocsin_providers::{Registry, Secret, TokenKeys};
+use tocsin_providers::{AccountSettings, Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker, Publisher};
 use tocsin_runtime::{Clock as _, SharedClock, SystemClock, Tasks};
 use tocsin_status_collector::{Collector, Counts};
@@ -36,6 +36,8 @@ pub struct SystemOptions {
     /// Workers, each serving every channel.
     pub workers: usize,
     pub in_flight_max: usize,
+    /// Accounts without limits beside the simulator's own.
+    pub others: Vec<AccountSettings>,
 }
 
 /// The views of one migrated database.
@@ -104,11 +106,22 @@ impl System {
         let mut scenario = options.scenario.clone();
         scenario.mailgun_webhook = Some(format!("{public_url}/callbacks/email/{{token}}"));
         let simulator = Simulator::start(SimulatorConfig { listen: None, scenario }).await?;
-        let accounts = Channel::ALL.into_iter().filter_map(|channel| simulator.account(channel)).collect();
+        let accounts: Vec<AccountSettings> = Channel::ALL
+            .into_iter()
+            .filter_map(|channel| simulator.account(channel))
+            .chain(options.others.iter().cloned())
+            .collect();
         let store = options.stores.engine.clone();
         store.check().await?;
-        let limits: Vec<AccountLimits> =
-            Channel::ALL.into_iter().map(|channel| account_limits(channel, &options.limits)).collect();
+        let others = options.others.iter().map(|account| {
+            let name = account.name.clone();
+            AccountLimits { name, ..account_limits(account.channel, &[]) }
+        });
+        let limits: Vec<AccountLimits> = Channel::ALL
+            .into_iter()
+            .map(|channel| account_limits(channel, &options.limits))
+            .chain(others)
+            .collect();
         store.configure_accounts(&limits, SystemClock.now()).await?;
         let api = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("api")?;
         let system = Self {

@@ -342,7 +342,11 @@ impl Dispatch {
         acknowledge(&dropped).await;
     }
 
+    /// Jobs that wait too long, and those whose account is stopped or rests: another may send them.
     pub async fn give_back_overdue(&mut self) {
+        let shares = &self.worker.shares;
+        let out = self.waiting.extract(|job| shares.is_out(job.account));
+        claim::give_back(&self.worker, &out, WaitReason::ProviderBusy).await;
         let overdue = self.waiting.extract(|job| job.arrived.elapsed() >= permit_wait(job.lane));
         claim::give_back(&self.worker, &overdue, WaitReason::Limiter).await;
         let told: Vec<Pending> =

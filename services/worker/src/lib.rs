@@ -5,6 +5,7 @@
 //! pipelined, so that a slow provider does not hold up a fast one, and each works on batches of what is
 //! there.
 
+mod answers;
 mod briefs;
 mod bundle;
 mod cancels;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use tocsin_domain::content;
+use tocsin_domain::failover::Answers;
 use tocsin_domain::policy::{REQUEST_DEADLINE, SEND_BY};
 use tocsin_domain::segments::segments;
 use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
@@ -18,12 +19,13 @@ use tocsin_store::claim::Granted;
 use tocsin_store::suppressions::Learned;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
-use crate::Worker;
 use crate::places::Call;
 use crate::record::{Outcomes, Settled};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
+use crate::{Worker, answers};
 
 /// The longest that a provider may keep a message waiting, whatever the campaign's expiry.
 const VALID_FOR_MAX: std::time::Duration = std::time::Duration::from_secs(36_000);
@@ -138,19 +140,20 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
             kept_requests.push(request);
         }
     }
-    let answers = match (provider, kept_requests.as_slice()) {
-        (None, _) | (_, []) => Vec::new(),
-        (Some(provider), [one]) => vec![Some(provider.send(one).await)],
-        (Some(provider), many) => {
-            let said = provider.send_batch(many).await;
-            let each = said.into_iter().zip(many).zip(&kept);
+    let answers = match (provider, kept.first()) {
+        (Some(provider), Some(first)) => {
+            let said = ask(provider, &first.share, &kept_requests).await;
+            let each = said.into_iter().zip(&kept_requests).zip(&kept);
             join_all(each.map(async |((answer, request), claimed)| match answer {
                 Answer::RefusedTogether { .. } if late(claimed) => None,
-                Answer::RefusedTogether { .. } => Some(provider.send(request).await),
+                Answer::RefusedTogether { .. } => {
+                    ask(provider, &first.share, std::slice::from_ref(request)).await.pop()
+                }
                 answer => Some(answer),
             }))
             .await
         }
+        (None, _) | (_, None) => Vec::new(),
     };
     for (claimed, answer) in kept.iter().zip(answers) {
         let Some(answer) = answer else {
@@ -162,6 +165,28 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
         settled.push(settled_as(worker, &claimed.view, kind, fact));
     }
     Sent { settled, places: kept.into_iter().map(|claimed| claimed.places).collect() }
+}
+
+/// Asks, and counts what comes of it for the account.
+async fn ask(provider: &dyn Provider, share: &AccountShare, requests: &[SendRequest]) -> Vec<Answer> {
+    let epoch = share.health_epoch();
+    let count = |failed: usize, of: usize| {
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        share.answered(epoch, Answers { all: number(of), failed: number(failed) });
+    };
+    let asking = async {
+        match requests {
+            [one] => vec![provider.send(one).await],
+            many => provider.send_batch(many).await,
+        }
+    };
+    let span = tracing::info_span!("provider.send", account = share.name, provider = provider.name());
+    let asking = asking.instrument(span);
+    let (answers, slow) = answers::timed(asking, || count(requests.len(), requests.len())).await;
+    if !slow {
+        count(answers.iter().filter(|answer| answers::is_failure(answer)).count(), answers.len());
+    }
+    answers
 }
 
 /// May the request not start any more? Its campaign is canceled, it is past `send_by`, its lease is over or was given
@@ -259,8 +284,18 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
                     stop(worker, &claimed.share, provider_code.as_deref()).await;
                     return ReportKind::Throttled { provider_code, retry_after: None };
                 }
-                RefusalClass::Configuration | RefusalClass::Sender => {
+                // It is not this message's fault: another account may send it, or this one once it is put right. One
+                // that an account did not take before is not believed: it would stop one account after the other.
+                RefusalClass::Configuration | RefusalClass::Sender if is_first_asked(claimed) => {
                     stop(worker, claimed.share.of_account(), provider_code.as_deref()).await;
+                    return ReportKind::Throttled { provider_code, retry_after: None };
+                }
+                RefusalClass::Configuration | RefusalClass::Sender => {
+                    tracing::warn!(
+                        account = claimed.share.name,
+                        code = provider_code.as_deref(),
+                        "a message that no account takes: none is stopped for it"
+                    );
                 }
                 RefusalClass::Permanent | RefusalClass::OptOut => {}
             }
@@ -291,6 +326,11 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
     }
 }
 
+/// Has every earlier attempt of the job been taken? Those that were not used up no try.
+fn is_first_asked(claimed: &Claimed) -> bool {
+    claimed.grant.attempt.number == claimed.grant.tries
+}
+
 /// Does the provider hold the attempt, or is it unknown whether it does?
 fn may_go_on(answer: &Answer) -> bool {
     match answer {
@@ -309,11 +349,18 @@ async fn stop(worker: &Worker, refused: &AccountShare, code: Option<&str>) {
     let reason = format!("the provider refuses the {what}: {}", code.unwrap_or("no code"));
     match worker.store.stop_account(refused.account, &reason, worker.clock.now()).await {
         Ok(true) => {
-            tracing::error!(account = refused.name, account.id = refused.account.0, code, "{what} stopped");
+            tracing::error!(
+                account = refused.name,
+                account.id = refused.account.0,
+                code,
+                "{what} stopped: its provider refuses it; put it right, then `tocsin {what} resume` it"
+            );
         }
         Ok(false) => {}
         Err(error) => tracing::warn!(%error, account = refused.name, "{what} could not be stopped"),
     }
+    // After it is so for all: what goes back to its row is not released to it again.
+    worker.shares.stopped(refused.account);
 }
 
 /// What a refusal tells of the address itself: who opted out at the provider has opted out here, and a phone

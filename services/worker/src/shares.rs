@@ -13,8 +13,8 @@ use tocsin_store::leases::{Lease, Usage};
 use tocsin_store::{Store, StoreError};
 use tokio::sync::Notify;
 
+use self::share::Told;
 pub use self::share::{AccountShare, NoPermit};
-use self::share::{NOT_TAKEN, Told};
 use crate::slots::Slot;
 
 /// Shares are not renewed before their time more often than this for an emergency, or for what a provider said.
@@ -74,13 +74,12 @@ impl Shares {
             .filter(|told| !told.unused || accounts_of_senders.contains(&told.usage.account))
             .map(|told| told.usage)
             .collect();
-        usage.extend(wanted.iter().filter(|account| !told.contains_key(account)).map(|account| Usage {
-            account: *account,
-            taken: NOT_TAKEN,
-            demand: 1,
-            used_per_second: 0.0,
-            throttled: None,
-        }));
+        usage.extend(
+            wanted
+                .iter()
+                .filter(|account| !told.contains_key(account))
+                .map(|account| Usage::wanted(*account)),
+        );
         let leases = match &usage[..] {
             [] => Vec::new(),
             usage => store.renew_leases_as(worker, channels, usage).await?,
@@ -140,6 +139,30 @@ impl Shares {
         // A share may have been renewed since the request began; the meter is the account's.
         slowed.meter.throttled(retry_after);
         self.hasten(slowed.account, HASTEN_AFTER);
+    }
+
+    /// The provider refuses the account or the sender, which was stopped for it: nothing more is sent with it here, and
+    /// nothing that was claimed for it.
+    pub fn stopped(&self, account: AccountId) {
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|_, share| {
+            let kept = share.account != account && share.of_account().account != account;
+            if !kept {
+                share.give_up();
+            }
+            kept
+        });
+        drop(accounts);
+        self.wanted().in_vain.insert(account);
+    }
+
+    /// Is there no use in waiting for a permit? It is stopped, or another account does its work: its jobs go back to
+    /// their rows at once.
+    pub fn is_out(&self, account: AccountId) -> bool {
+        match self.get(account) {
+            Some(share) => share.rests(),
+            None => self.wanted().in_vain.contains(&account),
+        }
     }
 
     /// A job of the account found nobody who could send it.

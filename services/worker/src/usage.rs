@@ -5,8 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tocsin_domain::AccountId;
+use tocsin_domain::failover::Answers;
 use tocsin_runtime::{SharedClock, Stopwatch};
 use tocsin_store::leases::{Throttled, Usage};
+
+use crate::answers::Window;
 
 /// A worker that used nothing for so long is idle. Shorter pauses must not cost it its share: what it gets
 /// instead begins empty.
@@ -33,6 +36,7 @@ struct State {
     used_since_measured: u32,
     used_per_second: f64,
     throttled: Option<Throttled>,
+    answers: Window,
 }
 
 impl Meter {
@@ -46,6 +50,7 @@ impl Meter {
             used_since_measured: 0,
             used_per_second: 0.0,
             throttled: None,
+            answers: Window::default(),
         };
         Self { clock: Arc::clone(clock), state: Mutex::new(state) }
     }
@@ -81,6 +86,21 @@ impl Meter {
         state.throttled = Some(Throttled { retry_after: known.max(retry_after) });
     }
 
+    /// Names the account's health at the moment, for the answers to requests that begin now.
+    pub fn health_epoch(&self) -> i32 {
+        self.state().answers.epoch()
+    }
+
+    /// The account came to the health of `epoch`.
+    pub fn health_is(&self, epoch: i32) {
+        self.state().answers.begin(epoch);
+    }
+
+    /// What came of requests that began at the health of `epoch`.
+    pub fn answered(&self, epoch: i32, answers: Answers) {
+        self.state().answers.count(epoch, answers, &self.clock);
+    }
+
     /// What is to be reported; counting begins anew. What the provider said stays until it has been heard. Whoever used
     /// and lacked nothing for `idle_after` is idle.
     pub fn report(&self, account: AccountId, taken: i64, idle_after: Duration) -> Usage {
@@ -95,7 +115,8 @@ impl Meter {
         let demand = state.used.saturating_add(state.lacked).max(u32::from(recently));
         (state.used, state.lacked) = (0, 0);
         let (used_per_second, throttled) = (state.used_per_second, state.throttled);
-        Usage { account, taken, demand, used_per_second, throttled }
+        let (health_epoch, answers) = (state.answers.epoch(), state.answers.sum());
+        Usage { account, taken, demand, used_per_second, throttled, answers, health_epoch }
     }
 
     /// The store has heard what the provider said.

@@ -2,6 +2,7 @@
 //! (requirements 161-163, decision D11). What a person texts is read by [`keyword`].
 
 pub mod keyword;
+pub mod reminder;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

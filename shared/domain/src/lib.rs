@@ -11,6 +11,7 @@ pub mod consent;
 pub mod content;
 pub mod counters;
 pub mod dedupe;
+pub mod failover;
 pub mod fair;
 pub mod forecast;
 pub mod ids;

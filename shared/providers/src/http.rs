@@ -1,9 +1,10 @@
 //! One request to a vendor: what came back, or how far it got.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use tracing::{Instrument as _, field};
 
 use crate::{Answer, ProvidersError};
 
@@ -87,12 +88,26 @@ impl NoReply {
     }
 }
 
-/// Sends `request` and reads its answer, all within `deadline`.
+/// Sends `request` and reads its answer, all within `deadline`. Its span tells method, host, status and duration, within
+/// the caller's, which tells the account; never the path, which may hold a number or an id.
 pub(crate) async fn exchange(request: RequestBuilder, deadline: Duration) -> Result<Reply, NoReply> {
-    let response = request.timeout(deadline).send().await.map_err(no_reply)?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    let body = read(response).await;
-    Ok(Reply { status, headers, body })
+    let (client, request) = request.timeout(deadline).build_split();
+    let request = request.map_err(no_reply)?;
+    let span = tracing::info_span!("provider.http", method = %request.method(),
+        host = request.url().host_str().unwrap_or_default(), status = field::Empty, elapsed_ms = field::Empty);
+    let begun = Instant::now();
+    let asking = async {
+        let response = client.execute(request).await.map_err(no_reply)?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = read(response).await;
+        Ok(Reply { status, headers, body })
+    };
+    let reply = asking.instrument(span.clone()).await;
+    if let Ok(reply) = &reply {
+        span.record("status", reply.status.as_u16());
+    }
+    span.record("elapsed_ms", begun.elapsed().as_millis() as u64);
+    reply
 }
 
 async fn read(mut response: Response) -> Body {
@@ -124,4 +139,79 @@ fn root_cause(error: &dyn std::error::Error) -> String {
         cause = source;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tracing_subscriber::fmt::format::FmtSpan;
+
+    use super::*;
+
+    #[derive(Debug, Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Answers one request with `answer`, which ends the connection.
+    async fn exchanged(answer: &[u8]) -> Result<Reply, NoReply> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/Accounts/AC1/Messages/+13125550100", listener.local_addr().unwrap());
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await.unwrap();
+            // Whoever asks may have read enough.
+            let _ = stream.write_all(answer).await;
+        };
+        let request = http_client().unwrap().post(url).body("To=%2B13125550100");
+        tokio::join!(exchange(request, Duration::from_secs(5)), serve).0
+    }
+
+    #[tokio::test]
+    async fn a_request_has_a_span_that_tells_whom_and_what_and_neither_path_nor_body() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_span_events(FmtSpan::CLOSE)
+            .with_writer(move || writer.clone())
+            .finish();
+        let logged = tracing::subscriber::set_default(subscriber);
+        let account = tracing::info_span!("provider.send", account = "main-text");
+        let reply = exchanged(b"HTTP/1.1 503 x\r\ncontent-length: 2\r\n\r\n{}").instrument(account).await;
+        drop(logged);
+        assert_eq!(reply.unwrap().status, 503);
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let line = text.lines().find(|line| line.contains("provider.http")).unwrap();
+        for part in
+            ["\"method\":\"POST\"", "\"host\":\"127.0.0.1\"", "\"status\":503", "elapsed_ms", "main-text"]
+        {
+            assert!(line.contains(part), "no {part} in {line}");
+        }
+        assert!(!text.contains("Accounts") && !text.contains("3125550100"), "{text}");
+    }
+
+    /// No answer of a vendor fills this process's memory, and none leads elsewhere.
+    #[tokio::test]
+    async fn a_long_answer_is_cut_off_and_a_redirect_is_not_followed() {
+        let mut long = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec();
+        long.resize(long.len() + BODY_BYTES_MAX + 1, b'x');
+        assert!(matches!(exchanged(&long).await.unwrap().body, Body::Broken));
+        let elsewhere = b"HTTP/1.1 307 x\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(exchanged(elsewhere).await.unwrap().status, 307);
+    }
 }

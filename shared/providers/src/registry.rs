@@ -1,7 +1,7 @@
 //! The configured accounts by name, each behind its adapter.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tocsin_domain::Channel;
 
@@ -12,39 +12,49 @@ use crate::smtp::SmtpEmail;
 use crate::twilio::{TwilioSms, TwilioVoice};
 use crate::{Provider, ProvidersError, http_client};
 
-/// Built once at start; all accounts over HTTP share one client.
+/// Built at start. Each account over HTTP has a client of its own, and so its own connections: one that hangs takes
+/// none of another's.
 #[derive(Debug, Default)]
 pub struct Registry {
-    providers: HashMap<String, Arc<dyn Provider>>,
+    /// Replaced one by one when secrets change. What was taken before goes on with the old.
+    providers: RwLock<HashMap<String, Arc<dyn Provider>>>,
 }
 
 impl Registry {
     /// Fails on the first account with a fault, naming account and key.
     pub fn build(accounts: Vec<AccountSettings>) -> Result<Self, ProvidersError> {
-        let client = http_client()?;
         let mut providers: HashMap<String, Arc<dyn Provider>> = HashMap::with_capacity(accounts.len());
         for account in accounts {
-            let provider = adapter(&account, client.clone())?;
+            let provider = adapter(&account, http_client()?)?;
             if providers.insert(account.name.clone(), provider).is_some() {
                 return Err(ProvidersError::DuplicateAccount(account.name));
             }
         }
-        Ok(Self { providers })
+        Ok(Self { providers: RwLock::new(providers) })
     }
 
     pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
-        self.providers.get(name).cloned()
+        self.providers.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.providers.keys().map(String::as_str)
+    /// Puts another adapter in the place of the account's: its secrets have changed.
+    pub fn replace(&self, account: &AccountSettings) -> Result<(), ProvidersError> {
+        let provider = adapter(account, http_client()?)?;
+        let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
+        providers.insert(account.name.clone(), provider);
+        Ok(())
+    }
+
+    /// What is wrong with an account, if anything.
+    pub fn check(account: &AccountSettings) -> Result<(), ProvidersError> {
+        adapter(account, http_client()?).map(drop)
     }
 }
 
 /// Adapters that are there already, each under its account's name.
 impl FromIterator<(String, Arc<dyn Provider>)> for Registry {
     fn from_iter<I: IntoIterator<Item = (String, Arc<dyn Provider>)>>(providers: I) -> Self {
-        Self { providers: providers.into_iter().collect() }
+        Self { providers: RwLock::new(providers.into_iter().collect()) }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Provider accounts: their limits. Where they are and their secrets is configuration, never here.
 
 use chrono::{DateTime, Utc};
+use tocsin_domain::failover::Health;
 use tocsin_domain::{AccountId, Channel, DistrictId, backoff};
 
-use crate::leases::{Sender, backoff_of};
+use crate::leases::{Sender, backoff_of, standing_of};
 use crate::{Store, StoreError, row};
 
 /// An account as configured.
@@ -35,6 +36,28 @@ pub struct Account {
     /// Why, while it is stopped.
     pub stop_reason: Option<String>,
     pub pace: Pace,
+    /// The account's, also of a sender.
+    pub health: AccountHealth,
+}
+
+/// Whether an account fails, and whether that moves its traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccountHealth {
+    pub health: Health,
+    /// None: it never failed.
+    pub since: Option<DateTime<Utc>>,
+    /// Is there another account of the channel, for the same districts, that is better? Where there is none it is used
+    /// as if it were sound.
+    pub gives_way: bool,
+}
+
+impl AccountHealth {
+    pub const SOUND: Self = Self { health: Health::Full, since: None, gives_way: false };
+
+    /// What it is given.
+    pub fn given(&self) -> Health {
+        if self.gives_way { self.health } else { Health::Full }
+    }
 }
 
 /// Limits of a sender's own. None is no limit but its account's.
@@ -155,13 +178,14 @@ impl Store {
         Ok(changed == 1)
     }
 
-    /// Lets a stopped account or sender, by its name, serve again.
+    /// Lets a stopped account or sender, by its name, serve again. Whatever it failed at before is forgotten.
     pub async fn resume_account(&self, name: &str, now: DateTime<Utc>) -> Result<bool, StoreError> {
         let changed = self
             .count(
                 "resume_account",
                 "-- store.resume_account
-                 update provider_accounts set stopped_at = null, stop_reason = null, updated_at = $2
+                 update provider_accounts set stopped_at = null, stop_reason = null, updated_at = $2,
+                   health = 5, health_since = null, falls = 0, health_epoch = health_epoch + 1
                  where name = $1 and stopped_at is not null",
                 &[&name, &now],
             )
@@ -178,6 +202,7 @@ pub(crate) fn read_accounts(rows: Vec<tokio_postgres::Row>) -> Result<Vec<Accoun
             let (now, held_until): (DateTime<Utc>, Option<DateTime<Utc>>) =
                 (found.get("now"), found.get("held_until"));
             let parent: Option<i32> = found.get("parent_id");
+            let health = standing_of(NAME, &found)?.health_at(now);
             Ok(Account {
                 id: AccountId(found.get("id")),
                 sender: parent
@@ -200,25 +225,43 @@ pub(crate) fn read_accounts(rows: Vec<tokio_postgres::Row>) -> Result<Vec<Accoun
                     held: held_until.is_some_and(|until| now < until),
                     holds: found.get("holds"),
                 },
+                health: AccountHealth {
+                    health,
+                    since: found.get("health_since"),
+                    gives_way: found.get::<_, i16>("best_other") > health.number(),
+                },
             })
         })
         .collect()
 }
 
-pub(crate) const ACCOUNTS: &str = "-- store.accounts
+/// The best health among the other accounts of `a`'s channel and districts that may send; 0 where there is none.
+macro_rules! best_other {
+    () => {
+        "(select coalesce(max(b.health), 0::smallint) from provider_accounts b
+    where b.channel = a.channel and b.parent_id is null and b.id <> a.id and b.stopped_at is null
+      and b.district_id is not distinct from a.district_id
+      and (b.held_until is null or b.held_until <= tocsin_now()))"
+    };
+}
+pub(crate) use best_other;
+
+pub(crate) const ACCOUNTS: &str = concat!("-- store.accounts
 with holding as materialized (
   select h.account_id, a.parent_id, sum(h.attempts)::bigint as attempts
   from held h join provider_accounts a on a.id = h.account_id group by 1, 2
 )
-select a.id, a.parent_id, a.address, a.name, a.district_id, a.channel, a.rate_per_second, a.burst, a.concurrency,
-  a.reserve, a.depth, a.weight, a.backoff_rate, a.backoff_full, a.backoff_since, a.held_until,
-  a.stopped_at is not null as stopped, a.stop_reason, tocsin_now() as now,
-  coalesce(own.attempts, 0) + coalesce(senders.attempts, 0) as holds
-from provider_accounts a
-left join holding own on own.account_id = a.id
+select s.id, s.parent_id, s.address, s.name, s.district_id, s.channel, s.rate_per_second, s.burst, s.concurrency,
+  s.reserve, s.depth, s.weight, s.backoff_rate, s.backoff_full, s.backoff_since, s.held_until,
+  s.stopped_at is not null as stopped, s.stop_reason, tocsin_now() as now,
+  coalesce(own.attempts, 0) + coalesce(senders.attempts, 0) as holds,
+  a.health, a.health_since, a.falls, ", best_other!(), " as best_other
+from provider_accounts s
+join provider_accounts a on a.id = coalesce(s.parent_id, s.id)
+left join holding own on own.account_id = s.id
 left join (select parent_id, sum(attempts)::bigint as attempts from holding group by 1) senders
-  on senders.parent_id = a.id
-order by a.id";
+  on senders.parent_id = s.id
+order by s.id");
 
 /// Named after its account, so that no account has that name: a slash is none of its characters.
 const ADD_SENDER: &str = "-- store.add_sender

@@ -29,15 +29,25 @@ pub struct Expansion {
 }
 
 /// How a chunk went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Chunk {
     /// The campaign was not where the caller thought: canceled, or expanded by somebody else. Or a job whose phone
     /// somebody of the chunk shares is on its way at this moment. Nothing was made.
     Moved,
     /// People up to this cursor have their rows.
-    Made { cursor: i64, people: i32, jobs: i32 },
+    Made { cursor: i64, people: i32, jobs: i32, barred: Vec<i32> },
     /// The audience is exhausted.
-    Complete { people: i32, jobs: i32 },
+    Complete { people: i32, jobs: i32, barred: Vec<i32> },
+}
+
+impl Chunk {
+    /// Of an emergency, its texts that are barred: by an opt-out or a suppression.
+    pub fn barred_texts(&self) -> &[i32] {
+        match self {
+            Self::Moved => &[],
+            Self::Made { barred, .. } | Self::Complete { barred, .. } => barred,
+        }
+    }
 }
 
 impl Store {
@@ -138,10 +148,10 @@ pub(crate) fn read_chunk(rows: Result<Vec<tokio_postgres::Row>, StoreError>) -> 
         rows => rows?,
     };
     let Some(made) = rows.first() else { return Ok(Chunk::Moved) };
-    let (people, jobs) = (made.get("people"), made.get("jobs"));
+    let (people, jobs, barred) = (made.get("people"), made.get("jobs"), made.get("barred"));
     Ok(match made.get::<_, Option<i64>>("cursor") {
-        Some(cursor) => Chunk::Made { cursor, people, jobs },
-        None => Chunk::Complete { people, jobs },
+        Some(cursor) => Chunk::Made { cursor, people, jobs, barred },
+        None => Chunk::Complete { people, jobs, barred },
     })
 }
 
@@ -170,7 +180,7 @@ limit $2";
 
 /// `campaign` is locked first, against the cancel and other planners. `chunk` picks the people; `about` pairs
 /// them with the students they are contacted for; the rest numbers and writes. No two batches are joined to
-/// each other: without hash joins that is quadratic. Numbers 33, 31, 32, 48 are outcomes Duplicate, OptOut, Suppressed and Ineligible; states 1 and 4 a job's
+/// each other: without hash joins that is quadratic. Lane 1 is emergency, channel 2 sms. Numbers 33, 31, 32, 48 are outcomes Duplicate, OptOut, Suppressed and Ineligible; states 1 and 4 a job's
 /// Waiting and Ended. A test holds them to the domain's.
 pub(crate) const EXPAND: &str = concat!(
     "-- store.expand
@@ -271,7 +281,8 @@ from extent x cross join ",
     unhurried!(),
     "
 where c.id = $1 and exists (select from campaign)
-returning case when x.people < $4 then null else x.last end as cursor, x.people, x.jobs"
+returning case when x.people < $4 then null else x.last end as cursor, x.people, x.jobs,
+  array(select job_id from judged where c.lane = 1 and channel = 2 and not duplicate and barred is not null) as barred"
 );
 
 #[cfg(test)]

@@ -126,7 +126,8 @@ from extent x cross join ",
     unhurried!(),
     "
 where c.id = $1 and exists (select from campaign)
-returning case when x.attempts < $4 then null else x.last end as cursor, x.people, x.jobs"
+returning case when x.attempts < $4 then null else x.last end as cursor, x.people, x.jobs,
+  array(select job_id from judged where c.lane = 1 and channel = 2 and not duplicate and barred is not null) as barred"
 );
 
 #[cfg(test)]

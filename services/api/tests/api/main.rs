@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test whose stage cannot be set has failed")]
 
 mod access;
+mod accounts;
 mod bad_input;
 mod campaigns;
 mod cancel;

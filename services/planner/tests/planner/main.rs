@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod barred;
 mod calling_windows;
 mod emergencies;
 mod limits;

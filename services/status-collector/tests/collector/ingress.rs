@@ -64,6 +64,11 @@ fn bad_requests(stage: &Stage, attempt: AttemptKey) -> Vec<Bad> {
         bad("forged token", path("sms-1", &forged), 403),
         Bad { signature: None, ..bad("no signature", ours.clone(), 403) },
         Bad { signature: signed("/callbacks/sms-1/other"), ..bad("of another address", ours.clone(), 403) },
+        // Whoever asks chooses the Host header: the configured address is what must be signed.
+        Bad {
+            signature: Some(twilio_signature(&format!("{}{ours}", stage.address), &DELIVERED)),
+            ..bad("of the Host header's address", ours.clone(), 403)
+        },
         Bad { body: b"MessageSid=SM1&MessageStatus=read".into(), ..bad("other body", ours.clone(), 403) },
         Bad { body: vec![b'a'; 1024 * 1024 + 1], ..bad("too large", ours, 413) },
         bad("no such path", "/callbacks".to_owned(), 404),
@@ -84,7 +89,7 @@ async fn what_is_forged_unsigned_unknown_or_too_large_is_refused_and_leaves_no_t
     let counted =
         [&counts.unknown_account, &counts.malformed_token, &counts.forged_token, &counts.unreadable];
     assert_eq!(counted.map(|counter| counter.get()), [1; 4]);
-    assert_eq!((counts.unverified.get(), counts.taken.get()), (3, 0));
+    assert_eq!((counts.unverified.get(), counts.taken.get()), (4, 0));
 
     // What is taken after them shows that they left nothing before it.
     assert_eq!(stage.standing(attempt).await, before);

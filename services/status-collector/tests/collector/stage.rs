@@ -38,7 +38,7 @@ pub struct Stage {
     tasks: Tasks,
     applying: Mutex<Tasks>,
     client: reqwest::Client,
-    address: String,
+    pub address: String,
     _vhost: Option<TestVhost>,
 }
 

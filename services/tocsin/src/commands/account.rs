@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value, json};
+use tocsin_domain::failover::Health;
 use tocsin_runtime::{Clock, Config, SystemClock};
 use tocsin_store::Store;
-use tocsin_store::accounts::Account;
+use tocsin_store::accounts::{Account, AccountHealth};
 use tocsin_store::districts::District;
 
 use super::operator::{DataPath, which_there_are, with_store};
@@ -25,7 +26,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the accounts with their limits, and which of them are stopped, and why.
+    /// List the accounts with their limits, and which of them are stopped or fail, and why.
     #[command(after_long_help = "\
 Examples:
   tocsin account list")]
@@ -97,22 +98,34 @@ async fn list(store: &Store, as_json: bool) -> Result<()> {
     }
     let row = |account: &Account| {
         let limits = &account.limits;
-        let stopped = match (&account.stop_reason, account.stopped) {
-            (_, false) => "-".to_owned(),
-            (None, true) => "stopped".to_owned(),
-            (Some(reason), true) => format!("stopped: {reason}"),
-        };
         [
             limits.name.clone(),
             limits.channel.to_string(),
             district_of(account, &districts).unwrap_or("all").to_owned(),
             limits.rate_per_second.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
             limits.concurrency.map_or_else(|| "-".to_owned(), |concurrency| concurrency.to_string()),
-            stopped,
+            limits.weight.to_string(),
+            standing(account),
         ]
     };
-    let rows: Vec<[String; 6]> = accounts.iter().map(row).collect();
-    print(table(["Name", "Channel", "District", "Per second", "At once", "Stopped"], &rows))
+    let rows: Vec<[String; 7]> = accounts.iter().map(row).collect();
+    print(table(["Name", "Channel", "District", "Per second", "At once", "Weight", "State"], &rows))
+}
+
+/// Whether it sends, and if not as it should, why.
+fn standing(account: &Account) -> String {
+    let AccountHealth { health, gives_way, .. } = account.health;
+    let reason = account.stop_reason.as_deref();
+    match (account.stopped, health) {
+        (true, _) => reason.map_or_else(|| "stopped".to_owned(), |reason| format!("stopped: {reason}")),
+        (false, Health::Full) if account.pace.held => "held: its provider asked to be left alone".to_owned(),
+        (false, Health::Full) => "sends".to_owned(),
+        (false, Health::Resting) if gives_way => "fails: others do its work".to_owned(),
+        (false, Health::Trial | Health::Quarter | Health::Half) if gives_way => {
+            format!("failed, and comes back: {health}")
+        }
+        (false, _) => "fails, and stays in use: no other account of its channel is better".to_owned(),
+    }
 }
 
 async fn stop(store: &Store, name: &str, reason: &str, clock: &dyn Clock) -> Result<Change> {
@@ -161,6 +174,10 @@ fn json_of(account: &Account, district: Option<&str>) -> Value {
         "weight": limits.weight,
         "stopped": account.stopped,
         "stop_reason": account.stop_reason,
+        "health": account.health.health,
+        "health_since": account.health.since,
+        "gives_way": account.health.gives_way,
+        "state": standing(account),
     })
 }
 
@@ -197,11 +214,20 @@ mod tests {
         let account = known(&store, "main-voice").await.unwrap();
         assert_eq!((account.stopped, account.stop_reason.as_deref()), (true, Some("new token")));
         assert_eq!(json_of(&account, None)["stop_reason"], "new token");
+        assert_eq!(standing(&account), "stopped: new token");
 
         assert_eq!(resume(&store, "main-voice", &clock).await.unwrap(), Change::Made);
         assert_eq!(resume(&store, "main-voice", &clock).await.unwrap(), Change::Standing);
         let account = known(&store, "main-voice").await.unwrap();
-        assert_eq!((account.stopped, account.stop_reason), (false, None));
+        assert_eq!((account.stopped, account.stop_reason.clone()), (false, None));
+        let of = |health, gives_way| {
+            let health = AccountHealth { health, since: None, gives_way };
+            standing(&Account { health, ..account.clone() })
+        };
+        assert_eq!(standing(&account), "sends");
+        assert_eq!(of(Health::Resting, true), "fails: others do its work");
+        assert_eq!(of(Health::Quarter, true), "failed, and comes back: quarter");
+        assert!(of(Health::Resting, false).contains("stays in use"));
 
         for unknown in
             [stop(&store, "main-voise", "x", &clock).await, resume(&store, "main-voise", &clock).await]

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod callbacks;
 pub mod campaign;
 pub mod completions;
+pub mod config;
 pub mod district;
 pub mod forecast;
 pub mod import;

@@ -36,6 +36,7 @@ impl Stage {
             limits: scenario::limits(),
             workers: WORKERS,
             in_flight_max: IN_FLIGHT_MAX,
+            others: Vec::new(),
         })
         .await
         .context("the roles cannot be started")?;

@@ -22,6 +22,7 @@ use tocsin_api::PageAccess;
 use tocsin_runtime::{Config, Stopwatch, Tasks, init_telemetry, stop_on_signal};
 use tokio::net::TcpListener;
 
+use crate::credentials;
 use crate::embedded::DataDirectory;
 use crate::exit::Failure;
 use crate::terminal::print;
@@ -116,10 +117,14 @@ async fn start(
         Entry::Open => PageAccess::Open(store.clone()),
         Entry::SignIn => PageAccess::SignIn(keys::session_keys(config, directory.path())?),
     };
+    let registry = providers.registry(config, simulator.as_ref())?;
+    if matches!(providers, Providers::Configured) {
+        credentials::start(config, &registry, &tasks);
+    }
     let roles = Roles {
         config,
         ground,
-        registry: providers.registry(config, simulator.as_ref())?,
+        registry,
         token_keys: keys::token_keys(config, directory.path())?,
         public_url,
         page,

@@ -9,6 +9,7 @@ mod demo;
 mod deploys;
 mod district;
 mod facts;
+mod failover;
 mod fleet;
 mod gateway;
 mod held;

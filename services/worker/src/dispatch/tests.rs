@@ -9,7 +9,7 @@ use tocsin_proto::v1::{Control, Jobs, Take};
 use tocsin_providers::{Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker as _, Destination, MemoryBroker, Message, Queue, Tag};
 use tocsin_runtime::{Clock as _, SharedClock, Stopwatch, SystemClock};
-use tocsin_store::leases::Lease;
+use tocsin_store::leases::{Lease, LeasedHealth};
 use tocsin_store::{Access, Store};
 use uuid::Uuid;
 
@@ -91,6 +91,7 @@ impl Process {
             epoch: 1,
             calls: 0,
             seated: None,
+            health: LeasedHealth::SOUND,
         });
     }
 }
@@ -222,6 +223,7 @@ async fn a_worker_that_may_not_send_tells_one_that_may() {
         epoch: 1,
         calls: 0,
         seated,
+        health: LeasedHealth::SOUND,
     };
     let session = process.broker.connect("another worker").await.unwrap();
     let mut control = session.control().await.unwrap();
@@ -279,6 +281,7 @@ async fn a_job_that_was_told_of_is_sent_once_and_is_nobodys_message_here() {
         epoch: 1,
         calls: 0,
         seated: Some(WorkerId(Uuid::from_u128(7))),
+        health: LeasedHealth::SOUND,
     });
     let elsewhere: Vec<Pending> = own.into_iter().map(|job| Pending { account: OTHER, ..job }).collect();
     process.worker.told.hear(process.worker.id, &take(&elsewhere));
@@ -422,4 +425,33 @@ fn a_job_goes_back_before_its_message_is_taken_for_lost() {
         assert!(permit_wait(lane) + LOOK_AGAIN < lost, "{lane}");
         assert!(told_wait(lane) + LOOK_AGAIN < lost, "{lane}, told of elsewhere");
     }
+}
+
+/// Nothing waits here for an account whose work another does, or that is stopped: it goes back to its row at once.
+#[tokio::test]
+async fn jobs_of_an_account_that_rests_or_is_stopped_are_out_and_others_wait() {
+    let mut process = Process::new(4).await;
+    process.share(ONE, None, Some(0));
+    process.share(OTHER, None, None);
+    let mut sms = process.dispatch(Channel::Sms);
+    process.waits(&mut sms, Lane::General, ONE);
+    process.waits(&mut sms, Lane::General, OTHER);
+    let shares = process.worker.shares.clone();
+    assert!(!shares.is_out(ONE) && !shares.is_out(OTHER));
+    shares.grant(Lease {
+        health: LeasedHealth { rests: true, ..LeasedHealth::SOUND },
+        account: ONE,
+        name: "account-1".to_owned(),
+        sender: None,
+        share: Share::default(),
+        expires_at: SystemClock.now(),
+        epoch: 2,
+        calls: 0,
+        seated: None,
+    });
+    assert_eq!(shares.permit(ONE, Lane::General).unwrap_err(), NoPermit::Rests);
+    assert!(shares.is_out(ONE) && !shares.is_out(OTHER));
+    shares.stopped(OTHER);
+    assert!(shares.is_out(OTHER));
+    assert!(sms.permits().0.is_empty());
 }

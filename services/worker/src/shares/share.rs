@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tocsin_domain::failover::Answers;
 use tocsin_domain::lease::Share;
 use tocsin_domain::{AccountId, Channel, Lane, WorkerId};
 use tocsin_runtime::{SharedClock, Stopwatch};
-use tocsin_store::leases::{LEASE_TERM, Lease, Usage};
+use tocsin_store::leases::{LEASE_TERM, Lease, LeasedHealth, Usage};
 
 use crate::gate::{self, Gate};
 use crate::limiter::{Limiter, Spending};
@@ -40,6 +41,8 @@ pub struct AccountShare {
     pub(super) meter: Arc<Meter>,
     /// Another worker that may send.
     pub(super) seated: Option<WorkerId>,
+    /// The account's, also of a sender.
+    health: LeasedHealth,
     /// Started before the lease was asked for, so that it is over here no later than in the store.
     pub(super) asked: Stopwatch,
 }
@@ -62,6 +65,8 @@ pub enum NoPermit {
     Full,
     /// The next token comes after this time.
     Wait(Duration),
+    /// The account fails, and another does its work.
+    Rests,
 }
 
 /// What one renewal tells of a share.
@@ -110,7 +115,8 @@ impl AccountShare {
                 Limiter::new(&lease.share, tokens, spending.clone(), clock)
             }
         };
-        let Lease { account, name, share, epoch, seated, .. } = lease;
+        let Lease { account, name, share, epoch, seated, health, .. } = lease;
+        meter.health_is(health.epoch);
         Some(Self {
             account,
             name,
@@ -123,6 +129,7 @@ impl AccountShare {
             places,
             meter,
             seated,
+            health,
             asked,
         })
     }
@@ -130,6 +137,21 @@ impl AccountShare {
     /// Is the lease over, by this machine's stricter clock?
     pub fn is_over(&self) -> bool {
         self.asked.elapsed() >= LEASE_TERM
+    }
+
+    /// Does another account do the work of its account?
+    pub(super) fn rests(&self) -> bool {
+        self.health.rests
+    }
+
+    /// How its account does at the moment, to be named with what comes of a request that begins now.
+    pub fn health_epoch(&self) -> i32 {
+        self.of_account().meter.health_epoch()
+    }
+
+    /// What came of requests over its account, which began at the health of `epoch`.
+    pub fn answered(&self, epoch: i32, answers: Answers) {
+        self.of_account().meter.answered(epoch, answers);
     }
 
     pub fn share(&self) -> &Share {
@@ -263,6 +285,9 @@ impl AccountShare {
     fn take(&self, lane: Lane) -> Result<Slot, NoPermit> {
         if self.is_over() {
             return Err(NoPermit::NoLease);
+        }
+        if self.rests() {
+            return Err(NoPermit::Rests);
         }
         if let Some(worker) = self.seat() {
             return Err(NoPermit::Elsewhere(worker));

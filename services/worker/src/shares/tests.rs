@@ -1,10 +1,11 @@
 use chrono::DateTime;
 use futures::FutureExt as _;
 use tocsin_runtime::SystemClock;
-use tocsin_store::leases::Sender;
+use tocsin_store::leases::{LeasedHealth, Sender};
 
 use tocsin_domain::lease::Share;
 
+use super::share::NOT_TAKEN;
 use super::*;
 use crate::places::Call;
 use crate::test_clock::TestClock;
@@ -25,6 +26,7 @@ fn lease(concurrency: u32, epoch: i64) -> Lease {
         epoch,
         calls: 0,
         seated: None,
+        health: LeasedHealth::SOUND,
     }
 }
 

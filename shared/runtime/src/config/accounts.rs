@@ -9,21 +9,25 @@ use super::file::RawAccount;
 use super::secret::{Secret, SecretPlace};
 use super::{AccountConfig, ConfigError, ProviderKind};
 
+/// The accounts that have no fault, and the first fault of each that has one.
 pub(super) fn check(
     raw: Vec<RawAccount>,
     environment: &BTreeMap<String, String>,
-) -> Result<Vec<AccountConfig>, ConfigError> {
+) -> (Vec<AccountConfig>, Vec<ConfigError>) {
     let mut names = BTreeSet::new();
-    let mut accounts = Vec::with_capacity(raw.len());
+    let (mut accounts, mut faults) = (Vec::with_capacity(raw.len()), Vec::new());
     for (position, account) in raw.into_iter().enumerate() {
-        let account = check_one(position, account, environment)?;
         if !names.insert(account.name.clone()) {
             let fault = format!("{:?} is the name of another account too", account.name);
-            return Err(ConfigError::value(format!("accounts[{position}].name"), fault, "give each its own"));
+            faults.push(ConfigError::value(format!("accounts[{position}].name"), fault, "give each its own"));
+            continue;
         }
-        accounts.push(account);
+        match check_one(position, account, environment) {
+            Ok(account) => accounts.push(account),
+            Err(fault) => faults.push(fault),
+        }
     }
-    Ok(accounts)
+    (accounts, faults)
 }
 
 fn check_one(

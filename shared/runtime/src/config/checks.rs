@@ -6,33 +6,50 @@ use axum::http::Uri;
 
 use super::file::{RawCallback, RawConfig};
 use super::secret::Secret;
-use super::{CallbackSecrets, Config, ConfigError, accounts};
+use super::{CallbackSecrets, Config, ConfigError, Origin, accounts};
 use crate::telemetry;
 
 /// Shorter callback secrets could be guessed.
 const CALLBACK_SECRET_MIN_CHARS: usize = 16;
+/// A week: nobody posts a callback later.
+const OVERLAP_HOURS_MAX: u32 = 168;
 
-pub(super) fn check(raw: RawConfig, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
+/// The configuration, or every fault that was found.
+pub(super) fn check(
+    raw: RawConfig,
+    environment: &BTreeMap<String, String>,
+    origin: Origin,
+) -> Result<Config, Vec<ConfigError>> {
+    let mut faults = Vec::new();
     if let Some(url) = &raw.database_url {
-        check_scheme("database_url", url, &["postgres", "postgresql"])?;
+        note(&mut faults, check_scheme("database_url", url, &["postgres", "postgresql"]));
     }
     if let Some(url) = &raw.amqp_url {
-        check_scheme("amqp_url", url, &["amqp", "amqps"])?;
+        note(&mut faults, check_scheme("amqp_url", url, &["amqp", "amqps"]));
     }
-    at_least_one("database_pool", raw.database_pool)?;
-    at_least_one("worker.prefetch_emergency", raw.worker.prefetch_emergency)?;
-    at_least_one("worker.prefetch_priority", raw.worker.prefetch_priority)?;
-    at_least_one("worker.prefetch_general", raw.worker.prefetch_general)?;
-    at_least_one("worker.in_flight_max", raw.worker.in_flight_max)?;
-    telemetry::parse_filter(&raw.log.filter).map_err(|error| {
+    note(&mut faults, at_least_one("database_pool", raw.database_pool));
+    note(&mut faults, at_least_one("worker.prefetch_emergency", raw.worker.prefetch_emergency));
+    note(&mut faults, at_least_one("worker.prefetch_priority", raw.worker.prefetch_priority));
+    note(&mut faults, at_least_one("worker.prefetch_general", raw.worker.prefetch_general));
+    note(&mut faults, at_least_one("worker.in_flight_max", raw.worker.in_flight_max));
+    note(&mut faults, at_least_one("credentials.reread_seconds", raw.credentials.reread_seconds));
+    note(&mut faults, at_most("credentials.overlap_hours", raw.credentials.overlap_hours, OVERLAP_HOURS_MAX));
+    let filter = telemetry::parse_filter(&raw.log.filter).map_err(|error| {
         ConfigError::value(
             "log.filter",
             error.to_string(),
             "write directives such as info,tocsin_worker=debug",
         )
-    })?;
-    let public_url = raw.public_url.map(|url| web_address("public_url", url)).transpose()?;
-    let accounts = accounts::check(raw.accounts, environment)?;
+    });
+    note(&mut faults, filter.map(drop));
+    let public_url = raw.public_url.map(|url| web_address("public_url", url)).transpose();
+    let public_url = note(&mut faults, public_url).flatten();
+    let (accounts, faulty) = accounts::check(raw.accounts, environment);
+    faults.extend(faulty);
+    let callback = note(&mut faults, callback(raw.callback, environment)).flatten();
+    if !faults.is_empty() {
+        return Err(faults);
+    }
     Ok(Config {
         database_url: raw.database_url,
         database_pool: raw.database_pool,
@@ -40,12 +57,18 @@ pub(super) fn check(raw: RawConfig, environment: &BTreeMap<String, String>) -> R
         api: raw.api,
         collector: raw.collector,
         public_url,
-        callback: callback(raw.callback, environment)?,
+        callback,
         worker: raw.worker,
+        credentials: raw.credentials,
         health_listen: raw.health.listen,
         log: raw.log,
         accounts,
+        origin,
     })
+}
+
+fn note<T>(faults: &mut Vec<ConfigError>, checked: Result<T, ConfigError>) -> Option<T> {
+    checked.map_err(|fault| faults.push(fault)).ok()
 }
 
 /// The address without the slash at its end, so that paths can be put behind it.
@@ -85,6 +108,13 @@ fn check_scheme(key: &str, url: &Secret, schemes: &[&str]) -> Result<(), ConfigE
 fn at_least_one(key: &str, number: impl TryInto<u64>) -> Result<(), ConfigError> {
     if number.try_into().is_ok_and(|number| number == 0) {
         return Err(ConfigError::value(key, "is 0", "give at least 1"));
+    }
+    Ok(())
+}
+
+fn at_most(key: &str, number: u32, most: u32) -> Result<(), ConfigError> {
+    if number > most {
+        return Err(ConfigError::value(key, format!("is {number}"), format!("give at most {most}")));
     }
     Ok(())
 }

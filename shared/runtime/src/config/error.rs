@@ -22,6 +22,14 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
+    /// The key that has to be changed; None: the file as a whole.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::File { .. } | Self::Syntax { .. } => None,
+            Self::Shape { key, .. } | Self::Missing { key, .. } | Self::Value { key, .. } => Some(key),
+        }
+    }
+
     pub(super) fn missing(key: impl Into<String>, remedy: &'static str) -> Self {
         Self::Missing { key: key.into(), remedy }
     }

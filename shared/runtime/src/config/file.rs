@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tocsin_domain::Channel;
 
 use super::secret::{Secret, SecretPlace};
-use super::{Listen, LogConfig, ProviderKind, WorkerConfig};
+use super::{CredentialsConfig, Listen, LogConfig, ProviderKind, WorkerConfig};
 
 /// The lowest layer: what holds when neither the file nor the environment says otherwise.
 pub(super) const DEFAULTS: &str = r#"
@@ -23,6 +23,10 @@ prefetch_emergency = 200
 prefetch_priority = 500
 prefetch_general = 1000
 in_flight_max = 400
+
+[credentials]
+reread_seconds = 10
+overlap_hours = 24
 "#;
 
 #[derive(Debug, Deserialize)]
@@ -36,6 +40,7 @@ pub(super) struct RawConfig {
     pub public_url: Option<String>,
     pub callback: RawCallback,
     pub worker: WorkerConfig,
+    pub credentials: CredentialsConfig,
     pub health: RawHealth,
     pub log: LogConfig,
     pub accounts: Vec<RawAccount>,

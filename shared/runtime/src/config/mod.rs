@@ -14,8 +14,10 @@ mod source;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use tocsin_domain::Channel;
@@ -41,11 +43,37 @@ pub struct Config {
     pub public_url: Option<String>,
     pub callback: Option<CallbackSecrets>,
     pub worker: WorkerConfig,
+    pub credentials: CredentialsConfig,
     /// Where `/livez` and `/readyz` are served by the roles that listen for nothing else; nowhere when None.
     pub health_listen: Option<SocketAddr>,
     pub log: LogConfig,
     /// Names are unique.
     pub accounts: Vec<AccountConfig>,
+    origin: Origin,
+}
+
+/// Where it was read, so that it can be read again.
+#[derive(Clone)]
+struct Origin {
+    file: Option<PathBuf>,
+    environment: Arc<BTreeMap<String, String>>,
+}
+
+/// Variables may hold secrets.
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Origin(…)")
+    }
+}
+
+/// How secrets that are kept in files are changed while a process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CredentialsConfig {
+    /// The files are read again this often.
+    pub reread_seconds: u32,
+    /// For so long callbacks are accepted that are signed with what a changed file held before.
+    pub overlap_hours: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -137,11 +165,7 @@ impl Config {
     /// # Errors
     /// The first key that is unknown, missing or wrong.
     pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
-        // A variable that is not UTF-8 can be none of ours, and must not stop the start.
-        let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect();
-        Self::load_from(file, &environment)
+        Self::load_from(file, &variables())
     }
 
     /// As [`Config::load`], with the environment as a parameter.
@@ -149,9 +173,28 @@ impl Config {
         file: Option<&Path>,
         environment: &BTreeMap<String, String>,
     ) -> Result<Self, ConfigError> {
+        Self::check_from(file, environment).map_err(|mut faults| faults.remove(0))
+    }
+
+    /// As [`Config::load`]; all faults instead of the first, of which there is at least one.
+    pub fn check(file: Option<&Path>) -> Result<Self, Vec<ConfigError>> {
+        Self::check_from(file, &variables())
+    }
+
+    fn check_from(
+        file: Option<&Path>,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Self, Vec<ConfigError>> {
         let named = environment.get(CONFIG_FILE_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
-        let raw = source::read(file.or(named.as_deref()), environment)?;
-        checks::check(raw, environment)
+        let origin =
+            Origin { file: file.map(Path::to_owned).or(named), environment: Arc::new(environment.clone()) };
+        let raw = source::read(origin.file.as_deref(), environment).map_err(|fault| vec![fault])?;
+        checks::check(raw, environment, origin)
+    }
+
+    /// Reads everything again as it was read at first: what stands in files may have changed.
+    pub fn read_again(&self) -> Result<Self, ConfigError> {
+        Self::load_from(self.origin.file.as_deref(), &self.origin.environment)
     }
 
     pub fn require_database_url(&self) -> Result<&str, ConfigError> {
@@ -178,4 +221,11 @@ impl Config {
             "set it, or callback.secret_file, to at least 16 random characters, the same for every process";
         self.callback.as_ref().ok_or_else(|| ConfigError::missing("callback.secret", remedy))
     }
+}
+
+/// A variable that is not UTF-8 can be none of ours, and must not stop the start.
+fn variables() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }

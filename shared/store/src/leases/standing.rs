@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::WorkerId;
+use tocsin_domain::failover::Answers;
 use tocsin_domain::lease::{Holder, Share, Turn};
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -22,6 +23,9 @@ pub(super) struct Standing {
     pub own_used_per_second: f64,
     /// Calls of the worker that asks.
     pub calls: u32,
+    /// What the provider answered lately: the whole fleet, and the worker that asks.
+    pub answers: Answers,
+    pub own_answers: Answers,
 }
 
 impl Standing {
@@ -49,6 +53,7 @@ pub(super) fn calls_of(account: i32, held: &[Row]) -> Vec<(Uuid, u32)> {
 /// `usage` None: the worker tells nothing, and counts as busy; Some(None): it has no share.
 pub(super) fn standings(
     account: i32,
+    health_epoch: i32,
     worker: WorkerId,
     usage: Option<Option<&Usage>>,
     leases: &[Row],
@@ -67,6 +72,11 @@ pub(super) fn standings(
     let told_used = told.map_or(0.0, |usage| usage.used_per_second);
     let was_used = own.map_or(0.0, |row| row.get("used_per_second"));
     let others_used: f64 = others.iter().map(|row| row.get::<_, f64>("used_per_second")).sum();
+    let current = |row: &&&Row| row.get("live") && row.get::<_, i32>("health_epoch") == health_epoch;
+    let others_answers =
+        others.iter().filter(current).map(|row| answers(row)).fold(Answers::default(), Answers::and);
+    let own_answers = told.filter(|usage| usage.health_epoch == health_epoch);
+    let own_answers = own_answers.map_or_else(Answers::default, |usage| usage.answers);
     let mut holders: Vec<Holder> = others
         .into_iter()
         .map(|row| {
@@ -112,7 +122,14 @@ pub(super) fn standings(
         used_per_second: others_used + told_used.max(was_used),
         own_used_per_second: told_used,
         calls: own_calls,
+        answers: own_answers.and(others_answers),
+        own_answers,
     }
+}
+
+fn answers(row: &Row) -> Answers {
+    let count = |column: &str| row.get::<_, i32>(column).unsigned_abs();
+    Answers { all: count("answers"), failed: count("failures") }
 }
 
 fn take_calls(calls: &mut Vec<(Uuid, u32)>, worker: Uuid) -> u32 {

@@ -14,6 +14,7 @@ use tokio_postgres::types::ToSql;
 
 use super::NAME;
 use crate::StoreError;
+use crate::accounts::best_other;
 
 /// A transaction that locks accounts. Its statements are sent before the one ahead is answered, each of them prepared
 /// before. Dropped without its commit it takes its connection with it, and so its locks.
@@ -112,7 +113,9 @@ macro_rules! named {
 const ACCOUNTS: &str = concat!(
     "-- store.renew_leases accounts
 select id, parent_id, name, address, channel, rate_per_second, burst, concurrency, reserve, backoff_rate,
-  backoff_full, backoff_since, held_until
+  backoff_full, backoff_since, held_until, health, health_since, health_epoch, falls, ",
+    best_other!(),
+    " as best_other
 from provider_accounts a
 where ",
     named!(),
@@ -126,7 +129,7 @@ const LEASES: &str = concat!(
     "-- store.renew_leases leases
 select t.now, l.account_id, l.worker_id, l.epoch, l.rate_per_second, l.burst, l.concurrency, l.general,
   l.counted_rate, l.counted_burst, l.counted_concurrency, l.counted_general, l.demand, l.used_per_second,
-  l.turn_at, l.expires_at > t.now as live, l.expires_at + $4 * interval '1 second' > t.now as counts
+  l.turn_at, l.health_epoch, l.answers, l.failures, l.expires_at > t.now as live, l.expires_at + $4 * interval '1 second' > t.now as counts
 from (select tocsin_now() as now) t
 left join (select a.id from provider_accounts a where ",
     named!(),
@@ -153,6 +156,10 @@ update provider_accounts set backoff_rate = $2, backoff_full = $3, backoff_since
   updated_at = $6
 where id = $1";
 
+pub(super) const HEALTH_CHANGED: &str = "-- store.renew_leases health_changed
+update provider_accounts set health = $2, health_since = $3, falls = $4, health_epoch = $5
+where id = $1";
+
 /// Leases of workers long gone are removed on the way.
 const WRITE: &str = "-- store.renew_leases write
 with gone as (
@@ -161,19 +168,20 @@ with gone as (
 )
 insert into leases as l (account_id, worker_id, epoch, rate_per_second, burst, concurrency, general,
   counted_rate, counted_burst, counted_concurrency, counted_general, demand, used_per_second, turn_at,
-  expires_at)
+  expires_at, answers, failures, health_epoch)
 select u.account_id, $2, 1, u.rate, u.burst, u.concurrency, u.general, u.counted_rate, u.counted_burst,
   u.counted_concurrency, u.counted_general, u.demand, u.used, u.turn_at,
-  tocsin_now() + $14 * interval '1 second'
+  tocsin_now() + $14 * interval '1 second', u.answers, u.failures, u.health_epoch
 from unnest($1::int[], $3::float8[], $4::int[], $5::int[], $6::int[], $7::float8[], $8::int[], $9::int[],
-    $10::int[], $11::int[], $12::float8[], $13::timestamptz[])
+    $10::int[], $11::int[], $12::float8[], $13::timestamptz[], $15::int[], $16::int[], $17::int[])
   u(account_id, rate, burst, concurrency, general, counted_rate, counted_burst, counted_concurrency,
-    counted_general, demand, used, turn_at)
+    counted_general, demand, used, turn_at, answers, failures, health_epoch)
 order by u.account_id
 on conflict (account_id, worker_id) do update set epoch = l.epoch + 1,
   rate_per_second = excluded.rate_per_second, burst = excluded.burst, concurrency = excluded.concurrency,
   general = excluded.general, counted_rate = excluded.counted_rate, counted_burst = excluded.counted_burst,
   counted_concurrency = excluded.counted_concurrency, counted_general = excluded.counted_general,
   demand = excluded.demand, used_per_second = excluded.used_per_second, turn_at = excluded.turn_at,
-  expires_at = excluded.expires_at
+  expires_at = excluded.expires_at, answers = excluded.answers, failures = excluded.failures,
+  health_epoch = excluded.health_epoch
 returning account_id, expires_at, epoch";

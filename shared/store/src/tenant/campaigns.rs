@@ -1,5 +1,7 @@
 //! Making, listing and showing campaigns.
 
+mod making;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,7 +14,8 @@ use tocsin_domain::policy::RedialPolicy;
 use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
 
-use super::{Tenant, to_json};
+pub(crate) use self::making::{CREATE_CAMPAIGN, CampaignRow};
+use super::Tenant;
 use crate::expand::mode;
 use crate::{StoreError, row};
 
@@ -167,55 +170,8 @@ impl Tenant {
     /// Stores a campaign and its content. With a key that was used before it returns that campaign, or
     /// [`StoreError::KeyReused`] if the request was another one.
     pub async fn create_campaign(&self, new: &NewCampaign) -> Result<Stored, StoreError> {
-        const NAME: &str = "create_campaign";
-        let channels: Vec<i16> = new.channels.iter().map(|channel| channel.number()).collect();
-        let audience = to_json(NAME, &new.audience)?;
-        let redial = to_json(NAME, &new.redial)?;
-        let window = new.calling_window.as_ref().map(|window| to_json(NAME, window)).transpose()?;
-        let limits = match new.limits.is_empty() {
-            true => None,
-            false => Some(to_json(NAME, &new.limits)?),
-        };
-        let content_channels: Vec<Option<i16>> =
-            new.contents.iter().map(|content| content.channel.map(Channel::number)).collect();
-        let languages: Vec<Option<&str>> =
-            new.contents.iter().map(|content| content.language.as_deref()).collect();
-        let subjects: Vec<Option<&str>> =
-            new.contents.iter().map(|content| content.subject.as_deref()).collect();
-        let audio_urls: Vec<Option<&str>> =
-            new.contents.iter().map(|content| content.audio_url.as_deref()).collect();
-        let bodies: Vec<&str> = new.contents.iter().map(|content| content.body.as_str()).collect();
-        let rows = self
-            .rows(
-                NAME,
-                CREATE_CAMPAIGN,
-                &[
-                    &new.id.0,
-                    &self.district.0,
-                    &new.client_key,
-                    &new.request_hash,
-                    &new.lane.number(),
-                    &new.mode.number(),
-                    &new.consent_class,
-                    &new.message_type,
-                    &new.subject,
-                    &channels,
-                    &audience,
-                    &redial,
-                    &new.created_by,
-                    &new.created_at,
-                    &new.scheduled_at,
-                    &new.expires_at,
-                    &content_channels,
-                    &languages,
-                    &subjects,
-                    &bodies,
-                    &window,
-                    &limits,
-                    &audio_urls,
-                ],
-            )
-            .await?;
+        let row = CampaignRow::of(self.district, new)?;
+        let rows = self.rows("create_campaign", CREATE_CAMPAIGN, &row.parameters()).await?;
         if let Some(made) = rows.first() {
             return Ok(Stored { id: new.id, number: made.get("number"), made: true });
         }
@@ -399,27 +355,6 @@ fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreErr
         cancel_reason: found.get("cancel_reason"),
     })
 }
-
-/// Campaign states 1 scheduled and 2 processing, by whether its time has come.
-const CREATE_CAMPAIGN: &str = "-- store.create_campaign
-with made as (
-  insert into campaigns (id, district_id, client_key, request_hash, state, lane, mode, consent_class,
-    message_type, subject, channels, audience, redial, created_by, created_at, scheduled_at, expires_at,
-    calling_window, limits)
-  values ($1, $2, $3, $4, case when $15::timestamptz > $14::timestamptz then 1 else 2 end, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-    $15, $16, $21, $22)
-  on conflict (district_id, client_key) do nothing
-  returning id, number
-), written as (
-  insert into contents (campaign_id, ordinal, district_id, channel, language, subject, body, audio_url)
-  select m.id, u.ordinal::smallint, $2, u.channel, u.language, u.subject, u.body, u.audio_url
-  from made m cross join unnest($17::smallint[], $18::text[], $19::text[], $20::text[], $23::text[])
-    with ordinality u(channel, language, subject, body, audio_url, ordinal)
-), audited as (
-  insert into audit (district_id, at, actor, action, subject)
-  select $2, $14, $13, 'campaign.create', m.id::text from made m
-)
-select number from made";
 
 const COUNTS: &str = "-- store.counts
 select t.channel, sum(recipients) as recipients, sum(no_device) as no_device, sum(devices) as devices,

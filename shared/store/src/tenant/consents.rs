@@ -1,12 +1,14 @@
 //! A district's consents: one phone with its history, the list, the totals, and a change by hand (requirement 164).
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tocsin_domain::consent::reminder::ReminderPolicy;
 use tocsin_domain::consent::{ConsentChange, ConsentState, EmergencyPolicy};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::Tenant;
 use crate::consents::{MOVE_CONSENTS, states, until_moved};
+use crate::reminders::reminder_policy;
 use crate::{StoreError, row};
 
 /// The newest changes of one phone that are shown.
@@ -105,6 +107,7 @@ pub struct ConsentPolicy {
     pub emergencies: EmergencyPolicy,
     /// Names of the message types whose texts go only to phones that opted in.
     pub opt_in_needed: Vec<String>,
+    pub reminder: ReminderPolicy,
 }
 
 impl Tenant {
@@ -113,11 +116,12 @@ impl Tenant {
         let Some(found) = rows.first() else { return Ok(ConsentPolicy::default()) };
         let overrides = found.get("emergency_overrides_stop");
         let emergencies = if overrides { EmergencyPolicy::OverrideStop } else { EmergencyPolicy::HonourStop };
-        Ok(ConsentPolicy { emergencies, opt_in_needed: found.get("opt_in_needed") })
+        let reminder = reminder_policy(found);
+        Ok(ConsentPolicy { emergencies, opt_in_needed: found.get("opt_in_needed"), reminder })
     }
 
     /// About emergencies it holds for every text that is expanded or claimed from now on; about opt-ins for campaigns
-    /// that are made from now on.
+    /// that are made from now on; about reminders at once.
     pub async fn set_consent_policy(
         &self,
         policy: &ConsentPolicy,
@@ -125,8 +129,18 @@ impl Tenant {
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
         let overrides = policy.emergencies == EmergencyPolicy::OverrideStop;
-        let parameters: [&(dyn ToSql + Sync); 5] =
-            [&self.district.0, &overrides, &actor, &now, &policy.opt_in_needed];
+        let ReminderPolicy { times_max, every_days, flyer_url } = &policy.reminder;
+        let (times_max, every_days) = (i16::from(*times_max), i16::from(*every_days));
+        let parameters: [&(dyn ToSql + Sync); 8] = [
+            &self.district.0,
+            &overrides,
+            &actor,
+            &now,
+            &policy.opt_in_needed,
+            &times_max,
+            &every_days,
+            flyer_url,
+        ];
         self.rows("set_consent_policy", SET_CONSENT_POLICY, &parameters).await.map(drop)
     }
 }
@@ -156,15 +170,20 @@ const CONSENT_TOTALS: &str = "-- store.consent_totals
 select state, count(*) as phones from consents where district_id = $1 group by state";
 
 const CONSENT_POLICY: &str = "-- store.consent_policy
-select emergency_overrides_stop, opt_in_needed from districts where id = $1";
+select emergency_overrides_stop, opt_in_needed, opt_in_reminders, opt_in_reminder_days, opt_in_flyer_url
+from districts where id = $1";
 
 const SET_CONSENT_POLICY: &str = "-- store.set_consent_policy
 with changed as (
-  update districts set emergency_overrides_stop = $2, opt_in_needed = $5
-  where id = $1 and (emergency_overrides_stop, opt_in_needed) is distinct from ($2, $5)
+  update districts set emergency_overrides_stop = $2, opt_in_needed = $5, opt_in_reminders = $6,
+    opt_in_reminder_days = $7, opt_in_flyer_url = $8
+  where id = $1
+    and (emergency_overrides_stop, opt_in_needed, opt_in_reminders, opt_in_reminder_days, opt_in_flyer_url)
+      is distinct from ($2, $5, $6, $7, $8::text)
   returning id
 )
 insert into audit (district_id, at, actor, action, subject, details)
 select id, $4, $3, 'consent_policy.change', id::text,
-  jsonb_build_object('emergency_overrides_stop', $2::boolean, 'opt_in_needed', to_jsonb($5::text[]))
+  jsonb_build_object('emergency_overrides_stop', $2::boolean, 'opt_in_needed', to_jsonb($5::text[]),
+    'reminders', $6::smallint, 'reminder_days', $7::smallint, 'flyer_url', $8::text)
 from changed";

@@ -221,7 +221,7 @@ async fn an_audience_of_nobody_is_complete_at_once_and_ends_as_no_recipients() {
     let expansion = setting.expansion(campaign).await;
     let now = setting.now().await;
     let chunk = setting.store.expand(&expansion, 7, now).await.unwrap();
-    assert_eq!(chunk, Chunk::Complete { people: 0, jobs: 0 });
+    assert_eq!(chunk, Chunk::Complete { people: 0, jobs: 0, barred: vec![] });
     let closed = setting.store.close_campaigns(now).await.unwrap();
     assert_eq!(closed[0].state, CampaignState::NoRecipients);
 }

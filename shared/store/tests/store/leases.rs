@@ -124,7 +124,7 @@ async fn what_a_worker_does_not_name_is_not_leased_to_it() {
         async |usage: &[Usage]| setting.store.renew_leases_as(worker, &Channel::ALL, usage).await.unwrap();
     assert_eq!(of_all(&[]).await, []);
     assert_eq!(setting.number("select count(*) from leases").await, 0);
-    let named = Usage { account, taken: 0, demand: 1, used_per_second: 0.0, throttled: None };
+    let named = Usage::wanted(account);
     let leases = of_all(&[named]).await;
     assert_eq!(leases.iter().map(|lease| lease.account).collect::<Vec<_>>(), [account]);
     let end = "select extract(epoch from expires_at)::bigint from leases";

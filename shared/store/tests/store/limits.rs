@@ -43,7 +43,7 @@ async fn renewed(setting: &Setting, worker: WorkerId, channel: Channel) -> Lease
 
 /// A renewal of a busy worker that has taken what `lease` gave it.
 fn usage(lease: &Lease, throttled: Option<Throttled>) -> Usage {
-    Usage { account: lease.account, taken: lease.epoch, demand: 5, used_per_second: 0.0, throttled }
+    Usage { taken: lease.epoch, demand: 5, throttled, ..Usage::wanted(lease.account) }
 }
 
 async fn told(setting: &Setting, worker: WorkerId, usage: Usage) -> Lease {

@@ -66,3 +66,20 @@ async fn only_texts_of_emergencies_are_told() {
     assert!(!refused.is_empty());
     assert_eq!(setting.store.others_left(&refused).await.unwrap(), []);
 }
+
+/// What an emergency's expansion answers of its texts that are barred, and no other campaign's does.
+#[tokio::test]
+async fn expansion_tells_an_emergencys_barred_texts() {
+    let setting = Setting::new().await;
+    setting.store.opt_out(setting.district, PHONE, "test", setting.now().await).await.unwrap();
+    setting.person(Role::Staff, &[(Channel::Voice, PHONE), (Channel::Sms, PHONE)]).await;
+    setting.person(Role::Staff, &[(Channel::Sms, PHONE), (Channel::Sms, OTHER_PHONE)]).await;
+    for (lane, barred) in [(Lane::Emergency, 1), (Lane::General, 0)] {
+        let campaign = setting
+            .campaign(|new| (new.lane, new.channels) = (lane, vec![Channel::Voice, Channel::Sms]))
+            .await;
+        let expansion = setting.expansion(campaign).await;
+        let chunk = setting.store.expand(&expansion, 100, setting.now().await).await.unwrap();
+        assert_eq!(chunk.barred_texts().len(), barred, "{lane}: the duplicate is none");
+    }
+}

@@ -41,7 +41,7 @@ async fn find(setting: &Setting, is_it: impl Fn(&Account) -> bool) -> Account {
 }
 
 fn demand(account: AccountId, demand: u32, taken: i64) -> Usage {
-    Usage { account, taken, demand, used_per_second: 0.0, throttled: None }
+    Usage { taken, demand, ..Usage::wanted(account) }
 }
 
 async fn renew(setting: &Setting, worker: WorkerId, usage: &[Usage]) -> Vec<Lease> {

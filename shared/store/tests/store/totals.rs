@@ -128,7 +128,7 @@ async fn a_report_that_meets_a_new_sharer_counts_both() {
     )
     .await;
     assert_eq!(waited, Waited { first: true, second: true }, "they meet at the job");
-    assert_eq!(chunk.unwrap(), Chunk::Complete { people: 1, jobs: 2 });
+    assert_eq!(chunk.unwrap(), Chunk::Complete { people: 1, jobs: 2, barred: vec![] });
     assert_eq!(settled.unwrap().changed, tried.len());
     assert_eq!(contacted(&setting, campaign).await, 3);
     assert_counters(&setting, campaign, "met").await;
@@ -143,6 +143,6 @@ async fn a_chunk_waits_for_no_job_that_is_on_its_way() {
     assert_eq!(chunk, Chunk::Moved);
     setting.run("commit").await;
     let chunk = setting.store.expand(&expansion, 2, setting.now().await).await.unwrap();
-    assert_eq!(chunk, Chunk::Complete { people: 1, jobs: 2 });
+    assert_eq!(chunk, Chunk::Complete { people: 1, jobs: 2, barred: vec![] });
     assert_counters(&setting, campaign, "expanded").await;
 }

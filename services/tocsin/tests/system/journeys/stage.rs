@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 use tocsin::system::{ChannelLimits, Stores, System, SystemOptions};
+use tocsin_providers::AccountSettings;
 use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
 use tocsin_testkit::simulator::Scenario;
 use tocsin_testkit::{TestDatabase, TestVhost};
@@ -13,6 +14,7 @@ use tokio_postgres::NoTls;
 
 use crate::client::Client;
 use crate::district;
+use crate::facts::DOUBT_IS_OVER;
 
 const DATABASE_POOL: usize = 8;
 const WORKERS: usize = 2;
@@ -34,6 +36,16 @@ pub struct Stage {
 
 impl Stage {
     pub async fn set(broker: BrokerKind, scenario: Scenario, limits: Vec<ChannelLimits>) -> Result<Self> {
+        Self::set_beside(broker, scenario, limits, Vec::new()).await
+    }
+
+    /// With more accounts than the simulator's own.
+    pub async fn set_beside(
+        broker: BrokerKind,
+        scenario: Scenario,
+        limits: Vec<ChannelLimits>,
+        others: Vec<AccountSettings>,
+    ) -> Result<Self> {
         let database = TestDatabase::create().await?;
         let vhost = match broker {
             BrokerKind::Memory => None,
@@ -50,6 +62,7 @@ impl Stage {
             limits,
             workers: WORKERS,
             in_flight_max: IN_FLIGHT_MAX,
+            others,
         })
         .await?;
         let key = district::found(&system.store).await?;
@@ -68,6 +81,24 @@ impl Stage {
             Ok(())
         };
         tokio::join!(shift, connection).0
+    }
+
+    /// Attempts that nobody has answered for were claimed long ago, and their doubt is over.
+    pub async fn end_doubt(&self) -> Result<()> {
+        let (client, connection) = tokio_postgres::connect(&self.database.url, NoTls).await?;
+        let age = async {
+            let age = format!("interval '{} s'", DOUBT_IS_OVER.as_secs());
+            let sql = format!(
+                "begin;
+                 update attempts set claimed_at = claimed_at - {age}, send_by = send_by - {age} where state in (1, 4);
+                 update claim_batches set check_at = check_at - {age};
+                 commit"
+            );
+            client.batch_execute(&sql).await?;
+            drop(client);
+            Ok(())
+        };
+        tokio::join!(age, connection).0
     }
 
     /// No claim is answered for so long; all else goes on.

@@ -42,6 +42,7 @@ impl Gallery {
             limits: limits(),
             workers: 1,
             in_flight_max: 64,
+            others: Vec::new(),
         })
         .await?;
         let name = "Cedar Valley School District".to_owned();

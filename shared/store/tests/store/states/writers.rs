@@ -31,7 +31,7 @@ const MOVING: [(&str, &str); 22] = [
 ];
 
 /// Statements that write beside the state.
-const BESIDE: [(&str, &str); 7] = [
+const BESIDE: [(&str, &str); 8] = [
     ("attempts", "order_look_ups"),
     ("attempts", "order_recalls"),
     ("attempts", "recall_failed"),
@@ -39,6 +39,7 @@ const BESIDE: [(&str, &str); 7] = [
     ("campaigns", "expand"),
     ("campaigns", "expand_receipt"),
     ("campaigns", "mark_swept"),
+    ("consents", "remind_pending"),
 ];
 
 /// The names of statements that write `table`, in the store's sources: a statement begins with its name.

@@ -1,0 +1,76 @@
+//! The provider accounts that serve a district.
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::Channel;
+
+use super::Tenant;
+use crate::accounts::best_other;
+use crate::{StoreError, row};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServingAccount {
+    pub name: String,
+    pub channel: Channel,
+    pub state: AccountState,
+    /// Why it is stopped.
+    pub reason: Option<String>,
+    /// Since when it is stopped, or fails.
+    pub since: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountState {
+    Sends,
+    /// Its provider asked to be left alone for a while.
+    Held,
+    /// It failed lately, and is used all the same: no other is better.
+    Fails,
+    /// It failed lately, and others do its work, or most of it.
+    GivesWay,
+    /// Its provider refuses it, or an operator stopped it.
+    Stopped,
+}
+
+impl Tenant {
+    /// Those of the district alone, where it has any of the channel, and those of all.
+    pub async fn accounts(&self) -> Result<Vec<ServingAccount>, StoreError> {
+        const NAME: &str = "serving_accounts";
+        let rows = self.rows(NAME, SERVING_ACCOUNTS, &[]).await?;
+        rows.iter()
+            .map(|found| {
+                let is = |column: &str| found.get::<_, bool>(column);
+                let state = if is("stopped") {
+                    AccountState::Stopped
+                } else if is("gives_way") {
+                    AccountState::GivesWay
+                } else if is("fails") {
+                    AccountState::Fails
+                } else if is("held") {
+                    AccountState::Held
+                } else {
+                    AccountState::Sends
+                };
+                Ok(ServingAccount {
+                    name: found.get("name"),
+                    channel: row::channel(NAME, found.get("channel"))?,
+                    state,
+                    reason: found.get("stop_reason"),
+                    since: match state {
+                        AccountState::Stopped => found.get("stopped_at"),
+                        AccountState::Fails | AccountState::GivesWay => found.get("health_since"),
+                        AccountState::Sends | AccountState::Held => None,
+                    },
+                })
+            })
+            .collect()
+    }
+}
+
+const SERVING_ACCOUNTS: &str = concat!(
+    "-- store.serving_accounts
+select a.name, a.channel, a.stopped_at, a.stop_reason, a.health_since, a.stopped_at is not null as stopped,
+  a.health < 5 as fails, a.held_until is not null and a.held_until > tocsin_now() as held, ",
+    best_other!(),
+    " > a.health as gives_way
+from provider_accounts a where a.parent_id is null order by a.channel, a.name"
+);
