@@ -8,13 +8,16 @@ use tocsin_domain::{CampaignId, Channel, Lane};
 use super::{Promise, hold};
 use crate::broker::PublishedJob;
 
-/// Rounds of all seats that one of them may wait for. A campaign begins anew when it has come to the end of what is due,
-/// and those that have something due take turns among all that are open, and again among themselves.
-const ROUNDS_MAX: usize = 3;
+/// Rounds of all seats that a campaign with due jobs may wait for. It begins anew when it has come to the end of what is
+/// due, and those that have something due take turns among all that are open, and again among themselves.
+const ROUNDS_MAX: f64 = 3.0;
+/// Rounds are sums of parts.
+const ROUNDING: f64 = 1e-6;
 
 #[derive(Debug, Default)]
 pub struct Fairness {
-    passed_over: HashMap<(Channel, CampaignId), usize>,
+    /// Rounds of others' jobs.
+    passed_over: HashMap<(Channel, CampaignId), f64>,
 }
 
 /// A campaign with due jobs, before a release.
@@ -35,12 +38,14 @@ impl Fairness {
             let of_lane = |job: &&PublishedJob| job.channel == channel && job.lane == *lane;
             let served = published.iter().filter(of_lane).any(|job| job.key.campaign == *campaign);
             let others = published.iter().filter(of_lane).count();
-            let passed_over = self.passed_over.entry((channel, *campaign)).or_default();
-            *passed_over = if served { 0 } else { *passed_over + others };
             let seats = seats(due.iter().filter(|other| other.lane == *lane));
-            hold(Promise::Fair, *limited || *passed_over <= seats * ROUNDS_MAX, || {
+            let passed_over = self.passed_over.entry((channel, *campaign)).or_default();
+            // Whoever misses a window misses one round, however large it is; a round is of those who compete then.
+            let round = others.min(seats) as f64 / seats.max(1) as f64;
+            *passed_over = if served { 0.0 } else { *passed_over + round };
+            hold(Promise::Fair, *limited || *passed_over <= ROUNDS_MAX + ROUNDING, || {
                 format!(
-                    "campaign {campaign} of lane {lane} waits while {passed_over} jobs of others are released on \
+                    "campaign {campaign} of lane {lane} waits while {passed_over:.2} rounds of others are released on \
                      {channel}"
                 )
             })?;
