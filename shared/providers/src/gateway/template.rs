@@ -122,8 +122,8 @@ impl Template {
         Ok(Self(parts))
     }
 
-    pub fn each(&self, mut take: impl FnMut(&Part)) {
-        self.0.iter().for_each(|part| take(part));
+    pub fn each(&self, take: impl FnMut(&Part)) {
+        self.0.iter().for_each(take);
     }
 
     /// The field that is all of it.
