@@ -77,6 +77,8 @@ impl Credentials {
                 signing_keys: read.signing_keys.clone(),
                 ..known.read.clone()
             };
+            // By itself first, so that a fault is told by the key that has it.
+            Registry::check(&next)?;
             registry.replace(&accepting(&next, &before))?;
             if changed {
                 tracing::info!(

@@ -9,12 +9,12 @@ use tocsin::system::{ChannelLimits, Stores, System, SystemOptions};
 use tocsin_providers::AccountSettings;
 use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
 use tocsin_testkit::simulator::Scenario;
-use tocsin_testkit::{TestDatabase, TestVhost};
+use tocsin_testkit::{TestDatabase, TestVhost, wait_until};
 use tokio_postgres::NoTls;
 
 use crate::client::Client;
 use crate::district;
-use crate::facts::DOUBT_IS_OVER;
+use crate::facts::{DOUBT_IS_OVER, WITHIN};
 
 const DATABASE_POOL: usize = 8;
 const WORKERS: usize = 2;
@@ -83,10 +83,17 @@ impl Stage {
         tokio::join!(shift, connection).0
     }
 
-    /// Attempts that nobody has answered for were claimed long ago, and their doubt is over.
+    /// Once every job was tried and every request answered or given up, attempts that nobody has answered for were claimed
+    /// long ago, and their doubt is over.
     pub async fn end_doubt(&self) -> Result<()> {
         let (client, connection) = tokio_postgres::connect(&self.database.url, NoTls).await?;
         let age = async {
+            let under_way = "select exists (select from jobs where state in (1, 2))
+                             or exists (select from attempts where state = 1)";
+            wait_until("every request to be answered", WITHIN, async || {
+                client.query_one(under_way, &[]).await.is_ok_and(|row| !row.get::<_, bool>(0))
+            })
+            .await?;
             let age = format!("interval '{} s'", DOUBT_IS_OVER.as_secs());
             let sql = format!(
                 "begin;
