@@ -13,10 +13,13 @@ use tocsin_providers::{
     AccountSettings, Provider, ProviderKind, RawRequest, Registry, Secret, TokenKeys, gateway, token_of_url,
 };
 
+/// What reads bytes from outside.
+pub type Parse = dyn Fn(&[u8]);
+
 /// A parser, by the name of its folder in the corpus.
 pub struct Target {
     pub name: &'static str,
-    pub run: Box<dyn Fn(&[u8])>,
+    pub run: Box<Parse>,
 }
 
 impl std::fmt::Debug for Target {

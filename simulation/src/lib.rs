@@ -76,6 +76,11 @@ pub struct Report {
 
 /// Runs one seed on a database that nobody else uses meanwhile.
 pub async fn run(database: &Database, seed: u64) -> Result<Report, Failure> {
+    // A world's state is large, and whoever awaits this would hold it.
+    Box::pin(run_whole(database, seed)).await
+}
+
+async fn run_whole(database: &Database, seed: u64) -> Result<Report, Failure> {
     let plan = Plan::of(seed);
     let failed = |done: usize, drained: bool, error: anyhow::Error| Failure {
         seed,

@@ -135,6 +135,7 @@ mod tests {
             sender: "+15005550006".into(),
             domain: None,
             ca_file: None,
+            profile: None,
         }
     }
 

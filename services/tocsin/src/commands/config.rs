@@ -80,6 +80,9 @@ fn findings(checked: Result<Config, Vec<ConfigError>>) -> Vec<Finding> {
                     let text = format!("{key}: {what}; docs/PROVIDERS.md says what this provider takes");
                     fault(Some(key), text)
                 }
+                ProvidersError::Profile { account, .. } => {
+                    fault(Some(format!("accounts.{account}.profile")), error.to_string())
+                }
                 ProvidersError::DuplicateAccount(_) | ProvidersError::Client(_) => {
                     fault(None, error.to_string())
                 }

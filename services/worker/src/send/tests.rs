@@ -14,7 +14,7 @@ use tocsin_providers::{
     Secret, TokenKeys, VerifyError, VerifyFault,
 };
 use tocsin_queue::MemoryBroker;
-use tocsin_store::leases::Lease;
+use tocsin_store::leases::{Lease, LeasedHealth};
 use tocsin_store::{Access, Store};
 use uuid::Uuid;
 
@@ -145,6 +145,7 @@ impl Process {
             epoch: 1,
             calls: 0,
             seated: None,
+            health: LeasedHealth::SOUND,
         });
         Self { worker, clock, recorder }
     }

@@ -55,7 +55,8 @@ fn what_is_not_signed_so_is_refused() {
     use VerifyFault::{Malformed, Mismatch, Missing};
     let gateway = signed_with("scheme = \"hmac-sha256\"\nheader = \"X-Sig\"\nprefix = \"v1=\"", &["key"]);
     let right = format!("v1={SHA256_OF_FOX}");
-    let table: [(&[(&str, &str)], &str, VerifyFault); 6] = [
+    type Headers<'a> = [(&'a str, &'a str)];
+    let table: [(&Headers<'_>, &str, VerifyFault); 6] = [
         (&[], FOX, Missing),
         (&[("X-Sig", SHA256_OF_FOX)], FOX, Malformed),
         (&[("X-Sig", "v1=zz")], FOX, Malformed),

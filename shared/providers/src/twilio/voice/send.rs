@@ -118,6 +118,7 @@ mod tests {
             sender: "+15005550006".into(),
             domain: None,
             ca_file: None,
+            profile: None,
         };
         TwilioAccount::new(&settings, http_client().unwrap(), Collection::Calls).unwrap()
     }
