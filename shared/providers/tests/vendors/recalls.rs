@@ -35,6 +35,24 @@ async fn a_waiting_call_is_stopped_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_call_in_progress_is_hung_up_and_counts_as_answered() {
+    let mut scenario = Scenario::default();
+    // Initiated, ringing, answered, ended: a second each, so that it can be recalled between the last two.
+    scenario.voice.callbacks.delay = Delay::Fixed(1_000);
+    let stage = Stage::set(scenario).await;
+    let provider = stage.provider(Channel::Voice);
+    let id = accepted(&stage, Channel::Voice, 1).await;
+    stage.receiver.received_at_least(3, LIMIT).await.unwrap();
+    assert_eq!(provider.recall(&id).await, RecallAnswer::TooLate);
+    let recalls = stage.simulator.records().into_iter().filter(|record| record.kind == Kind::Recall);
+    assert_eq!(recalls.map(|record| record.answered).collect::<Vec<_>>(), [200, 200], "asked, then hung up");
+    assert_eq!(outcomes(&stage, Channel::Voice, 1, Some(id)).await, [Outcome::Completed], "at once");
+    stage.simulator.callbacks_done(LIMIT).await.unwrap();
+    let raw = stage.receiver.received().pop().unwrap();
+    assert_eq!(provider.parse(&raw).unwrap().remove(0).outcome, Outcome::Completed);
+}
+
+#[tokio::test]
 async fn an_ended_or_unknown_call_is_too_late() {
     let stage = Stage::set(Scenario::default()).await;
     let provider = stage.provider(Channel::Voice);

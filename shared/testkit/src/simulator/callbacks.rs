@@ -235,11 +235,11 @@ impl CallbackQueue {
         Some(due)
     }
 
-    /// Reports at once that a message was canceled.
-    pub(super) fn report_canceled(&self, message: &Snapshot) {
-        let mut due = self.due(message.id, Step::Canceled, Instant::now());
+    /// Reports at once that a call was ended from outside.
+    pub(super) fn report_ended(&self, message: &Snapshot, at: Step) {
+        let mut due = self.due(message.id, at, Instant::now());
         due.post = !message.callback.is_empty();
-        // A call that is canceled has reported at most that it was initiated, that it rang and that
+        // A call that is ended so has reported at most that it was initiated, that it rang and that
         // it was answered.
         due.sequence = 3;
         self.push(due);

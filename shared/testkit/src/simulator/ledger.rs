@@ -48,7 +48,7 @@ struct Message {
     fate: Fate,
     step: Step,
     detection: Detection,
-    canceled: bool,
+    ended: bool,
     /// The first message of its request, whose vendor id all of them have.
     first: u32,
 }
@@ -110,7 +110,7 @@ impl Ledger {
             fate: acceptance.fate,
             step: Step::Queued,
             detection: acceptance.detection,
-            canceled: false,
+            ended: false,
             first: acceptance.with.map_or(number, |first| first.0),
         };
         inner.messages.push(message);
@@ -148,25 +148,25 @@ impl Ledger {
             .collect()
     }
 
-    /// The message has come to `step`. None when it was canceled before, so that nothing more comes
+    /// The message has come to `step`. None when it was ended at another before, so that nothing more comes
     /// of it.
     pub(super) fn advance(&self, id: MessageId, step: Step) -> Option<Snapshot> {
         let mut inner = self.lock();
         let message = inner.messages.get_mut(id.0 as usize)?;
-        if message.canceled && step != Step::Canceled {
+        if message.ended && step != message.step {
             return None;
         }
         message.step = message.step.max(step);
         Some(self.snapshot(&inner, id.0))
     }
 
-    /// Cancels a message that is at one of the steps `from`. False when it is not.
-    pub(super) fn cancel(&self, id: MessageId, from: &[Step]) -> bool {
+    /// Ends a message that is at one of the steps `from` at the step `at`. False when it is at none of them.
+    pub(super) fn end(&self, id: MessageId, from: &[Step], at: Step) -> bool {
         let mut inner = self.lock();
         match inner.messages.get_mut(id.0 as usize) {
             Some(message) if from.contains(&message.step) => {
-                message.step = Step::Canceled;
-                message.canceled = true;
+                message.step = at;
+                message.ended = true;
                 true
             }
             Some(_) | None => false,
@@ -303,10 +303,10 @@ mod tests {
         let [canceled, answered] =
             [0, 1].map(|_| ledger.accepted(DateTime::default(), arrival, acceptance).id);
         assert!(ledger.advance(canceled, Step::Ringing).is_some());
-        assert!(ledger.cancel(canceled, &[Step::Queued, Step::Ringing]));
+        assert!(ledger.end(canceled, &[Step::Queued, Step::Ringing], Step::Canceled));
         assert!(ledger.advance(canceled, Step::Answered).is_none());
         assert_eq!(ledger.message(canceled).unwrap().step, Step::Canceled);
         assert!(ledger.advance(answered, Step::Answered).is_some());
-        assert!(!ledger.cancel(answered, &[Step::Queued, Step::Ringing]));
+        assert!(!ledger.end(answered, &[Step::Queued, Step::Ringing], Step::Canceled));
     }
 }

@@ -185,22 +185,24 @@ fn update(
 
 /// `canceled` ends a call that nobody has answered, `completed` also one that is in progress.
 fn end_call(shared: &Shared, call: &Snapshot, status: Option<&str>) -> Reply {
-    let waiting = [Step::Queued, Step::Initiated, Step::Ringing];
-    let from: &[Step] = match status {
-        Some("canceled") => &waiting,
-        Some("completed") => {
-            &[Step::Queued, Step::Initiated, Step::Ringing, Step::Answered, Step::Detected, Step::Pressed]
-        }
+    let under_way = [Step::Answered, Step::Detected, Step::Pressed].contains(&call.step);
+    let at = match status {
+        Some("completed") if under_way => Step::Completed,
+        Some("canceled" | "completed") => Step::Canceled,
         Some(_) | None => return error_400(20001),
+    };
+    let from: &[Step] = match at {
+        Step::Completed => &[Step::Answered, Step::Detected, Step::Pressed],
+        _ => &[Step::Queued, Step::Initiated, Step::Ringing],
     };
     if call.step.is_final() {
         return error_400(21220);
     }
-    if shared.ledger.cancel(call.id, from) {
+    if shared.ledger.end(call.id, from, at) {
         if let Some(plan) = shared.lines.leave(call.channel, call.id) {
             shared.callbacks.give_up(&plan);
         }
-        shared.callbacks.report_canceled(call);
+        shared.callbacks.report_ended(call, at);
     }
     match shared.ledger.message(call.id) {
         Some(now) => Reply::json(200, resource(shared, &now).to_string()),

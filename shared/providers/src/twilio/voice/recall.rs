@@ -1,4 +1,4 @@
-//! Stopping a call that has not reached anyone yet (wire A.2).
+//! Stopping a call: one that waits or rings is canceled, one that is in progress is hung up (wire A.2).
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ const RECALL_DEADLINE: Duration = Duration::from_secs(10);
 /// `Invalid call state`: it has ended.
 const INVALID_CALL_STATE: u32 = 21220;
 
-/// `Status=canceled` stops a call that is queued or ringing. `completed` would also cut off one that
-/// someone is listening to, half-way through a sentence: that person was contacted.
+/// A call that is hung up has reached somebody, who is among the contacted: it was too late to spare them, and its
+/// final report says what came of it. So it is asked for by `canceled` first, which ends no call that was answered.
 pub(super) async fn recall(account: &TwilioAccount, sid: &str) -> RecallAnswer {
     let reply = match account.update(sid, "Status=canceled".to_owned(), RECALL_DEADLINE).await {
         Ok(reply) => reply,
@@ -30,8 +30,19 @@ pub(super) async fn recall(account: &TwilioAccount, sid: &str) -> RecallAnswer {
     let call = serde_json::from_slice::<Resource>(reply.bytes()).ok();
     match call.as_ref().and_then(|call| call.status.as_deref()) {
         Some("canceled") => RecallAnswer::Stopped,
-        Some("in-progress" | "completed" | "busy" | "no-answer" | "failed") => RecallAnswer::TooLate,
+        Some("in-progress") => hang_up(account, sid).await,
+        Some("completed" | "busy" | "no-answer" | "failed") => RecallAnswer::TooLate,
         // Taken, and not carried out yet: the final callback will tell.
         Some(_) | None => RecallAnswer::Unknown("the call's state after the recall is not known".to_owned()),
+    }
+}
+
+async fn hang_up(account: &TwilioAccount, sid: &str) -> RecallAnswer {
+    match account.update(sid, "Status=completed".to_owned(), RECALL_DEADLINE).await {
+        Ok(reply) if reply.status.is_success() || error_code(&reply) == Some(INVALID_CALL_STATE) => {
+            RecallAnswer::TooLate
+        }
+        Ok(reply) => RecallAnswer::Unknown(format!("HTTP {} to hanging up", reply.status.as_u16())),
+        Err(NoReply::NotSent(why) | NoReply::Lost(why)) => RecallAnswer::Unknown(why),
     }
 }
