@@ -126,6 +126,9 @@ fn callback(provider: &Arc<dyn Provider>, input: &[u8]) {
     let _ = provider.verify(&raw, DateTime::<Utc>::UNIX_EPOCH);
     let _ = provider.token(&raw);
     let tokens = provider.tokens(&raw);
+    let _ = provider.nonce(&raw);
+    let _ = provider.facts_of_addresses(&raw);
+    let _ = provider.after_key(&raw);
     if let Ok(reports) = provider.parse(&raw) {
         assert!(tokens.len() <= reports.len(), "more tokens than reports");
         for code in reports.iter().filter_map(|report| report.provider_code.as_deref()) {
@@ -145,6 +148,9 @@ fn tokens(keys: &TokenKeys, input: &[u8]) {
     if let Ok((attempt, lane)) = read {
         // What is read was minted by one of the keys, and the current one mints the like.
         assert_eq!(keys.read(&keys.mint(attempt, lane)), Ok((attempt, lane)));
+    }
+    if let Ok(attempt) = keys.read_unsubscribe(token_of_url(&text)) {
+        assert_eq!(keys.read_unsubscribe(&keys.mint_unsubscribe(attempt)), Ok(attempt));
     }
     if let Some(token) = verp::token(&text) {
         let again = verp::return_path(&token, "mail.example.org").and_then(|path| verp::token(path.as_ref()));

@@ -273,13 +273,8 @@ fn senders_of(
 
 fn window(account: &Account, lane: Lane) -> i64 {
     let (pace, health) = (&account.pace, account.health.given());
-    // Emergencies try out nothing.
-    let is_out = match health {
-        Health::Resting => true,
-        Health::Trial => lane == Lane::Emergency,
-        Health::Quarter | Health::Half | Health::Full => false,
-    };
-    if pace.held || is_out {
+    // On trial it gets emergencies, too: while any is due nothing else is released, and it would never come back.
+    if pace.held || health == Health::Resting {
         return 0;
     }
     let drains = match (pace.rate_per_second, health) {

@@ -87,7 +87,7 @@ impl Ingress {
         Router::new()
             .route("/callbacks/{account}/{token}", post(with_token).get(with_token))
             .route("/callbacks/{account}", post(without_token).get(without_token))
-            .route("/inbound/{account}", post(inbound))
+            .route("/inbound/{account}", post(inbound).get(inbound))
             .route("/unsubscribe/{token}", get(unsubscribe::page).post(unsubscribe::post))
             .route("/calls/{account}/{token}", post(call).get(call))
             .route("/calls/{account}/{token}/keys", post(key))

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use tocsin_domain::AttemptKey;
 use tocsin_runtime::{CancellationToken, Progress, run_ticker};
 use tocsin_store::StoreError;
-use tocsin_store::rematch::{Place, Unmatched};
+use tocsin_store::rematch::{Place, Sought, Unmatched};
 use tocsin_store::suppressions::Learned;
 use tokio::sync::Notify;
 
@@ -42,7 +42,14 @@ impl Rematch {
         let now = clock.now();
         // First in a pass, so that it matches what is found.
         if self.next.is_none() {
-            let sought = store.seek_settled(now - TRIED_FOR, now, PAGE_MAX).await?;
+            let sought = match store.seek_settled(now - TRIED_FOR, now, PAGE_MAX).await {
+                Err(error) if !error.is_outage() => {
+                    // Those that have a token are matched all the same.
+                    tracing::warn!(%error, "reports without a token were not sought");
+                    Sought::default()
+                }
+                sought => sought?,
+            };
             if sought.named > 0 {
                 tracing::info!(
                     reports = sought.named,

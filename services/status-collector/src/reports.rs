@@ -93,6 +93,7 @@ pub fn of_addresses(callback: &Callback, provider: &dyn Provider) -> Vec<Learned
             address: address.into(),
             reason,
             at: callback.received_at,
+            account: callback.account.clone(),
         })
         .collect()
 }

@@ -59,6 +59,7 @@ impl Credentials {
         read: Vec<AccountSettings>,
         now: DateTime<Utc>,
     ) -> Result<(), ProvidersError> {
+        let mut refused = None;
         for known in &mut self.accounts {
             let Some(read) = read.iter().find(|read| read.name == known.read.name) else { continue };
             let is_over = |(_, until): &(Secret, DateTime<Utc>)| *until <= now;
@@ -78,8 +79,12 @@ impl Credentials {
                 ..known.read.clone()
             };
             // By itself first, so that a fault is told by the key that has it.
-            Registry::check(&next)?;
-            registry.replace(&accepting(&next, &before))?;
+            let put = Registry::check(&next).and_then(|()| registry.replace(&accepting(&next, &before)));
+            if let Err(error) = put {
+                // The others' secrets are changed all the same: one of them may have leaked.
+                refused.get_or_insert(error);
+                continue;
+            }
             if changed {
                 tracing::info!(
                     account = next.name,
@@ -89,7 +94,7 @@ impl Credentials {
             }
             *known = Known { read: next, before };
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
     }
 }
 

@@ -100,6 +100,14 @@ impl Waiting {
                 known.message = job.message;
                 None
             }
+            // A release that the database lost was made again, for another account by now: the earlier message is stale.
+            Some(known)
+                if known.generation == job.generation
+                    && known.account != job.account
+                    && job.message.is_some() =>
+            {
+                Some(std::mem::replace(known, job))
+            }
             Some(_) => Some(job),
             None => {
                 self.lane(job.lane).push_back(job);

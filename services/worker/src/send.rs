@@ -27,6 +27,9 @@ use crate::shares::AccountShare;
 use crate::slots::Slot;
 use crate::{Worker, answers};
 
+/// What was not taken so often is not asked for together with others any more.
+const ALONE_AFTER: i16 = 2;
+
 /// The longest that a provider may keep a message waiting, whatever the campaign's expiry.
 const VALID_FOR_MAX: std::time::Duration = std::time::Duration::from_secs(36_000);
 
@@ -102,11 +105,14 @@ pub fn batches(worker: &Worker, channel: Channel, claims: Vec<Claimed>) -> Vec<B
     let Some(share) = claims.first().map(|claimed| Arc::clone(&claimed.share)) else { return Vec::new() };
     let provider = worker.provider(channel, &share.name);
     let batch_max = provider.as_ref().map_or(1, |provider| provider.capabilities().batch_max.max(1));
+    let batch = |claims| Batch { provider: provider.clone(), claims, missed: false };
+    // What was not taken again and again goes alone: it may be what those beside it are refused for.
+    let (alone, claims): (Vec<Claimed>, Vec<Claimed>) =
+        claims.into_iter().partition(|claimed| batch_max > 1 && times_not_taken(claimed) >= ALONE_AFTER);
+    let mut batches: Vec<Batch> = alone.into_iter().map(|claimed| batch(vec![claimed])).collect();
     let mut claims = claims.into_iter().peekable();
-    let mut batches = Vec::new();
     while claims.peek().is_some() {
-        let claims = claims.by_ref().take(batch_max).collect();
-        batches.push(Batch { provider: provider.clone(), claims, missed: false });
+        batches.push(batch(claims.by_ref().take(batch_max).collect()));
     }
     batches
 }
@@ -145,8 +151,12 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
             let said = ask(provider, &first.share, &kept_requests).await;
             let each = said.into_iter().zip(&kept_requests).zip(&kept);
             join_all(each.map(async |((answer, request), claimed)| match answer {
-                Answer::RefusedTogether { .. } if late(claimed) => None,
                 Answer::RefusedTogether { .. } => {
+                    // Nobody knows whether the provider counts what it refused.
+                    let left = SEND_BY.saturating_sub(claimed.since.elapsed());
+                    if tokio::time::timeout(left, claimed.share.turn(1)).await.is_err() || late(claimed) {
+                        return None;
+                    }
                     ask(provider, &first.share, std::slice::from_ref(request)).await.pop()
                 }
                 answer => Some(answer),
@@ -170,10 +180,8 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
 /// Asks, and counts what comes of it for the account.
 async fn ask(provider: &dyn Provider, share: &AccountShare, requests: &[SendRequest]) -> Vec<Answer> {
     let epoch = share.health_epoch();
-    let count = |failed: usize, of: usize| {
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        share.answered(epoch, Answers { all: number(of), failed: number(failed) });
-    };
+    // One request, however many messages it is for: one error moves nothing.
+    let count = |failed: bool| share.answered(epoch, Answers { all: 1, failed: u32::from(failed) });
     let asking = async {
         match requests {
             [one] => vec![provider.send(one).await],
@@ -182,9 +190,9 @@ async fn ask(provider: &dyn Provider, share: &AccountShare, requests: &[SendRequ
     };
     let span = tracing::info_span!("provider.send", account = share.name, provider = provider.name());
     let asking = asking.instrument(span);
-    let (answers, slow) = answers::timed(asking, || count(requests.len(), requests.len())).await;
+    let (answers, slow) = answers::timed(asking, || count(true)).await;
     if !slow {
-        count(answers.iter().filter(|answer| answers::is_failure(answer)).count(), answers.len());
+        count(answers.iter().any(answers::is_failure));
     }
     answers
 }
@@ -272,6 +280,9 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
     if may_go_on(&answer) {
         claimed.calls.iter().for_each(Call::goes_on);
     }
+    if matches!(answer, Answer::Accepted { .. }) {
+        claimed.share.accepted();
+    }
     match answer {
         Answer::Accepted { provider_id, outcome: None } => ReportKind::Accepted { provider_id },
         Answer::Accepted { provider_id, outcome: Some(outcome) } => {
@@ -285,8 +296,11 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
                     return ReportKind::Throttled { provider_code, retry_after: None };
                 }
                 // It is not this message's fault: another account may send it, or this one once it is put right. One
-                // that an account did not take before is not believed: it would stop one account after the other.
-                RefusalClass::Configuration | RefusalClass::Sender if is_first_asked(claimed) => {
+                // that an account did not take before is believed for another one's sake only: alone it would stop one
+                // account after the other.
+                RefusalClass::Configuration | RefusalClass::Sender
+                    if claimed.share.refused(claimed.grant.attempt.job) || is_first_asked(claimed) =>
+                {
                     stop(worker, claimed.share.of_account(), provider_code.as_deref()).await;
                     return ReportKind::Throttled { provider_code, retry_after: None };
                 }
@@ -326,9 +340,14 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
     }
 }
 
-/// Has every earlier attempt of the job been taken? Those that were not used up no try.
+/// Has every earlier attempt of the job been taken?
 fn is_first_asked(claimed: &Claimed) -> bool {
-    claimed.grant.attempt.number == claimed.grant.tries
+    times_not_taken(claimed) == 0
+}
+
+/// Earlier attempts that no provider took: they used up no try.
+fn times_not_taken(claimed: &Claimed) -> i16 {
+    claimed.grant.attempt.number - claimed.grant.tries
 }
 
 /// Does the provider hold the attempt, or is it unknown whether it does?
@@ -345,6 +364,10 @@ fn may_go_on(answer: &Answer) -> bool {
 
 /// Stops an account or a sender that its provider refuses.
 async fn stop(worker: &Worker, refused: &AccountShare, code: Option<&str>) {
+    // Many messages are refused together.
+    if refused.is_given_up() {
+        return;
+    }
     let what = if refused.sender.is_some() { "sender" } else { "account" };
     let reason = format!("the provider refuses the {what}: {}", code.unwrap_or("no code"));
     match worker.store.stop_account(refused.account, &reason, worker.clock.now()).await {

@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tocsin_domain::AccountId;
 use tocsin_domain::failover::Answers;
+use tocsin_domain::{AccountId, JobKey};
 use tocsin_runtime::{SharedClock, Stopwatch};
 use tocsin_store::leases::{Throttled, Usage};
 
@@ -37,6 +37,8 @@ struct State {
     used_per_second: f64,
     throttled: Option<Throttled>,
     answers: Window,
+    /// The job for which the account was refused last, since it took anything.
+    refused: Option<JobKey>,
 }
 
 impl Meter {
@@ -51,6 +53,7 @@ impl Meter {
             used_per_second: 0.0,
             throttled: None,
             answers: Window::default(),
+            refused: None,
         };
         Self { clock: Arc::clone(clock), state: Mutex::new(state) }
     }
@@ -84,6 +87,16 @@ impl Meter {
         let mut state = self.state();
         let known = state.throttled.and_then(|throttled| throttled.retry_after);
         state.throttled = Some(Throttled { retry_after: known.max(retry_after) });
+    }
+
+    /// The account was refused for this job. Was it for another one before, and has taken nothing since?
+    pub fn refused(&self, job: JobKey) -> bool {
+        self.state().refused.replace(job).is_some_and(|before| before != job)
+    }
+
+    /// It took something.
+    pub fn accepted(&self) {
+        self.state().refused = None;
     }
 
     /// Names the account's health at the moment, for the answers to requests that begin now.

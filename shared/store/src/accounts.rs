@@ -241,7 +241,9 @@ macro_rules! best_other {
         "(select coalesce(max(b.health), 0::smallint) from provider_accounts b
     where b.channel = a.channel and b.parent_id is null and b.id <> a.id and b.stopped_at is null
       and b.district_id is not distinct from a.district_id
-      and (b.held_until is null or b.held_until <= tocsin_now()))"
+      and (b.held_until is null or b.held_until <= tocsin_now())
+      and (not exists (select from provider_accounts n where n.parent_id = b.id)
+        or exists (select from provider_accounts n where n.parent_id = b.id and n.stopped_at is null)))"
     };
 }
 pub(crate) use best_other;
@@ -250,14 +252,19 @@ pub(crate) const ACCOUNTS: &str = concat!("-- store.accounts
 with holding as materialized (
   select h.account_id, a.parent_id, sum(h.attempts)::bigint as attempts
   from held h join provider_accounts a on a.id = h.account_id group by 1, 2
+), parents as materialized (
+  select a.id, a.health, a.health_since, a.falls, ",
+    best_other!(),
+    " as best_other
+  from provider_accounts a where a.parent_id is null
 )
 select s.id, s.parent_id, s.address, s.name, s.district_id, s.channel, s.rate_per_second, s.burst, s.concurrency,
   s.reserve, s.depth, s.weight, s.backoff_rate, s.backoff_full, s.backoff_since, s.held_until,
   s.stopped_at is not null as stopped, s.stop_reason, tocsin_now() as now,
   coalesce(own.attempts, 0) + coalesce(senders.attempts, 0) as holds,
-  a.health, a.health_since, a.falls, ", best_other!(), " as best_other
+  a.health, a.health_since, a.falls, a.best_other
 from provider_accounts s
-join provider_accounts a on a.id = coalesce(s.parent_id, s.id)
+join parents a on a.id = coalesce(s.parent_id, s.id)
 left join holding own on own.account_id = s.id
 left join (select parent_id, sum(attempts)::bigint as attempts from holding group by 1) senders
   on senders.parent_id = s.id

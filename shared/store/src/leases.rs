@@ -136,7 +136,7 @@ impl Store {
         for account in &mut accounts {
             let usage = usage.map(|all| all.iter().find(|usage| usage.account.0 == account.id));
             let calls = if account.counts_calls { calls_of(account.id, &held) } else { Vec::new() };
-            let standing = standings(account.id, account.health.epoch, worker, usage, &leases, calls);
+            let mut standing = standings(account.id, account.health.epoch, worker, usage, &leases, calls);
             let throttled = usage.flatten().and_then(|usage| usage.throttled);
             if let Some(throttled) = throttled
                 && account.hear(throttled, standing.used_per_second, now)
@@ -145,6 +145,8 @@ impl Store {
             }
             if account.health.judge(&account.name, standing.answers, now) {
                 account.health.write(account.id, &locked).await?;
+                // They were given at the health before.
+                standing.own_answers = Answers::default();
             }
             standings_of.push(standing);
         }

@@ -35,6 +35,8 @@ pub struct LearnedOfAddress {
     pub address: String,
     pub reason: SuppressionReason,
     pub at: DateTime<Utc>,
+    /// The account that the report came to. Of a district's own account nothing is learned about others' people.
+    pub account: String,
 }
 
 /// Whose attempt it was and whom it was to reach.
@@ -94,8 +96,13 @@ impl Store {
         let outcomes: Vec<i16> = learned.iter().map(|one| one.reason.outcome().number()).collect();
         let reasons: Vec<&str> = learned.iter().map(|one| one.reason.as_str()).collect();
         let ats: Vec<DateTime<Utc>> = learned.iter().map(|one| one.at).collect();
-        self.count("suppress_anywhere", SUPPRESS_ANYWHERE, &[&addresses, &outcomes, &reasons, &ats, &SOURCE])
-            .await
+        let accounts: Vec<&str> = learned.iter().map(|one| one.account.as_str()).collect();
+        self.count(
+            "suppress_anywhere",
+            SUPPRESS_ANYWHERE,
+            &[&addresses, &outcomes, &reasons, &ats, &SOURCE, &accounts],
+        )
+        .await
     }
 
     /// In the order of `jobs`; None for one that does not exist.
@@ -167,8 +174,11 @@ on conflict (district_id, address, message_type) do nothing";
 pub(crate) const SUPPRESS_ANYWHERE: &str = "-- store.suppress_anywhere
 insert into suppressions (district_id, channel, address, outcome, reason, created_at, source)
 select distinct on (d.district_id, u.address) d.district_id, 3, u.address, u.outcome, u.reason, u.at, $5::text
-from unnest($1::text[], $2::smallint[], $3::text[], $4::timestamptz[]) u(address, outcome, reason, at)
+from unnest($1::text[], $2::smallint[], $3::text[], $4::timestamptz[], $6::text[])
+  u(address, outcome, reason, at, account)
+left join lateral (select district_id as owner from provider_accounts where name = u.account limit 1) o on true
 cross join lateral (
-  select district_id from devices where channel = 3 and address = u.address offset 0) d
+  select district_id from devices
+  where channel = 3 and address = u.address and (o.owner is null or district_id = o.owner) offset 0) d
 order by d.district_id, u.address, u.at
 on conflict (district_id, channel, address) do nothing";

@@ -217,14 +217,14 @@ fn an_account_that_failed_gets_nothing_and_comes_back_by_steps() {
     };
     let steps = [
         (Health::Resting, 0, 0),
-        (Health::Trial, 4, 0),
+        (Health::Trial, 4, 4),
         (Health::Quarter, 50, 50),
         (Health::Half, 100, 100),
         (Health::Full, 200, 200),
     ];
     for (health, general, emergency) in steps {
         assert_eq!(free(health, Lane::General), general, "{health}");
-        assert_eq!(free(health, Lane::Emergency), emergency, "{health}: nothing is tried out with it");
+        assert_eq!(free(health, Lane::Emergency), emergency, "{health}: else it is lost to a long emergency");
     }
     let half = Account { health: failing(Health::Half, true).health, ..account(1, None) };
     assert_eq!(got(half, 300, false), 100, "half its weight");

@@ -122,6 +122,14 @@ fn warnings(config: &Config) -> Vec<Finding> {
         )),
         Some(_) | None => {}
     }
+    if reports && config.callback.is_none() {
+        warnings.push(warn(
+            "callback.secret",
+            "missing, and workers and the status collector do not start without it; set it, or \
+             callback.secret_file, to at least 16 random characters"
+                .to_owned(),
+        ));
+    }
     warnings
 }
 
@@ -145,6 +153,10 @@ mod tests {
     use super::*;
 
     fn checked(toml: &str) -> Vec<Finding> {
+        checked_alone(&format!("{toml}\n[callback]\nsecret = \"0123456789abcdef\"\n"))
+    }
+
+    fn checked_alone(toml: &str) -> Vec<Finding> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(toml.as_bytes()).unwrap();
         findings(Config::check(Some(file.path())))
@@ -208,6 +220,15 @@ mod tests {
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].text.contains(says) && !found[0].is_warning, "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_missing_callback_secret_is_warned_of() {
+        let account = account("main", "secret = \"x\"");
+        let found = checked_alone(&format!("public_url = \"https://calls.example.org\"\n{account}"));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].key.as_deref(), Some("callback.secret"));
+        assert!(found[0].is_warning);
     }
 
     #[test]

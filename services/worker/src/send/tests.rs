@@ -294,6 +294,26 @@ async fn what_is_refused_together_is_asked_for_one_by_one() {
 }
 
 #[tokio::test]
+async fn a_mail_that_was_not_taken_again_and_again_is_asked_for_alone() {
+    let process = Process::new(None, |_| Recorder::default());
+    let mut refused = process.mail(1, 2, "b");
+    refused.grant.attempt.number = refused.grant.tries + ALONE_AFTER;
+    process.send(Channel::Email, vec![process.mail(1, 1, "a"), refused, process.mail(1, 3, "c")]).await;
+    assert_eq!(process.recorder.asked(), [vec!["b"], vec!["a", "c"]]);
+}
+
+/// A message that was not taken before is believed for another one's sake only.
+#[test]
+fn a_refusal_is_the_accounts_where_another_job_met_it_before_and_nothing_was_taken_since() {
+    let process = Process::new(None, |_| Recorder::default());
+    let share = process.mail(1, 1, "a").share;
+    let job = |job| JobKey { campaign: CampaignId(Uuid::from_u128(1)), job };
+    assert_eq!([1, 1, 2, 3].map(|number| share.refused(job(number))), [false, false, true, true]);
+    share.accepted();
+    assert_eq!([3, 3, 1].map(|number| share.refused(job(number))), [false, false, true]);
+}
+
+#[tokio::test]
 async fn a_second_request_has_a_last_look_of_its_own() {
     let campaign = CampaignId(Uuid::from_u128(1));
     let meanwhile = |cancels| Recorder {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tocsin_domain::failover::Answers;
 use tocsin_domain::lease::Share;
-use tocsin_domain::{AccountId, Channel, Lane, WorkerId};
+use tocsin_domain::{AccountId, Channel, JobKey, Lane, WorkerId};
 use tocsin_runtime::{SharedClock, Stopwatch};
 use tocsin_store::leases::{LEASE_TERM, Lease, LeasedHealth, Usage};
 
@@ -152,6 +152,16 @@ impl AccountShare {
     /// What came of requests over its account, which began at the health of `epoch`.
     pub fn answered(&self, epoch: i32, answers: Answers) {
         self.of_account().meter.answered(epoch, answers);
+    }
+
+    /// Its account was refused for this job. Was it for another one before, and has taken nothing since?
+    pub fn refused(&self, job: JobKey) -> bool {
+        self.of_account().meter.refused(job)
+    }
+
+    /// Its account took something.
+    pub fn accepted(&self) {
+        self.of_account().meter.accepted();
     }
 
     pub fn share(&self) -> &Share {

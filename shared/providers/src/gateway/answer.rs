@@ -79,6 +79,13 @@ impl HttpMeanings {
     }
 }
 
+/// A code, and no sentence or number of a person's.
+fn is_code(text: &str) -> bool {
+    text.len() <= 32
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        && text.bytes().filter(u8::is_ascii_digit).count() < 7
+}
+
 /// As the adapters of known vendors read statuses of which nothing else is said.
 fn usual(status: u16) -> Meaning {
     match status {
@@ -107,7 +114,10 @@ pub(super) fn answer(profile: &Profile, reply: Result<Reply, NoReply>) -> Answer
     // A refusal's code may be one of the words that reports have.
     let ends = |outcome: &Outcome| outcome.terminal() && !outcome.contacted();
     let by_word = code.as_ref().and_then(|code| profile.outcome(code)).filter(ends);
-    let word = code.map_or_else(|| format!("HTTP {status}"), |code| code.into_owned());
+    // It is logged and shown: a sentence may quote the number or address.
+    let shown = |code: &str| known.is_some() || profile.outcome(code).is_some() || is_code(code);
+    let word =
+        code.as_deref().filter(|code| shown(code)).map_or_else(|| format!("HTTP {status}"), str::to_owned);
     let meaning = match known.copied().unwrap_or_else(|| send.http.of(status)) {
         Meaning::Refused(RefusalClass::Permanent, outcome) if known.is_none() => {
             Meaning::of_outcome(by_word.unwrap_or(outcome))

@@ -23,6 +23,7 @@ use reqwest::Client;
 use reqwest::header::HeaderValue;
 use serde_json::Value;
 use tocsin_domain::suppression::AddressFact;
+use tocsin_domain::{Channel, Outcome};
 
 use crate::account::is_this_machine;
 use crate::http;
@@ -152,7 +153,10 @@ impl Provider for Gateway {
         match built {
             Ok(built) => answer::answer(&self.profile, http::exchange(built, request.deadline).await),
             Err(unfit) => Answer::Refused {
-                outcome: tocsin_domain::Outcome::InvalidAddress,
+                outcome: match self.endpoint.channel {
+                    Channel::Voice | Channel::Sms => Outcome::InvalidNumber,
+                    Channel::Email | Channel::Inbox => Outcome::InvalidAddress,
+                },
                 provider_code: Some(unfit.why().to_owned()),
                 class: RefusalClass::Permanent,
             },

@@ -102,6 +102,11 @@ impl SignedWith {
         Some(Self::Hmac(Signature { sha1, header: name?, base64, prefix, signed, timestamp }))
     }
 
+    /// `{url}` does not cover a body.
+    pub fn covers_only_the_address(&self) -> bool {
+        matches!(self, Self::Hmac(signature) if !signature.signed.names(Field::Body))
+    }
+
     /// `{body}` does not cover the parameters of a query.
     pub fn covers_only_the_body(&self) -> bool {
         matches!(self, Self::Hmac(signature) if !signature.signed.names(Field::Url))

@@ -141,6 +141,8 @@ fn the_environment_wins_over_the_file() {
             ("TOCSIN_WORKER__IN_FLIGHT_MAX", "7"),
             ("TOCSIN_CALLBACK__SECRET", "12345678901234567890"),
             ("TOCSIN_LOG__FORMAT", "json"),
+            ("TOCSIN_CREDENTIALS__REREAD_SECONDS", "5"),
+            ("TOCSIN_CREDENTIALS__OVERLAP_HOURS", "12"),
             (
                 "TOCSIN_ACCOUNTS",
                 "[{name=\"portal\", channel=\"inbox\", provider=\"inbox\", rate_per_second=5}]",
@@ -156,6 +158,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.worker.prefetch_general, 1000);
     assert_eq!(config.require_callback().unwrap().current.expose(), "12345678901234567890");
     assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!((config.credentials.reread_seconds, config.credentials.overlap_hours), (5, 12));
     assert_eq!(config.accounts[0].rate_per_second, Some(5.0));
 }
 

@@ -66,6 +66,16 @@ pub(super) fn read(mut root: Section, faults: &mut Faults) -> Option<Profile> {
     let recall = root.section("recall", faults).map(|section| recall(section, faults));
     let look_up = root.section("look_up", faults).map(|section| look_up(section, faults));
     let inbound = root.section("inbound", faults).map(|section| inbound(section, faults));
+    if let (Some(Some(texts)), Some(Some(callback))) = (&inbound, &callback) {
+        let is_uncovered = match texts.format {
+            Format::Query => callback.verify.covers_only_the_body(),
+            Format::Json | Format::Form => callback.verify.covers_only_the_address(),
+        };
+        if is_uncovered {
+            let remedy = "put {url} (query) or {body} (json, form) into callback.verify.signed";
+            faults.add("inbound.format", "is not covered by the signature", remedy);
+        }
+    }
     if inbound.is_some() && callback.is_none() {
         faults.add("callback", "missing", "say under callback.verify how texts to us are signed");
     }
@@ -154,6 +164,10 @@ fn callback(mut section: Section, faults: &mut Faults) -> Option<Callback> {
     };
     if format == Format::Query && verify.as_ref().is_some_and(SignedWith::covers_only_the_body) {
         let remedy = "put {url} into verify.signed: the report stands in the address";
+        faults.add(section.key("format"), "is not covered by the signature", remedy);
+    }
+    if format != Format::Query && verify.as_ref().is_some_and(SignedWith::covers_only_the_address) {
+        let remedy = "put {body} into verify.signed: the report stands in the body";
         faults.add(section.key("format"), "is not covered by the signature", remedy);
     }
     section.finish(faults);
