@@ -110,6 +110,20 @@ async fn an_event_without_our_token_suppresses_the_address_that_it_names() {
 }
 
 #[tokio::test]
+async fn of_a_districts_own_account_nothing_is_learned_about_the_people_of_others() {
+    let (stage, _) = Stage::memory().await;
+    stage.fixture.guardians(1, Channel::Email).await.unwrap();
+    let to_another = "with other as (
+        insert into districts (id, name, created_at) values (gen_random_uuid(), 'Other', now()) returning id)
+      update provider_accounts set district_id = other.id from other where channel = 3 returning 1";
+    stage.query(to_another, &[]).await;
+    let complaint = json!({ "event": "complained", "id": "e-1", "recipient": "guardian0@example.org" });
+    assert_eq!(stage.mailgun(complaint, 0).await, 200);
+    stage.events_become(0, 1).await;
+    assert_eq!(stage.suppressions("complaint").await, 0);
+}
+
+#[tokio::test]
 async fn a_signature_is_taken_once_for_it_does_not_cover_what_is_said() {
     let (stage, broker) = Stage::memory().await;
     let attempt = stage.one_attempt(Lane::General, Channel::Email).await;
