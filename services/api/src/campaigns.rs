@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tocsin_domain::{CampaignId, CampaignState};
+use tocsin_domain::{CampaignId, CampaignState, Lane};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::{CampaignSummary, ListQuery};
 
@@ -71,7 +71,8 @@ pub(crate) async fn submit(
     if !answer.made {
         return Ok((answer.id, StatusCode::OK));
     }
-    announce::wake(api, &campaign.channels);
+    let emergency = campaign.lane == Lane::Emergency && campaign.scheduled_at <= now;
+    announce::wake(api, &campaign.channels, emergency);
     tracing::info!(campaign.id = %answer.id, lane = %campaign.lane, message_type = campaign.message_type,
         "campaign stored");
     Ok((answer.id, StatusCode::CREATED))

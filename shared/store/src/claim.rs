@@ -137,6 +137,14 @@ with asked as materialized (
     for update) j
 ), instant as materialized (
   select tocsin_now() as now from (select count(*) from locked) after_the_locks
+), campaign as materialized (
+  select c.* from (select distinct campaign_id from locked) l
+  cross join lateral (
+    select id, state, cancel_epoch, consent_class, message_type from campaigns where id = l.campaign_id limit 1) c
+), lease as materialized (
+  select s.* from (select distinct account_id from locked) l
+  cross join lateral (
+    select account_id, expires_at from leases where account_id = l.account_id and worker_id = $4 limit 1) s
 ), judged as materialized (
   select l.*, d.address, d.extension,
     case
@@ -148,13 +156,11 @@ with asked as materialized (
     end as verdict,
     case when consent.phone is not null then 31::smallint else suppressed.outcome end as barred
   from locked l cross join instant i
-  cross join lateral (
-    select state, cancel_epoch, consent_class, message_type from campaigns where id = l.campaign_id limit 1) c
+  cross join lateral (select * from campaign where id = l.campaign_id limit 1) c
   cross join lateral (
     select address, extension from destinations
     where campaign_id = l.campaign_id and job_id = l.job_id limit 1) d
-  left join lateral (
-    select expires_at from leases where account_id = l.account_id and worker_id = $4 limit 1) s on true
+  left join lateral (select expires_at from lease where account_id = l.account_id limit 1) s on true
   left join lateral (
     select phone from consents
     where l.channel = 2 and district_id = l.district_id and phone = d.address and state = 3

@@ -32,6 +32,7 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("claim", claim::CLAIM),
     ("attempt_views", settle::ATTEMPT_VIEWS),
     ("apply", settle::APPLY),
+    ("take", settle::TAKE),
     ("sweep", sweep::SWEEP),
     ("order_recalls", sweep::ORDER_RECALLS),
     ("recall_failed", sweep::RECALL_FAILED),

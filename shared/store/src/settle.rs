@@ -2,6 +2,7 @@
 
 mod batch;
 mod opt_in;
+mod taken;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,9 +10,12 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::policy::RedialPolicy;
 use tocsin_domain::settlement::{AttemptView, Change, JobAction, JobView, Report, settle};
 use tocsin_domain::{AttemptKey, CampaignId, JobKey};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use self::batch::Batch;
+pub(crate) use self::taken::TAKE;
+use self::taken::only_taken;
 use crate::standing::told_people;
 use crate::{Store, StoreError, row};
 
@@ -21,6 +25,9 @@ const ROUNDS_MAX: usize = 20;
 
 /// How many rows one statement reads or writes.
 const ROWS_MAX: usize = 500;
+
+/// A change and what it was decided on.
+type Entry<'a> = &'a (AttemptView, Change);
 
 /// What became of a batch of reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -122,16 +129,21 @@ impl Store {
         changes: &[(AttemptView, Change)],
         now: DateTime<Utc>,
     ) -> Result<Vec<AttemptKey>, StoreError> {
+        let (taken, others): (Vec<Entry>, Vec<Entry>) =
+            changes.iter().partition(|(view, change)| only_taken(view, change));
         let mut moved = Vec::new();
-        for chunk in changes.chunks(ROWS_MAX) {
+        for chunk in others.chunks(ROWS_MAX) {
             moved.extend(self.apply_batch(chunk, now).await?);
+        }
+        for chunk in taken.chunks(ROWS_MAX) {
+            moved.extend(self.take(chunk).await?);
         }
         Ok(moved)
     }
 
     async fn apply_batch(
         &self,
-        changes: &[(AttemptView, Change)],
+        changes: &[Entry<'_>],
         now: DateTime<Utc>,
     ) -> Result<Vec<AttemptKey>, StoreError> {
         let batch = Batch::of(changes);
@@ -170,18 +182,21 @@ impl Store {
                 ],
             )
             .await?;
-        let written: HashSet<AttemptKey> = rows
-            .into_iter()
-            .map(|found| AttemptKey {
-                job: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("job_id") },
-                number: found.get("number"),
-            })
-            .collect();
+        let written = written(&rows);
         Ok(changes.iter().map(|(view, _)| view.key).filter(|key| !written.contains(key)).collect())
     }
 }
 
-fn read_view(found: &tokio_postgres::Row) -> Result<AttemptView, StoreError> {
+/// The attempts that a statement says it wrote.
+fn written(rows: &[Row]) -> HashSet<AttemptKey> {
+    let key = |found: &Row| AttemptKey {
+        job: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("job_id") },
+        number: found.get("number"),
+    };
+    rows.iter().map(key).collect()
+}
+
+fn read_view(found: &Row) -> Result<AttemptView, StoreError> {
     const NAME: &str = "attempt_views";
     let redial: RedialPolicy = row::from_json(NAME, "a redial policy", found.get("redial"))?;
     Ok(AttemptView {
@@ -259,9 +274,6 @@ with asked as materialized (
     (a.result <> 4)::int - (t.result <> 4)::int as dispatches
   from asked a
   cross join lateral (
-    select from campaigns
-    where id = a.campaign_id and (a.action <> 2 or a.canceled = (cancel_epoch is not null)) limit 1) c
-  cross join lateral (
     select * from jobs k
     where k.campaign_id = a.campaign_id and k.id = a.job_id and k.state = a.job_state
       and k.attempt = a.job_attempt and k.outcome is not distinct from a.job_outcome
@@ -271,6 +283,8 @@ with asked as materialized (
     where k.campaign_id = a.campaign_id and k.job_id = a.job_id and k.number = a.number
       and k.version = a.version
     for update) t
+  where a.action <> 2 or exists (
+    select from campaigns where id = a.campaign_id and a.canceled = (cancel_epoch is not null) offset 0)
 ), weighed as materialized (
   select l.*,
     case when l.job_state = 4 and l.dispatched = 0 then l.job_result end as was,

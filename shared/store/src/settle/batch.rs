@@ -6,6 +6,8 @@ use tocsin_domain::settlement::{AttemptView, Change, JobAction, UsedUp};
 use tocsin_domain::{AttemptResult, JobState, Outcome};
 use uuid::Uuid;
 
+use super::Entry;
+
 /// The arrays of one statement.
 #[derive(Default)]
 pub(super) struct Batch {
@@ -40,7 +42,7 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    pub(super) fn of(changes: &[(AttemptView, Change)]) -> Self {
+    pub(super) fn of(changes: &[Entry<'_>]) -> Self {
         let mut batch = Self::default();
         for (view, change) in changes {
             batch.campaigns.push(view.key.job.campaign.0);

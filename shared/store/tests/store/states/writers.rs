@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Statements whose transitions the tests beside this one observe or enumerate.
-const MOVING: [(&str, &str); 22] = [
+const MOVING: [(&str, &str); 23] = [
     ("attempts", "apply"),
     ("attempts", "claim"),
+    ("attempts", "take"),
     ("campaigns", "cancel"),
     ("campaigns", "close_campaigns"),
     ("campaigns", "create_campaign"),
