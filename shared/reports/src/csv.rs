@@ -62,7 +62,8 @@ impl<W: Write> Sheet for Csv<W> {
     }
 
     fn facts(&mut self, facts: &[Fact]) -> io::Result<()> {
-        self.list(facts)
+        let mut said = facts.iter().filter(|fact| !fact.name.is_empty());
+        said.try_for_each(|fact| self.record([fact.name.as_str(), fact.value.as_str()]))
     }
 
     fn list(&mut self, facts: &[Fact]) -> io::Result<()> {

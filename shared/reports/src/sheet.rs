@@ -16,7 +16,7 @@ pub(crate) trait Sheet {
     /// The document's title and what it is about.
     fn title(&mut self, title: &str, about: &str) -> io::Result<()>;
     fn section(&mut self, name: &str) -> io::Result<()>;
-    /// Short facts, which may stand side by side.
+    /// Short facts, the first half of them in one column and the others in a second.
     fn facts(&mut self, facts: &[Fact]) -> io::Result<()>;
     /// Facts of any length, one below the other.
     fn list(&mut self, facts: &[Fact]) -> io::Result<()>;
@@ -40,5 +40,10 @@ pub(crate) trait Sheet {
 impl Fact {
     pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
         Self { name: name.into(), value: value.into() }
+    }
+
+    /// Fills a place.
+    pub fn blank() -> Self {
+        Self::new("", "")
     }
 }

@@ -48,6 +48,7 @@ fn set<E>(
 ) -> Result<(), ReportError<E>> {
     sheet.title(TITLE, &report.subject)?;
     sheet.facts(&header(report))?;
+    sheet.list(&included(report))?;
     sheet.section("Delivery Summary")?;
     summary(report, sheet)?;
     if report.choice.detail == Detail::Summary {
@@ -74,7 +75,7 @@ fn set<E>(
 
 fn header(report: &Report) -> Vec<Fact> {
     let at = |at: DateTime<Utc>| time(at, report.zone);
-    let mut facts = vec![
+    vec![
         Fact::new("District", &report.district),
         Fact::new("Message ID", report.number.to_string()),
         Fact::new("Type", &report.message_type),
@@ -82,16 +83,19 @@ fn header(report: &Report) -> Vec<Fact> {
         Fact::new("Sender", &report.sender),
         Fact::new("Date Created", at(report.created_at)),
         Fact::new("Date Scheduled", at(report.scheduled_at)),
-        Fact::new("Devices Included", devices_included(report)),
-    ];
+        Fact::new("Report Detail", report.choice.detail.label()),
+    ]
+}
+
+fn included(report: &Report) -> Vec<Fact> {
+    let mut facts = vec![Fact::new("Devices Included", devices_included(report))];
     if report.choice.detail != Detail::Summary {
         let statuses = report.choice.statuses.as_ref().map_or_else(|| "All".to_owned(), |it| it.names());
         facts.push(Fact::new("Statuses Included", statuses));
     }
-    facts.push(Fact::new("Report Detail", report.choice.detail.label()));
     facts.push(Fact::new("Times", report.zone.name()));
     if let Some(as_of) = report.as_of {
-        facts.push(Fact::new("As of", format!("{}, still in progress", at(as_of))));
+        facts.push(Fact::new("As of", format!("{}; statuses are still coming in", time(as_of, report.zone))));
     }
     facts
 }
@@ -121,32 +125,36 @@ fn summary(report: &Report, sheet: &mut dyn Sheet) -> io::Result<()> {
         let reason = canceled.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
         sheet.list(&[Fact::new("Canceled", format!("{}{by}{reason}", time(canceled.at, report.zone)))])?;
     }
-    let mut facts = vec![
+    let progress =
+        totals.email_progress_percent.map(|percent| Fact::new("Email Delivery Progress", format!("{percent}%")));
+    let no_device = report.choice.no_device.then(|| number("Total No Device", totals.no_device));
+    // Two columns of the same length: what is counted, and beside it what came of it.
+    let mut counted = vec![
         Fact::new("Start Time", at(report.started_at)),
         Fact::new("End Time", at(report.ended_at)),
-        Fact::new("Total Message Duration", said(report.duration)),
-        Fact::new("First Attempt Duration", said(report.first_attempt)),
         number("Total Recipients", totals.recipients),
-    ];
-    if report.choice.no_device {
-        facts.push(number("Total No Device", totals.no_device));
-    }
-    facts.extend([
+        no_device.unwrap_or_else(Fact::blank),
         number("Total Inbox", totals.inbox),
         number("Total Emails", totals.emails),
         number("Total Voice", totals.voice),
         number("Total Text", totals.text),
+    ];
+    let mut came_of_it = vec![
+        Fact::new("Total Message Duration", said(report.duration)),
+        Fact::new("First Attempt Duration", said(report.first_attempt)),
+        number("Recipients contacted successfully by phone", totals.contacted_by_phone),
+        number("Recipients not contacted by phone", totals.not_contacted_by_phone),
         number("Total Inbox Attempted", totals.inbox_attempted),
         number("Total Emails Attempted", totals.emails_attempted),
         number("Total Voice Attempted", totals.voice_attempted),
         number("Total Text Messages Attempted", totals.text_attempted),
-        number("Recipients contacted successfully by phone", totals.contacted_by_phone),
-        number("Recipients not contacted by phone", totals.not_contacted_by_phone),
-    ]);
-    if let Some(percent) = totals.email_progress_percent {
-        facts.push(Fact::new("Email Delivery Progress", format!("{percent}%")));
+    ];
+    if let Some(progress) = progress {
+        counted.push(progress);
+        came_of_it.push(Fact::blank());
     }
-    sheet.facts(&facts)?;
+    counted.append(&mut came_of_it);
+    sheet.facts(&counted)?;
     let rows: Vec<Vec<String>> = report.delivery.iter().map(delivery_row).collect();
     sheet.table(&DELIVERY_HEAD, &rows)?;
     sheet.note(

@@ -21,9 +21,9 @@ const DOCUMENT: &str = "word/document.xml";
 const BUFFER: usize = 64 * 1024;
 
 /// In twentieths of a point; together the width between the margins.
-const DETAIL_WIDTHS: [u32; 5] = [2480, 2240, 2640, 1680, 1760];
+const DETAIL_WIDTHS: [u32; 5] = [2420, 2120, 2600, 1660, 2000];
 const DETAIL_HEAD: [&str; 5] = ["Recipient", "Student", "Delivery Device", "Status", "Time"];
-const FACT_WIDTHS: [u32; 4] = [2808, 2592, 2808, 2592];
+const FACT_WIDTHS: [u32; 4] = [3200, 2200, 3200, 2200];
 const LIST_WIDTHS: [u32; 2] = [2360, 8440];
 const FIRST_COLUMN: u32 = 1680;
 const WIDTH: u32 = 10_800;

@@ -19,12 +19,12 @@ use crate::sheet::{Fact, Sheet};
 const DUPLICATE: &str = "†";
 
 /// Of the detail's columns: recipient, student, device, status, time. In points; together the page's width.
-const DETAIL_WIDTHS: [f32; 5] = [124.0, 112.0, 132.0, 84.0, 88.0];
+const DETAIL_WIDTHS: [f32; 5] = [122.0, 106.0, 130.0, 82.0, 100.0];
 const DETAIL_HEAD: [&str; 5] = ["Recipient", "Student", "Delivery Device", "Status", "Time"];
 /// Of facts that stand side by side.
 const FACT_COLUMNS: usize = 2;
 /// The name's part of a column of facts.
-const FACT_NAME_PART: f32 = 0.52;
+const FACT_NAME_PART: f32 = 0.61;
 const LIST_NAME_WIDTH: f32 = 118.0;
 
 const TITLE: Style = Style { weight: Weight::Bold, size: 9.0, gray: 0.38 };

@@ -26,7 +26,7 @@ const TIGHT_SPACE: f32 = 1.0;
 const FOOTER: Style = Style { weight: Weight::Regular, size: 7.5, gray: 0.38 };
 const FOOTER_AT: f32 = 28.0;
 /// The room that is kept for the number of pages, which is known at the end.
-const TOTAL_WIDTH: f32 = 34.0;
+const TOTAL_WIDTH: f32 = 24.0;
 const TOTAL: Name<'static> = Name(b"T");
 
 #[derive(Debug, Clone, Copy, PartialEq)]
