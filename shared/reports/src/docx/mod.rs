@@ -24,7 +24,7 @@ const BUFFER: usize = 64 * 1024;
 const DETAIL_WIDTHS: [u32; 5] = [2420, 2120, 2600, 1660, 2000];
 const DETAIL_HEAD: [&str; 5] = ["Recipient", "Student", "Delivery Device", "Status", "Time"];
 const FACT_WIDTHS: [u32; 4] = [3200, 2200, 3200, 2200];
-const LIST_WIDTHS: [u32; 2] = [2360, 8440];
+const LIST_WIDTHS: [u32; 2] = [3200, 7600];
 const FIRST_COLUMN: u32 = 1680;
 const WIDTH: u32 = 10_800;
 

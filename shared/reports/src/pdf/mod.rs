@@ -25,15 +25,15 @@ const DETAIL_HEAD: [&str; 5] = ["Recipient", "Student", "Delivery Device", "Stat
 const FACT_COLUMNS: usize = 2;
 /// The name's part of a column of facts.
 const FACT_NAME_PART: f32 = 0.61;
-const LIST_NAME_WIDTH: f32 = 118.0;
+const LIST_NAME_WIDTH: f32 = page::WIDTH / FACT_COLUMNS as f32 * FACT_NAME_PART;
 
 const TITLE: Style = Style { weight: Weight::Bold, size: 9.0, gray: 0.38 };
 const ABOUT: Style = Style { weight: Weight::Bold, size: 16.0, gray: 0.0 };
 const SECTION: Style = Style { weight: Weight::Bold, size: 11.0, gray: 0.0 };
 const HEADING: Style = Style { weight: Weight::Bold, size: 9.0, gray: 0.25 };
 const BODY: Style = Style { weight: Weight::Regular, size: 9.0, gray: 0.0 };
-const NAME: Style = Style { weight: Weight::Regular, size: 8.5, gray: 0.38 };
-const VALUE: Style = Style { weight: Weight::Regular, size: 8.5, gray: 0.0 };
+const NAME: Style = Style { weight: Weight::Regular, size: 8.0, gray: 0.38 };
+const VALUE: Style = Style { weight: Weight::Regular, size: 8.0, gray: 0.0 };
 const NOTE: Style = Style { weight: Weight::Regular, size: 7.5, gray: 0.38 };
 const HEAD_CELL: Style = Style { weight: Weight::Bold, size: 8.0, gray: 0.25 };
 const CELL: Style = Style { weight: Weight::Regular, size: 8.0, gray: 0.0 };
