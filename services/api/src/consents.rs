@@ -1,11 +1,11 @@
 //! Consents to texts: one phone with its history, the list with its totals, and a change by hand (requirements 161 to
 //! 164). A phone number in a path or a cursor is never logged: the server logs routes.
 
-use axum::response::Response;
-use axum::{Extension, Json};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::{Extension, Router};
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
 use tocsin_queue::Publisher;
 use tocsin_runtime::health::Health;
 use tocsin_runtime::{SharedClock, Stopwatch, Tasks};

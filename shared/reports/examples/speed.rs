@@ -15,7 +15,8 @@ const PAGE: i64 = 2_000;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let format = Format::ALL.into_iter().find(|it| arguments.first().is_some_and(|name| it.as_str() == name));
-    let (Some(format), Some(rows)) = (format, arguments.get(1).and_then(|rows| rows.parse::<i64>().ok())) else {
+    let (Some(format), Some(rows)) = (format, arguments.get(1).and_then(|rows| rows.parse::<i64>().ok()))
+    else {
         return Err("usage: speed pdf|csv|docx ROWS [FILE]".into());
     };
     let sink: Box<dyn Write> = match arguments.get(2) {
@@ -28,7 +29,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .map(|page| Ok::<_, Infallible>((page * PAGE..rows.min((page + 1) * PAGE)).map(row).collect()));
     write(&report(), format, pages, &mut sink)?;
     let peak = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim().to_owned();
+    let peak =
+        peak.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim().to_owned();
     println!(
         "{} {rows} rows: {:.2} s, {:.1} MB written, peak memory {peak}",
         format.as_str(),
@@ -67,7 +69,8 @@ fn row(at: i64) -> Row {
         0 => (Channel::Sms, format!("+1312{person:07}")),
         _ => (Channel::Email, format!("guardian{person}@example.org")),
     };
-    let outcome = [Outcome::Delivered, Outcome::Sent, Outcome::Undelivered, Outcome::OptOut][(at % 4) as usize];
+    let outcome =
+        [Outcome::Delivered, Outcome::Sent, Outcome::Undelivered, Outcome::OptOut][(at % 4) as usize];
     let device = Device {
         channel,
         address,
@@ -103,7 +106,17 @@ fn report() -> Report {
         duration: Some(Duration::from_secs(3600)),
         first_attempt: Some(Duration::from_secs(60)),
         criteria: Vec::new(),
-        texts: vec![Text { heading: "Default language".to_owned(), subject: None, audio_url: None, body: "School ends at noon.".to_owned() }],
-        choice: Choice { detail: Detail::All, modes: vec![Channel::Sms, Channel::Email], statuses: None, no_device: true },
+        texts: vec![Text {
+            heading: "Default language".to_owned(),
+            subject: None,
+            audio_url: None,
+            body: "School ends at noon.".to_owned(),
+        }],
+        choice: Choice {
+            detail: Detail::All,
+            modes: vec![Channel::Sms, Channel::Email],
+            statuses: None,
+            no_device: true,
+        },
     }
 }

@@ -51,7 +51,9 @@ impl<'a> Line<'a> {
     /// Status with its codes, for formats that have one column for all.
     pub fn status_with_codes(&self) -> String {
         let mut text = self.status.clone();
-        for code in self.call_code.map(|code| code.to_string()).iter().map(String::as_str).chain(self.provider_code) {
+        for code in
+            self.call_code.map(|code| code.to_string()).iter().map(String::as_str).chain(self.provider_code)
+        {
             text.push_str(" (");
             text.push_str(code);
             text.push(')');

@@ -149,12 +149,25 @@ mod tests {
     #[test]
     fn what_a_spreadsheet_would_compute_is_no_formula_any_more() {
         for formula in [
-            "=1+1", "=HYPERLINK(\"http://evil.example\")", "@SUM(A1)", "+cmd|' /C calc'!A0", "-2+3", "\t=1", "\r=1",
-            " =1", "＝1+1", "+1555 123", "-", "+", "\u{feff}=1",
+            "=1+1",
+            "=HYPERLINK(\"http://evil.example\")",
+            "@SUM(A1)",
+            "+cmd|' /C calc'!A0",
+            "-2+3",
+            "\t=1",
+            "\r=1",
+            " =1",
+            "＝1+1",
+            "+1555 123",
+            "-",
+            "+",
+            "\u{feff}=1",
         ] {
             assert!(is_formula(formula), "{formula:?}");
         }
-        for text in ["", "Ann", "+15551230001", "+15551230001 &", "-22", "a=b", "* Ann", "–", "O'Brien", "3-4"] {
+        for text in
+            ["", "Ann", "+15551230001", "+15551230001 &", "-22", "a=b", "* Ann", "–", "O'Brien", "3-4"]
+        {
             assert!(!is_formula(text), "{text:?}");
         }
     }

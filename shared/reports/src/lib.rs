@@ -4,9 +4,9 @@
 //! come out, and nothing but a page of rows and what a file's end must repeat (where its objects lie) is held
 //! (docs/adr/0033-reports.md). No clock: the same campaign and rows make the same bytes.
 
+mod cells;
 mod choice;
 mod consents;
-mod cells;
 mod csv;
 mod docx;
 mod pdf;

@@ -76,7 +76,8 @@ impl OnePerson {
             None => choice.no_device,
             Some(device) => choice.modes.contains(&device.channel),
         };
-        let failed = || self.rows.iter().filter(of_mode).filter_map(|row| row.device.as_ref()).any(|it| it.failed());
+        let failed =
+            || self.rows.iter().filter(of_mode).filter_map(|row| row.device.as_ref()).any(|it| it.failed());
         let whole = match choice.detail {
             Detail::All => true,
             Detail::Summary => false,

@@ -35,7 +35,12 @@ pub(crate) fn time(at: DateTime<Utc>, zone: Zone) -> String {
 /// Zero is shown as less than a second (requirement 52).
 pub(crate) fn length(length: Duration) -> String {
     let seconds = length.as_secs();
-    let parts = [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
     let said: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count} {unit}")).collect();
     if said.is_empty() { "less than 1 s".to_owned() } else { said.join(" ") }

@@ -125,8 +125,9 @@ fn summary(report: &Report, sheet: &mut dyn Sheet) -> io::Result<()> {
         let reason = canceled.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
         sheet.list(&[Fact::new("Canceled", format!("{}{by}{reason}", time(canceled.at, report.zone)))])?;
     }
-    let progress =
-        totals.email_progress_percent.map(|percent| Fact::new("Email Delivery Progress", format!("{percent}%")));
+    let progress = totals
+        .email_progress_percent
+        .map(|percent| Fact::new("Email Delivery Progress", format!("{percent}%")));
     let no_device = report.choice.no_device.then(|| number("Total No Device", totals.no_device));
     // Two columns of the same length: what is counted, and beside it what came of it.
     let mut counted = vec![
@@ -217,7 +218,8 @@ fn legend(report: &Report, sheet: &mut dyn Sheet) -> io::Result<()> {
     let so_far = if report.as_of.is_some() { " so far" } else { "" };
     let mut text = String::new();
     if goes_to_phones(report) {
-        text = format!("* Not contacted by phone{so_far}: no call or text reached a phone of this recipient.  ");
+        text =
+            format!("* Not contacted by phone{so_far}: no call or text reached a phone of this recipient.  ");
     }
     text.push_str(&format!(
         "{sign} Duplicate: the message goes to this address or number once, by another row; it is left out of the totals.  \

@@ -51,10 +51,16 @@ pub(crate) async fn statuses(visitor: Visitor) -> Response {
 impl Part {
     fn of(result: AttemptResult) -> Self {
         let (name, hint) = match result {
-            AttemptResult::Successful => ("Successful", "The provider did its part. Not each of them reached the person."),
-            AttemptResult::Error => ("Error", "The attempt failed: these are what the Failed Delivery report is about."),
+            AttemptResult::Successful => {
+                ("Successful", "The provider did its part. Not each of them reached the person.")
+            }
+            AttemptResult::Error => {
+                ("Error", "The attempt failed: these are what the Failed Delivery report is about.")
+            }
             AttemptResult::Canceled => ("Canceled", "Stopped by a cancel. That is no failed delivery."),
-            AttemptResult::NotDispatched => ("Not sent", "Nothing was dispatched, or no status ever came back."),
+            AttemptResult::NotDispatched => {
+                ("Not sent", "Nothing was dispatched, or no status ever came back.")
+            }
             AttemptResult::Open => ("In progress", "More is expected."),
         };
         let rows = Outcome::all().filter(|outcome| outcome.result() == result).map(|outcome| Row {

@@ -18,7 +18,8 @@ pub(super) async fn criteria(
     let mut facts = vec![("Deliver To", deliver_to(audience)), ("Messages", messages(made.mode).to_owned())];
     if let Some(addressed) = &audience.receipt {
         let corrected = tenant.campaign(addressed.campaign).await?;
-        let number = corrected.map_or_else(|| "a canceled message".to_owned(), |it| format!("message {}", it.number));
+        let number =
+            corrected.map_or_else(|| "a canceled message".to_owned(), |it| format!("message {}", it.number));
         facts.push(("Correction Of", format!("those whom {number} reached or may have reached")));
     } else {
         let known = tenant.school_names(&audience.schools).await?;

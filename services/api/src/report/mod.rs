@@ -32,7 +32,8 @@ pub(crate) async fn file(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let id = campaign_id(id)?;
-    make(&api, &renders, &tenant, id, &Asked { method, query: query.as_deref(), framing: Framing::None }).await
+    make(&api, &renders, &tenant, id, &Asked { method, query: query.as_deref(), framing: Framing::None })
+        .await
 }
 
 /// How a report was asked for.
@@ -56,7 +57,8 @@ pub(crate) async fn make(
     if choice.detail == Detail::Failed && !campaign.state.is_final() {
         return Err(in_progress());
     }
-    let file = File { name: file_name(campaign.number, choice.detail, format), media_type: format.media_type() };
+    let file =
+        File { name: file_name(campaign.number, choice.detail, format), media_type: format.media_type() };
     if asked.method == Method::HEAD {
         return Ok(respond(&file, None));
     }
@@ -89,4 +91,3 @@ fn file_name(number: i64, detail: Detail, format: Format) -> String {
     };
     format!("sent-message-report-{number}{part}.{}", format.as_str())
 }
-

@@ -6,10 +6,7 @@ use tocsin_reports::{Choice, Detail, Format, Group, Statuses};
 use crate::fields::{Fault, Faults, Field, Fields, named, quoted};
 
 /// `channels` are those of the message: others are not available (requirement 58).
-pub(crate) fn read_query(
-    query: Option<&str>,
-    channels: &[Channel],
-) -> Result<(Format, Choice), Vec<Fault>> {
+pub(crate) fn read_query(query: Option<&str>, channels: &[Channel]) -> Result<(Format, Choice), Vec<Fault>> {
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query, &mut faults);
     let format = match fields.take("format") {
@@ -34,8 +31,7 @@ pub(crate) fn read_query(
     };
     fields.finish(&mut faults);
     let read = || {
-        let choice =
-            Choice { detail: detail?, modes: modes?, statuses: statuses?, no_device: no_device? };
+        let choice = Choice { detail: detail?, modes: modes?, statuses: statuses?, no_device: no_device? };
         Some((format?, choice))
     };
     faults.or(read())

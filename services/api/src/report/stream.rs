@@ -89,7 +89,10 @@ pub(crate) fn respond(file: &File, body: Option<Body>) -> Response {
     let disposition = format!("{how}; filename=\"{}\"", file.name);
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(file.media_type)),
-        (header::CONTENT_DISPOSITION, HeaderValue::from_str(&disposition).unwrap_or(HeaderValue::from_static(how))),
+        (
+            header::CONTENT_DISPOSITION,
+            HeaderValue::from_str(&disposition).unwrap_or(HeaderValue::from_static(how)),
+        ),
         NO_SNIFF,
         NO_COPY,
     ];

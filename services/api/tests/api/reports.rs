@@ -31,14 +31,14 @@ async fn odd(stage: &Stage) -> String {
 /// As workers and collector would leave it: by address what each job came to.
 async fn end(stage: &Stage, id: &str) {
     for (address, outcome) in [
-        ("+15551230001", 60),        // busy
-        ("ana@example.org", 107),    // delivered
-        ("+15551230003", 81),        // undelivered
-        ("+15551230006", 36),        // canceled
-        ("fay-portal", 108),         // inbox delivered
+        ("+15551230001", 60),         // busy
+        ("ana@example.org", 107),     // delivered
+        ("+15551230003", 81),         // undelivered
+        ("+15551230006", 36),         // canceled
+        ("fay-portal", 108),          // inbox delivered
         ("bounces@example.org", 120), // hard bounce
-        ("+15551230008", 104),       // answering machine
-        ("+15551230009", 1),         // unknown
+        ("+15551230008", 104),        // answering machine
+        ("+15551230009", 1),          // unknown
     ] {
         let sql = format!(
             "update jobs j set state = 4, outcome = {outcome}, due_at = null, wait_reason = null, ended_at = now()
@@ -60,7 +60,8 @@ async fn end(stage: &Stage, id: &str) {
 }
 
 async fn fetch(stage: &Stage, method: Method, path: &str) -> Response {
-    let request = stage.client.request(method, format!("{}{path}", stage.address)).timeout(SOON).bearer_auth(KEY);
+    let request =
+        stage.client.request(method, format!("{}{path}", stage.address)).timeout(SOON).bearer_auth(KEY);
     request.send().await.unwrap()
 }
 
@@ -175,7 +176,9 @@ async fn the_rows_are_those_of_the_recipients_list_in_its_order() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|row| format!("{} {}", row["recipient"].as_str().unwrap(), row["address"].as_str().unwrap_or("")))
+        .map(|row| {
+            format!("{} {}", row["recipient"].as_str().unwrap(), row["address"].as_str().unwrap_or(""))
+        })
         .collect();
     let plain = |line: &Vec<String>| {
         let name = line[0].trim_end_matches(" *").trim_start_matches('\'');
@@ -257,7 +260,8 @@ async fn pages_of_rows_meet_without_a_gap_and_with_whoever_has_no_device() {
         stage.expand_all().await;
     }
     let names = |records: &[Vec<String>]| -> Vec<u32> {
-        let number = |line: &Vec<String>| line[0].trim_start_matches('P').trim_end_matches(" Lee").parse().unwrap();
+        let number =
+            |line: &Vec<String>| line[0].trim_start_matches('P').trim_end_matches(" Lee").parse().unwrap();
         detail(records).iter().map(number).collect()
     };
     let all = csv(&stage, &format!("/v1/campaigns/{id}/report?format=csv&include_no_device=true")).await;
@@ -294,10 +298,15 @@ async fn the_page_offers_what_the_message_has_and_says_why_the_rest_is_not_there
     assert!(page.contains("not available while the message is waiting or in progress"), "{page}");
     let form = "modes=&modes=sms&statuses=&statuses=open&statuses=error&detail=all&format=csv";
     let answer = visitor.get(&format!("/campaigns/{id}/report/file?{form}")).await;
-    assert_eq!((answer.status, &answer.headers[CONTENT_TYPE]), (200, &"text/csv; charset=utf-8".parse().unwrap()));
+    assert_eq!(
+        (answer.status, &answer.headers[CONTENT_TYPE]),
+        (200, &"text/csv; charset=utf-8".parse().unwrap())
+    );
     assert!(answer.body.as_str().unwrap().contains("In-Progress, Error"), "{answer:?}");
     // Nothing ticked: the form again, as it was filled in.
-    let answer = visitor.get(&format!("/campaigns/{id}/report/file?modes=&statuses=&statuses=error&format=docx")).await;
+    let answer = visitor
+        .get(&format!("/campaigns/{id}/report/file?modes=&statuses=&statuses=error&format=docx"))
+        .await;
     let page = answer.body.as_str().unwrap();
     assert_eq!(answer.status, 400);
     assert!(page.contains("Delivery devices is empty: choose at least one"), "{page}");
@@ -379,7 +388,10 @@ async fn all_consents_are_a_file_and_one_is_looked_up() {
     let file = visitor.get("/consents.csv").await;
     assert_eq!(file.body.as_str().unwrap().as_bytes(), bytes(&stage, "/v1/consents.csv").await);
     let found = visitor.page("/consents?phone=(312)+555-0102").await;
-    assert!(found.contains("+13125550102") && found.contains("Opted In") && found.contains("=cmd()"), "{found}");
+    assert!(
+        found.contains("+13125550102") && found.contains("Opted In") && found.contains("=cmd()"),
+        "{found}"
+    );
     assert!(visitor.page("/consents?phone=%2B13125550199").await.contains("No consent is known"));
     let wrong = visitor.get("/consents?phone=12").await;
     assert_eq!(wrong.status, 422);

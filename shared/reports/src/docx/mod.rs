@@ -193,8 +193,10 @@ impl<W: Write> Sheet for Docx<W> {
         }
         self.begin_table("Plain", &LIST_WIDTHS)?;
         for fact in facts {
-            let cells =
-                [(fact.name.as_str(), LIST_WIDTHS[0], Look::Name), (&fact.value, LIST_WIDTHS[1], Look::Value)];
+            let cells = [
+                (fact.name.as_str(), LIST_WIDTHS[0], Look::Name),
+                (&fact.value, LIST_WIDTHS[1], Look::Value),
+            ];
             self.row(&cells, false)?;
         }
         self.end_table()

@@ -94,7 +94,12 @@ fn footer(report: &Report) -> String {
 /// Paragraph styles: name, what it is based on, paragraph and run properties. Sizes are in half points, spaces in
 /// twentieths of a point. Their elements stand in the order that the schema wants.
 const PARAGRAPHS: [(&str, &str, &str, &str); 13] = [
-    ("Subtitle", "Normal", "<w:spacing w:before=\"0\" w:after=\"40\"/>", "<w:b/><w:color w:val=\"606060\"/><w:sz w:val=\"18\"/>"),
+    (
+        "Subtitle",
+        "Normal",
+        "<w:spacing w:before=\"0\" w:after=\"40\"/>",
+        "<w:b/><w:color w:val=\"606060\"/><w:sz w:val=\"18\"/>",
+    ),
     (
         "Title",
         "Normal",
@@ -107,10 +112,30 @@ const PARAGRAPHS: [(&str, &str, &str, &str); 13] = [
         "<w:keepNext/><w:pBdr><w:bottom w:val=\"single\" w:sz=\"4\" w:space=\"2\" w:color=\"B0B0B0\"/></w:pBdr><w:spacing w:before=\"240\" w:after=\"80\"/><w:outlineLvl w:val=\"0\"/>",
         "<w:b/><w:sz w:val=\"22\"/>",
     ),
-    ("Heading2", "Normal", "<w:keepNext/><w:spacing w:before=\"120\" w:after=\"40\"/><w:outlineLvl w:val=\"1\"/>", "<w:b/><w:color w:val=\"404040\"/><w:sz w:val=\"18\"/>"),
-    ("Note", "Normal", "<w:spacing w:before=\"0\" w:after=\"60\"/>", "<w:color w:val=\"606060\"/><w:sz w:val=\"15\"/>"),
-    ("Gap", "Normal", "<w:spacing w:before=\"0\" w:after=\"0\" w:line=\"120\" w:lineRule=\"exact\"/>", "<w:sz w:val=\"8\"/>"),
-    ("FactName", "Normal", "<w:spacing w:before=\"10\" w:after=\"10\"/>", "<w:color w:val=\"606060\"/><w:sz w:val=\"17\"/>"),
+    (
+        "Heading2",
+        "Normal",
+        "<w:keepNext/><w:spacing w:before=\"120\" w:after=\"40\"/><w:outlineLvl w:val=\"1\"/>",
+        "<w:b/><w:color w:val=\"404040\"/><w:sz w:val=\"18\"/>",
+    ),
+    (
+        "Note",
+        "Normal",
+        "<w:spacing w:before=\"0\" w:after=\"60\"/>",
+        "<w:color w:val=\"606060\"/><w:sz w:val=\"15\"/>",
+    ),
+    (
+        "Gap",
+        "Normal",
+        "<w:spacing w:before=\"0\" w:after=\"0\" w:line=\"120\" w:lineRule=\"exact\"/>",
+        "<w:sz w:val=\"8\"/>",
+    ),
+    (
+        "FactName",
+        "Normal",
+        "<w:spacing w:before=\"10\" w:after=\"10\"/>",
+        "<w:color w:val=\"606060\"/><w:sz w:val=\"17\"/>",
+    ),
     ("FactValue", "Normal", "<w:spacing w:before=\"10\" w:after=\"10\"/>", "<w:sz w:val=\"17\"/>"),
     ("Cell", "Normal", "<w:spacing w:before=\"30\" w:after=\"30\"/>", "<w:sz w:val=\"16\"/>"),
     ("HeadCell", "Cell", "<w:keepNext/>", "<w:b/><w:color w:val=\"404040\"/>"),

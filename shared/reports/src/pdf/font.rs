@@ -124,7 +124,8 @@ impl Font {
     /// Writes the font under `id`.
     pub fn write<W: Write>(&self, weight: Weight, id: Ref, file: &mut File<W>) -> io::Result<()> {
         let system = SystemInfo { registry: Str(b"Adobe"), ordering: Str(b"Identity"), supplement: 0 };
-        let (descendant, descriptor, data, cmap) = (file.number(), file.number(), file.number(), file.number());
+        let (descendant, descriptor, data, cmap) =
+            (file.number(), file.number(), file.number(), file.number());
         file.put(id, |chunk| {
             let mut font = chunk.type0_font(id);
             font.base_font(weight.base_font()).encoding_predefined(Name(b"Identity-H"));

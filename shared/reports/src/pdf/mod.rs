@@ -185,8 +185,7 @@ impl<W: Write> Sheet for Pdf<W> {
         };
         let status = line.status_with_codes();
         let texts = [recipient, line.student, device, status.as_str(), line.time.as_str()];
-        let cells: [Cell<'_>; 5] =
-            std::array::from_fn(|at| Cell::left(texts[at], DETAIL_WIDTHS[at], CELL));
+        let cells: [Cell<'_>; 5] = std::array::from_fn(|at| Cell::left(texts[at], DETAIL_WIDTHS[at], CELL));
         self.row(&cells)
     }
 

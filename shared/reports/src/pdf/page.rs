@@ -226,7 +226,10 @@ impl<W: Write> Pages<W> {
             let mut tree = chunk.pages(ids.tree);
             tree.kids(kids.iter().copied()).count(count).media_box(Rect::new(0.0, 0.0, PAGE.0, PAGE.1));
             let mut resources = tree.resources();
-            resources.fonts().pair(Weight::Regular.resource(), ids.regular).pair(Weight::Bold.resource(), ids.bold);
+            resources
+                .fonts()
+                .pair(Weight::Regular.resource(), ids.regular)
+                .pair(Weight::Bold.resource(), ids.bold);
             resources.x_objects().pair(TOTAL, ids.total);
         })?;
         self.regular.write(Weight::Regular, ids.regular, &mut self.file)?;

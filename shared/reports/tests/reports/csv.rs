@@ -36,7 +36,16 @@ fn every_row_stands_in_the_detail_with_its_signs_and_times() {
     assert_eq!(lines.len(), 15);
     assert_eq!(
         cells(0),
-        ["Heather Parent", "Calvin Student", "Voice", "+15551230001", "Live Person", "5", "", "11/01/2026 01:30:17 AM"]
+        [
+            "Heather Parent",
+            "Calvin Student",
+            "Voice",
+            "+15551230001",
+            "Live Person",
+            "5",
+            "",
+            "11/01/2026 01:30:17 AM"
+        ]
     );
     // A duplicate of a phone that was reached: its people were, too.
     assert_eq!(cells(2)[..5], ["Tad Parent", "Karen Student", "Voice", "+15551230001 &", "Duplicate"]);
@@ -62,7 +71,8 @@ fn no_cell_is_a_formula() {
     let begins = |cell: &&String| {
         let cell = cell.trim_start();
         let number = cell.strip_prefix(['+', '-']).map(|rest| rest.trim_end_matches(" &"));
-        let is_number = number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_number =
+            number.is_some_and(|it| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit()));
         cell.starts_with(['=', '+', '-', '@', '\t']) && !is_number
     };
     let formulas: Vec<_> = records.iter().flatten().filter(begins).collect();
@@ -73,7 +83,10 @@ fn no_cell_is_a_formula() {
 #[test]
 fn modes_statuses_and_detail_are_what_was_chosen() {
     let names = |records: &[Vec<String>]| {
-        detail(records).iter().map(|line| format!("{}/{}", line[0].trim_end_matches(" *"), line[2])).collect::<Vec<_>>()
+        detail(records)
+            .iter()
+            .map(|line| format!("{}/{}", line[0].trim_end_matches(" *"), line[2]))
+            .collect::<Vec<_>>()
     };
     let errors = Choice {
         modes: vec![Channel::Sms],
@@ -87,8 +100,13 @@ fn modes_statuses_and_detail_are_what_was_chosen() {
     let records = made(failed);
     assert_eq!(
         names(&records),
-        ["Tad Parent/Voice", "Tad Parent/Email", "Жанна Иванова/Text", "José Muñoz Güell/Text",
-         "Maximiliana Featherstonehaugh-Cholmondeley the Younger of Marjoribanks/Email"]
+        [
+            "Tad Parent/Voice",
+            "Tad Parent/Email",
+            "Жанна Иванова/Text",
+            "José Muñoz Güell/Text",
+            "Maximiliana Featherstonehaugh-Cholmondeley the Younger of Marjoribanks/Email"
+        ]
     );
     assert_eq!(value(&records, "Report Detail"), "Failed Delivery");
     let summary = made(Choice { detail: Detail::Summary, no_device: false, ..all() });

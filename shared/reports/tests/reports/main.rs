@@ -4,5 +4,5 @@ mod csv;
 mod docx;
 mod papers;
 mod pdf;
-mod sample;
 mod same;
+mod sample;

@@ -49,7 +49,8 @@ fn every_page_has_the_head_of_the_detail_and_its_number() {
     assert!(pages.len() > 8, "{} pages", pages.len());
     for (at, page) in pages.iter().enumerate() {
         assert!(page.contains(&format!("Page {} of {}", at + 1, pages.len())), "{page}");
-        let heads = page.lines().filter(|line| line.contains("Delivery Device") && line.contains("Status")).count();
+        let heads =
+            page.lines().filter(|line| line.contains("Delivery Device") && line.contains("Status")).count();
         assert_eq!(heads, usize::from(at > 0 || page.contains("Delivery Detail")), "{page}");
     }
     assert_eq!(text.matches("Live Person").count(), 40);

@@ -14,7 +14,11 @@ fn the_same_message_makes_the_same_bytes_however_its_rows_are_paged() {
     for format in Format::ALL {
         let made = bytes(&report(all(), &rows), format, &rows, 100);
         for page in [1, 2, 7] {
-            assert_eq!(bytes(&report(all(), &rows), format, &rows, page), made, "{format:?}, pages of {page}");
+            assert_eq!(
+                bytes(&report(all(), &rows), format, &rows, page),
+                made,
+                "{format:?}, pages of {page}"
+            );
         }
     }
 }

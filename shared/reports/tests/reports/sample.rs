@@ -107,25 +107,69 @@ pub fn rows() -> Vec<Row> {
     let open = |device: Device| Device { ended: false, ..device };
     let unknown = |device: Device| Device { provider_code: Some("EC-42".to_owned()), ..device };
     vec![
-        row(1, "Heather Parent", Some("Calvin Student"), Some(device(Voice, "+15551230001", Outcome::LivePerson))),
-        row(1, "Heather Parent", Some("Calvin Student"), Some(device(Email, "heather@nomail.example", Outcome::Delivered))),
-        row(2, "Tad Parent", Some("Karen Student"), Some(duplicate(Voice, "+15551230001", Outcome::LivePerson))),
-        row(2, "Tad Parent", Some("Karen Student"), Some(device(Email, "tad@nomail.example", Outcome::HardBounce))),
+        row(
+            1,
+            "Heather Parent",
+            Some("Calvin Student"),
+            Some(device(Voice, "+15551230001", Outcome::LivePerson)),
+        ),
+        row(
+            1,
+            "Heather Parent",
+            Some("Calvin Student"),
+            Some(device(Email, "heather@nomail.example", Outcome::Delivered)),
+        ),
+        row(
+            2,
+            "Tad Parent",
+            Some("Karen Student"),
+            Some(duplicate(Voice, "+15551230001", Outcome::LivePerson)),
+        ),
+        row(
+            2,
+            "Tad Parent",
+            Some("Karen Student"),
+            Some(device(Email, "tad@nomail.example", Outcome::HardBounce)),
+        ),
         row(3, "Kris Parent", Some("Lauren Student"), Some(device(Voice, "+15551230003", Outcome::Busy))),
         row(3, "Kris Parent", Some("Lauren Student"), Some(device(Sms, "+15551230003", Outcome::OptOut))),
-        row(4, "Nguyễn Thị Hương", Some("Nguyễn Văn Đức"), Some(device(Sms, "+15551230004", Outcome::Delivered))),
+        row(
+            4,
+            "Nguyễn Thị Hương",
+            Some("Nguyễn Văn Đức"),
+            Some(device(Sms, "+15551230004", Outcome::Delivered)),
+        ),
         row(5, "Жанна Иванова", Some("Пётр Иванов"), Some(device(Sms, "+15551230005", Outcome::Undelivered))),
-        row(6, "José Muñoz Güell", Some("Íñigo Muñoz"), Some(duplicate(Sms, "+15551230005", Outcome::Undelivered))),
+        row(
+            6,
+            "José Muñoz Güell",
+            Some("Íñigo Muñoz"),
+            Some(duplicate(Sms, "+15551230005", Outcome::Undelivered)),
+        ),
         row(7, "محمد علي", Some("ليلى محمد"), Some(device(Inbox, "mohamed", Outcome::InboxDelivered))),
         row(8, "No Device", None, None),
-        row(9, "=HYPERLINK(\"http://evil.example\")", Some("@SUM(A1)"), Some(unknown(device(Voice, "+15551230009", Outcome::Unknown)))),
+        row(
+            9,
+            "=HYPERLINK(\"http://evil.example\")",
+            Some("@SUM(A1)"),
+            Some(unknown(device(Voice, "+15551230009", Outcome::Unknown))),
+        ),
         row(10, "王小明 😀", Some("王 明"), Some(device(Voice, "+15551230010", Outcome::Canceled))),
-        row(11, "Ola & <Co>", Some("Nils \"N\" Co"), Some(open(device(Voice, "+15551230011", Outcome::NoAnswer)))),
+        row(
+            11,
+            "Ola & <Co>",
+            Some("Nils \"N\" Co"),
+            Some(open(device(Voice, "+15551230011", Outcome::NoAnswer))),
+        ),
         row(
             12,
             "Maximiliana Featherstonehaugh-Cholmondeley the Younger of Marjoribanks",
             Some("Bartholomew Featherstonehaugh-Cholmondeley"),
-            Some(device(Email, "maximiliana.featherstonehaugh.cholmondeley@an-extremely-long-domain-name.example", Outcome::Expired)),
+            Some(device(
+                Email,
+                "maximiliana.featherstonehaugh.cholmondeley@an-extremely-long-domain-name.example",
+                Outcome::Expired,
+            )),
         ),
     ]
 }
@@ -140,7 +184,12 @@ fn counted(row: &Row) -> counters::Row<'_> {
         repeats: false,
         ended: device.ended,
         outcome: device.outcome,
-        attempts: device.outcome.map(Outcome::result).filter(|it| *it != AttemptResult::NotDispatched).into_iter().collect(),
+        attempts: device
+            .outcome
+            .map(Outcome::result)
+            .filter(|it| *it != AttemptResult::NotDispatched)
+            .into_iter()
+            .collect(),
         first_attempt: Some(Duration::from_secs(3)),
     });
     counters::Row { person: row.person.0, device }
