@@ -90,5 +90,79 @@ document.addEventListener("submit", (event) => {
 });
 document.addEventListener("change", (event) => event.target.form?.matches("[data-submits]") && event.target.form.requestSubmit());
 
+// A long report: the server tells with each part of the file how many rows are done, so that the bar shows what is so.
+const FRAMES = "application/x-tocsin-frames";
+const ENDED = "The report broke off: build it again.";
+
+// Frames of length, rows done and bytes. `take` gets each.
+async function readFrames(body, take) {
+  const reader = body.getReader();
+  let rest = new Uint8Array(0);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    const have = new Uint8Array(rest.length + value.length);
+    have.set(rest);
+    have.set(value, rest.length);
+    let at = 0;
+    while (have.length - at >= 8) {
+      const head = new DataView(have.buffer, at, 8);
+      const end = at + 8 + head.getUint32(0);
+      if (end > have.length) break;
+      take(head.getUint32(4), have.slice(at + 8, end));
+      at = end;
+    }
+    rest = have.slice(at);
+  }
+  if (rest.length) throw new Error("the last frame is not whole");
+}
+
+async function build(form) {
+  const shown = document.getElementById(form.dataset.reports);
+  const [bar, words, link] = shown.querySelectorAll("progress, p, a");
+  const query = new URLSearchParams(new FormData(form));
+  const button = form.querySelector("button");
+  if (link.href) URL.revokeObjectURL(link.href);
+  shown.hidden = false;
+  link.hidden = button.disabled = true;
+  bar.removeAttribute("value");
+  words.textContent = "Waiting for its turn…";
+  try {
+    const answer = await fetch(`${form.action}?${query}`, { headers: { accept: FRAMES } });
+    if (answer.headers.get("content-type") !== FRAMES) {
+      // Why there is none stands on a page.
+      location.assign(`${form.action}?${query}`);
+      return;
+    }
+    const rows = Number(answer.headers.get("tocsin-rows"));
+    const parts = [];
+    bar.max = Math.max(rows, 1);
+    await readFrames(answer.body, (done, part) => {
+      parts.push(part);
+      bar.value = done;
+      words.textContent = `${done.toLocaleString("en-US")} of ${rows.toLocaleString("en-US")} rows`;
+    });
+    const type = answer.headers.get("tocsin-content-type");
+    const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition"));
+    link.href = URL.createObjectURL(new Blob(parts, { type }));
+    if (type === "application/pdf") link.target = "_blank";
+    else link.download = name ? name[1] : "report";
+    bar.value = bar.max;
+    words.textContent = "The report is ready.";
+    link.hidden = false;
+    link.focus();
+  } catch {
+    bar.value = 0;
+    words.textContent = ENDED;
+  } finally {
+    button.disabled = false;
+  }
+}
+document.addEventListener("submit", (event) => {
+  if (!event.target.dataset.reports) return;
+  event.preventDefault();
+  build(event.target);
+});
+
 document.querySelectorAll("[data-events]").forEach(follow);
 document.querySelectorAll("[data-poll]").forEach(poll);

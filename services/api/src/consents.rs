@@ -1,15 +1,18 @@
 //! Consents to texts: one phone with its history, the list with its totals, and a change by hand (requirements 161 to
 //! 164). A phone number in a path or a cursor is never logged: the server logs routes.
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tocsin_domain::address::Phone;
 use tocsin_domain::consent::{ConsentChange, ConsentState};
+use tocsin_domain::window::Zone;
+use tocsin_reports::Format;
 use tocsin_store::Tenant;
 use tocsin_store::tenant::consents::{Change, Consent};
 use uuid::Uuid;
@@ -19,6 +22,7 @@ use crate::fields::{Fault, Faults, Field, Fields};
 use crate::json;
 use crate::page::{encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
+use crate::report::{self, Renders};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
 
@@ -120,6 +124,32 @@ pub(crate) async fn list(
         consents: found.into_iter().map(ConsentView::of).collect(),
         next_cursor,
     }))
+}
+
+/// `GET /v1/consents.csv`: the SMS status report (164).
+pub(crate) async fn file(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    Extension(renders): Extension<Renders>,
+    method: Method,
+) -> Result<Response, Problem> {
+    make(&api, &renders, &tenant, &method).await
+}
+
+/// The one command behind both places where the list is downloaded.
+pub(crate) async fn make(
+    api: &Api,
+    renders: &Renders,
+    tenant: &Tenant,
+    method: &Method,
+) -> Result<Response, Problem> {
+    let file = report::File { name: "text-consents.csv".to_owned(), media_type: Format::Csv.media_type() };
+    if method == Method::HEAD {
+        return Ok(report::respond(&file, None));
+    }
+    let place = renders.place().await?;
+    let zone = tenant.time_zone().await?.unwrap_or(Zone::UTC);
+    Ok(report::respond(&file, Some(report::consents(api, place, tenant.clone(), zone))))
 }
 
 struct Query {

@@ -25,6 +25,7 @@ mod policies;
 mod problem;
 mod receipt;
 mod recipients;
+mod report;
 mod server;
 mod submission;
 mod suppressions;

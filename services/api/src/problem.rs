@@ -33,6 +33,7 @@ pub(crate) enum Kind {
     NotCanceled,
     NobodyContacted,
     NotScheduled,
+    InProgress,
     TooLarge,
     MediaType,
     InvalidBody,
@@ -67,6 +68,7 @@ impl Kind {
                 (StatusCode::CONFLICT, "nobody-contacted", "There is nobody to send a correction to")
             }
             Self::NotScheduled => (StatusCode::CONFLICT, "not-scheduled", "The campaign's time has come"),
+            Self::InProgress => (StatusCode::CONFLICT, "in-progress", "The campaign is in progress"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),
             Self::InvalidBody => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", "The request has faults"),
@@ -127,6 +129,10 @@ impl Problem {
                 deadline.as_secs()
             ),
         )
+    }
+
+    pub fn is(&self, kind: Kind) -> bool {
+        self.kind == kind
     }
 
     pub fn status(&self) -> StatusCode {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
+use axum::{Extension, Router};
 use tocsin_queue::Publisher;
 use tocsin_runtime::health::Health;
 use tocsin_runtime::{SharedClock, Stopwatch, Tasks};
@@ -20,7 +20,7 @@ use tracing::field::Empty;
 use crate::problem::{Kind, Problem};
 use crate::{
     PageAccess, accounts, campaigns, cancel, consent_policy, consents, console, correction, forecast, inbox,
-    limits, policies, receipt, recipients, suppressions, unsubscribes,
+    limits, policies, receipt, recipients, report, suppressions, unsubscribes,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -66,9 +66,11 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/receipt/{part}", get(receipt::list))
         .route("/v1/campaigns/{id}/correction", post(correction::create))
         .route("/v1/campaigns/{id}/recipients", get(recipients::list))
+        .route("/v1/campaigns/{id}/report", get(report::file))
         .route("/v1/policies/{message_type}", get(policies::show).put(policies::put))
         .route("/v1/limits", get(limits::show).put(limits::put))
         .route("/v1/consents", get(consents::list))
+        .route("/v1/consents.csv", get(consents::file))
         .route("/v1/consents/{phone}", get(consents::show).put(consents::change))
         .route("/v1/accounts", get(accounts::list))
         .route("/v1/consent-policy", get(consent_policy::show).put(consent_policy::change))
@@ -82,6 +84,7 @@ pub fn router(api: Api) -> Router {
         .route("/v1/people/{person}/inbox/{message}", get(inbox::show))
         .route("/v1/people/{person}/inbox/{message}/read", put(inbox::mark_read).delete(inbox::mark_unread))
         .merge(console::routes(&api))
+        .layer(Extension(report::Renders::default()))
         .with_state(api)
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_route)

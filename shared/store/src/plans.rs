@@ -11,6 +11,7 @@ pub use crate::pool::{ENGINE_SESSION, TENANT_SESSION};
 /// Pages of the api that walk a campaign by windows.
 pub const WINDOWED: &[(&str, &str)] = &[
     ("receipt_part", crate::tenant::receipt::RECEIPT_PART),
+    ("report_devices", crate::tenant::report::REPORT_DEVICES),
     ("without_device", crate::tenant::matching::WITHOUT_DEVICE),
 ];
 

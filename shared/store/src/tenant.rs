@@ -12,6 +12,7 @@ pub mod policies;
 pub mod progress;
 pub mod receipt;
 pub mod recipients;
+pub mod report;
 pub mod suppressions;
 pub mod unsubscribes;
 pub mod visitor;

@@ -7,20 +7,23 @@ mod access;
 mod assets;
 mod bar;
 mod cancel;
+mod consents;
 mod correction;
 mod detail;
 mod guard;
+mod help;
 mod list;
 mod live;
 mod page;
 mod receipt;
 mod recipients;
+mod report;
 mod session;
 mod sign_in;
 mod summary;
 mod watch;
 mod when;
-mod words;
+pub(crate) mod words;
 
 use axum::http::{HeaderMap, header};
 use axum::middleware::from_fn_with_state;
@@ -41,9 +44,14 @@ pub(crate) fn routes(api: &Api) -> Router<Api> {
         .route("/campaigns/{id}", get(detail::show))
         .route("/campaigns/{id}/events", get(watch::events))
         .route("/campaigns/{id}/recipients", get(recipients::show))
+        .route("/campaigns/{id}/report", get(report::show))
+        .route("/campaigns/{id}/report/file", get(report::file))
         .route("/campaigns/{id}/cancel", get(cancel::ask).post(cancel::cancel))
         .route("/campaigns/{id}/receipt/{part}", get(receipt::show))
         .route("/campaigns/{id}/correction", get(correction::ask).post(correction::send))
+        .route("/consents", get(consents::show))
+        .route("/consents.csv", get(consents::file))
+        .route("/help/statuses", get(help::statuses))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/districts", get(sign_in::districts).post(sign_in::choose))

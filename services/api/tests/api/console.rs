@@ -23,6 +23,10 @@ impl<'a> Visitor<'a> {
         Self { stage, cookie: cookie_of(&answer) }
     }
 
+    pub fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         get(self.stage, path, &self.cookie).await
     }

@@ -17,4 +17,5 @@ mod policies;
 mod receipts;
 mod recipients;
 mod reference;
+mod reports;
 mod stage;

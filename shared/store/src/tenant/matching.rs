@@ -159,7 +159,7 @@ left join inbox_messages i on j.channel = 4 and i.campaign_id = $1 and i.job_id 
 order by j.id";
 
 pub(crate) const WITHOUT_DEVICE: &str = "-- store.without_device
-select r.id, r.name, r.student_name, r.language, r.time_zone, null::int as job_id
+select r.id, r.person_id, r.name, r.student_name, r.language, r.time_zone, null::int as job_id
 from recipients r
 where r.campaign_id = $1 and r.id > $2 and r.id <= $3 and r.no_device
 order by r.id limit $4";
