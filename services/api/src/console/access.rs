@@ -149,7 +149,8 @@ fn wanted(method: &Method, uri: &Uri) -> String {
 
 /// Pages of ours only, or a link could lead from the sign-in to anywhere.
 pub(crate) fn own_page(wanted: &str) -> &str {
-    let is_ours =
-        wanted == "/campaigns" || wanted.starts_with("/campaigns/") || wanted.starts_with("/campaigns?");
+    let is_ours = ["/campaigns", "/people"].iter().any(|section| {
+        wanted.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+    });
     if is_ours && !wanted.contains(['\\', '\r', '\n']) { wanted } else { "/campaigns" }
 }

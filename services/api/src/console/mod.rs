@@ -7,14 +7,18 @@ mod access;
 mod assets;
 mod bar;
 mod cancel;
+mod communications;
 mod correction;
 mod detail;
 mod guard;
 mod list;
 mod live;
 mod page;
+mod people;
+mod person;
 mod receipt;
 mod recipients;
+mod sent;
 mod session;
 mod sign_in;
 mod summary;
@@ -44,6 +48,11 @@ pub(crate) fn routes(api: &Api) -> Router<Api> {
         .route("/campaigns/{id}/cancel", get(cancel::ask).post(cancel::cancel))
         .route("/campaigns/{id}/receipt/{part}", get(receipt::show))
         .route("/campaigns/{id}/correction", get(correction::ask).post(correction::send))
+        .route("/people", get(people::show))
+        .route("/people/{person}", get(person::show))
+        .route("/people/{person}/preferences", post(person::prefer))
+        .route("/people/{person}/communications", get(communications::show))
+        .route("/people/{person}/communications/{campaign}/{recipient}", get(sent::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/districts", get(sign_in::districts).post(sign_in::choose))
