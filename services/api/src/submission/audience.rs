@@ -21,18 +21,13 @@ pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience>
     if fields.holds(RECEIPT) {
         return read_receipt(fields, faults).map(Audience::of_receipt);
     }
+    let filters = read_filters(&mut fields, faults);
+    fields.take(RECEIPT);
     let any_of = match fields.take(ANY_OF) {
         None => Some(Vec::new()),
-        Some(field) => {
-            let empty = field.path.clone();
-            let entries = field.list(faults)?;
-            if entries.is_empty() {
-                faults.add(empty, "is empty: list the groups whose union is meant, or leave it out");
-            }
-            all_of(entries, |entry| read_filters(entry.object(faults)?, faults))
-        }
+        Some(field) => read_groups(field, faults),
     };
-    let filters = read_filters(fields, faults);
+    fields.finish(faults);
     let audience = Audience { any_of: any_of?, ..filters? };
     if let Err(fault) = audience.validate() {
         let at = match fault.field().as_str() {
@@ -44,29 +39,45 @@ pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience>
     Some(audience)
 }
 
+fn read_groups(field: Field, faults: &mut Faults) -> Option<Vec<Audience>> {
+    let path = field.path.clone();
+    let entries = field.list(faults)?;
+    if entries.is_empty() {
+        faults.add(path, "is empty: list the groups whose union is meant, or leave it out");
+    }
+    all_of(entries, |entry| {
+        let mut fields = entry.object(faults)?;
+        let group = read_filters(&mut fields, faults);
+        for member in [RECEIPT, ANY_OF] {
+            if let Some(within) = fields.take(member) {
+                faults.add(within.path, AudienceError::WithinGroups(member).to_string());
+            }
+        }
+        fields.finish(faults);
+        group
+    })
+}
+
 /// What one group is said by.
-fn read_filters(mut fields: Fields, faults: &mut Faults) -> Option<Audience> {
+fn read_filters(fields: &mut Fields, faults: &mut Faults) -> Option<Audience> {
     let defaults = Audience::default();
-    let all = read_flag(&mut fields, "all", faults);
-    let schools = read_entries(&mut fields, "schools", faults);
-    let grades = read_entries(&mut fields, "grades", faults);
-    let classes = read_entries(&mut fields, "classes", faults);
+    let all = read_flag(fields, "all", faults);
+    let schools = read_entries(fields, "schools", faults);
+    let grades = read_entries(fields, "grades", faults);
+    let classes = read_entries(fields, "classes", faults);
     let school_years = match fields.take("school_years") {
         None => Some(Vec::new()),
         Some(field) => {
             field.list(faults).and_then(|entries| all_of(entries, |entry| read_year(entry, faults)))
         }
     };
-    let people = read_entries(&mut fields, "people", faults);
+    let people = read_entries(fields, "people", faults);
     let roles = match fields.take("roles") {
         None => Some(defaults.roles),
         Some(field) => read_roles(field, faults),
     };
     let language = fields.take("language").map(|field| field.string(faults));
-    let include_inactive = read_flag(&mut fields, "include_inactive", faults);
-    fields.take(RECEIPT);
-    fields.take(ANY_OF);
-    fields.finish(faults);
+    let include_inactive = read_flag(fields, "include_inactive", faults);
     Some(Audience {
         all: all?,
         schools: schools?,

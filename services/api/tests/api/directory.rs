@@ -148,7 +148,7 @@ async fn devices_are_read_as_an_import_reads_them_and_refused_with_field_fault_a
     };
     for (channel, address, stored) in [
         ("voice", "(603) 555-0143 x12", "+16035550143"),
-        ("sms", "+44 7700 900123", "+447700900123"),
+        ("sms", "+44 121 234 5678", "+441212345678"),
         ("email", " ana.lee@EXAMPLE.org ", "ana.lee@example.org"),
         ("inbox", "ana.portal", "ana.portal"),
     ] {
@@ -347,6 +347,7 @@ async fn a_file_of_source_ids_becomes_an_audience_and_unknown_ones_are_told_by_l
         (json!({"any_of": [{"schools": [" "]}]}), "audience.any_of[0].schools"),
         (json!({"any_of": [{"all": true}], "grades": ["03"]}), "audience.grades"),
         (json!({"any_of": []}), "audience.any_of"),
+        (json!({"any_of": [{"all": true, "any_of": [{"all": true}]}]}), "audience.any_of[0].any_of"),
         (json!({"school_years": [27]}), "audience.school_years[0]"),
     ] {
         let refused = stage.send(Method::POST, "/v1/audience/count", &json!({"audience": audience})).await;
