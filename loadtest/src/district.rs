@@ -103,7 +103,14 @@ async fn import(
     let student =
         StudentRow { person_source_id: STUDENT, school_source_id: SCHOOL, grade: Some("05"), active: true };
     let directory = Directory {
-        coverage: Coverage { schools: extent, people: extent, enrolments },
+        coverage: Coverage {
+            schools: extent,
+            people: extent,
+            enrolments,
+            sessions: extent,
+            classes: extent,
+            class_members: extent,
+        },
         schools: first.then_some(school).into_iter().collect(),
         people: ids
             .iter()
@@ -122,6 +129,9 @@ async fn import(
             })
             .collect(),
         mentions: vec![],
+        sessions: vec![],
+        classes: vec![],
+        class_members: vec![],
         devices: ids
             .iter()
             .zip(&phones)

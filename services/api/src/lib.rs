@@ -6,20 +6,25 @@
 
 mod accounts;
 mod announce;
+mod audience;
 mod auth;
 mod campaigns;
 mod cancel;
+mod communications;
 mod consent_policy;
 mod consents;
 mod console;
 mod correction;
 mod delivery_summary;
+mod directory;
 mod fields;
 mod forecast;
+mod imports;
 mod inbox;
 mod json;
 mod limits;
 mod message_type;
+mod messages;
 mod page;
 mod policies;
 mod problem;
@@ -33,5 +38,6 @@ mod unsubscribes;
 mod view;
 
 pub use console::{PageAccess, SessionKeys, is_loopback};
+pub use imports::directory_of;
 pub use message_type::MessageType;
 pub use server::{Api, ApiError, BODY_BYTES_MAX, REQUEST_DEADLINE, router, serve};

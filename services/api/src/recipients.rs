@@ -32,6 +32,8 @@ pub(crate) struct ListView {
 /// A recipient and one of its devices; without any, the fields of the device are null.
 #[derive(Debug, Serialize)]
 pub(crate) struct RowView {
+    /// Of the campaign: what its message is asked for by.
+    recipient_id: i32,
     recipient: String,
     student: Option<String>,
     language: Option<String>,
@@ -179,6 +181,7 @@ pub(crate) fn last_of(after: After, rows: &[RecipientRow]) -> After {
 impl RowView {
     pub fn of(row: RecipientRow, around: &Around) -> Self {
         let bare = Self {
+            recipient_id: row.recipient,
             recipient: row.name,
             student: row.student,
             language: row.language,

@@ -17,10 +17,12 @@ use tokio::net::TcpListener;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
+use crate::directory::{changes, links, people};
 use crate::problem::{Kind, Problem};
 use crate::{
-    PageAccess, accounts, campaigns, cancel, consent_policy, consents, console, correction, forecast, inbox,
-    limits, policies, receipt, recipients, report, suppressions, unsubscribes,
+    PageAccess, accounts, audience, campaigns, cancel, communications, consent_policy, consents, console,
+    correction, directory, forecast, imports, inbox, limits, messages, policies, receipt, recipients, report,
+    suppressions, unsubscribes,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -67,6 +69,24 @@ pub fn router(api: Api) -> Router {
         .route("/v1/campaigns/{id}/correction", post(correction::create))
         .route("/v1/campaigns/{id}/recipients", get(recipients::list))
         .route("/v1/campaigns/{id}/report", get(report::file))
+        .route("/v1/campaigns/preview", post(messages::preview))
+        .route("/v1/campaigns/{id}/recipients/{recipient}/message", get(messages::sent))
+        .route("/v1/audience/count", post(audience::count))
+        .route("/v1/audience/people", post(audience::people))
+        .route("/v1/schools", get(directory::schools))
+        .route("/v1/classes", get(directory::classes))
+        .route("/v1/people", get(people::list).post(changes::create))
+        .route("/v1/people/{person}", get(people::show).put(changes::change).delete(changes::deactivate))
+        .route("/v1/people/{person}/preferences", put(directory::preferences::put))
+        .route("/v1/people/{person}/communications", get(communications::list))
+        .route("/v1/people/{person}/devices", post(changes::add_device))
+        .route("/v1/people/{person}/devices/{channel}/{address}", delete(changes::remove_device))
+        .route("/v1/people/{person}/students/{student}", put(links::add_contact).delete(links::end_contact))
+        .route("/v1/people/{person}/schools/{school}", put(links::enrol).delete(links::end_enrolment))
+        .route("/v1/imports", get(imports::list).post(imports::create).layer(imports::body_limit()))
+        .route("/v1/imports/{id}", get(imports::show))
+        .route("/v1/imports/{id}/problems", get(imports::problems))
+        .route("/v1/imports/{id}/apply", post(imports::apply))
         .route("/v1/policies/{message_type}", get(policies::show).put(policies::put))
         .route("/v1/limits", get(limits::show).put(limits::put))
         .route("/v1/consents", get(consents::list))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use tocsin_domain::content;
+use tocsin_domain::content::{self, Message};
 use tocsin_domain::failover::Answers;
 use tocsin_domain::policy::{REQUEST_DEADLINE, SEND_BY};
 use tocsin_domain::segments::segments;
@@ -227,17 +227,9 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
         provider_code: Some(code),
         provider_id: None,
     };
-    let content = content::choose(&claimed.brief.contents, channel, language.as_deref())
-        .ok_or_else(|| not_initiated("no content for this channel".to_owned()))?;
-    let render = |template: &str| {
-        content::render(template, merge_values).map_err(|missing| not_initiated(missing.to_string()))
-    };
-    let body = render(&content.body)?;
-    // Calls and texts have none: a value that only the subject needs must not fail them.
-    let subject = match channel {
-        Channel::Email | Channel::Inbox => content.subject.as_deref().map(render).transpose()?,
-        Channel::Voice | Channel::Sms => None,
-    };
+    let Message { language, subject, body, audio_url } =
+        content::message(&claimed.brief.contents, channel, language.as_deref(), merge_values)
+            .map_err(|why| not_initiated(why.to_string()))?;
     if channel == Channel::Sms {
         let segments = segments(&body).count;
         claimed.share.charge(segments.saturating_sub(1));
@@ -249,10 +241,10 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
         from: claimed.share.sender.as_ref().map(|sender| sender.address.clone()),
         to: address.clone(),
         extension: extension.clone(),
-        language: content.language.clone().or_else(|| language.clone()),
+        language,
         subject,
         body,
-        audio_url: content.audio_url.clone().filter(|_| channel == Channel::Voice),
+        audio_url,
         call_url: Some(call_url(&worker.settings.public_url, &claimed.share.name, &token))
             .filter(|_| channel == Channel::Voice),
         confirm: claimed.brief.redial.confirm && channel == Channel::Voice,

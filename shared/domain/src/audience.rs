@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::receipt::Addressed;
 
 /// Every list that is given narrows the audience; one that is left out does not. Grades 3 and 4 of two
-/// schools are the guardians of students who are in one of the schools and in one of the grades.
+/// schools are the guardians of students who are in one of the schools and in one of the grades. Classes and
+/// school years are those that a student is taught in, and that staff teach in. Several such groups side by
+/// side are `any_of`: whoever is in one of them is addressed, and once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Audience {
@@ -14,13 +16,22 @@ pub struct Audience {
     /// Source ids of schools.
     pub schools: Vec<String>,
     pub grades: Vec<String>,
+    /// Source ids of classes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<String>,
+    /// Each named by the year in which it ends.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub school_years: Vec<i16>,
     pub roles: Vec<Role>,
     /// Source ids of people.
     pub people: Vec<String>,
     /// Only people who prefer this language.
     pub language: Option<String>,
-    /// Also people and students who are no longer active.
+    /// Also people, students and classes that are no longer active.
     pub include_inactive: bool,
+    /// The union of these, each as an audience of its own; nothing else stands beside it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub any_of: Vec<Audience>,
     /// Those of a canceled campaign's receipt, at the devices where they were tried; nothing else narrows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub receipt: Option<Addressed>,
@@ -56,20 +67,30 @@ impl Default for Audience {
             all: false,
             schools: Vec::new(),
             grades: Vec::new(),
+            classes: Vec::new(),
+            school_years: Vec::new(),
             roles: vec![Role::Guardian],
             people: Vec::new(),
             language: None,
             include_inactive: false,
+            any_of: Vec::new(),
             receipt: None,
         }
     }
 }
 
+/// Groups of one union: more are a list of people that ought to be one.
+pub const GROUPS_MAX: usize = 50;
+/// A year outside is a slip.
+const SCHOOL_YEARS: std::ops::RangeInclusive<i16> = 1990..=2200;
+
 /// Why an audience is refused. [`AudienceError::field`] names the faulty one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AudienceError {
-    #[error("the audience selects nobody: set all to true, or list schools, grades or people")]
+    #[error(
+        "the audience selects nobody: set all to true, or list schools, grades, classes, school_years or people"
+    )]
     Nobody,
     #[error("the audience is everybody and {0} as well: leave one of them out")]
     Contradiction(&'static str),
@@ -79,35 +100,99 @@ pub enum AudienceError {
     EmptyEntry(&'static str),
     #[error("{0} stands beside receipt, which says whom already: leave it out")]
     BesideReceipt(&'static str),
+    #[error("{0} stands beside any_of, whose groups say whom already: put it into each of them")]
+    BesideGroups(&'static str),
+    #[error("{0} stands within any_of: groups have no groups, and a receipt stands alone")]
+    WithinGroups(&'static str),
+    #[error("any_of has {0} groups: at most {GROUPS_MAX} are taken")]
+    TooManyGroups(usize),
+    #[error("{0} is no school year: name it by the year in which it ends, such as 2027")]
+    NoYear(i16),
+    #[error("{fault}")]
+    InGroup { at: usize, fault: Box<AudienceError> },
 }
 
 impl AudienceError {
-    /// The name of the faulty field of [`Audience`]; `audience` for all of it.
-    pub fn field(&self) -> &'static str {
+    /// The path of the faulty field of [`Audience`]; `audience` for all of it.
+    pub fn field(&self) -> String {
         match self {
-            Self::Nobody => "audience",
-            Self::NoRoles => "roles",
-            Self::Contradiction(field) | Self::EmptyEntry(field) | Self::BesideReceipt(field) => field,
+            Self::Nobody => "audience".to_owned(),
+            Self::NoRoles => "roles".to_owned(),
+            Self::TooManyGroups(_) => "any_of".to_owned(),
+            Self::NoYear(_) => "school_years".to_owned(),
+            Self::Contradiction(field)
+            | Self::EmptyEntry(field)
+            | Self::BesideReceipt(field)
+            | Self::BesideGroups(field)
+            | Self::WithinGroups(field) => (*field).to_owned(),
+            Self::InGroup { at, fault } => match fault.field().as_str() {
+                "audience" => format!("any_of[{at}]"),
+                field => format!("any_of[{at}].{field}"),
+            },
         }
     }
 }
 
 impl Audience {
-    /// What an audience is said by, beside a receipt.
-    pub const FILTERS: [&'static str; 7] =
-        ["all", "schools", "grades", "roles", "people", "language", "include_inactive"];
+    /// What an audience is said by, beside a receipt or groups.
+    pub const FILTERS: [&'static str; 9] = [
+        "all",
+        "schools",
+        "grades",
+        "classes",
+        "school_years",
+        "roles",
+        "people",
+        "language",
+        "include_inactive",
+    ];
 
     pub fn of_receipt(addressed: Addressed) -> Self {
         Self { receipt: Some(addressed), ..Self::default() }
+    }
+
+    /// The groups whose union is addressed: those of `any_of`, or this one.
+    pub fn groups(&self) -> &[Self] {
+        if self.any_of.is_empty() { std::slice::from_ref(self) } else { &self.any_of }
     }
 
     /// Does it say whom it means? Whether anybody is found is another matter: "no recipients" is a
     /// valid end of a campaign (requirement 190).
     pub fn validate(&self) -> Result<(), AudienceError> {
         if self.receipt.is_some() {
-            return self.validate_beside_receipt();
+            return match self.beside() {
+                Some(field) => Err(AudienceError::BesideReceipt(field)),
+                None if !self.any_of.is_empty() => Err(AudienceError::BesideReceipt("any_of")),
+                None => Ok(()),
+            };
         }
-        let lists = [("schools", &self.schools), ("grades", &self.grades), ("people", &self.people)];
+        if self.any_of.is_empty() {
+            return self.validate_group();
+        }
+        if let Some(field) = self.beside() {
+            return Err(AudienceError::BesideGroups(field));
+        }
+        if self.any_of.len() > GROUPS_MAX {
+            return Err(AudienceError::TooManyGroups(self.any_of.len()));
+        }
+        for (at, group) in self.any_of.iter().enumerate() {
+            let valid = match (&group.receipt, group.any_of.is_empty()) {
+                (Some(_), _) => Err(AudienceError::WithinGroups("receipt")),
+                (None, false) => Err(AudienceError::WithinGroups("any_of")),
+                (None, true) => group.validate_group(),
+            };
+            valid.map_err(|fault| AudienceError::InGroup { at, fault: Box::new(fault) })?;
+        }
+        Ok(())
+    }
+
+    fn validate_group(&self) -> Result<(), AudienceError> {
+        let lists = [
+            ("schools", &self.schools),
+            ("grades", &self.grades),
+            ("classes", &self.classes),
+            ("people", &self.people),
+        ];
         for (field, list) in lists {
             if list.iter().any(|entry| entry.trim().is_empty()) {
                 return Err(AudienceError::EmptyEntry(field));
@@ -116,7 +201,13 @@ impl Audience {
                 return Err(AudienceError::Contradiction(field));
             }
         }
-        if !self.all && lists.iter().all(|(_, list)| list.is_empty()) {
+        if let Some(year) = self.school_years.iter().find(|year| !SCHOOL_YEARS.contains(*year)) {
+            return Err(AudienceError::NoYear(*year));
+        }
+        if self.all && !self.school_years.is_empty() {
+            return Err(AudienceError::Contradiction("school_years"));
+        }
+        if !self.all && lists.iter().all(|(_, list)| list.is_empty()) && self.school_years.is_empty() {
             return Err(AudienceError::Nobody);
         }
         if self.roles.is_empty() {
@@ -128,19 +219,22 @@ impl Audience {
         Ok(())
     }
 
-    fn validate_beside_receipt(&self) -> Result<(), AudienceError> {
+    /// The first filter that is not as it is when it is left out.
+    fn beside(&self) -> Option<&'static str> {
         let defaults = Self::default();
         let is_default = [
             self.all == defaults.all,
             self.schools == defaults.schools,
             self.grades == defaults.grades,
+            self.classes == defaults.classes,
+            self.school_years == defaults.school_years,
             self.roles == defaults.roles,
             self.people == defaults.people,
             self.language == defaults.language,
             self.include_inactive == defaults.include_inactive,
         ];
         let given = Self::FILTERS.into_iter().zip(is_default).find(|(_, is_default)| !is_default);
-        given.map_or(Ok(()), |(field, _)| Err(AudienceError::BesideReceipt(field)))
+        given.map(|(field, _)| field)
     }
 }
 
@@ -161,6 +255,9 @@ mod tests {
             r#"{"schools":["s1"],"grades":["03","04"]}"#,
             r#"{"grades":["03"],"roles":["guardian","student"]}"#,
             r#"{"people":["p1"],"include_inactive":true}"#,
+            r#"{"classes":["c1"],"roles":["student","staff"]}"#,
+            r#"{"school_years":[2027]}"#,
+            r#"{"any_of":[{"schools":["s1"]},{"people":["p1"],"roles":["staff"],"language":"es"}]}"#,
         ] {
             assert_eq!(read(json).unwrap().validate(), Ok(()), "{json}");
         }
@@ -179,10 +276,22 @@ mod tests {
             (r#"{"schools":["s1"," "]}"#, "schools"),
             (r#"{"grades":[""]}"#, "grades"),
             (r#"{"all":true,"language":""}"#, "language"),
+            (r#"{"all":true,"classes":["c1"]}"#, "classes"),
+            (r#"{"all":true,"school_years":[2027]}"#, "school_years"),
+            (r#"{"school_years":[27]}"#, "school_years"),
+            (r#"{"any_of":[{"schools":["s1"]},{}]}"#, "any_of[1]"),
+            (r#"{"any_of":[{"schools":["s1"," "]}]}"#, "any_of[0].schools"),
+            (r#"{"any_of":[{"all":true}],"schools":["s1"]}"#, "schools"),
+            (r#"{"any_of":[{"all":true}],"language":"es"}"#, "language"),
+            (r#"{"any_of":[{"any_of":[{"all":true}]}]}"#, "any_of[0].any_of"),
         ];
         for (json, field) in cases {
-            assert_eq!(read(json).unwrap().validate().map_err(|fault| fault.field()), Err(field), "{json}");
+            let fault = read(json).unwrap().validate().map_err(|fault| fault.field());
+            assert_eq!(fault, Err(field.to_owned()), "{json}");
         }
+        let many = Audience { all: true, ..Audience::default() };
+        let many = Audience { any_of: vec![many; GROUPS_MAX + 1], ..Audience::default() };
+        assert_eq!(many.validate(), Err(AudienceError::TooManyGroups(GROUPS_MAX + 1)));
     }
 
     #[test]
@@ -206,11 +315,15 @@ mod tests {
             (r#","people":["p1"]"#, "people"),
             (r#","language":"es""#, "language"),
             (r#","include_inactive":true"#, "include_inactive"),
+            (r#","any_of":[{"all":true}]"#, "any_of"),
         ] {
             assert_eq!(read_beside(other), Err(AudienceError::BesideReceipt(field)), "{other}");
         }
-        // The release before this one reads no such member, and need not: it is not written.
-        assert!(!serde_json::to_string(&Audience::default()).unwrap().contains("receipt"));
+        // The release before this one reads no such members, and need not: they are not written.
+        let written = serde_json::to_string(&Audience::default()).unwrap();
+        for member in ["receipt", "any_of", "classes", "school_years"] {
+            assert!(!written.contains(member), "{written}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod template;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Channel;
@@ -187,6 +189,51 @@ pub fn choose<'a>(contents: &'a [Content], channel: Channel, language: Option<&s
         .or_else(|| own().find(|content| content.language.is_none()))
         .or_else(|| general().filter(spoken).rev().max_by_key(tag_length))
         .or_else(|| general().find(|content| content.language.is_none()))
+}
+
+/// What one recipient gets over one channel: chosen and filled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Of the text where it says so, else the recipient's.
+    pub language: Option<String>,
+    /// Of emails and inbox messages.
+    pub subject: Option<String>,
+    pub body: String,
+    /// Of calls: what is played in place of the body.
+    pub audio_url: Option<String>,
+}
+
+/// Why there is no message for one recipient.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoMessage {
+    #[error("no content for this channel")]
+    NoContent,
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+/// The message that is sent, and so the one that a preview shows.
+pub fn message(
+    contents: &[Content],
+    channel: Channel,
+    language: Option<&str>,
+    values: &BTreeMap<String, String>,
+) -> Result<Message, NoMessage> {
+    let content = choose(contents, channel, language).ok_or(NoMessage::NoContent)?;
+    let body = render(&content.body, values)?;
+    // Calls and texts have none: a value that only the subject needs must not fail them.
+    let subject = match channel {
+        Channel::Email | Channel::Inbox => {
+            content.subject.as_deref().map(|subject| render(subject, values)).transpose()?
+        }
+        Channel::Voice | Channel::Sms => None,
+    };
+    Ok(Message {
+        language: content.language.clone().or_else(|| language.map(str::to_owned)),
+        subject,
+        body,
+        audio_url: content.audio_url.clone().filter(|_| channel == Channel::Voice),
+    })
 }
 
 fn speaks(content: &Content, language: Option<&str>) -> bool {

@@ -3,7 +3,7 @@
 use tocsin_domain::Channel;
 use tocsin_domain::address::Email;
 
-use crate::phone::{Number, PhoneReader, split_field};
+use crate::phone::{PhoneReader, PhoneText, split_field};
 use crate::problem::ProblemLog;
 use crate::roster::Device;
 use crate::table::{Column, Row};
@@ -96,7 +96,7 @@ pub(crate) fn devices_of(
     found.devices
 }
 
-fn numbers(row: Row<'_>, column: Column, reader: &PhoneReader, log: &mut ProblemLog) -> Vec<Number> {
+fn numbers(row: Row<'_>, column: Column, reader: &PhoneReader, log: &mut ProblemLog) -> Vec<PhoneText> {
     let mut parts = split_field(row.text(column, log).unwrap_or_default());
     if parts.len() > MAX_NUMBERS_PER_FIELD {
         parts.truncate(MAX_NUMBERS_PER_FIELD);

@@ -14,6 +14,10 @@ pub enum RosterError {
     TooManyEntries { entries: usize, max: usize },
     #[error("{file} is larger than {max_bytes} bytes: split the delivery")]
     TooLarge { file: String, max_bytes: u64 },
+    #[error(
+        "{file} unpacks to more than {max_ratio} times its size, as no roster does: pack the OneRoster files again"
+    )]
+    Bomb { file: &'static str, max_ratio: u64 },
     #[error("{file} cannot be unpacked: pack it with deflate and without a password")]
     Unpack { file: &'static str, source: zip::result::ZipError },
     #[error("{file} cannot be read")]

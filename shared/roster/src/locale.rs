@@ -7,7 +7,7 @@ const MAX_SUBTAG_CHARS: usize = 8;
 
 /// A BCP 47 tag in its usual case (`es`, `pt-BR`, `zh-Hant`), or `None`: a language written out, such
 /// as Spanish, is not guessed at.
-pub(crate) fn language(text: &str) -> Option<String> {
+pub fn language(text: &str) -> Option<String> {
     let text = text.replace('_', "-");
     let mut subtags = text.split('-');
     let primary = subtags.next()?;
@@ -35,7 +35,7 @@ pub(crate) fn language(text: &str) -> Option<String> {
 }
 
 /// An IANA zone under its own name, or `None`: an offset says nothing about daylight saving time.
-pub(crate) fn time_zone(text: &str) -> Option<String> {
+pub fn time_zone(text: &str) -> Option<String> {
     text.parse::<Tz>().ok().map(|zone| zone.name().to_owned())
 }
 

@@ -7,7 +7,9 @@ use crate::error::RosterError;
 use crate::problem::ProblemLog;
 use crate::source::Source;
 use crate::table::{Layout, Table};
-use crate::vocabulary::{FileMode, MANIFEST, ORGS, OneRosterVersion, ROLES, USERS};
+use crate::vocabulary::{
+    CLASSES, ENROLLMENTS, FileMode, MANIFEST, ORGS, OneRosterVersion, ROLES, SESSIONS, USERS,
+};
 
 const LAYOUT: Layout = Layout { file: MANIFEST, required: &["propertyName", "value"], optional: &[] };
 
@@ -19,6 +21,10 @@ pub(crate) struct Manifest {
     pub users: FileMode,
     /// Absent in 1.1, which has no such file.
     pub roles: FileMode,
+    /// Many deliveries have none of these three: one that is neither named nor there is absent.
+    pub sessions: FileMode,
+    pub classes: FileMode,
+    pub enrollments: FileMode,
 }
 
 #[derive(Default)]
@@ -27,12 +33,18 @@ struct Stated {
     orgs: Option<FileMode>,
     users: Option<FileMode>,
     roles: Option<FileMode>,
+    sessions: Option<FileMode>,
+    classes: Option<FileMode>,
+    enrollments: Option<FileMode>,
 }
 
 pub(crate) fn read(source: &mut Source, log: &mut ProblemLog) -> Result<Manifest, RosterError> {
     let stated = if source.contains(MANIFEST) { read_stated(source, log)? } else { Stated::default() };
     let guessed = if source.contains(ROLES) { OneRosterVersion::V1_2 } else { OneRosterVersion::V1_1 };
     let version = stated.version.unwrap_or(guessed);
+    let optional = |stated: Option<FileMode>, file| {
+        stated.unwrap_or(if source.contains(file) { FileMode::Bulk } else { FileMode::Absent })
+    };
     let manifest = Manifest {
         version,
         // Unsaid means bulk: if such a file is missing too, opening it says so.
@@ -42,15 +54,27 @@ pub(crate) fn read(source: &mut Source, log: &mut ProblemLog) -> Result<Manifest
             OneRosterVersion::V1_1 => FileMode::Absent,
             OneRosterVersion::V1_2 => stated.roles.unwrap_or(FileMode::Bulk),
         },
+        sessions: optional(stated.sessions, SESSIONS),
+        classes: optional(stated.classes, CLASSES),
+        enrollments: optional(stated.enrollments, ENROLLMENTS),
     };
-    if [manifest.orgs, manifest.users, manifest.roles] == [FileMode::Absent; 3] {
+    let all = [
+        manifest.orgs,
+        manifest.users,
+        manifest.roles,
+        manifest.sessions,
+        manifest.classes,
+        manifest.enrollments,
+    ];
+    if all == [FileMode::Absent; 6] {
         return Err(RosterError::NothingToRead);
     }
     Ok(manifest)
 }
 
 fn read_stated(source: &mut Source, log: &mut ProblemLog) -> Result<Stated, RosterError> {
-    let there = [ORGS, USERS, ROLES].map(|file| (file, source.contains(file)));
+    let there =
+        [ORGS, USERS, ROLES, SESSIONS, CLASSES, ENROLLMENTS].map(|file| (file, source.contains(file)));
     let mut table = Table::open(source.reader(MANIFEST)?, &LAYOUT, log)?;
     let (property, value) = (table.column("propertyName"), table.column("value"));
     let mut stated = Stated::default();
@@ -65,6 +89,9 @@ fn read_stated(source: &mut Source, log: &mut ProblemLog) -> Result<Stated, Rost
             "file.orgs" => (&mut stated.orgs, "file.orgs", ORGS),
             "file.users" => (&mut stated.users, "file.users", USERS),
             "file.roles" => (&mut stated.roles, "file.roles", ROLES),
+            "file.academicSessions" => (&mut stated.sessions, "file.academicSessions", SESSIONS),
+            "file.classes" => (&mut stated.classes, "file.classes", CLASSES),
+            "file.enrollments" => (&mut stated.enrollments, "file.enrollments", ENROLLMENTS),
             _ => continue,
         };
         let mode = mode(property, text)?;

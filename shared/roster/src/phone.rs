@@ -7,31 +7,41 @@ use crate::error::RosterError;
 
 const MAX_EXTENSION_DIGITS: usize = 8;
 
-pub(crate) struct Number {
+/// A number as it was written, read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhoneText {
     pub phone: Phone,
     /// Digits to dial once the call is answered.
     pub extension: Option<String>,
 }
 
 /// Reads numbers as they are written in one region.
-pub(crate) struct PhoneReader {
+#[derive(Debug)]
+pub struct PhoneReader {
     region: country::Id,
+    country_code: u16,
     /// What is dialled before a country code there.
     international_prefix: &'static str,
 }
 
 impl PhoneReader {
     /// `region` is an ISO 3166 country code such as `US`.
-    pub(crate) fn new(region: &str) -> Result<Self, RosterError> {
+    pub fn new(region: &str) -> Result<Self, RosterError> {
         let unknown = || RosterError::UnknownRegion(region.to_owned());
         let id: country::Id = region.parse().map_err(|_| unknown())?;
         let metadata = metadata::DATABASE.by_id(id.as_ref()).ok_or_else(unknown)?;
-        let international_prefix = if metadata.country_code() == 1 { "011" } else { "00" };
-        Ok(Self { region: id, international_prefix })
+        let country_code = metadata.country_code();
+        let international_prefix = if country_code == 1 { "011" } else { "00" };
+        Ok(Self { region: id, country_code, international_prefix })
+    }
+
+    /// Of the region: 1 of the United States.
+    pub fn country_code(&self) -> u16 {
+        self.country_code
     }
 
     /// One number, or `None` where it is not one that can be called.
-    pub(crate) fn read(&self, text: &str) -> Option<Number> {
+    pub fn read(&self, text: &str) -> Option<PhoneText> {
         let (number, extension) = split_extension(text);
         // The library would read letters as a vanity number, and a note behind it as more digits.
         if number.chars().any(char::is_alphabetic) {
@@ -45,7 +55,7 @@ impl PhoneReader {
         };
         let parsed = parsed.ok().filter(phonenumber::is_valid)?;
         let phone = Phone::parse(&parsed.format().mode(Mode::E164).to_string()).ok()?;
-        Some(Number { phone, extension })
+        Some(PhoneText { phone, extension })
     }
 
     /// The number with a plus, if it is written with its country code.

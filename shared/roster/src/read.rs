@@ -5,6 +5,7 @@ use std::path::Path;
 
 use chrono::NaiveDate;
 
+use crate::classes::{self, Known};
 use crate::contacts;
 use crate::error::RosterError;
 use crate::manifest;
@@ -12,7 +13,8 @@ use crate::orgs::{self, Orgs};
 use crate::phone::PhoneReader;
 use crate::problem::{Problem, ProblemKind, ProblemLog};
 use crate::roles::{self, RolesOfUser, enrolments};
-use crate::roster::{Roster, Student};
+use crate::roster::{Class, ClassMember, FileRead, Roster, Session, Student};
+use crate::sessions;
 use crate::source::Source;
 use crate::user_roles::RoleSource;
 use crate::users::{self, Context, UsersRead};
@@ -38,8 +40,16 @@ impl Default for ReadOptions {
 /// Rows stream through; what is kept is what comes back. It is blocking work: call it off the async
 /// threads.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<Roster, RosterError> {
+    read_source(Source::open(path)?, options)
+}
+
+/// As [`read`], of a zip in memory.
+pub fn read_zip(zip: Vec<u8>, options: &ReadOptions) -> Result<Roster, RosterError> {
+    read_source(Source::of_zip(zip)?, options)
+}
+
+fn read_source(mut source: Source, options: &ReadOptions) -> Result<Roster, RosterError> {
     let phones = PhoneReader::new(&options.default_region)?;
-    let mut source = Source::open(path)?;
     let mut log = ProblemLog::default();
     let manifest = manifest::read(&mut source, &mut log)?;
     let mut files = Vec::new();
@@ -81,10 +91,14 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Roster, RosterError> {
         },
         &mut log,
     );
+    let taught = read_taught(&mut source, &manifest, &orgs, &users, options.today, &mut files, &mut log)?;
     let (problems, counts) = log.finish();
     Ok(Roster {
         version: manifest.version,
         files,
+        sessions: taught.sessions,
+        classes: taught.classes,
+        class_members: taught.members,
         schools: orgs.schools,
         people: users.people,
         students: users.students,
@@ -94,6 +108,54 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<Roster, RosterError> {
         problems,
         counts,
     })
+}
+
+#[derive(Default)]
+struct Taught {
+    sessions: Vec<Session>,
+    classes: Vec<Class>,
+    members: Vec<ClassMember>,
+}
+
+/// Sessions, classes of them, and who is in the classes.
+fn read_taught(
+    source: &mut Source,
+    manifest: &manifest::Manifest,
+    orgs: &Orgs,
+    users: &UsersRead,
+    today: Option<NaiveDate>,
+    files: &mut Vec<FileRead>,
+    log: &mut ProblemLog,
+) -> Result<Taught, RosterError> {
+    let mut taught = Taught::default();
+    if manifest.sessions != FileMode::Absent {
+        let (sessions, file) = sessions::read(source, manifest.sessions, log)?;
+        taught.sessions = sessions;
+        files.push(file);
+    }
+    let mut left_out = users.left_out.clone();
+    if manifest.classes != FileMode::Absent {
+        let terms = classes::terms(&taught.sessions, manifest.sessions);
+        let (read, without, file) = classes::read_classes(source, manifest.classes, orgs, &terms, log)?;
+        taught.classes = read;
+        left_out.extend(without);
+        files.push(file);
+    }
+    if manifest.enrollments != FileMode::Absent {
+        let all = |mode| mode == FileMode::Bulk;
+        let known = Known {
+            classes: all(manifest.classes)
+                .then(|| taught.classes.iter().map(|class| class.source_id.as_str()).collect()),
+            users: all(manifest.users)
+                .then(|| users.people.iter().map(|person| person.source_id.as_str()).collect()),
+            left_out: &left_out,
+            today,
+        };
+        let (members, file) = classes::read_members(source, manifest.enrollments, &known, log)?;
+        taught.members = members;
+        files.push(file);
+    }
+    Ok(taught)
 }
 
 /// The roles of users that users.csv does not have. Where it is complete they are dangling; else their

@@ -1,5 +1,6 @@
 //! What a delivery comes to: plain rows, ready to be turned into arrays for the store.
 
+use chrono::NaiveDate;
 use serde::Serialize;
 use tocsin_domain::Channel;
 
@@ -22,6 +23,9 @@ pub struct Roster {
     /// What rows name of which no contact could be made yet: no sign that an earlier one is over.
     pub mentions: Vec<Mention>,
     pub devices: Vec<Device>,
+    pub sessions: Vec<Session>,
+    pub classes: Vec<Class>,
+    pub class_members: Vec<ClassMember>,
     /// By file and line, at most `MAX_PROBLEMS` (100,000) of them; `counts` has them all.
     pub problems: Vec<Problem>,
     pub counts: Counts,
@@ -31,6 +35,13 @@ impl Roster {
     /// How the named file (`users.csv`) was delivered; a file that was not there is absent.
     pub fn mode(&self, file: &str) -> FileMode {
         self.files.iter().find(|read| read.file == file).map_or(FileMode::Absent, |read| read.mode)
+    }
+}
+
+impl Roster {
+    /// A complete users.csv without anybody in it would make the whole district inactive.
+    pub fn empties_the_district(&self) -> bool {
+        self.mode("users.csv") == FileMode::Bulk && self.people.is_empty()
     }
 }
 
@@ -155,4 +166,43 @@ impl std::fmt::Debug for Device {
             .field("position", &self.position)
             .finish_non_exhaustive()
     }
+}
+
+/// A term, or what terms are parts of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Session {
+    pub source_id: String,
+    pub title: String,
+    /// OneRoster's word: `schoolYear`, `semester`, `term`, `gradingPeriod`.
+    pub kind: String,
+    pub starts_on: Option<NaiveDate>,
+    pub ends_on: Option<NaiveDate>,
+    /// The year in which the school year ends.
+    pub school_year: Option<i16>,
+    pub parent_source_id: Option<String>,
+    pub deleted: bool,
+}
+
+/// What is taught at a school in some terms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Class {
+    pub source_id: String,
+    pub title: String,
+    pub code: Option<String>,
+    pub school_source_id: String,
+    pub session_source_ids: Vec<String>,
+    pub deleted: bool,
+}
+
+/// Somebody is taught in a class, or teaches there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ClassMember {
+    /// The enrolment's own.
+    pub source_id: String,
+    pub class_source_id: String,
+    pub person_source_id: String,
+    pub role: Role,
+    pub active: bool,
+    /// Then only the source id counts.
+    pub deleted: bool,
 }

@@ -200,6 +200,22 @@ impl<'a> Row<'a> {
         Some(id)
     }
 
+    /// As `source_id`, of a row whose id no earlier row of the file has.
+    pub(crate) fn new_source_id(
+        &self,
+        column: Column,
+        known: &mut HashSet<String>,
+        log: &mut ProblemLog,
+    ) -> Option<&'a str> {
+        let id = self.source_id(column, log)?;
+        if !known.insert(id.to_owned()) {
+            let what = "repeats the id of an earlier row: remove one; this row was left out";
+            self.error(log, Some(column.name), what.to_owned());
+            return None;
+        }
+        Some(id)
+    }
+
     /// A comma-separated list; empty entries are passed over.
     pub(crate) fn list(
         &self,

@@ -6,6 +6,9 @@ pub(crate) const MANIFEST: &str = "manifest.csv";
 pub(crate) const ORGS: &str = "orgs.csv";
 pub(crate) const USERS: &str = "users.csv";
 pub(crate) const ROLES: &str = "roles.csv";
+pub(crate) const SESSIONS: &str = "academicSessions.csv";
+pub(crate) const CLASSES: &str = "classes.csv";
+pub(crate) const ENROLLMENTS: &str = "enrollments.csv";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum OneRosterVersion {

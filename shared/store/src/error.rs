@@ -29,6 +29,8 @@ pub enum StoreError {
     Unreadable { statement: &'static str, what: &'static str, value: String },
     #[error("store.{statement}: {rows} rows kept moving under it")]
     Contended { statement: &'static str, rows: usize },
+    #[error("the directory changed after the delivery was compared with it: compare it again")]
+    DirectoryMoved,
     #[error(
         "campaign key {key:?} was used before for another campaign: use a new key, or send the same body"
     )]

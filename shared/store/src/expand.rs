@@ -4,13 +4,18 @@
 //! that two planners, or one that crashed between, never make a job twice.
 
 mod devices;
+mod people;
 
 use chrono::{DateTime, Utc};
-use tocsin_domain::audience::{Audience, Role};
+use tocsin_domain::audience::Audience;
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::{CampaignId, CampaignState, Channel, DistrictId, Lane};
 
-pub(crate) use self::devices::{in_audience, judged_devices, made_devices, tallied_devices};
+pub(crate) use self::devices::{judged_devices, made_devices, tallied_devices};
+pub(crate) use self::people::{
+    about_students, addressed_people, audience_groups, groups_of, in_audience, in_class, is_meant,
+    is_open_to, merge_values,
+};
 use crate::standing::{is_attempted, is_contacted, told_people};
 use crate::unhurried::unhurried;
 use crate::{Store, StoreError, row};
@@ -86,7 +91,6 @@ impl Store {
         if let Some(addressed) = audience.receipt {
             return self.expand_receipt(expansion, addressed, people_max, now).await;
         }
-        let wants = |role| audience.roles.contains(&role);
         let channels: Vec<i16> = expansion.channels.iter().map(|channel| channel.number()).collect();
         let rows = self
             .rows(
@@ -100,15 +104,7 @@ impl Store {
                     &now,
                     &channels,
                     &expansion.mode.number(),
-                    &wants(Role::Guardian),
-                    &wants(Role::Student),
-                    &wants(Role::Staff),
-                    &audience.all,
-                    &audience.schools,
-                    &audience.grades,
-                    &audience.people,
-                    &audience.language,
-                    &audience.include_inactive,
+                    &groups_of(audience),
                 ],
             )
             .await;
@@ -179,7 +175,8 @@ order by lane, id
 limit $2";
 
 /// `campaign` is locked first, against the cancel and other planners. `chunk` picks the people; `about` pairs
-/// them with the students they are contacted for; the rest numbers and writes. No two batches are joined to
+/// them with the students they are contacted for; the rest numbers and writes. A device that its person does not want
+/// for this message type is as none. No two batches are joined to
 /// each other: without hash joins that is quadratic. Lane 1 is emergency, channel 2 sms. Numbers 33, 31, 32, 48 are outcomes Duplicate, OptOut, Suppressed and Ineligible; states 1 and 4 a job's
 /// Waiting and Ended. A test holds them to the domain's.
 pub(crate) const EXPAND: &str = concat!(
@@ -190,8 +187,10 @@ with campaign as materialized (
   from campaigns
   where id = $1 and expand_cursor = $3 and expanded_at is null and state in (2, 3)
   for update
-), chunk as materialized (
-  select p.id, p.role, p.given_name, p.family_name, p.language, p.time_zone
+), ",
+    audience_groups!(),
+    ", chunk as materialized (
+  select p.id, p.source_id, p.active, p.role, p.given_name, p.family_name, p.language, p.time_zone
   from campaign cross join lateral (
     select * from people p
     ",
@@ -199,64 +198,41 @@ with campaign as materialized (
     "
     order by p.id
     limit $4) p
-), about as materialized (
-  select distinct on (p.id, a.student_id)
-    p.*, a.student_id, a.student_given_name, a.student_family_name, a.grade, a.school
-  from chunk p left join lateral (
-    select pair.student_id, sp.given_name as student_given_name, sp.family_name as student_family_name,
-      s.grade, s.school_source_id, sch.name as school
-    from (
-      (select student_id from contacts where $8 and district_id = $2 and person_id = p.id offset 0)
-      union
-      select p.id where $9 and p.role = 2
-    ) pair
-    cross join lateral (
-      select grade, school_source_id from students
-      where district_id = $2 and person_id = pair.student_id and (active or $16)
-        and (cardinality($12::text[]) = 0 or school_source_id = any($12))
-        and (cardinality($13::text[]) = 0 or grade = any($13)) offset 0) s
-    cross join lateral (
-      select given_name, family_name from people where district_id = $2 and id = pair.student_id limit 1) sp
-    left join lateral (
-      select name from schools where district_id = $2 and source_id = s.school_source_id limit 1) sch on true
-    offset 0) a on true
-  order by p.id, a.student_id, a.school_source_id
-), addressed as materialized (
-  select id, given_name, family_name, language, time_zone, student_id as about_id,
-    student_given_name || ' ' || student_family_name as student_name, student_given_name, grade, school
-  from about
-  where $7::smallint = 2
-  union all
-  select id, given_name, family_name, language, time_zone, null,
-    string_agg(student_given_name || ' ' || student_family_name, ', ' order by student_id),
-    string_agg(student_given_name, ', ' order by student_id),
-    string_agg(distinct grade, ', '), string_agg(distinct school, ', ')
-  from about
-  where $7::smallint = 1
-  group by id, given_name, family_name, language, time_zone
-), numbered as materialized (
+), ",
+    about_students!(),
+    ", ",
+    addressed_people!(),
+    ", numbered as materialized (
   select a.*, c.recipients_made + (row_number() over (order by a.id, a.about_id))::int as recipient_id,
-    owned.devices = 0 as no_device, owned.phones = 1 and $7::smallint = 1 as one_phone
+    owned.devices = 0 as no_device, owned.phones = 1 and $7::smallint = 1 as one_phone,
+    c.jobs_made + 1 + coalesce(sum(owned.devices) over (
+      order by a.id, a.about_id rows between unbounded preceding and 1 preceding), 0)::int as first_job
   from addressed a cross join campaign c cross join lateral (
-    select count(*) as devices, count(*) filter (where d.channel in (1, 2)) as phones from devices d
-    where d.district_id = $2 and d.person_id = a.id and d.channel = any($6)) owned
+    select count(*)::int as devices, count(*) filter (where d.channel in (1, 2)) as phones from devices d
+    where d.district_id = $2 and d.person_id = a.id and d.channel = any($6)
+      and not c.message_type = any(d.declined)) owned
 ), reached as materialized (
   select n.recipient_id, n.about_id, n.id as person_id, d.id as device_id, d.channel, d.address, d.extension,
     n.one_phone and d.channel in (1, 2) as sole,
     c.jobs_made + (row_number() over (order by n.recipient_id, d.channel, d.position, d.id))::int as job_id
   from numbered n cross join campaign c cross join lateral (
-    select * from devices where district_id = $2 and person_id = n.id and channel = any($6) offset 0) d
+    select * from devices where district_id = $2 and person_id = n.id and channel = any($6)
+      and not c.message_type = any(declined) offset 0) d
 ), ",
     judged_devices!("reached"),
     "), made_recipients as (
   insert into recipients (campaign_id, district_id, person_id, student_id, id, no_device, name, student_name,
-    language, time_zone, merge_values)
+    language, time_zone, student_ids, first_job, merge_values)
   select $1, $2, n.id, n.about_id, n.recipient_id, n.no_device, n.given_name || ' ' || n.family_name,
-    n.student_name, n.language, n.time_zone,
-    jsonb_strip_nulls(jsonb_build_object('recipient_name', n.given_name || ' ' || n.family_name,
-      'given_name', n.given_name, 'family_name', n.family_name, 'student_name', n.student_name,
-      'student_given_name', n.student_given_name, 'school_name', n.school, 'grade', n.grade))
+    n.student_name, n.language, n.time_zone, n.students, n.first_job, ",
+    merge_values!(),
+    "
   from numbered n
+), made_people as (
+  insert into recipient_people (campaign_id, district_id, person_id, recipient_id)
+  select $1, $2, concerned, n.recipient_id
+  from numbered n cross join lateral unnest(
+    case when n.id = any(n.students) then n.students else n.id || n.students end) concerned
 ), ",
     made_devices!(),
     "), tallied as (

@@ -69,7 +69,7 @@ with campaign as materialized (
     from attempts a where a.campaign_id = $8 and a.job_id = w.job_id) t
 ), reached as materialized (
   select j.id as old_job, j.recipient_id as old_recipient, j.channel, d.device_id, d.address, d.extension,
-    r.person_id, r.student_id, r.name, r.student_name, r.language, r.time_zone, r.merge_values,
+    r.person_id, r.student_id, r.student_ids, r.name, r.student_name, r.language, r.time_zone, r.merge_values,
     case when $7::smallint = 2 then r.student_id end as about_id
   from told t
   cross join lateral (
@@ -94,13 +94,21 @@ with campaign as materialized (
   from reached r cross join campaign c cross join again a
 ), ",
     judged_devices!("numbered"),
-    "), made_recipients as (
+    "), begun as materialized (
+  select distinct on (n.recipient_id) n.* from numbered n cross join campaign c
+  where n.recipient_id > c.recipients_made
+  order by n.recipient_id, n.job_id
+), made_recipients as (
   insert into recipients (campaign_id, district_id, person_id, student_id, id, no_device, name, student_name,
-    language, time_zone, merge_values)
-  select distinct on (n.recipient_id) $1, $2, n.person_id, n.student_id, n.recipient_id, false, n.name,
-    n.student_name, n.language, n.time_zone, n.merge_values
-  from numbered n cross join campaign c where n.recipient_id > c.recipients_made
-  order by n.recipient_id
+    language, time_zone, student_ids, first_job, merge_values)
+  select $1, $2, person_id, student_id, recipient_id, false, name, student_name, language, time_zone, student_ids,
+    job_id, merge_values
+  from begun
+), made_people as (
+  insert into recipient_people (campaign_id, district_id, person_id, recipient_id)
+  select $1, $2, concerned, b.recipient_id
+  from begun b cross join lateral unnest(
+    case when b.person_id = any(b.student_ids) then b.student_ids else b.person_id || b.student_ids end) concerned
 ), ",
     made_devices!(),
     "), extent as materialized (

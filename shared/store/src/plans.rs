@@ -15,6 +15,12 @@ pub const WINDOWED: &[(&str, &str)] = &[
     ("without_device", crate::tenant::matching::WITHOUT_DEVICE),
 ];
 
+/// What a person was sent, over campaigns.
+pub const COMMUNICATIONS: &[(&str, &str)] = &[
+    ("communications", crate::tenant::communications::ASCENDING),
+    ("communications_descending", crate::tenant::communications::DESCENDING),
+];
+
 /// The search by the summaries of block ranges, which no key leads to: how its session plans, and the statement.
 pub fn by_summaries(parts: &[&str]) -> (&'static str, String) {
     (rematch::PLAN_BY_SUMMARIES, rematch::seek_by_summaries(parts))

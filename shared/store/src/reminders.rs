@@ -147,7 +147,8 @@ with due as materialized (
     from devices v cross join lateral (
       select id, source_id from people where district_id = $1 and id = v.person_id and active limit 1) p
     where v.channel = 2 and v.address = d.phone and v.district_id = $1
-      and (select true from devices e where e.district_id = $1 and e.person_id = p.id and e.channel = 3 limit 1)
+      and (select true from devices e where e.district_id = $1 and e.person_id = p.id and e.channel = 3
+        and not 'opt_in' = any(e.declined) limit 1)
     ) as people
   from due d
 ), marked as (

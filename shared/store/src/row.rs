@@ -1,5 +1,6 @@
 //! Reading stored numbers back into the domain's words.
 
+use tocsin_domain::audience::Role;
 use tocsin_domain::consent::ConsentState;
 use tocsin_domain::content::Content;
 use tocsin_domain::limits::{CampaignLimits, DistrictLimit};
@@ -7,6 +8,7 @@ use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{AttemptState, CampaignState, Channel, JobState, Lane, Outcome};
 
 use crate::StoreError;
+use crate::tenant::imports::ImportState;
 
 macro_rules! read_number {
     ($($function:ident -> $type:ty, $what:literal;)*) => {
@@ -28,6 +30,8 @@ read_number! {
     job_state -> JobState, "a job state";
     attempt_state -> AttemptState, "an attempt state";
     consent_state -> ConsentState, "a consent";
+    role -> Role, "a role";
+    import_state -> ImportState, "the state of an import";
 }
 
 pub(crate) fn optional_outcome(

@@ -1,13 +1,18 @@
 //! What the api may do: every statement in the tenant's role, with one district set.
 
 pub mod accounts;
+pub mod audience;
 pub mod campaigns;
 pub mod cancel;
+pub mod communications;
 pub mod consents;
+pub mod directory;
 pub mod forecast;
+pub mod imports;
 pub mod inbox;
 pub mod limits;
 pub mod matching;
+pub mod messages;
 pub mod policies;
 pub mod progress;
 pub mod receipt;
@@ -51,11 +56,7 @@ impl Tenant {
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         let client = self.store.client().await?;
         let prepared = client.prepare_cached(sql).await.map_err(StoreError::statement(statement))?;
-        // The id is a UUID: nothing to quote.
-        let enter = format!(
-            "begin; set local role tocsin_app; select set_config('tocsin.district', '{}', true)",
-            self.district
-        );
+        let enter = format!("begin; {}", enter(self.district));
         let (entered, rows, committed) = futures::join!(
             client.batch_execute(&enter),
             client.query(&prepared, parameters),
@@ -63,6 +64,11 @@ impl Tenant {
         );
         entered.and(rows).and_then(|rows| committed.map(|()| rows)).map_err(StoreError::statement(statement))
     }
+}
+
+/// What a transaction of the api's begins with. The id is a UUID: nothing to quote.
+pub(crate) fn enter(district: DistrictId) -> String {
+    format!("set local role tocsin_app; select set_config('tocsin.district', '{district}', true)")
 }
 
 fn to_json<T: serde::Serialize>(statement: &'static str, value: &T) -> Result<serde_json::Value, StoreError> {

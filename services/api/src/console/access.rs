@@ -149,8 +149,8 @@ fn wanted(method: &Method, uri: &Uri) -> String {
 
 /// Pages of ours only, or a link could lead from the sign-in to anywhere.
 pub(crate) fn own_page(wanted: &str) -> &str {
-    let is_ours = ["/campaigns", "/consents", "/help"].iter().any(|page| {
-        wanted.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+    let is_ours = ["/campaigns", "/consents", "/help", "/people"].iter().any(|section| {
+        wanted.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
     });
     if is_ours && !wanted.contains(['\\', '\r', '\n']) { wanted } else { "/campaigns" }
 }

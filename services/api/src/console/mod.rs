@@ -7,6 +7,7 @@ mod access;
 mod assets;
 mod bar;
 mod cancel;
+mod communications;
 mod consents;
 mod correction;
 mod detail;
@@ -15,9 +16,12 @@ mod help;
 mod list;
 mod live;
 mod page;
+mod people;
+mod person;
 mod receipt;
 mod recipients;
 mod report;
+mod sent;
 mod session;
 mod sign_in;
 mod summary;
@@ -52,6 +56,11 @@ pub(crate) fn routes(api: &Api) -> Router<Api> {
         .route("/consents", get(consents::show))
         .route("/consents.csv", get(consents::file))
         .route("/help/statuses", get(help::statuses))
+        .route("/people", get(people::show))
+        .route("/people/{person}", get(person::show))
+        .route("/people/{person}/preferences", post(person::prefer))
+        .route("/people/{person}/communications", get(communications::show))
+        .route("/people/{person}/communications/{campaign}/{recipient}", get(sent::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/districts", get(sign_in::districts).post(sign_in::choose))

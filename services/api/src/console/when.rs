@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
 /// A district's time zone; UTC where it has none.
@@ -28,6 +28,19 @@ impl Zone {
 
     pub fn name(self) -> &'static str {
         self.0.name()
+    }
+
+    /// The day on which an instant is.
+    pub fn day_of(self, at: DateTime<Utc>) -> NaiveDate {
+        at.with_timezone(&self.0).date_naive()
+    }
+
+    /// When a day begins: at midnight or, where the clock jumps over it, right after.
+    pub fn beginning_of(self, day: NaiveDate) -> DateTime<Utc> {
+        let midnight = day.and_time(NaiveTime::MIN);
+        let hours = (0..4)
+            .filter_map(|hour| self.0.from_local_datetime(&(midnight + TimeDelta::hours(hour))).earliest());
+        hours.map(|local| local.to_utc()).next().unwrap_or_else(|| midnight.and_utc())
     }
 
     /// To the minute.
@@ -106,6 +119,20 @@ mod tests {
         assert_eq!(zone.brief(at("2026-11-25T14:05:09Z"), now).text, "8:05:09 AM");
         assert_eq!(stamp.full, "Wednesday, November 25, 2026, 8:05:09 AM CST");
         assert_eq!(stamp.iso, "2026-11-25T14:05:09Z");
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_or_right_after() {
+        for (zone, day, begins) in [
+            ("America/Chicago", "2026-11-25", "2026-11-25T06:00:00Z"),
+            // The clock jumps from midnight to one o'clock.
+            ("Africa/Cairo", "2026-04-24", "2026-04-23T22:00:00Z"),
+        ] {
+            let zone = Zone::of(Some(zone));
+            let day = day.parse().unwrap();
+            assert_eq!(zone.beginning_of(day), at(begins));
+            assert_eq!(zone.day_of(at(begins)), day);
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What users read in place of our names (requirements 9, 63, 76, 188; decision D1).
 
+use tocsin_domain::audience::Role;
 use tocsin_domain::receipt::Part;
 use tocsin_domain::{AttemptResult, CampaignState, Channel, Outcome};
 use tocsin_store::tenant::receipt::Recall;
@@ -32,6 +33,14 @@ pub(crate) fn channel(channel: Channel) -> &'static str {
         Channel::Sms => "Text",
         Channel::Email => "Email",
         Channel::Inbox => "Inbox",
+    }
+}
+
+pub(crate) fn role(role: Role) -> &'static str {
+    match role {
+        Role::Guardian => "Contact",
+        Role::Student => "Student",
+        Role::Staff => "Staff",
     }
 }
 

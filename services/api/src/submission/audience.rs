@@ -10,32 +10,80 @@ use crate::fields::{Faults, Field, Fields, all_of, below, quoted};
 const ENTRY_CHARS_MAX: usize = 255;
 
 const RECEIPT: &str = "receipt";
+const ANY_OF: &str = "any_of";
 
-pub(super) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience> {
-    const REMEDY: &str = "say whom the campaign is for, by all, schools, grades or people";
+pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience> {
+    const REMEDY: &str =
+        "say whom the campaign is for, by all, schools, grades, classes, school_years, people or any_of";
     let field = fields.required("audience", REMEDY, faults)?;
     let path = field.path.clone();
     let mut fields = field.object(faults)?;
     if fields.holds(RECEIPT) {
         return read_receipt(fields, faults).map(Audience::of_receipt);
     }
+    let filters = read_filters(&mut fields, faults);
+    fields.take(RECEIPT);
+    let any_of = match fields.take(ANY_OF) {
+        None => Some(Vec::new()),
+        Some(field) => read_groups(field, faults),
+    };
+    fields.finish(faults);
+    let audience = Audience { any_of: any_of?, ..filters? };
+    if let Err(fault) = audience.validate() {
+        let at = match fault.field().as_str() {
+            "audience" => path,
+            member => below(&path, member),
+        };
+        faults.add(at, fault.to_string());
+    }
+    Some(audience)
+}
+
+fn read_groups(field: Field, faults: &mut Faults) -> Option<Vec<Audience>> {
+    let path = field.path.clone();
+    let entries = field.list(faults)?;
+    if entries.is_empty() {
+        faults.add(path, "is empty: list the groups whose union is meant, or leave it out");
+    }
+    all_of(entries, |entry| {
+        let mut fields = entry.object(faults)?;
+        let group = read_filters(&mut fields, faults);
+        for member in [RECEIPT, ANY_OF] {
+            if let Some(within) = fields.take(member) {
+                faults.add(within.path, AudienceError::WithinGroups(member).to_string());
+            }
+        }
+        fields.finish(faults);
+        group
+    })
+}
+
+/// What one group is said by.
+fn read_filters(fields: &mut Fields, faults: &mut Faults) -> Option<Audience> {
     let defaults = Audience::default();
-    let all = read_flag(&mut fields, "all", faults);
-    let schools = read_entries(&mut fields, "schools", faults);
-    let grades = read_entries(&mut fields, "grades", faults);
-    let people = read_entries(&mut fields, "people", faults);
+    let all = read_flag(fields, "all", faults);
+    let schools = read_entries(fields, "schools", faults);
+    let grades = read_entries(fields, "grades", faults);
+    let classes = read_entries(fields, "classes", faults);
+    let school_years = match fields.take("school_years") {
+        None => Some(Vec::new()),
+        Some(field) => {
+            field.list(faults).and_then(|entries| all_of(entries, |entry| read_year(entry, faults)))
+        }
+    };
+    let people = read_entries(fields, "people", faults);
     let roles = match fields.take("roles") {
         None => Some(defaults.roles),
         Some(field) => read_roles(field, faults),
     };
     let language = fields.take("language").map(|field| field.string(faults));
-    let include_inactive = read_flag(&mut fields, "include_inactive", faults);
-    fields.take(RECEIPT);
-    fields.finish(faults);
-    let audience = Audience {
+    let include_inactive = read_flag(fields, "include_inactive", faults);
+    Some(Audience {
         all: all?,
         schools: schools?,
         grades: grades?,
+        classes: classes?,
+        school_years: school_years?,
         roles: roles?,
         people: people?,
         language: match language {
@@ -43,16 +91,13 @@ pub(super) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience>
             Some(read) => Some(read?),
         },
         include_inactive: include_inactive?,
+        any_of: Vec::new(),
         receipt: None,
-    };
-    if let Err(fault) = audience.validate() {
-        let at = match fault.field() {
-            "audience" => path,
-            member => below(&path, member),
-        };
-        faults.add(at, fault.to_string());
-    }
-    Some(audience)
+    })
+}
+
+fn read_year(field: Field, faults: &mut Faults) -> Option<i16> {
+    field.integer(1990..=2200, faults).and_then(|year| i16::try_from(year).ok())
 }
 
 /// Those whom a canceled campaign contacted, or may have: nothing else narrows them.
@@ -62,6 +107,9 @@ fn read_receipt(mut fields: Fields, faults: &mut Faults) -> Option<Addressed> {
         if let Some(beside) = fields.take(filter) {
             faults.add(beside.path, AudienceError::BesideReceipt(filter).to_string());
         }
+    }
+    if let Some(beside) = fields.take(ANY_OF) {
+        faults.add(beside.path, AudienceError::BesideReceipt(ANY_OF).to_string());
     }
     fields.finish(faults);
     let mut fields = field.object(faults)?;
@@ -100,11 +148,11 @@ fn read_entries(fields: &mut Fields, name: &'static str, faults: &mut Faults) ->
     })
 }
 
-fn read_roles(field: Field, faults: &mut Faults) -> Option<Vec<Role>> {
+pub(crate) fn read_roles(field: Field, faults: &mut Faults) -> Option<Vec<Role>> {
     all_of(field.list(faults)?, |entry| entry.one_of(&Role::ALL, role_name, faults))
 }
 
-fn role_name(role: Role) -> &'static str {
+pub(crate) fn role_name(role: Role) -> &'static str {
     match role {
         Role::Guardian => "guardian",
         Role::Student => "student",

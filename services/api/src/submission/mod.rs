@@ -1,6 +1,6 @@
 //! The body of `POST /v1/campaigns`: read whole, checked whole, and refused with all its faults at once.
 
-mod audience;
+pub(crate) mod audience;
 mod contents;
 
 use std::collections::{BTreeMap, HashSet};
@@ -193,7 +193,7 @@ fn read(
 }
 
 /// A correction goes over the channels of the campaign corrected, or over some of them.
-fn read_channels(
+pub(crate) fn read_channels(
     fields: &mut Fields,
     corrected: Option<&CampaignSummary>,
     faults: &mut Faults,
@@ -230,7 +230,7 @@ fn read_channels(
     Some(channels)
 }
 
-fn mode_name(mode: DedupeMode) -> &'static str {
+pub(crate) fn mode_name(mode: DedupeMode) -> &'static str {
     match mode {
         DedupeMode::PerDevice => "per_device",
         DedupeMode::PerDeviceAndStudent => "per_device_and_student",

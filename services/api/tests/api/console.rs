@@ -3,6 +3,7 @@
 mod access;
 mod events;
 mod pages;
+mod people;
 mod receipts;
 mod recipients;
 

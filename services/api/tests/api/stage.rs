@@ -202,6 +202,16 @@ pub fn campaign() -> Value {
     })
 }
 
+/// Texts and emails to all contacts.
+pub fn to_guardians(subject: &str) -> Value {
+    json!({
+        "subject": subject,
+        "channels": ["sms", "email"],
+        "audience": {"all": true},
+        "body": "Dear {{ given_name }}",
+    })
+}
+
 /// Serves an API and returns its address.
 pub async fn serve(store: Store, broker: &MemoryBroker, clock: &ManualClock, tasks: &Tasks) -> String {
     let page = PageAccess::SignIn(SessionKeys::of_secret(b"of the stage"));

@@ -1,7 +1,6 @@
 //! `tocsin import oneroster`: a district's directory from a roster's files.
 
 mod output;
-mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +13,7 @@ use anyhow::{Context as _, Result};
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use clap::Subcommand;
-use tocsin_roster::{FileMode, ReadOptions, Roster, write_problems};
+use tocsin_roster::{ReadOptions, Roster, write_problems};
 use tocsin_runtime::{Clock, Config, SystemClock};
 use tocsin_store::Store;
 use tocsin_store::districts::District;
@@ -24,7 +23,7 @@ use super::operator::{DataPath, with_store};
 use crate::exit::Exit;
 use crate::terminal::print;
 pub use output::{Refusal, Verdict};
-pub use rows::directory_of;
+pub use tocsin_api::directory_of;
 
 /// In the audit's rows.
 const ACTOR: &str = "tocsin import";
@@ -112,8 +111,7 @@ fn refusal(args: &OneRosterArgs, roster: &Roster) -> Option<Refusal> {
     if args.strict && roster.counts.errors > 0 {
         return Some(Refusal::Strict);
     }
-    let nobody = roster.mode("users.csv") == FileMode::Bulk && roster.people.is_empty();
-    nobody.then_some(Refusal::Nobody)
+    roster.empties_the_district().then_some(Refusal::Nobody)
 }
 
 /// Reads the delivery on a thread of its own, as the work is blocking.

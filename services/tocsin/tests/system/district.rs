@@ -78,6 +78,9 @@ fn directory(guardians: &[Guardian]) -> Directory<'_> {
             schools: Extent::Complete,
             people: Extent::Complete,
             enrolments: Enrolments::Complete,
+            sessions: Extent::Complete,
+            classes: Extent::Complete,
+            class_members: Extent::Complete,
         },
         schools: vec![SchoolRow {
             source_id: SCHOOL,
@@ -109,6 +112,9 @@ fn directory(guardians: &[Guardian]) -> Directory<'_> {
             })
             .collect(),
         mentions: vec![],
+        sessions: vec![],
+        classes: vec![],
+        class_members: vec![],
         devices: guardians.iter().flat_map(devices).collect(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::NaiveDate;
 use tocsin_domain::Channel;
 use tocsin_domain::audience::Role;
 
@@ -22,6 +23,10 @@ pub struct Directory<'a> {
     /// All devices of the people above. Of one address that a person has twice on a channel, the first by
     /// position is kept.
     pub devices: Vec<DeviceRow<'a>>,
+    /// Source ids are unique, here and below.
+    pub sessions: Vec<SessionRow<'a>>,
+    pub classes: Vec<ClassRow<'a>>,
+    pub class_members: Vec<ClassMemberRow<'a>>,
 }
 
 /// What each part of a delivery says about rows that are not in it.
@@ -30,6 +35,9 @@ pub struct Coverage {
     pub schools: Extent,
     pub people: Extent,
     pub enrolments: Enrolments,
+    pub sessions: Extent,
+    pub classes: Extent,
+    pub class_members: Extent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,6 +125,42 @@ pub struct DeviceRow<'a> {
     pub extension: Option<&'a str>,
     /// From 1 within the person and channel.
     pub position: i16,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct SessionRow<'a> {
+    pub source_id: &'a str,
+    pub title: &'a str,
+    /// OneRoster's word: `schoolYear`, `term`.
+    pub kind: &'a str,
+    pub starts_on: Option<NaiveDate>,
+    pub ends_on: Option<NaiveDate>,
+    pub school_year: Option<i16>,
+    pub parent_source_id: Option<&'a str>,
+    /// Then only the source id counts.
+    pub deleted: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct ClassRow<'a> {
+    pub source_id: &'a str,
+    pub title: &'a str,
+    pub code: Option<&'a str>,
+    pub school_source_id: &'a str,
+    pub session_source_ids: &'a [String],
+    /// Then only the source id counts.
+    pub deleted: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct ClassMemberRow<'a> {
+    pub source_id: &'a str,
+    pub class_source_id: &'a str,
+    pub person_source_id: &'a str,
+    pub role: Role,
+    pub active: bool,
+    /// Then only the source id counts.
+    pub deleted: bool,
 }
 
 impl fmt::Debug for PersonRow<'_> {

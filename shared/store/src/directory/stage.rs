@@ -21,12 +21,18 @@ create temporary table new_contacts (student_source_id text, person_source_id te
 create temporary table new_mentions (owner_source_id text, named_source_id text,
   primary key (owner_source_id, named_source_id)) on commit drop;
 create temporary table new_devices (person_source_id text, channel smallint, address text, extension text,
-  position smallint) on commit drop";
+  position smallint) on commit drop;
+create temporary table new_sessions (source_id text primary key, title text, kind text, starts_on date, ends_on date,
+  school_year smallint, parent_source_id text, deleted boolean) on commit drop;
+create temporary table new_classes (source_id text primary key, title text, code text, school_source_id text,
+  session_source_ids text[], deleted boolean) on commit drop;
+create temporary table new_class_members (source_id text primary key, class_source_id text, person_source_id text,
+  role smallint, active boolean, deleted boolean) on commit drop";
 
 /// The planner knows nothing of a new table, and what it guesses makes the joins of a large district slow.
 const ANALYZE: &str = "-- store.import_directory: analyze
 analyze new_schools; analyze new_people; analyze new_students; analyze new_contacts; analyze new_mentions;
-analyze new_devices";
+analyze new_devices; analyze new_sessions; analyze new_classes; analyze new_class_members";
 
 const SCHOOLS: &str = "-- store.import_directory: stage schools
 insert into new_schools
@@ -52,6 +58,22 @@ select * from unnest($1::text[], $2::text[])";
 const DEVICES: &str = "-- store.import_directory: stage devices
 insert into new_devices
 select * from unnest($1::text[], $2::smallint[], $3::text[], $4::text[], $5::smallint[])";
+
+const SESSIONS: &str = "-- store.import_directory: stage sessions
+insert into new_sessions
+select * from unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::date[], $6::smallint[], $7::text[],
+  $8::boolean[])";
+
+/// The ids of a class's sessions come as JSON: an array of arrays would have to be as long for every class.
+const CLASSES: &str = "-- store.import_directory: stage classes
+insert into new_classes
+select source_id, title, code, school_source_id, array(select jsonb_array_elements_text(sessions)), deleted
+from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::boolean[])
+  u(source_id, title, code, school_source_id, sessions, deleted)";
+
+const CLASS_MEMBERS: &str = "-- store.import_directory: stage class members
+insert into new_class_members
+select * from unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::boolean[], $6::boolean[])";
 
 pub(super) async fn load(transaction: &Transaction<'_>, directory: &Directory<'_>) -> Result<(), StoreError> {
     transaction.batch_execute(MAKE).await.map_err(failed())?;
@@ -113,10 +135,51 @@ pub(super) async fn load(transaction: &Transaction<'_>, directory: &Directory<'_
         ];
         transaction.execute(DEVICES, &columns).await.map_err(failed())?;
     }
+    load_taught(transaction, directory).await?;
     transaction.batch_execute(ANALYZE).await.map_err(failed())
 }
 
-fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
+/// Sessions, classes and who is in them.
+async fn load_taught(transaction: &Transaction<'_>, directory: &Directory<'_>) -> Result<(), StoreError> {
+    for rows in directory.sessions.chunks(ROWS_PER_STATEMENT) {
+        let columns: [&(dyn ToSql + Sync); 8] = [
+            &column(rows, |row| row.source_id),
+            &column(rows, |row| row.title),
+            &column(rows, |row| row.kind),
+            &column(rows, |row| row.starts_on),
+            &column(rows, |row| row.ends_on),
+            &column(rows, |row| row.school_year),
+            &column(rows, |row| row.parent_source_id),
+            &column(rows, |row| row.deleted),
+        ];
+        transaction.execute(SESSIONS, &columns).await.map_err(failed())?;
+    }
+    for rows in directory.classes.chunks(ROWS_PER_STATEMENT) {
+        let columns: [&(dyn ToSql + Sync); 6] = [
+            &column(rows, |row| row.source_id),
+            &column(rows, |row| row.title),
+            &column(rows, |row| row.code),
+            &column(rows, |row| row.school_source_id),
+            &column(rows, |row| serde_json::json!(row.session_source_ids)),
+            &column(rows, |row| row.deleted),
+        ];
+        transaction.execute(CLASSES, &columns).await.map_err(failed())?;
+    }
+    for rows in directory.class_members.chunks(ROWS_PER_STATEMENT) {
+        let columns: [&(dyn ToSql + Sync); 6] = [
+            &column(rows, |row| row.source_id),
+            &column(rows, |row| row.class_source_id),
+            &column(rows, |row| row.person_source_id),
+            &column(rows, |row| row.role.number()),
+            &column(rows, |row| row.active),
+            &column(rows, |row| row.deleted),
+        ];
+        transaction.execute(CLASS_MEMBERS, &columns).await.map_err(failed())?;
+    }
+    Ok(())
+}
+
+fn column<'r, R, T>(rows: &'r [R], value: impl Fn(&'r R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }
 

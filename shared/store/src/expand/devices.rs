@@ -1,29 +1,4 @@
-//! Whom expanding reaches, and what it makes of each device: parts of the statements, and of the forecast's.
-
-/// Is the person `p` in the audience, behind the cursor?
-macro_rules! in_audience {
-    () => {
-        "where p.district_id = $2 and p.id > $3
-      and (p.active or $16)
-      and ($15::text is null or p.language = $15)
-      and (cardinality($14::text[]) = 0 or p.source_id = any($14))
-      and (($8 and (
-              select true from contacts c cross join lateral (
-                select from students s
-                where s.district_id = $2 and s.person_id = c.student_id and (s.active or $16)
-                  and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
-                  and (cardinality($13::text[]) = 0 or s.grade = any($13)) limit 1) s
-              where c.district_id = $2 and c.person_id = p.id limit 1))
-        or ($9 and (
-              select true from students s
-              where s.district_id = $2 and s.person_id = p.id and (s.active or $16)
-                and (cardinality($12::text[]) = 0 or s.school_source_id = any($12))
-                and (cardinality($13::text[]) = 0 or s.grade = any($13)) limit 1))
-        or ($10 and p.role = 3 and (cardinality($12::text[]) = 0 and cardinality($13::text[]) = 0))
-        or (cardinality($14::text[]) > 0 and not $11
-            and cardinality($12::text[]) = 0 and cardinality($13::text[]) = 0))"
-    };
-}
+//! What expanding makes of each device: parts of the statements, and of the forecast's.
 
 /// What becomes of each device of `$from`, which has channel, address, about_id and job_id: is it a duplicate (of
 /// `sent_job`, be that of this chunk or of an `earlier_job`), does another stand for its address, and is it barred from
@@ -137,4 +112,4 @@ macro_rules! tallied_devices {
     };
 }
 
-pub(crate) use {in_audience, judged_devices, made_devices, tallied_devices};
+pub(crate) use {judged_devices, made_devices, tallied_devices};

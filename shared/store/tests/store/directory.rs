@@ -1,5 +1,7 @@
 //! Importing a directory: what is delivered, what is missing, what is only changed.
 
+mod by_hand;
+mod classes;
 mod setting;
 
 use setting::*;

@@ -26,6 +26,7 @@ async fn counted(setting: &Setting, campaign: &NewCampaign) -> Counts {
         channels: &campaign.channels,
         mode: campaign.mode,
         consent_class: campaign.consent_class,
+        message_type: &campaign.message_type,
     };
     let counted = setting.tenant().count_audience(&query).await.unwrap();
     let mut counts: Counts = [

@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod audiences;
 mod audits;
 mod budgets;
 mod cancels;
 mod claim;
+mod communications;
 mod consents;
 mod corrections;
 mod counters;
@@ -25,6 +27,7 @@ mod opt_ins;
 mod others;
 mod plans;
 mod pool_of_one;
+mod preferences;
 mod races;
 mod receipts;
 mod release;

@@ -16,6 +16,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("attempts", &["campaign_id", "job_id", "number"]),
     ("campaigns", &["id"]),
     ("claim_batches", &["id"]),
+    ("class_members", &["district_id", "person_id"]),
+    ("classes", &["district_id", "source_id"]),
     ("consents", &["district_id", "phone"]),
     ("contacts", &["district_id", "person_id"]),
     ("destinations", &["campaign_id", "job_id"]),

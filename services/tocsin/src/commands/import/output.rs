@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value, json};
 use tocsin_roster::{Counts, Roster};
-use tocsin_store::directory::{DirectoryReport, TableReport};
+use tocsin_store::directory::DirectoryReport;
 
 /// Shown of the problems; all of them go to `--problems`.
 const PROBLEMS_SHOWN: usize = 20;
@@ -98,14 +98,7 @@ fn write_report(out: &mut dyn Write, report: &DirectoryReport) -> io::Result<()>
         "{:<10}{:>10}{:>10}{:>10}{:>10}{:>10}",
         "", "delivered", "added", "changed", "gone", "unchanged"
     )?;
-    let tables: [(&str, &TableReport); 5] = [
-        ("schools", &report.schools),
-        ("people", &report.people),
-        ("students", &report.students),
-        ("contacts", &report.contacts),
-        ("devices", &report.devices),
-    ];
-    for (name, table) in tables {
+    for (name, table) in report.tables() {
         writeln!(
             out,
             "{name:<10}{:>10}{:>10}{:>10}{:>10}{:>10}",

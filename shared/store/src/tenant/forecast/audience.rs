@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tocsin_domain::audience::{Audience, Role};
+use tocsin_domain::audience::Audience;
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::receipt::{AddressedPart, Part};
 use tocsin_domain::window::{Zone, zone_named};
@@ -10,7 +10,9 @@ use tocsin_domain::{Channel, Outcome};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use crate::expand::{in_audience, judged_devices};
+use crate::expand::{
+    about_students, audience_groups, groups_of, in_audience, in_class, is_meant, is_open_to, judged_devices,
+};
 use crate::receipt::part_of_attempt;
 use crate::tenant::Tenant;
 use crate::{StoreError, row};
@@ -23,6 +25,7 @@ pub struct AudienceQuery<'a> {
     pub mode: DedupeMode,
     /// As of a campaign.
     pub consent_class: i16,
+    pub message_type: &'a str,
 }
 
 /// What expansion would make.
@@ -77,12 +80,12 @@ impl Tenant {
                         &query.consent_class,
                         &channels,
                         &mode,
+                        &query.message_type,
                     ],
                 )
                 .await?;
             return read(&rows);
         }
-        let wants = |role| audience.roles.contains(&role);
         let rows = self
             .rows(
                 "count_audience",
@@ -95,15 +98,8 @@ impl Tenant {
                     &query.consent_class,
                     &channels,
                     &mode,
-                    &wants(Role::Guardian),
-                    &wants(Role::Student),
-                    &wants(Role::Staff),
-                    &audience.all,
-                    &audience.schools,
-                    &audience.grades,
-                    &audience.people,
-                    &audience.language,
-                    &audience.include_inactive,
+                    &groups_of(audience),
+                    &query.message_type,
                 ],
             )
             .await?;
@@ -136,69 +132,66 @@ fn read(rows: &[Row]) -> Result<Counted, StoreError> {
     Ok(counted)
 }
 
-/// The campaign that does not exist, as `judged` asks for it. Who unsubscribed from its message type is counted as to be
-/// tried.
+/// The campaign that does not exist, as `judged` asks for it.
 macro_rules! as_if_a_campaign {
-    () => {
-        "campaign as materialized (
-  select $5::smallint as consent_class, null::text as message_type,
+    ($message_type:literal) => {
+        concat!(
+            "campaign as materialized (
+  select $5::smallint as consent_class, ",
+            $message_type,
+            "::text as message_type,
     $5::smallint = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
 )"
+        )
     };
 }
 
-/// As `expand`, without its chunks, names and rows. In mode 2 a person is addressed once for each student, in mode 1
-/// once. A row of channel 0 counts people, and one that is marked as a duplicate those without a device.
+/// As `expand`, without its chunks and rows. A row of channel 0 counts people, and one that is marked as a duplicate
+/// those without a device.
 pub(crate) const AUDIENCE: &str = concat!(
     "-- store.count_audience
 with ",
-    as_if_a_campaign!(),
-    ", chunk as materialized (
-  select p.id, p.role, p.language, p.time_zone from people p
+    as_if_a_campaign!("$9"),
+    ", ",
+    audience_groups!(),
+    ", everybody as materialized (
+  select p.id, p.source_id, p.active, p.role, p.language, p.time_zone from people p
     ",
     in_audience!(),
     "
   limit $4
-), addressed as materialized (
-  select id as person_id, language, time_zone, null::bigint as about_id from chunk where $7::smallint = 1
+), chunk as materialized (
+  select * from everybody where $7::smallint = 2
+), ",
+    about_students!(),
+    ", addressed as materialized (
+  select id, language, time_zone, null::bigint as about_id from everybody where $7::smallint = 1
   union all
-  select p.id, p.language, p.time_zone, a.student_id
-  from chunk p left join lateral (
-    select pair.student_id from (
-      (select student_id from contacts where $8 and district_id = $2 and person_id = p.id offset 0)
-      union
-      select p.id where $9 and p.role = 2
-    ) pair
-    cross join lateral (
-      select from students
-      where district_id = $2 and person_id = pair.student_id and (active or $16)
-        and (cardinality($12::text[]) = 0 or school_source_id = any($12))
-        and (cardinality($13::text[]) = 0 or grade = any($13)) limit 1) s
-    cross join lateral (select from people where district_id = $2 and id = pair.student_id limit 1) sp
-    offset 0) a on true
-  where $7::smallint = 2
+  select id, language, time_zone, student_id from about
 ), reached as materialized (
   select a.about_id, a.language, a.time_zone, d.channel, d.address,
-    row_number() over (order by a.person_id, a.about_id, d.channel, d.position, d.id) as job_id
-  from addressed a join devices d on d.district_id = $2 and d.person_id = a.person_id and d.channel = any($6)
+    row_number() over (order by a.id, a.about_id, d.channel, d.position, d.id) as job_id
+  from addressed a join devices d on d.district_id = $2 and d.person_id = a.id and d.channel = any($6)
+    and not $9 = any(d.declined)
 ), ",
     judged_devices!("reached"),
     ")
 select channel, language, time_zone, duplicate, barred, count(*) as devices
 from judged group by 1, 2, 3, 4, 5
 union all
-select 0::smallint, null, null, false, null, count(distinct person_id) from addressed
+select 0::smallint, null, null, false, null, count(distinct id) from addressed
 union all
-select 0::smallint, null, null, true, null, count(distinct person_id) from addressed a
+select 0::smallint, null, null, true, null, count(distinct id) from addressed a
 where not exists (
-  select from devices d where d.district_id = $2 and d.person_id = a.person_id and d.channel = any($6))"
+  select from devices d where d.district_id = $2 and d.person_id = a.id and d.channel = any($6)
+    and not $9 = any(d.declined))"
 );
 
 /// As `expand_receipt`, without its chunks and rows. `$3` is the campaign that is corrected.
 pub(crate) const RECEIPT: &str = concat!(
     "-- store.count_receipt
 with ",
-    as_if_a_campaign!(),
+    as_if_a_campaign!("$8"),
     ", told as materialized (
   select a.job_id, min(",
     part_of_attempt!(),

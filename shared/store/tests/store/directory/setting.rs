@@ -13,10 +13,22 @@ use tocsin_testkit::TestDatabase;
 use tokio_postgres::{Client, NoTls};
 use uuid::Uuid;
 
-pub const BULK: Coverage =
-    Coverage { schools: Extent::Complete, people: Extent::Complete, enrolments: Enrolments::Complete };
-pub const DELTA: Coverage =
-    Coverage { schools: Extent::Changes, people: Extent::Changes, enrolments: Enrolments::OfPeople };
+pub const BULK: Coverage = Coverage {
+    schools: Extent::Complete,
+    people: Extent::Complete,
+    enrolments: Enrolments::Complete,
+    sessions: Extent::Complete,
+    classes: Extent::Complete,
+    class_members: Extent::Complete,
+};
+pub const DELTA: Coverage = Coverage {
+    schools: Extent::Changes,
+    people: Extent::Changes,
+    enrolments: Enrolments::OfPeople,
+    sessions: Extent::Changes,
+    classes: Extent::Changes,
+    class_members: Extent::Changes,
+};
 
 pub struct Setting {
     pub store: Store,
@@ -172,6 +184,9 @@ pub fn nothing(coverage: Coverage) -> Directory<'static> {
         contacts: Vec::new(),
         mentions: Vec::new(),
         devices: Vec::new(),
+        sessions: Vec::new(),
+        classes: Vec::new(),
+        class_members: Vec::new(),
     }
 }
 
@@ -204,5 +219,8 @@ pub fn springfield() -> Directory<'static> {
             DeviceRow { channel: Channel::Email, address: "g2@example.org", ..phone("g2", "") },
             phone("t1", "+15550000009"),
         ],
+        sessions: Vec::new(),
+        classes: Vec::new(),
+        class_members: Vec::new(),
     }
 }

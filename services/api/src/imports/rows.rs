@@ -1,9 +1,9 @@
-//! A roster as the rows that the store imports.
+//! A roster as the rows that the store imports: for the command line and for deliveries over REST.
 
 use tocsin_roster::{FileMode, OneRosterVersion, Role, Roster};
 use tocsin_store::directory::{
-    ContactRow, Coverage, DeviceRow, Directory, Enrolments, Extent, MentionRow, PersonRow, SchoolRow,
-    StudentRow,
+    ClassMemberRow, ClassRow, ContactRow, Coverage, DeviceRow, Directory, Enrolments, Extent, MentionRow,
+    PersonRow, SchoolRow, SessionRow, StudentRow,
 };
 
 /// Borrows the roster's rows. Whoever is not deleted is an active person, portal account or not: a guardian
@@ -77,6 +77,44 @@ pub fn directory_of(roster: &Roster) -> Directory<'_> {
                 position: device.position,
             })
             .collect(),
+        sessions: roster
+            .sessions
+            .iter()
+            .map(|session| SessionRow {
+                source_id: &session.source_id,
+                title: &session.title,
+                kind: &session.kind,
+                starts_on: session.starts_on,
+                ends_on: session.ends_on,
+                school_year: session.school_year,
+                parent_source_id: session.parent_source_id.as_deref(),
+                deleted: session.deleted,
+            })
+            .collect(),
+        classes: roster
+            .classes
+            .iter()
+            .map(|class| ClassRow {
+                source_id: &class.source_id,
+                title: &class.title,
+                code: class.code.as_deref(),
+                school_source_id: &class.school_source_id,
+                session_source_ids: &class.session_source_ids,
+                deleted: class.deleted,
+            })
+            .collect(),
+        class_members: roster
+            .class_members
+            .iter()
+            .map(|member| ClassMemberRow {
+                source_id: &member.source_id,
+                class_source_id: &member.class_source_id,
+                person_source_id: &member.person_source_id,
+                role: stored_role(member.role),
+                active: member.active,
+                deleted: member.deleted,
+            })
+            .collect(),
     }
 }
 
@@ -94,7 +132,14 @@ fn coverage_of(roster: &Roster) -> Coverage {
         (OneRosterVersion::V1_1, FileMode::Delta | FileMode::Absent, _) => Enrolments::OfPeople,
         (OneRosterVersion::V1_2, _, FileMode::Delta | FileMode::Absent) => Enrolments::Changes,
     };
-    Coverage { schools: extent("orgs.csv"), people: extent("users.csv"), enrolments }
+    Coverage {
+        schools: extent("orgs.csv"),
+        people: extent("users.csv"),
+        enrolments,
+        sessions: extent("academicSessions.csv"),
+        classes: extent("classes.csv"),
+        class_members: extent("enrollments.csv"),
+    }
 }
 
 fn stored_role(role: Role) -> tocsin_domain::audience::Role {

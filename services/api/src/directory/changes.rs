@@ -1,0 +1,267 @@
+//! People whom the district adds, renames, stops and takes back, and their devices. What the roster says it goes on
+//! saying: names and roles of its people are changed there.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Value;
+use tocsin_domain::Channel;
+use tocsin_domain::audience::Role;
+use tocsin_store::tenant::directory::Change;
+use tocsin_store::tenant::directory::changes::{Naming, NewDevice, NewPerson};
+use uuid::Uuid;
+
+use super::view::PersonView;
+use super::{NAME_CHARS_MAX, PersonPath, existing, normalised, person_of, settled, unknown_person};
+use crate::auth::Caller;
+use crate::fields::{Fault, Faults, Field, Fields, quoted};
+use crate::json;
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+use crate::submission::audience::role_name;
+use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+
+const NAMED_BY_ROSTER: &str = "the roster has this person and says names and role: change them in the student information \
+     system; what is preferred, added or stopped here stays so, whatever is imported";
+const DEVICE_OF_ROSTER: &str = "the roster has this device: change it in the student information system, switch it off \
+     by PUT /v1/people/{person}/preferences, or keep everybody from it by POST /v1/suppressions";
+
+/// `POST /v1/people`: 201 with the person.
+pub(crate) async fn create(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<Response, Problem> {
+    let new = read_new(json::required(&headers, body)?)
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let person = NewPerson {
+        source_id: &new.source_id,
+        given_name: &new.given_name,
+        family_name: &new.family_name,
+        role: new.role,
+        language: new.language.as_deref(),
+        time_zone: new.time_zone.as_deref(),
+    };
+    if !tenant.add_person(&person, &new.by, api.clock.now()).await? {
+        let detail =
+            "the district has somebody of this source_id: use another, or leave it out to be given one";
+        return Err(Problem::new(Kind::PersonExists, detail));
+    }
+    tracing::info!("person added by hand");
+    let view = PersonView::of(existing(&tenant, &new.source_id).await?);
+    let location = format!("/v1/people/{}", encoded(&new.source_id));
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(view)).into_response())
+}
+
+/// `PUT /v1/people/{person}`: what is left out stays.
+pub(crate) async fn change(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    person: PersonPath,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<Json<PersonView>, Problem> {
+    let person = person_of(person)?;
+    let wanted = read_change(json::required(&headers, body)?)
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    existing(&tenant, &person).await?;
+    let now = api.clock.now();
+    if wanted.given_name.is_some() || wanted.family_name.is_some() || wanted.role.is_some() {
+        let naming = Naming {
+            given_name: wanted.given_name.as_deref(),
+            family_name: wanted.family_name.as_deref(),
+            role: wanted.role,
+        };
+        let change = tenant.rename_person(&person, &naming, &wanted.by, now).await?;
+        settled(change, unknown_person, NAMED_BY_ROSTER)?;
+    }
+    if let Some(active) = wanted.active {
+        settled(tenant.set_active(&person, active, &wanted.by, now).await?, unknown_person, NAMED_BY_ROSTER)?;
+    }
+    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+}
+
+/// `DELETE /v1/people/{person}`: makes inactive; whoever was sent something stays known.
+pub(crate) async fn deactivate(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    person: PersonPath,
+) -> Result<Json<PersonView>, Problem> {
+    let person = person_of(person)?;
+    let change = tenant.set_active(&person, false, DEFAULT_ACTOR, api.clock.now()).await?;
+    settled(change, unknown_person, NAMED_BY_ROSTER)?;
+    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+}
+
+/// `POST /v1/people/{person}/devices`.
+pub(crate) async fn add_device(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    person: PersonPath,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<Json<PersonView>, Problem> {
+    let person = person_of(person)?;
+    let wanted = read_device(json::required(&headers, body)?)
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let read = normalised(&tenant, wanted.channel, &wanted.address).await?;
+    let (address, extension) = read.map_err(|reason| {
+        let fault = Fault { field: "address".to_owned(), reason };
+        Problem::faulty(Kind::InvalidBody, vec![fault])
+    })?;
+    let device = NewDevice { channel: wanted.channel, address: &address, extension: extension.as_deref() };
+    let change = tenant.add_device(&person, &device, &wanted.by, api.clock.now()).await?;
+    settled(change, unknown_person, DEVICE_OF_ROSTER)?;
+    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+}
+
+/// `DELETE /v1/people/{person}/devices/{channel}/{address}`, the address as the person's devices show it.
+pub(crate) async fn remove_device(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    path: Result<Path<(String, String, String)>, PathRejection>,
+) -> Result<Json<PersonView>, Problem> {
+    let Path((person, channel, address)) = path.map_err(|_| unknown_device())?;
+    let person = person_of(Ok(Path(person)))?;
+    existing(&tenant, &person).await?;
+    let channel =
+        Channel::ALL.into_iter().find(|known| known.as_str() == channel).ok_or_else(unknown_device)?;
+    if address.contains('\0') {
+        return Err(unknown_device());
+    }
+    let change = tenant.remove_device(&person, channel, &address, DEFAULT_ACTOR, api.clock.now()).await?;
+    if change == Change::Unknown {
+        return Err(unknown_device());
+    }
+    settled(change, unknown_device, DEVICE_OF_ROSTER)?;
+    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+}
+
+fn unknown_device() -> Problem {
+    Problem::new(Kind::UnknownDevice, "this person has no device of that channel and address")
+}
+
+struct NewBody {
+    source_id: String,
+    given_name: String,
+    family_name: String,
+    role: Role,
+    language: Option<String>,
+    time_zone: Option<String>,
+    by: String,
+}
+
+fn read_new(body: Value) -> Result<NewBody, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let read = Field::root(body).object(&mut faults).and_then(|mut fields| {
+        let source_id = fields.take("source_id").map(|field| field.text(NAME_CHARS_MAX, &mut faults));
+        let remedy = "give the person's name, so that people recognise it";
+        let given_name = fields
+            .required("given_name", remedy, &mut faults)
+            .and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
+        let family_name = fields
+            .required("family_name", remedy, &mut faults)
+            .and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
+        let role = fields
+            .required("role", "use guardian, student or staff", &mut faults)
+            .and_then(|field| field.one_of(&Role::ALL, role_name, &mut faults));
+        let language = read_language(&mut fields, &mut faults);
+        let time_zone = read_zone(&mut fields, &mut faults);
+        let by = read_by(&mut fields, &mut faults);
+        fields.finish(&mut faults);
+        let source_id = match source_id {
+            None => format!("tocsin-{}", Uuid::new_v4()),
+            Some(read) => read?,
+        };
+        Some(NewBody {
+            source_id,
+            given_name: given_name?,
+            family_name: family_name?,
+            role: role?,
+            language: language.flatten(),
+            time_zone: time_zone.flatten(),
+            by,
+        })
+    });
+    faults.or(read)
+}
+
+struct ChangeBody {
+    given_name: Option<String>,
+    family_name: Option<String>,
+    role: Option<Role>,
+    active: Option<bool>,
+    by: String,
+}
+
+fn read_change(body: Value) -> Result<ChangeBody, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let read = Field::root(body).object(&mut faults).map(|mut fields| {
+        let given_name = fields.take("given_name").and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
+        let family_name =
+            fields.take("family_name").and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
+        let role = fields.take("role").and_then(|field| field.one_of(&Role::ALL, role_name, &mut faults));
+        let active = fields.take("active").and_then(|field| field.boolean(&mut faults));
+        let by = read_by(&mut fields, &mut faults);
+        fields.finish(&mut faults);
+        ChangeBody { given_name, family_name, role, active, by }
+    });
+    faults.or(read)
+}
+
+struct DeviceBody {
+    channel: Channel,
+    address: String,
+    by: String,
+}
+
+fn read_device(body: Value) -> Result<DeviceBody, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let read = Field::root(body).object(&mut faults).and_then(|mut fields| {
+        let channel = fields
+            .required("channel", "use voice, sms, email or inbox", &mut faults)
+            .and_then(|field| field.one_of(&Channel::ALL, Channel::as_str, &mut faults));
+        let address = fields
+            .required("address", "give the number, the email address or the portal account", &mut faults)
+            .and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
+        let by = read_by(&mut fields, &mut faults);
+        fields.finish(&mut faults);
+        Some(DeviceBody { channel: channel?, address: address?, by })
+    });
+    faults.or(read)
+}
+
+/// Who changes it, as the audit tells.
+pub(super) fn read_by(fields: &mut Fields, faults: &mut Faults) -> String {
+    let by = fields.take("updated_by").and_then(|field| field.text(ACTOR_CHARS_MAX, faults));
+    by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned())
+}
+
+/// None: left out. Some(None): given as faulty, or as null where that is taken.
+pub(super) fn read_language(fields: &mut Fields, faults: &mut Faults) -> Option<Option<String>> {
+    fields.take("language").map(|field| field.parsed(faults, language))
+}
+
+pub(super) fn read_zone(fields: &mut Fields, faults: &mut Faults) -> Option<Option<String>> {
+    fields.take("time_zone").map(|field| field.parsed(faults, zone))
+}
+
+pub(crate) fn language(text: &str) -> Result<String, String> {
+    let remedy = || format!("{} is no language tag: write one such as es or zh-Hant", quoted(text));
+    tocsin_roster::language(text.trim()).ok_or_else(remedy)
+}
+
+pub(crate) fn zone(text: &str) -> Result<String, String> {
+    let remedy = || format!("{} is no time zone: write its IANA name, such as America/Chicago", quoted(text));
+    tocsin_roster::time_zone(text.trim()).ok_or_else(remedy)
+}
+
+/// As a part of a path.
+pub(crate) fn encoded(part: &str) -> String {
+    // A form writes a space as a plus, which a path takes for itself.
+    form_urlencoded::byte_serialize(part.as_bytes()).collect::<String>().replace('+', "%20")
+}

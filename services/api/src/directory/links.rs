@@ -1,0 +1,138 @@
+//! Contacts and enrolments that the district makes and ends.
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use serde_json::Value;
+use tocsin_domain::audience::Role;
+use tocsin_store::Tenant;
+use tocsin_store::tenant::directory::Change;
+
+use super::changes::read_by;
+use super::view::PersonView;
+use super::{NAME_CHARS_MAX, existing, person_of, settled};
+use crate::auth::Caller;
+use crate::fields::{Fault, Faults, Field, named};
+use crate::json;
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+use crate::submission::DEFAULT_ACTOR;
+
+/// As the roster's own words.
+const RELATIONSHIPS: [&str; 4] = ["parent", "guardian", "relative", "other"];
+
+type TwoPaths = Result<Path<(String, String)>, PathRejection>;
+
+/// `PUT /v1/people/{person}/students/{student}`: the person is contacted on behalf of the student.
+pub(crate) async fn add_contact(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    path: TwoPaths,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<Json<PersonView>, Problem> {
+    let (person, student) = two(path)?;
+    let body = json::optional(&headers, body)?.unwrap_or_else(|| Value::Object(Default::default()));
+    let (relationship, by) =
+        read_contact(body).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    existing(&tenant, &person).await?;
+    is_student(&tenant, &student).await?;
+    if person == student {
+        return Err(Problem::new(Kind::InvalidPath, "nobody is their own contact: name another student"));
+    }
+    let change = tenant.add_contact(&person, &student, &relationship, &by, api.clock.now()).await?;
+    settled(change, unknown_contact, "")?;
+    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+}
+
+/// `DELETE /v1/people/{person}/students/{student}`: at once, and whatever is imported.
+pub(crate) async fn end_contact(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    path: TwoPaths,
+) -> Result<Json<PersonView>, Problem> {
+    let (person, student) = two(path)?;
+    existing(&tenant, &person).await?;
+    let change = tenant.end_contact(&person, &student, DEFAULT_ACTOR, api.clock.now()).await?;
+    settled(change, unknown_contact, "")?;
+    tracing::info!("contact ended by hand");
+    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+}
+
+/// `PUT /v1/people/{person}/schools/{school}`: the student is enrolled there.
+pub(crate) async fn enrol(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    path: TwoPaths,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<Json<PersonView>, Problem> {
+    let (student, school) = two(path)?;
+    let body = json::optional(&headers, body)?.unwrap_or_else(|| Value::Object(Default::default()));
+    let (grade, by) = read_enrolment(body).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    is_student(&tenant, &student).await?;
+    let change = tenant.enrol(&student, &school, grade.as_deref(), &by, api.clock.now()).await?;
+    if change == Change::Unknown {
+        return Err(Problem::new(Kind::UnknownSchool, "this district has no school of that source id"));
+    }
+    Ok(Json(PersonView::of(existing(&tenant, &student).await?)))
+}
+
+/// `DELETE /v1/people/{person}/schools/{school}`: of an enrolment that was made here.
+pub(crate) async fn end_enrolment(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    path: TwoPaths,
+) -> Result<Json<PersonView>, Problem> {
+    const OF_ROSTER: &str = "the roster enrols this student there: end it in the student information system, or make the \
+         student inactive";
+    let (student, school) = two(path)?;
+    existing(&tenant, &student).await?;
+    let change = tenant.end_enrolment(&student, &school, DEFAULT_ACTOR, api.clock.now()).await?;
+    let unknown =
+        || Problem::new(Kind::UnknownSchool, "this person is not enrolled at a school of that source id");
+    settled(change, unknown, OF_ROSTER)?;
+    Ok(Json(PersonView::of(existing(&tenant, &student).await?)))
+}
+
+fn two(path: TwoPaths) -> Result<(String, String), Problem> {
+    let Path((person, other)) = path.map_err(|_| super::unknown_person())?;
+    Ok((person_of(Ok(Path(person)))?, person_of(Ok(Path(other)))?))
+}
+
+async fn is_student(tenant: &Tenant, source_id: &str) -> Result<(), Problem> {
+    if existing(tenant, source_id).await?.role == Role::Student {
+        return Ok(());
+    }
+    let detail = "that person is no student: contacts and enrolments are students', so name one";
+    Err(Problem::new(Kind::NotAStudent, detail))
+}
+
+fn unknown_contact() -> Problem {
+    Problem::new(Kind::UnknownPerson, "the person is no contact of a student of that source id")
+}
+
+fn read_contact(body: Value) -> Result<(String, String), Vec<Fault>> {
+    let mut faults = Faults::default();
+    let read = Field::root(body).object(&mut faults).map(|mut fields| {
+        let relationship = fields
+            .take("relationship")
+            .and_then(|field| field.parsed(&mut faults, |text| named(text, &RELATIONSHIPS, |word| word)));
+        let by = read_by(&mut fields, &mut faults);
+        fields.finish(&mut faults);
+        (relationship.unwrap_or("other").to_owned(), by)
+    });
+    faults.or(read)
+}
+
+fn read_enrolment(body: Value) -> Result<(Option<String>, String), Vec<Fault>> {
+    let mut faults = Faults::default();
+    let read = Field::root(body).object(&mut faults).map(|mut fields| {
+        let grade = fields.take("grade").and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
+        let by = read_by(&mut fields, &mut faults);
+        fields.finish(&mut faults);
+        (grade, by)
+    });
+    faults.or(read)
+}

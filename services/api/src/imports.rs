@@ -1,0 +1,194 @@
+//! Deliveries of a roster over REST: sent, compared with the directory, looked at, and applied exactly as they were
+//! compared. The rows are read and stored by the code of `tocsin import`.
+
+mod rows;
+mod view;
+mod work;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use tocsin_store::Tenant;
+use tocsin_store::tenant::imports::{Begun, Import, NewImport};
+use uuid::Uuid;
+
+pub use self::rows::directory_of;
+use self::view::ImportView;
+use crate::auth::Caller;
+use crate::directory::NAME_CHARS_MAX;
+use crate::fields::{Fault, Faults, Fields, named};
+use crate::page::{encode, read_cursor, read_limit};
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+
+/// A zip at most. That of a district of 400,000 people is a fifth of it.
+pub(crate) const DELIVERY_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// What a zip begins with, whatever it is called.
+const ZIP: &[u8] = b"PK\x03\x04";
+
+pub(crate) fn body_limit() -> DefaultBodyLimit {
+    DefaultBodyLimit::max(DELIVERY_BYTES_MAX)
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ListView {
+    imports: Vec<ImportView>,
+    /// Null on the last page.
+    next_cursor: Option<String>,
+}
+
+/// `POST /v1/imports?name=&strict=&created_by=`: 202 with where to ask for what it would change.
+pub(crate) async fn create(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let wanted =
+        read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let zip = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = format!(
+                "the delivery is longer than {DELIVERY_BYTES_MAX} bytes: pack it, or send it in parts"
+            );
+            Problem::new(Kind::TooLarge, detail)
+        }
+        _ => Problem::new(Kind::NotADelivery, "the delivery broke off before its end: send it again"),
+    })?;
+    if !zip.starts_with(ZIP) {
+        let detail =
+            "the body is no zip: send a zip with the OneRoster CSV files in its root, as the body itself";
+        return Err(Problem::new(Kind::NotADelivery, detail));
+    }
+    let now = api.clock.now();
+    let id = Uuid::now_v7();
+    let new = NewImport { id, actor: &wanted.by, file_name: &wanted.name, strict: wanted.strict, zip: &zip };
+    tenant.keep_import(&new, now).await?;
+    work::compare(&api, &tenant, id, zip.into(), wanted.strict);
+    tracing::info!(import.id = %id, "delivery received");
+    let view = ImportView::of(existing(&tenant, id).await?, now);
+    Ok((StatusCode::ACCEPTED, [(LOCATION, format!("/v1/imports/{id}"))], Json(view)).into_response())
+}
+
+/// `GET /v1/imports?limit=&cursor=`, the newest first.
+pub(crate) async fn list(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ListView>, Problem> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query.as_deref(), &mut faults);
+    let limit = read_limit(&mut fields, &mut faults);
+    let before = read_cursor(&mut fields, &mut faults, |text| Uuid::parse_str(text).ok());
+    fields.finish(&mut faults);
+    let limit = faults.or(limit).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    // One more than is shown tells whether another page follows.
+    let mut found = tenant.imports(before, limit + 1).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next_cursor = found.last().filter(|_| more).map(|last| encode(&last.id.to_string()));
+    let now = api.clock.now();
+    Ok(Json(ListView {
+        imports: found.into_iter().map(|found| ImportView::of(found, now)).collect(),
+        next_cursor,
+    }))
+}
+
+/// `GET /v1/imports/{id}`.
+pub(crate) async fn show(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<ImportView>, Problem> {
+    let found = existing(&tenant, import_id(id)?).await?;
+    Ok(Json(ImportView::of(found, api.clock.now())))
+}
+
+/// `GET /v1/imports/{id}/problems`: the faults of its rows, as CSV to be saved.
+pub(crate) async fn problems(
+    Caller(tenant): Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let found = tenant.import_problems(import_id(id)?).await?.ok_or_else(unknown_import)?;
+    let csv = found.ok_or_else(|| {
+        Problem::new(Kind::ImportNotReady, "the delivery is still being read: ask again in a few seconds")
+    })?;
+    let headers = [
+        (CONTENT_TYPE, "text/csv; charset=utf-8"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"problems.csv\""),
+    ];
+    Ok((headers, csv).into_response())
+}
+
+/// `POST /v1/imports/{id}/apply?applied_by=`: 202, and applied as it was compared or not at all.
+pub(crate) async fn apply(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    id: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let id = import_id(id)?;
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query.as_deref(), &mut faults);
+    let by = fields.take("applied_by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
+    fields.finish(&mut faults);
+    faults.or(Some(())).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let now = api.clock.now();
+    match tenant.begin_import(id, now).await?.ok_or_else(unknown_import)? {
+        Begun::Yes => {}
+        Begun::Moved => {
+            let detail =
+                "the directory changed after this delivery was compared with it: send the delivery again";
+            return Err(Problem::new(Kind::DirectoryMoved, detail));
+        }
+        Begun::NotCompared => {
+            let state = ImportView::of(existing(&tenant, id).await?, now).state();
+            let detail = format!("the delivery is {state}: only one that is compared can be applied");
+            return Err(Problem::new(Kind::ImportNotReady, detail));
+        }
+    }
+    work::apply(&api, &tenant, id, by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()));
+    let view = ImportView::of(existing(&tenant, id).await?, now);
+    Ok((StatusCode::ACCEPTED, [(LOCATION, format!("/v1/imports/{id}"))], Json(view)).into_response())
+}
+
+struct Wanted {
+    name: String,
+    strict: bool,
+    by: String,
+}
+
+fn read_query(query: Option<&str>) -> Result<Wanted, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query, &mut faults);
+    let name = fields.take("name").and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
+    let strict = fields.take("strict").and_then(|field| {
+        let flag = |text: &str| named(text, &[true, false], |flag| if flag { "true" } else { "false" });
+        field.parsed(&mut faults, flag)
+    });
+    let by = fields.take("created_by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
+    fields.finish(&mut faults);
+    faults.or(Some(Wanted {
+        name: name.unwrap_or_else(|| "roster.zip".to_owned()),
+        strict: strict.unwrap_or(false),
+        by: by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()),
+    }))
+}
+
+async fn existing(tenant: &Tenant, id: Uuid) -> Result<Import, Problem> {
+    tenant.import(id).await?.ok_or_else(unknown_import)
+}
+
+fn import_id(path: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
+    path.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok()).ok_or_else(unknown_import)
+}
+
+fn unknown_import() -> Problem {
+    Problem::new(Kind::UnknownImport, "this district has no delivery of that id")
+}

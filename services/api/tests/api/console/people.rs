@@ -1,0 +1,78 @@
+//! The pages of people.
+
+use super::{Visitor, text_of};
+use crate::stage::Stage;
+
+#[tokio::test]
+async fn people_are_looked_up_and_what_was_typed_stays() {
+    let stage = Stage::start().await;
+    stage.family().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    let page = visitor.page("/people?q=ana").await;
+    assert!(page.contains("href=\"/people/ana\"") && !page.contains("href=\"/people/bo\""), "{page}");
+    assert!(page.contains("value=\"ana\""));
+    let refused = visitor.get("/people?q=a").await;
+    assert_eq!(refused.status, 422);
+    assert!(
+        text_of(&refused).contains("value=\"a\"") && text_of(&refused).contains("aria-describedby=\"fault\"")
+    );
+    assert_eq!(visitor.get("/people/nobody").await.status, 404);
+    let bo = visitor.page("/people/bo").await;
+    assert!(bo.contains("Lincoln, grade 03") && bo.contains("href=\"/people/ana\""), "{bo}");
+}
+
+#[tokio::test]
+async fn preferences_are_saved_by_a_form_without_script_and_faults_stand_beside_their_fields() {
+    let stage = Stage::start().await;
+    stage.family().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    let page = visitor.page("/people/ana").await;
+    assert!(
+        page.contains("name=\"use.0.general\" value=\"1\"") && page.contains("Emergencies use every device")
+    );
+    let devices =
+        "device.0=sms%20%2B16035550142&use.0.attendance=1&device.1=email%20ana@example.org&use.1.general=1";
+    let faulty =
+        visitor.post("/people/ana/preferences", &format!("language=Spanish&time_zone=Mars&{devices}")).await;
+    assert_eq!(faulty.status, 422);
+    let text = text_of(&faulty);
+    assert!(text.contains("id=\"language-fault\"") && text.contains("id=\"zone-fault\""), "{text}");
+    assert!(text.contains("value=\"Spanish\"") && text.contains("value=\"Mars\""), "nothing typed is lost");
+    assert!(
+        text.contains(
+            "name=\"use.0.attendance\" value=\"1\" aria-label=\"Text +16035550142 for Attendance\" checked"
+        ),
+        "{text}"
+    );
+    let saved = visitor.post("/people/ana/preferences", &format!("language=vi&time_zone=&{devices}")).await;
+    assert_eq!((saved.status, saved.headers["location"].to_str().unwrap()), (303, "/people/ana?saved"));
+    let person = stage.get("/v1/people/ana").await.body;
+    assert_eq!(person["language"], "vi");
+    assert_eq!(person["devices"][0]["declined"].as_array().unwrap().len(), 8);
+    assert!(visitor.page("/people/ana?saved").await.contains("The preferences are saved"));
+}
+
+#[tokio::test]
+async fn communications_are_filtered_by_tags_that_can_be_removed_sorted_and_shown_as_sent() {
+    let stage = Stage::start().await;
+    stage.family().await;
+    let campaign = stage.submit("k", &crate::stage::to_guardians("Bus & tram")).await.id();
+    stage.expand_all().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    for person in ["ana", "bo"] {
+        let page = visitor.page(&format!("/people/{person}/communications")).await;
+        assert_eq!(page.matches("Bus &#38; tram").count(), 2, "{page}");
+    }
+    let page = visitor.page("/people/ana/communications?mode=sms&status=open&subject=bus").await;
+    assert_eq!(page.matches("Bus &#38; tram").count(), 1);
+    assert!(page.contains("Remove Mode: Text") && page.contains("Remove Subject: bus"), "{page}");
+    assert!(page.contains("?status=open&#38;subject=bus") || page.contains("status=open"), "{page}");
+    assert!(page.contains("aria-sort=\"descending\""));
+    let empty = visitor.page("/people/ana/communications?from=2020-01-01&to=2020-01-31").await;
+    assert!(empty.contains("Nothing was sent") && empty.contains("value=\"2020-01-01\""));
+    let faulty = visitor.get("/people/ana/communications?from=soon&subject=bus").await;
+    assert_eq!(faulty.status, 422);
+    assert!(text_of(&faulty).contains("id=\"from-fault\"") && text_of(&faulty).contains("value=\"bus\""));
+    let sent = visitor.page(&format!("/people/ana/communications/{campaign}/1?channel=sms")).await;
+    assert!(sent.contains("As sent to Ana Lee for Bo Lee") && sent.contains("Dear Ana"), "{sent}");
+}

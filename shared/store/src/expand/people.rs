@@ -1,0 +1,186 @@
+//! Whom an audience addresses, and on whose behalf: parts of the expanding statement, of what counts as it does, and
+//! of the preview.
+
+use serde_json::{Value, json};
+use tocsin_domain::audience::{Audience, Role};
+
+/// The groups of an audience as [`audience_groups`] takes them. What is null narrows nothing.
+pub(crate) fn groups_of(audience: &Audience) -> Value {
+    fn given<T>(list: &[T]) -> Option<&[T]> {
+        (!list.is_empty()).then_some(list)
+    }
+    let groups = audience.groups().iter().enumerate().map(|(ordinal, group)| {
+        let wants = |role| group.roles.contains(&role);
+        json!({
+            "ordinal": ordinal,
+            "guardians": wants(Role::Guardian),
+            "students": wants(Role::Student),
+            "staff": wants(Role::Staff),
+            "schools": given(&group.schools),
+            "grades": given(&group.grades),
+            "classes": given(&group.classes),
+            "school_years": given(&group.school_years),
+            "people": given(&group.people),
+            "language": group.language,
+            "inactive": group.include_inactive,
+        })
+    });
+    Value::Array(groups.collect())
+}
+
+/// The groups, `$8`, and the source ids that they list, in a table of their own: it is hashed, and not searched once
+/// for each person.
+macro_rules! audience_groups {
+    () => {
+        "groups as materialized (
+  select g.*, g.classes is not null or g.school_years is not null as by_class
+  from jsonb_to_recordset($8::jsonb) as g(ordinal int, guardians boolean, students boolean, staff boolean,
+    schools text[], grades text[], classes text[], school_years smallint[], people text[], language text,
+    inactive boolean)
+), listed as materialized (
+  select g.ordinal, named.source_id from groups g cross join lateral unnest(g.people) named(source_id)
+)"
+    };
+}
+
+/// May the person `p` be addressed by the group `g`, whatever its students?
+macro_rules! is_open_to {
+    () => {
+        "(p.active or g.inactive)
+      and (g.language is null or p.language = g.language)
+      and (g.people is null or (g.ordinal, p.source_id) in (select ordinal, source_id from listed))"
+    };
+}
+
+/// Is `$person` a member in `$role`, 2 a student and 3 staff, of a class that `g` means?
+macro_rules! in_class {
+    ($person:literal, $role:literal) => {
+        concat!(
+            "(select true from class_members m cross join lateral (
+          select from classes k
+          where k.district_id = $2 and k.source_id = m.class_source_id and (k.active or g.inactive)
+            and (g.school_years is null or k.school_year = any(g.school_years))
+            and (g.schools is null or k.school_source_id = any(g.schools)) limit 1) k
+        where m.district_id = $2 and m.person_id = ",
+            $person,
+            " and m.role = ",
+            $role,
+            " and (m.active or g.inactive)
+          and (g.classes is null or m.class_source_id = any(g.classes)) limit 1)"
+        )
+    };
+}
+
+/// Is the enrolment `s` of `$person` one that `g` means?
+macro_rules! is_meant {
+    ($person:literal) => {
+        concat!(
+            "s.district_id = $2 and s.person_id = ",
+            $person,
+            " and (s.active or g.inactive)
+        and (g.schools is null or s.school_source_id = any(g.schools))
+        and (g.grades is null or s.grade = any(g.grades))
+        and (not g.by_class or ",
+            in_class!($person, "2"),
+            ")"
+        )
+    };
+}
+
+/// Is the person `p` in the audience, behind the cursor? Staff are found by the classes that they teach; a list of
+/// people that nothing else narrows names its people whatever they are.
+macro_rules! in_audience {
+    () => {
+        concat!(
+            "where p.district_id = $2 and p.id > $3
+      and (select true from groups g where ",
+            is_open_to!(),
+            "
+        and ((g.guardians and (
+              select true from contacts c cross join lateral (
+                select from students s where ",
+            is_meant!("c.student_id"),
+            " limit 1) s
+              where c.district_id = $2 and c.person_id = p.id limit 1))
+          or (g.students and (select true from students s where ",
+            is_meant!("p.id"),
+            " limit 1))
+          or (g.staff and p.role = 3 and g.grades is null
+            and (g.schools is null and not g.by_class or ",
+            in_class!("p.id", "3"),
+            "))
+          or (g.people is not null and g.schools is null and g.grades is null and not g.by_class))
+        limit 1)"
+        )
+    };
+}
+
+/// The students on whose behalf the people of `chunk` are addressed, each pair once, by whatever group.
+macro_rules! about_students {
+    () => {
+        concat!(
+            "about as materialized (
+  select distinct on (p.id, a.student_id)
+    p.*, a.student_id, a.student_given_name, a.student_family_name, a.grade, a.school
+  from chunk p left join lateral (
+    select pair.student_id, sp.given_name as student_given_name, sp.family_name as student_family_name,
+      s.grade, s.school_source_id, sch.name as school
+    from groups g
+    cross join lateral (
+      (select student_id from contacts where g.guardians and district_id = $2 and person_id = p.id offset 0)
+      union
+      select p.id where g.students and p.role = 2
+    ) pair
+    cross join lateral (
+      select s.grade, s.school_source_id from students s where ",
+            is_meant!("pair.student_id"),
+            " offset 0) s
+    cross join lateral (
+      select given_name, family_name from people where district_id = $2 and id = pair.student_id limit 1) sp
+    left join lateral (
+      select name from schools where district_id = $2 and source_id = s.school_source_id limit 1) sch on true
+    where ",
+            is_open_to!(),
+            "
+    offset 0) a on true
+  order by p.id, a.student_id, a.school_source_id
+)"
+        )
+    };
+}
+
+/// One row a message: in mode 2, `$7`, a person is addressed once for each student, in mode 1 once for all of them.
+macro_rules! addressed_people {
+    () => {
+        "addressed as materialized (
+  select id, given_name, family_name, language, time_zone, student_id as about_id,
+    case when student_id is not null then array[student_id] end as students,
+    student_given_name || ' ' || student_family_name as student_name, student_given_name, grade, school
+  from about
+  where $7::smallint = 2
+  union all
+  select id, given_name, family_name, language, time_zone, null,
+    array_agg(student_id order by student_id) filter (where student_id is not null),
+    string_agg(student_given_name || ' ' || student_family_name, ', ' order by student_id),
+    string_agg(student_given_name, ', ' order by student_id),
+    string_agg(distinct grade, ', '), string_agg(distinct school, ', ')
+  from about
+  where $7::smallint = 1
+  group by id, given_name, family_name, language, time_zone
+)"
+    };
+}
+
+/// What the merge fields of the message `n` are filled in with.
+macro_rules! merge_values {
+    () => {
+        "jsonb_strip_nulls(jsonb_build_object('recipient_name', n.given_name || ' ' || n.family_name,
+      'given_name', n.given_name, 'family_name', n.family_name, 'student_name', n.student_name,
+      'student_given_name', n.student_given_name, 'school_name', n.school, 'grade', n.grade))"
+    };
+}
+
+pub(crate) use {
+    about_students, addressed_people, audience_groups, in_audience, in_class, is_meant, is_open_to,
+    merge_values,
+};
