@@ -66,6 +66,7 @@ async fn of(tenant: &Tenant, campaign: &NewCampaign, now: DateTime<Utc>) -> Resu
         channels: &campaign.channels,
         mode: campaign.mode,
         consent_class: campaign.consent_class,
+        message_type: &campaign.message_type,
     };
     let counted = tenant.count_audience(&query).await?;
     let plan = plan(tenant, campaign, &counted, now).await?;

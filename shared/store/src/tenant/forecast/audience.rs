@@ -23,6 +23,7 @@ pub struct AudienceQuery<'a> {
     pub mode: DedupeMode,
     /// As of a campaign.
     pub consent_class: i16,
+    pub message_type: &'a str,
 }
 
 /// What expansion would make.
@@ -77,6 +78,7 @@ impl Tenant {
                         &query.consent_class,
                         &channels,
                         &mode,
+                        &query.message_type,
                     ],
                 )
                 .await?;
@@ -104,6 +106,7 @@ impl Tenant {
                     &audience.people,
                     &audience.language,
                     &audience.include_inactive,
+                    &query.message_type,
                 ],
             )
             .await?;
@@ -136,14 +139,17 @@ fn read(rows: &[Row]) -> Result<Counted, StoreError> {
     Ok(counted)
 }
 
-/// The campaign that does not exist, as `judged` asks for it. Who unsubscribed from its message type is counted as to be
-/// tried.
+/// The campaign that does not exist, as `judged` asks for it, of the message type that a parameter names.
 macro_rules! as_if_a_campaign {
-    () => {
-        "campaign as materialized (
-  select $5::smallint as consent_class, null::text as message_type,
+    ($message_type:literal) => {
+        concat!(
+            "campaign as materialized (
+  select $5::smallint as consent_class, ",
+            $message_type,
+            "::text as message_type,
     $5::smallint = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
 )"
+        )
     };
 }
 
@@ -152,7 +158,7 @@ macro_rules! as_if_a_campaign {
 pub(crate) const AUDIENCE: &str = concat!(
     "-- store.count_audience
 with ",
-    as_if_a_campaign!(),
+    as_if_a_campaign!("$17"),
     ", chunk as materialized (
   select p.id, p.role, p.language, p.time_zone from people p
     ",
@@ -198,7 +204,7 @@ where not exists (
 pub(crate) const RECEIPT: &str = concat!(
     "-- store.count_receipt
 with ",
-    as_if_a_campaign!(),
+    as_if_a_campaign!("$8"),
     ", told as materialized (
   select a.job_id, min(",
     part_of_attempt!(),
