@@ -33,7 +33,7 @@ test:
 	    --skip leases:: --skip plans:: --skip races:: --skip security::
 
 sim:
-	scripts/services run -- cargo run --locked --quiet -p simulation -- \
+	scripts/services run -- cargo run --locked --quiet --profile demo -p simulation -- \
 	    $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100) --from $(or $(FROM),1)) $(ARGS)
 
 fuzz:

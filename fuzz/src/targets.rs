@@ -195,5 +195,6 @@ fn account(name: &str, channel: Channel, kind: ProviderKind, profile: Option<Str
         domain: Some("mail.example.org".to_owned()),
         ca_file: None,
         profile,
+        connections_max: None,
     }
 }

@@ -58,6 +58,7 @@ impl Sender {
             domain: None,
             ca_file: None,
             profile: None,
+            connections_max: None,
         }])?;
         let provider = registry.get(ACCOUNT).context("no account")?;
         Ok(Self { provider, callbacks_url, in_flight })
@@ -81,6 +82,7 @@ impl Sender {
             body: TEXT.to_owned(),
             callback_url: format!("{}/{job}", self.callbacks_url),
             valid_for: VALID_FOR,
+            start_within: Duration::from_secs(2),
             deadline: REQUEST_DEADLINE,
         }
     }

@@ -34,6 +34,7 @@ impl AccountView {
             AccountState::Held => "held",
             AccountState::Fails => "fails",
             AccountState::GivesWay => "gives_way",
+            AccountState::OnTrial => "on_trial",
             AccountState::Stopped => "stopped",
         };
         Self {

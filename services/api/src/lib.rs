@@ -37,7 +37,7 @@ mod suppressions;
 mod unsubscribes;
 mod view;
 
-pub use console::{PageAccess, SessionKeys, is_loopback};
+pub use console::{PageAccess, SessionKeys};
 pub use imports::directory_of;
 pub use message_type::MessageType;
 pub use server::{Api, ApiError, BODY_BYTES_MAX, REQUEST_DEADLINE, router, serve};

@@ -4,10 +4,40 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::fields::{Faults, Fields, quoted};
+use crate::problem::{Kind, Problem};
 
 const LIMIT_DEFAULT: u32 = 100;
 /// Rows of one page at most, so that no request holds a whole campaign in memory.
 const LIMIT_MAX: u32 = 5000;
+
+/// Which page of a list is asked for.
+pub(crate) struct Asked<T> {
+    /// Where the page before ended.
+    pub after: Option<T>,
+    pub limit: u32,
+}
+
+/// Reads the query of a list that takes nothing but `limit` and `cursor`.
+pub(crate) fn read_page<T>(
+    query: Option<&str>,
+    decode: impl FnOnce(&str) -> Option<T>,
+) -> Result<Asked<T>, Problem> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query, &mut faults);
+    let limit = read_limit(&mut fields, &mut faults);
+    let after = read_cursor(&mut fields, &mut faults, decode);
+    fields.finish(&mut faults);
+    let asked = faults.or(limit.map(|limit| Asked { after, limit }));
+    asked.map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))
+}
+
+/// Cuts what was found to the page, of which one row more than is shown was asked for: it tells whether another page
+/// follows, whose cursor this returns.
+pub(crate) fn cut<T>(found: &mut Vec<T>, limit: u32, place: impl FnOnce(&T) -> String) -> Option<String> {
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    found.last().filter(|_| more).map(|last| encode(&place(last)))
+}
 
 pub(crate) fn read_limit(fields: &mut Fields, faults: &mut Faults) -> Option<u32> {
     let Some(field) = fields.take("limit") else { return Some(LIMIT_DEFAULT) };

@@ -38,7 +38,7 @@ pub(crate) struct RedialView {
     attempts_max: u8,
     wait_seconds: u32,
     machines: &'static str,
-    confirm: bool,
+    pub confirm: bool,
     outcomes: OutcomeSet,
 }
 

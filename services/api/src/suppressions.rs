@@ -15,7 +15,7 @@ use tocsin_store::tenant::suppressions::Suppression;
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields};
 use crate::json;
-use crate::page::{encode, read_cursor, read_limit};
+use crate::page::{Asked, cut, read_page};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
@@ -48,15 +48,14 @@ pub(crate) async fn list(
     Caller(tenant): Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ListView>, Problem> {
-    let Query { after, limit } =
-        read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
-    let after = after.as_ref().map(|(channel, address)| (*channel, address.as_str()));
-    // One more than is shown tells whether another page follows.
+    let Asked { after, limit } = read_page(query.as_deref(), |text| {
+        let (channel, address) = text.split_once('/')?;
+        (!address.contains('\0')).then_some((channel.parse().ok()?, address.to_owned()))
+    })?;
+    let after: Option<(Channel, &str)> =
+        after.as_ref().map(|(channel, address)| (*channel, address.as_str()));
     let mut found = tenant.suppressions(after, limit + 1).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let cursor = |last: &Suppression| encode(&format!("{}/{}", last.channel, last.address));
-    let next_cursor = found.last().filter(|_| more).map(cursor);
+    let next_cursor = cut(&mut found, limit, |last| format!("{}/{}", last.channel, last.address));
     Ok(Json(ListView { suppressions: found.into_iter().map(SuppressionView::of).collect(), next_cursor }))
 }
 
@@ -148,23 +147,6 @@ pub(crate) fn read_by(query: Option<&str>) -> Result<String, Vec<Fault>> {
     let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
     fields.finish(&mut faults);
     faults.or(Some(by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned())))
-}
-
-struct Query {
-    after: Option<(Channel, String)>,
-    limit: u32,
-}
-
-fn read_query(query: Option<&str>) -> Result<Query, Vec<Fault>> {
-    let mut faults = Faults::default();
-    let mut fields = Fields::of_query(query, &mut faults);
-    let limit = read_limit(&mut fields, &mut faults);
-    let after = read_cursor(&mut fields, &mut faults, |text| {
-        let (channel, address) = text.split_once('/')?;
-        (!address.contains('\0')).then_some((channel.parse().ok()?, address.to_owned()))
-    });
-    fields.finish(&mut faults);
-    faults.or(limit.map(|limit| Query { after, limit }))
 }
 
 impl SuppressionView {

@@ -10,8 +10,7 @@ use tocsin_domain::address::Email;
 use tocsin_store::tenant::unsubscribes::Unsubscribe;
 
 use crate::auth::Caller;
-use crate::fields::{Fault, Faults, Fields};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::page::{Asked, cut, read_page};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::suppressions::read_by;
@@ -36,15 +35,14 @@ pub(crate) async fn list(
     Caller(tenant): Caller,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ListView>, Problem> {
-    let Query { after, limit } =
-        read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
-    let after = after.as_ref().map(|(address, message_type)| (address.as_str(), message_type.as_str()));
-    // One more than is shown tells whether another page follows.
+    let Asked { after, limit } = read_page(query.as_deref(), |text| {
+        let (message_type, address) = text.split_once('/')?;
+        (!text.contains('\0')).then(|| (address.to_owned(), message_type.to_owned()))
+    })?;
+    let after: Option<(&str, &str)> =
+        after.as_ref().map(|(address, message_type)| (address.as_str(), message_type.as_str()));
     let mut found = tenant.unsubscribes(after, limit + 1).await?;
-    let more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let cursor = |last: &Unsubscribe| encode(&format!("{}/{}", last.message_type, last.address));
-    let next_cursor = found.last().filter(|_| more).map(cursor);
+    let next_cursor = cut(&mut found, limit, |last| format!("{}/{}", last.message_type, last.address));
     let view = |Unsubscribe { address, message_type, created_at }| UnsubscribeView {
         address,
         message_type,
@@ -71,21 +69,4 @@ pub(crate) async fn lift(
     }
     let lifted = tenant.lift_unsubscribe(address.as_str(), &message_type, &by, api.clock.now()).await?;
     if lifted { Ok(StatusCode::NO_CONTENT) } else { Err(unknown()) }
-}
-
-struct Query {
-    after: Option<(String, String)>,
-    limit: u32,
-}
-
-fn read_query(query: Option<&str>) -> Result<Query, Vec<Fault>> {
-    let mut faults = Faults::default();
-    let mut fields = Fields::of_query(query, &mut faults);
-    let limit = read_limit(&mut fields, &mut faults);
-    let after = read_cursor(&mut fields, &mut faults, |text| {
-        let (message_type, address) = text.split_once('/')?;
-        (!text.contains('\0')).then(|| (address.to_owned(), message_type.to_owned()))
-    });
-    fields.finish(&mut faults);
-    faults.or(limit.map(|limit| Query { after, limit }))
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use tocsin_domain::{CampaignId, Lane};
+use tocsin_domain::{CampaignId, JobKey, Lane};
 use tocsin_runtime::Progress;
 use tocsin_store::expand::{Chunk, Expansion};
+use tocsin_store::others::Why;
 
-use crate::{Planner, PlannerError, barred, emergency};
+use crate::{Planner, PlannerError, emergency};
 
 /// People a chunk. Some three devices each, and a transaction stays near 50 ms.
 pub const PEOPLE_PER_CHUNK: i64 = 1_000;
@@ -98,7 +99,11 @@ impl Expander {
         }
         match chunk {
             // Last, for the jobs that were made must not wait for it.
-            Ok(chunk) => barred::tell(&planner.store, campaign, &chunk).await,
+            Ok(chunk) => {
+                let barred: Vec<JobKey> =
+                    chunk.barred_texts().iter().map(|job| JobKey { campaign, job: *job }).collect();
+                planner.store.tell_others_left(&barred, Why::Barred).await;
+            }
             Err(error) if error.is_outage() => return Err(error.into()),
             Err(error) => {
                 let failures = self.failures.entry(campaign).or_default();

@@ -6,7 +6,6 @@
 //! is a duty that one planner holds at a time.
 
 mod audit;
-mod barred;
 mod bundles;
 mod close;
 mod duties;

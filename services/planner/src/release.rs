@@ -10,6 +10,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tocsin_domain::fair::{Demand, allot};
 use tocsin_domain::policy::requeue_after;
+use tocsin_domain::route::Route;
 use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane, WaitReason};
 use tocsin_queue::Published;
 use tocsin_runtime::Progress;
@@ -22,7 +23,7 @@ use crate::hold::{Judged, hold, judge};
 use crate::limits::{Allowance, Limits};
 use crate::turns::{Among, Turns};
 use crate::unserved::Unserved;
-use crate::windows::{Route, Windows, Wish};
+use crate::windows::{Windows, Wish};
 use crate::{Planner, PlannerError, emergency};
 
 /// Jobs marked in one statement and published together.
@@ -372,15 +373,9 @@ impl Releaser {
     }
 }
 
-/// What its place is chosen by: another route than its last where its outcome asks for one, or where the last account
-/// was busy, failed, or left it in doubt.
+/// What its place is chosen by.
 fn wish(job: &Due) -> Wish {
-    let failed = matches!(job.reason, Some(WaitReason::ProviderBusy | WaitReason::Doubt));
-    let route = match job.outcome {
-        Some(outcome) if outcome.wants_another_route() => Route::Another,
-        _ if failed => Route::AnotherAccount,
-        _ => Route::Any,
-    };
+    let route = Route::next(job.outcome, job.reason);
     Wish { person: job.person, last: job.account, route, lot: lot(job) }
 }
 

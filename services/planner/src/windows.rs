@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tocsin_domain::failover::Health;
+use tocsin_domain::route::Route;
 use tocsin_domain::sender::{Candidate, preferred};
 use tocsin_domain::{AccountId, Channel, DistrictId, Lane};
 use tocsin_store::accounts::Account;
@@ -68,17 +69,6 @@ pub struct Wish {
     /// Where the job was released to last.
     pub last: Option<AccountId>,
     pub route: Route,
-}
-
-/// Is another way than the last asked for?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Route {
-    #[default]
-    Any,
-    /// Another account: the last one was busy, or failed.
-    AnotherAccount,
-    /// Another account, or else another of its senders: this one does not reach the person.
-    Another,
 }
 
 impl Windows {

@@ -9,18 +9,19 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use tocsin_domain::Outcome;
+use tocsin_domain::settlement::{Report, ReportKind};
+use tocsin_domain::{JobKey, Outcome};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::RawCallbacks;
 use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
 use tocsin_runtime::{CancellationToken, retry};
 use tocsin_store::StoreError;
+use tocsin_store::others::Why;
 use tokio::time::{Instant, sleep_until};
 
 use crate::Collector;
 use crate::callback::Callback;
 use crate::inbound::overhear;
-use crate::refused;
 use crate::reports::{Understood, learned, of_addresses, understand, unread};
 use crate::unsubscribe;
 
@@ -305,13 +306,20 @@ async fn write(collector: Collector, stopping: CancellationToken, mut understood
             return refused_or_again(error);
         }
         if settled.changed > 0 {
-            refused::tell(store, &understood.reports).await;
+            store.tell_others_left(&opted_out(&understood.reports), Why::Refused).await;
         }
         counts.changed.add(settled.changed);
         counts.unmatched.add(understood.unmatched());
         Ok(Written::Done)
     };
     retry("apply callbacks", &stopping, write).await.unwrap_or(Written::Stopping)
+}
+
+/// What providers refused because its person opted out with them. The store knows which are texts of emergencies.
+fn opted_out(reports: &[Report]) -> Vec<JobKey> {
+    let opted_out =
+        |report: &&Report| matches!(report.kind, ReportKind::Status { outcome: Outcome::OptOut, .. });
+    reports.iter().filter(opted_out).map(|report| report.attempt.job).collect()
 }
 
 /// Messages that are written together: as many as one statement takes, and at least one.

@@ -15,7 +15,6 @@ mod counts;
 mod inbound;
 mod ingress;
 mod outbox;
-mod refused;
 mod rematch;
 mod reports;
 mod seen;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::AttemptKey;
 use tocsin_runtime::{CancellationToken, Progress, run_ticker};
 use tocsin_store::StoreError;
@@ -19,6 +19,10 @@ const PERIOD: std::time::Duration = std::time::Duration::from_secs(60);
 const TRIED_FOR: TimeDelta = TimeDelta::hours(24);
 /// Reports settled in one statement.
 const PAGE_MAX: i64 = 500;
+/// A search for reports without a token reads all attempts of a month or two, however few they are: so those of this time
+/// are sought together, so many at most.
+const SOUGHT_EVERY: TimeDelta = TimeDelta::minutes(10);
+const SOUGHT_MAX: i64 = 5_000;
 
 /// Tries until stopping.
 pub async fn run(collector: Collector, stopping: CancellationToken) {
@@ -33,6 +37,8 @@ pub async fn run(collector: Collector, stopping: CancellationToken) {
 pub struct Rematch {
     /// Where this pass goes on; None begins one.
     next: Option<Place>,
+    /// When it read the attempts last.
+    sought_at: Option<DateTime<Utc>>,
 }
 
 impl Rematch {
@@ -41,8 +47,9 @@ impl Rematch {
         let Collector { store, clock, counts, .. } = collector;
         let now = clock.now();
         // First in a pass, so that it matches what is found.
-        if self.next.is_none() {
-            let sought = match store.seek_settled(now - TRIED_FOR, now, PAGE_MAX).await {
+        let may_seek = self.sought_at.is_none_or(|at| now >= at + SOUGHT_EVERY);
+        if self.next.is_none() && may_seek {
+            let sought = match store.seek_settled(now - TRIED_FOR, now, SOUGHT_MAX).await {
                 Err(error) if !error.is_outage() => {
                     // Those that have a token are matched all the same.
                     tracing::warn!(%error, "reports without a token were not sought");
@@ -56,8 +63,8 @@ impl Rematch {
                     "reports without a token belong to attempts that ended"
                 );
             }
-            if sought.reports >= PAGE_MAX.unsigned_abs() {
-                return Ok(Progress::More);
+            if sought.reports > 0 {
+                self.sought_at = Some(now);
             }
         }
         let page = store.unmatched_reports(now - TRIED_FOR, self.next, PAGE_MAX).await?;

@@ -9,10 +9,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tocsin_domain::content::Content;
-use tocsin_domain::{CampaignId, CampaignState, Channel};
+use tocsin_domain::{CampaignId, CampaignState, Channel, host};
 use uuid::Uuid;
 
 use crate::exit::Failure;
+
+/// Does the address lead to this machine? One that cannot be read does not.
+pub fn is_this_machine(url: &str) -> bool {
+    reqwest::Url::parse(url).is_ok_and(|url| url.host_str().is_some_and(host::is_this_machine))
+}
 
 /// A district's access.
 #[derive(Clone)]
@@ -45,8 +50,17 @@ pub struct Detail {
     pub delivery_summary: DeliverySummary,
     pub seconds: Option<f64>,
     pub first_attempt_seconds: Option<f64>,
+    #[serde(default)]
+    pub redial: Redial,
     /// As written, before any merge value.
     pub contents: Vec<Content>,
+}
+
+/// Of the redial policy, what is shown.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub struct Redial {
+    /// Are those who are called asked to press 0?
+    pub confirm: bool,
 }
 
 /// Requirement 51. Duplicates are in none of the other numbers.
@@ -60,6 +74,9 @@ pub struct Counters {
     pub not_dispatched: u64,
     pub open: u64,
     pub duplicates: u64,
+    /// At which somebody pressed 0.
+    #[serde(default)]
+    pub confirmed: u64,
 }
 
 /// Requirements 66 to 73: addresses once each, and people by calls and texts.

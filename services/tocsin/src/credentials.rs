@@ -141,6 +141,7 @@ mod tests {
             domain: None,
             ca_file: None,
             profile: None,
+            connections_max: None,
         }
     }
 

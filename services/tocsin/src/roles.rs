@@ -208,6 +208,7 @@ fn account_settings(account: &AccountConfig, kind: ProviderKind) -> AccountSetti
         domain: account.domain.clone(),
         ca_file: account.ca_file.clone(),
         profile: account.profile.clone(),
+        connections_max: account.connections_max.and_then(|most| usize::try_from(most).ok()),
     }
 }
 

@@ -51,14 +51,22 @@ impl Window {
     }
 }
 
+/// What one request tells of its account, however many messages it was for: one error moves nothing. None: it was never
+/// started.
+pub fn of_request(answers: &[Answer]) -> Option<Answers> {
+    let started = answers.iter().any(|answer| *answer != Answer::NotStarted);
+    started.then(|| Answers { all: 1, failed: u32::from(answers.iter().any(is_failure)) })
+}
+
 /// Is it the account's fault that nothing good came of the request? Not so: a refusal of this message, or a limit.
-pub fn is_failure(answer: &Answer) -> bool {
+fn is_failure(answer: &Answer) -> bool {
     match answer {
         Answer::NotSent { .. } | Answer::Lost { .. } => true,
         Answer::Accepted { .. }
         | Answer::Refused { .. }
         | Answer::RefusedTogether { .. }
-        | Answer::Throttled { .. } => false,
+        | Answer::Throttled { .. }
+        | Answer::NotStarted => false,
     }
 }
 
@@ -104,6 +112,16 @@ mod tests {
         window.count(1, ONE_FAILED, &clock);
         window.begin(1);
         assert_eq!(window.sum(), ONE_FAILED);
+    }
+
+    #[test]
+    fn one_request_is_one_answer_and_one_that_never_started_is_none() {
+        let sent = || Answer::Accepted { provider_id: None, outcome: None };
+        let lost = || Answer::Lost { why: "x".into() };
+        let told = |answers: &[Answer]| of_request(answers).map(|told| (told.all, told.failed));
+        assert_eq!(told(&[Answer::NotStarted, Answer::NotStarted]), None);
+        assert_eq!(told(&[sent(), sent()]), Some((1, 0)));
+        assert_eq!(told(&[sent(), lost(), lost()]), Some((1, 1)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tocsin_domain::settlement::{AttemptView, JobView};
-use tocsin_domain::{Channel, Generation, JobKey, JobState, Lane, WaitReason};
+use tocsin_domain::{AccountId, Channel, Generation, JobKey, JobState, Lane, WaitReason};
 use tocsin_runtime::{Stopwatch, retry};
 use tocsin_store::StoreError;
 use tocsin_store::claim::{Asked, Claim, Denied, Granted};
+use tocsin_store::others::Why;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,7 +20,6 @@ use crate::Worker;
 use crate::bundle::acknowledge;
 use crate::pending::Pending;
 use crate::record::Outcomes;
-use crate::refused;
 use crate::send::{self, Claimed};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
@@ -36,8 +36,8 @@ pub struct Permitted {
 /// The answers to a claim that is committed. The messages are still unsettled.
 #[derive(Debug)]
 pub struct Answered {
-    pub permitted: BTreeMap<JobKey, Permitted>,
-    /// What was not asked for, because a later message of the same job was.
+    pub permitted: BTreeMap<(JobKey, AccountId), Permitted>,
+    /// What was not asked for, because a later message of the same job was, or the same message.
     pub void: Vec<Permitted>,
     pub answers: Vec<Claim>,
     /// Started before the claim was asked for.
@@ -67,10 +67,10 @@ pub async fn ask(worker: &Worker, permitted: Vec<Permitted>, over: &Cancellation
     let (permitted, void) = latest(permitted);
     let asked: Arc<[Asked]> = permitted
         .iter()
-        .map(|(key, permitted)| Asked {
+        .map(|((key, account), permitted)| Asked {
             key: *key,
             generation: permitted.job.generation,
-            account: permitted.job.account,
+            account: *account,
         })
         .collect();
     // An answer that is under way is waited for, even if the session is lost or the process is asked to stop:
@@ -85,19 +85,23 @@ pub async fn ask(worker: &Worker, permitted: Vec<Permitted>, over: &Cancellation
     claimed.map(|(answers, since)| Answered { permitted, void, answers, since })
 }
 
-/// Of two messages of one job the earlier generation's is void, and no statement names a job twice.
-fn latest(permitted: Vec<Permitted>) -> (BTreeMap<JobKey, Permitted>, Vec<Permitted>) {
-    let mut latest: BTreeMap<JobKey, Permitted> = BTreeMap::new();
+/// Of two messages of one job the earlier generation's is void, and no statement names a job and account twice. Of two
+/// accounts at one generation (a release that the database lost was made again) the row knows which: both are asked for.
+fn latest(permitted: Vec<Permitted>) -> (BTreeMap<(JobKey, AccountId), Permitted>, Vec<Permitted>) {
+    let mut generations: BTreeMap<JobKey, Generation> = BTreeMap::new();
+    for Permitted { job, .. } in &permitted {
+        let latest = generations.entry(job.key).or_insert(job.generation);
+        *latest = job.generation.max(*latest);
+    }
+    let mut latest: BTreeMap<(JobKey, AccountId), Permitted> = BTreeMap::new();
     let mut void = Vec::new();
     for permitted in permitted {
-        match latest.entry(permitted.job.key) {
-            Entry::Vacant(free) => {
+        let is_latest = generations.get(&permitted.job.key) == Some(&permitted.job.generation);
+        match latest.entry((permitted.job.key, permitted.job.account)) {
+            Entry::Vacant(free) if is_latest => {
                 free.insert(permitted);
             }
-            Entry::Occupied(mut known) if known.get().job.generation < permitted.job.generation => {
-                void.push(known.insert(permitted));
-            }
-            Entry::Occupied(_) => void.push(permitted),
+            Entry::Vacant(_) | Entry::Occupied(_) => void.push(permitted),
         }
     }
     (latest, void)
@@ -125,14 +129,14 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
     for answer in answers {
         match answer {
             Claim::Granted(grant) => {
-                if let Some(permitted) = by_key.remove(&grant.attempt.job) {
+                if let Some(permitted) = by_key.remove(&(grant.attempt.job, grant.account)) {
                     settled.push(permitted.job);
                     granted.push((*grant, permitted.share, permitted.places));
                 }
             }
-            Claim::Denied(key, denied) => {
+            Claim::Denied(key, account, denied) => {
                 tracing::debug!(campaign.id = %key.campaign, job.id = key.job, ?denied, "claim denied");
-                let Some(permitted) = by_key.remove(&key) else { continue };
+                let Some(permitted) = by_key.remove(&(key, account)) else { continue };
                 let emergency_text = channel == Channel::Sms && permitted.job.lane == Lane::Emergency;
                 if emergency_text && matches!(denied, Denied::Barred(_)) {
                     refused.push(key);
@@ -151,7 +155,7 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
         async {
             give_back(worker, &without_lease, WaitReason::Limiter).await;
         },
-        refused::tell(&worker.store, &refused),
+        worker.store.tell_others_left(&refused, Why::Refused),
     );
     ready(worker, channel, granted, since).await
 }

@@ -22,7 +22,6 @@ mod pending;
 mod places;
 mod recall;
 mod record;
-mod refused;
 mod send;
 mod session;
 mod shares;

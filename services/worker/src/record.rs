@@ -6,12 +6,11 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
 use tocsin_domain::{Channel, JobKey, Lane, Outcome};
 use tocsin_runtime::SharedClock;
+use tocsin_store::others::Why;
 use tocsin_store::suppressions::Learned;
 use tocsin_store::{Store, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-
-use crate::refused;
 
 /// What one attempt came to, as far as this worker knows.
 #[derive(Debug, Clone)]
@@ -97,7 +96,7 @@ pub async fn write(
         kept => drop(kept?),
     }
     // Last, so that it is told once however often the rest is done again.
-    refused::tell(store, &refused_texts(reports, views)).await;
+    store.tell_others_left(&refused_texts(reports, views), Why::Refused).await;
     Ok(())
 }
 

@@ -157,7 +157,9 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
                     if tokio::time::timeout(left, claimed.share.turn(1)).await.is_err() || late(claimed) {
                         return None;
                     }
-                    ask(provider, &first.share, std::slice::from_ref(request)).await.pop()
+                    let start_within = SEND_BY.saturating_sub(claimed.since.elapsed());
+                    let request = SendRequest { start_within, ..request.clone() };
+                    ask(provider, &first.share, &[request]).await.pop()
                 }
                 answer => Some(answer),
             }))
@@ -180,8 +182,6 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
 /// Asks, and counts what comes of it for the account.
 async fn ask(provider: &dyn Provider, share: &AccountShare, requests: &[SendRequest]) -> Vec<Answer> {
     let epoch = share.health_epoch();
-    // One request, however many messages it is for: one error moves nothing.
-    let count = |failed: bool| share.answered(epoch, Answers { all: 1, failed: u32::from(failed) });
     let asking = async {
         match requests {
             [one] => vec![provider.send(one).await],
@@ -190,9 +190,10 @@ async fn ask(provider: &dyn Provider, share: &AccountShare, requests: &[SendRequ
     };
     let span = tracing::info_span!("provider.send", account = share.name, provider = provider.name());
     let asking = asking.instrument(span);
-    let (answers, slow) = answers::timed(asking, || count(true)).await;
-    if !slow {
-        count(answers.iter().any(answers::is_failure));
+    let (answers, slow) =
+        answers::timed(asking, || share.answered(epoch, Answers { all: 1, failed: 1 })).await;
+    if !slow && let Some(told) = answers::of_request(&answers) {
+        share.answered(epoch, told);
     }
     answers
 }
@@ -258,6 +259,7 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
         detection: claimed.brief.redial.detection(claimed.grant.tries).filter(|_| channel == Channel::Voice),
         callback_url: callback_url(&worker.settings.public_url, &claimed.share.name, &token),
         valid_for: left.min(VALID_FOR_MAX),
+        start_within: SEND_BY.saturating_sub(claimed.since.elapsed()),
         deadline: REQUEST_DEADLINE,
     })
 }
@@ -315,6 +317,8 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
             worker.shares.throttled(&claimed.share, whose, retry_after);
             ReportKind::Throttled { provider_code, retry_after }
         }
+        // It took too long here, and says nothing of the account.
+        Answer::NotStarted => ReportKind::NotAsked,
         Answer::NotSent { why } => {
             tracing::warn!(account = claimed.share.name, why, "provider could not be reached");
             ReportKind::Status {
@@ -350,6 +354,7 @@ fn may_go_on(answer: &Answer) -> bool {
         Answer::Refused { .. }
         | Answer::RefusedTogether { .. }
         | Answer::Throttled { .. }
+        | Answer::NotStarted
         | Answer::NotSent { .. } => false,
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
-use tocsin_domain::Channel;
+use tocsin_domain::{Channel, host};
 
 use crate::ProvidersError;
 
@@ -79,6 +79,9 @@ pub struct AccountSettings {
     /// Gateway: the profile that describes it, by its name or file.
     #[serde(default)]
     pub profile: Option<String>,
+    /// Over HTTP: requests of this process that are open at once, at most.
+    #[serde(default)]
+    pub connections_max: Option<usize>,
 }
 
 impl AccountSettings {
@@ -142,7 +145,5 @@ impl AccountSettings {
 }
 
 pub(crate) fn is_this_machine(url: &Url) -> bool {
-    let Some(host) = url.host_str() else { return false };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    url.host_str().is_some_and(host::is_this_machine)
 }

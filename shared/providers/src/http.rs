@@ -1,12 +1,15 @@
 //! One request to a vendor: what came back, or how far it got.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, redirect};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tracing::{Instrument as _, field};
 
-use crate::{Answer, ProvidersError};
+use crate::{Answer, ProvidersError, SendRequest};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Shorter than vendors keep an idle connection: a request written into one that is being closed
@@ -15,6 +18,10 @@ const POOL_IDLE: Duration = Duration::from_secs(15);
 const POOL_IDLE_PER_HOST_MAX: usize = 512;
 /// No answer of ours is larger: the longest is a page of 300 events.
 const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Requests of one process to one account that are open at once, where nobody says otherwise: more than a worker has
+/// open by default, so that a place is waited for only where several share the process.
+pub const CONNECTIONS_MAX: usize = 500;
 
 /// The client for every vendor: short connects, kept connections, no redirects and no resends, for a
 /// second request of one claim must never start by itself (promise 2).
@@ -30,6 +37,51 @@ pub fn http_client() -> Result<Client, ProvidersError> {
         .user_agent(concat!("tocsin/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(ProvidersError::Client)
+}
+
+/// An account's way to its vendor: connections of its own, and so many requests at once, whatever they are for. Cheap to
+/// clone: the same connections and the same places.
+#[derive(Debug, Clone)]
+pub struct AccountClient {
+    http: Client,
+    /// One place for each request that is open, and so for each connection.
+    places: Arc<Semaphore>,
+}
+
+impl AccountClient {
+    pub fn new(connections_max: usize) -> Result<Self, ProvidersError> {
+        let places = Arc::new(Semaphore::new(connections_max.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Self { http: http_client()?, places })
+    }
+
+    /// Builds requests for [`exchange`].
+    pub(crate) fn http(&self) -> &Client {
+        &self.http
+    }
+}
+
+/// How long a request may wait for its place, and how long it may take with that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Within {
+    pub start: Duration,
+    pub deadline: Duration,
+}
+
+impl Within {
+    /// Of messages that are asked for together: as the most urgent of them.
+    pub fn of<'a>(requests: impl IntoIterator<Item = &'a SendRequest>) -> Self {
+        let of_one = |request: &SendRequest| Self { start: request.start_within, deadline: request.deadline };
+        let sooner = |one: Self, other: Self| Self {
+            start: one.start.min(other.start),
+            deadline: one.deadline.min(other.deadline),
+        };
+        requests.into_iter().map(of_one).reduce(sooner).unwrap_or(Self::deadline(Duration::ZERO))
+    }
+
+    /// Of what may start at any time until then.
+    pub fn deadline(deadline: Duration) -> Self {
+        Self { start: deadline, deadline }
+    }
 }
 
 /// The vendor answered; its body may have broken off.
@@ -67,6 +119,8 @@ impl Reply {
 /// No answer. The words never hold the URL, which names the account and may name a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NoReply {
+    /// It found no place in time: nothing is known of the vendor.
+    NotStarted,
     /// The request was not written.
     NotSent(String),
     /// It was, or may have been.
@@ -76,6 +130,7 @@ pub(crate) enum NoReply {
 impl NoReply {
     pub fn into_answer(self) -> Answer {
         match self {
+            Self::NotStarted => Answer::NotStarted,
             Self::NotSent(why) => Answer::NotSent { why },
             Self::Lost(why) => Answer::Lost { why },
         }
@@ -83,15 +138,25 @@ impl NoReply {
 
     pub fn into_why(self) -> String {
         match self {
+            Self::NotStarted => "too many requests of ours are open at the account".to_owned(),
             Self::NotSent(why) | Self::Lost(why) => why,
         }
     }
 }
 
-/// Sends `request` and reads its answer, all within `deadline`. Its span tells method, host, status and duration, within
+/// Sends `request` when there is a place for it and reads its answer, all within the deadline. Its span tells method, host, status and duration, within
 /// the caller's, which tells the account; never the path, which may hold a number or an id.
-pub(crate) async fn exchange(request: RequestBuilder, deadline: Duration) -> Result<Reply, NoReply> {
-    let (client, request) = request.timeout(deadline).build_split();
+pub(crate) async fn exchange(
+    client: &AccountClient,
+    request: RequestBuilder,
+    within: Within,
+) -> Result<Reply, NoReply> {
+    let asked = Instant::now();
+    // Given back when the answer is read. The semaphore is never closed.
+    let Ok(Ok(_place)) = timeout(within.start.min(within.deadline), client.places.acquire()).await else {
+        return Err(NoReply::NotStarted);
+    };
+    let (client, request) = request.timeout(within.deadline.saturating_sub(asked.elapsed())).build_split();
     let request = request.map_err(no_reply)?;
     let span = tracing::info_span!("provider.http", method = %request.method(),
         host = request.url().host_str().unwrap_or_default(), status = field::Empty, elapsed_ms = field::Empty);
@@ -177,8 +242,9 @@ mod tests {
             // Whoever asks may have read enough.
             let _ = stream.write_all(answer).await;
         };
-        let request = http_client().unwrap().post(url).body("To=%2B13125550100");
-        tokio::join!(exchange(request, Duration::from_secs(5)), serve).0
+        let client = AccountClient::new(1).unwrap();
+        let request = client.http().post(url).body("To=%2B13125550100");
+        tokio::join!(exchange(&client, request, Within::deadline(Duration::from_secs(5))), serve).0
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ pub mod twilio;
 pub use account::{AccountSettings, ProviderKind, Secret};
 pub use callback::{CallbackReport, ParseError, RawRequest, VerifyError, VerifyFault};
 pub use error::ProvidersError;
-pub use http::http_client;
+pub use http::{AccountClient, CONNECTIONS_MAX, http_client};
 pub use inbound::{InboundText, Reply};
 pub use provider::{
     Answer, Capabilities, LookUpAnswer, LookUpQuery, Provider, RecallAnswer, RefusalClass, SendRequest, Whose,

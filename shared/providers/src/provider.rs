@@ -142,7 +142,9 @@ pub struct SendRequest {
     pub callback_url: String,
     /// How long the vendor may keep the attempt waiting before it drops it.
     pub valid_for: Duration,
-    /// How long the request may take, connecting and reading the answer included.
+    /// What is left of `send_by`: a request that has not started by then, because there was no place for it, does not.
+    pub start_within: Duration,
+    /// How long the request may take, waiting for a place, connecting and reading the answer included.
     pub deadline: Duration,
 }
 
@@ -169,6 +171,8 @@ pub enum Answer {
     RefusedTogether { provider_code: Option<String> },
     /// Definitely not processed: rate or concurrency limit, full queue.
     Throttled { provider_code: Option<String>, retry_after: Option<Duration>, whose: Whose },
+    /// There was no place for the request among those of ours that are open: nobody was asked.
+    NotStarted,
     /// The request was never written: safe to try again.
     NotSent { why: String },
     /// The request was written and no usable answer came: it may or may not have been sent.

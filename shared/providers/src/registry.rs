@@ -10,23 +10,32 @@ use crate::gateway::Gateway;
 use crate::mailgun::MailgunEmail;
 use crate::smtp::SmtpEmail;
 use crate::twilio::{TwilioSms, TwilioVoice};
-use crate::{Provider, ProvidersError, http_client};
+use crate::{AccountClient, CONNECTIONS_MAX, Provider, ProvidersError};
 
-/// Built at start. Each account over HTTP has a client of its own, and so its own connections: one that hangs takes
-/// none of another's.
+/// Built at start. Each account over HTTP has a client of its own, and so its own connections, so many at most: one that
+/// hangs takes none of another's.
 #[derive(Debug, Default)]
 pub struct Registry {
     /// Replaced one by one when secrets change. What was taken before goes on with the old.
-    providers: RwLock<HashMap<String, Arc<dyn Provider>>>,
+    providers: RwLock<HashMap<String, Registered>>,
+}
+
+#[derive(Debug)]
+struct Registered {
+    provider: Arc<dyn Provider>,
+    /// Its adapter's, and the next one's: what both have open is within the account's bound. None: it came from elsewhere.
+    client: Option<AccountClient>,
 }
 
 impl Registry {
     /// Fails on the first account with a fault, naming account and key.
     pub fn build(accounts: Vec<AccountSettings>) -> Result<Self, ProvidersError> {
-        let mut providers: HashMap<String, Arc<dyn Provider>> = HashMap::with_capacity(accounts.len());
+        let mut providers: HashMap<String, Registered> = HashMap::with_capacity(accounts.len());
         for account in accounts {
-            let provider = adapter(&account, http_client()?)?;
-            if providers.insert(account.name.clone(), provider).is_some() {
+            let client = client_of(&account)?;
+            let provider = adapter(&account, client.clone())?;
+            let registered = Registered { provider, client: Some(client) };
+            if providers.insert(account.name.clone(), registered).is_some() {
                 return Err(ProvidersError::DuplicateAccount(account.name));
             }
         }
@@ -34,31 +43,39 @@ impl Registry {
     }
 
     pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
-        self.providers.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
+        providers.get(name).map(|registered| Arc::clone(&registered.provider))
     }
 
     /// Puts another adapter in the place of the account's: its secrets have changed.
     pub fn replace(&self, account: &AccountSettings) -> Result<(), ProvidersError> {
-        let provider = adapter(account, http_client()?)?;
         let mut providers = self.providers.write().unwrap_or_else(PoisonError::into_inner);
-        providers.insert(account.name.clone(), provider);
+        let known = providers.get(&account.name).and_then(|registered| registered.client.clone());
+        let client = known.map_or_else(|| client_of(account), Ok)?;
+        let provider = adapter(account, client.clone())?;
+        providers.insert(account.name.clone(), Registered { provider, client: Some(client) });
         Ok(())
     }
 
     /// What is wrong with an account, if anything.
     pub fn check(account: &AccountSettings) -> Result<(), ProvidersError> {
-        adapter(account, http_client()?).map(drop)
+        adapter(account, client_of(account)?).map(drop)
     }
 }
 
 /// Adapters that are there already, each under its account's name.
 impl FromIterator<(String, Arc<dyn Provider>)> for Registry {
     fn from_iter<I: IntoIterator<Item = (String, Arc<dyn Provider>)>>(providers: I) -> Self {
-        Self { providers: RwLock::new(providers.into_iter().collect()) }
+        let registered = |(name, provider)| (name, Registered { provider, client: None });
+        Self { providers: RwLock::new(providers.into_iter().map(registered).collect()) }
     }
 }
 
-fn adapter(account: &AccountSettings, client: reqwest::Client) -> Result<Arc<dyn Provider>, ProvidersError> {
+fn client_of(account: &AccountSettings) -> Result<AccountClient, ProvidersError> {
+    AccountClient::new(account.connections_max.unwrap_or(CONNECTIONS_MAX))
+}
+
+fn adapter(account: &AccountSettings, client: AccountClient) -> Result<Arc<dyn Provider>, ProvidersError> {
     match (account.kind, account.channel) {
         (ProviderKind::Twilio, Channel::Voice) => Ok(Arc::new(TwilioVoice::new(account, client)?)),
         (ProviderKind::Twilio, Channel::Sms) => Ok(Arc::new(TwilioSms::new(account, client)?)),
@@ -100,6 +117,7 @@ mod tests {
             domain: None,
             ca_file: None,
             profile: None,
+            connections_max: None,
         }
     }
 

@@ -25,14 +25,15 @@ pub struct Asked {
 #[derive(Debug, Clone)]
 pub enum Claim {
     Granted(Box<Granted>),
-    Denied(JobKey, Denied),
+    Denied(JobKey, AccountId, Denied),
 }
 
 impl Claim {
-    pub fn key(&self) -> JobKey {
+    /// Of what was asked: the job, and the account that it was asked for.
+    pub fn asked(&self) -> (JobKey, AccountId) {
         match self {
-            Self::Granted(granted) => granted.attempt.job,
-            Self::Denied(key, _) => *key,
+            Self::Granted(granted) => (granted.attempt.job, granted.account),
+            Self::Denied(key, account, _) => (*key, *account),
         }
     }
 }
@@ -67,7 +68,8 @@ pub struct Granted {
 }
 
 impl Store {
-    /// Claims `asked` for `worker`, in one statement. The answers come in no particular order.
+    /// Claims `asked` for `worker`, in one statement. The answers come in no particular order. A job may be asked for more
+    /// than one account: its row says which of them it is for. Nothing may be asked twice.
     pub async fn claim(&self, worker: WorkerId, asked: &[Asked]) -> Result<Vec<Claim>, StoreError> {
         const NAME: &str = "claim";
         let campaigns: Vec<Uuid> = asked.iter().map(|job| job.key.campaign.0).collect();
@@ -84,9 +86,9 @@ impl Store {
             )
             .await?;
         let mut answers = rows.iter().map(read_answer).collect::<Result<Vec<Claim>, StoreError>>()?;
-        let judged: HashSet<JobKey> = answers.iter().map(Claim::key).collect();
-        let stale = asked.iter().map(|job| job.key).filter(|key| !judged.contains(key));
-        answers.extend(stale.map(|key| Claim::Denied(key, Denied::Stale)));
+        let judged: HashSet<(JobKey, AccountId)> = answers.iter().map(Claim::asked).collect();
+        let stale = asked.iter().map(|job| (job.key, job.account)).filter(|asked| !judged.contains(asked));
+        answers.extend(stale.map(|(key, account)| Claim::Denied(key, account, Denied::Stale)));
         Ok(answers)
     }
 }
@@ -94,12 +96,13 @@ impl Store {
 fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
     const NAME: &str = "claim";
     let key = JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("job_id") };
+    let account = AccountId(found.get("account_id"));
     let denied = match found.get::<_, i32>("verdict") {
         0 => {
             let values: serde_json::Value = found.get("merge_values");
             return Ok(Claim::Granted(Box::new(Granted {
                 attempt: AttemptKey { job: key, number: found.get("number") },
-                account: AccountId(found.get("account_id")),
+                account,
                 tries: found.get("tries"),
                 outcome: row::optional_outcome(NAME, found.get("outcome"))?,
                 address: found.get("address"),
@@ -113,7 +116,7 @@ fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
         4 => Denied::Late,
         _ => Denied::Barred(row::outcome(NAME, found.get::<_, Option<i16>>("barred").unwrap_or_default())?),
     };
-    Ok(Claim::Denied(key, denied))
+    Ok(Claim::Denied(key, account, denied))
 }
 
 /// `locked` takes the rows in key order; `instant` is read after that, so that a lease that ran out while

@@ -7,6 +7,24 @@ use uuid::Uuid;
 
 use crate::{Store, StoreError, Tenant};
 
+/// Why a text of an emergency is not to be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// By its claim or its provider, after an opt-out.
+    Refused,
+    /// When its job was made, by an opt-out or a suppression.
+    Barred,
+}
+
+impl Why {
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Refused => "were refused",
+            Self::Barred => "are barred by opt-outs or suppressions",
+        }
+    }
+}
+
 /// What is left of the people of some refused texts of one emergency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
@@ -37,6 +55,26 @@ impl Store {
         }
         Ok(left.into_values().collect())
     }
+
+    /// Logs, by campaign, what is left of the people of these jobs, for somebody may have to act. That it cannot be read
+    /// holds up nothing.
+    pub async fn tell_others_left(&self, refused: &[JobKey], why: Why) {
+        if refused.is_empty() {
+            return;
+        }
+        let why = why.in_words();
+        match self.others_left(refused).await {
+            Ok(left) => left.iter().for_each(|left| {
+                tracing::info!(campaign.id = %left.campaign, texts = left.refused, other_devices = left.other_devices,
+                    people_without_other_device = left.without_other,
+                    "emergency texts {why}: the other devices of their people are what is left");
+            }),
+            Err(error) => {
+                tracing::warn!(%error, texts = refused.len(),
+                    "emergency texts {why}; the other devices of their people could not be counted");
+            }
+        }
+    }
 }
 
 impl Tenant {
@@ -52,8 +90,8 @@ impl Tenant {
     }
 }
 
-/// Lane 1 is emergency, channel 2 sms. Jobs are numbered person by person, so that a person's are neighbours: 64 on either side hold them all. Those that
-/// were refused themselves are not left: outcomes 31 to 49, but for 33 Duplicate (the device is reached once, for
+/// Lane 1 is emergency, channel 2 sms. Jobs are numbered person by person, so that a person's are neighbours: 64 on either
+/// side hold all of anybody who has no more, and are all that is looked at. Those that were refused themselves are not left: outcomes 31 to 49, but for 33 Duplicate (the device is reached once, for
 /// several rows), 35 Expired and 36 Canceled.
 pub(crate) const OTHERS_LEFT: &str = "-- store.others_left
 select u.campaign_id, u.job_id, (

@@ -21,11 +21,6 @@ pub const COMMUNICATIONS: &[(&str, &str)] = &[
     ("communications_descending", crate::tenant::communications::DESCENDING),
 ];
 
-/// The search by the summaries of block ranges, which no key leads to: how its session plans, and the statement.
-pub fn by_summaries(parts: &[&str]) -> (&'static str, String) {
-    (rematch::PLAN_BY_SUMMARIES, rematch::seek_by_summaries(parts))
-}
-
 pub const BATCHED: &[(&str, &str)] = &[
     ("expand", expand::EXPAND),
     ("expand_receipt", expand_receipt::EXPAND_RECEIPT),

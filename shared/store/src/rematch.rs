@@ -5,6 +5,8 @@
 //! is looked after, [`Store::name_unmatched`] gives those of its id the attempt's name; one that comes when its
 //! attempt is settled, and looked after by nobody, is sought by [`Store::seek_settled`]. The first way does the rest.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::settlement::{Report, ReportKind};
 use tocsin_domain::{AttemptKey, CampaignId, JobKey};
@@ -77,7 +79,8 @@ impl Store {
     }
 
     /// Seeks reports that came without a token, since `since`, by the provider's id and account among all attempts, and
-    /// names those that are found after them. Each is sought twice at most, whoever asks.
+    /// names those that are found after them. Each is sought twice at most, whoever asks. However many there are, the
+    /// attempts are read once: whoever asks waits until some have come together.
     pub async fn seek_settled(
         &self,
         since: DateTime<Utc>,
@@ -105,27 +108,26 @@ impl Store {
         }
         let from = now - CAMPAIGN_AGE_MAX;
         let parts = transaction.query(PARTS, &[&from]).await.map_err(failed())?;
-        let indexed = parts.iter().any(|part| part.get("summarised"));
         let names: Vec<&str> = parts.iter().map(|part| part.get("name")).collect();
-        // No key leads from a provider's id to an attempt: these read blocks (docs/adr/0004-plans.md).
-        let (plan, seek) = match indexed {
-            true => (PLAN_BY_SUMMARIES, seek_by_summaries(&names)),
-            false => (PLAN_BY_READING, seek_by_reading(&names)),
-        };
-        transaction.batch_execute(plan).await.map_err(failed())?;
-        let found = transaction.query(&seek, &[&accounts, &provider_ids]).await.map_err(failed())?;
+        // No key leads from a provider's id to an attempt (docs/adr/0036-late-reports.md).
+        transaction.batch_execute(PLAN_BY_READING).await.map_err(failed())?;
+        let found = transaction
+            .query(&seek_by_reading(&names), &[&accounts, &provider_ids])
+            .await
+            .map_err(failed())?;
         transaction.batch_execute(PLAN_BY_KEYS).await.map_err(failed())?;
         let mut campaigns: Vec<Option<Uuid>> = vec![None; ids.len()];
         let mut jobs: Vec<Option<i32>> = vec![None; ids.len()];
         let mut numbers: Vec<Option<i16>> = vec![None; ids.len()];
-        for attempt in &found {
-            let (account, provider_id): (&str, &str) = (attempt.get("account"), attempt.get("provider_id"));
-            for at in 0..ids.len() {
-                if accounts[at] == account && provider_ids[at] == provider_id {
-                    campaigns[at] = attempt.get("campaign_id");
-                    jobs[at] = attempt.get("job_id");
-                    numbers[at] = attempt.get("number");
-                }
+        let by_id: HashMap<(&str, &str), &tokio_postgres::Row> = found
+            .iter()
+            .map(|attempt| ((attempt.get("account"), attempt.get("provider_id")), attempt))
+            .collect();
+        for (at, of_report) in accounts.iter().zip(&provider_ids).enumerate() {
+            if let Some(attempt) = by_id.get(&(*of_report.0, *of_report.1)) {
+                campaigns[at] = attempt.get("campaign_id");
+                jobs[at] = attempt.get("job_id");
+                numbers[at] = attempt.get("number");
             }
         }
         let named = campaigns.iter().filter(|campaign| campaign.is_some()).count() as u64;
@@ -215,8 +217,6 @@ where district_id is null and token_campaign_id is null and provider_id is not n
   and id >= uuid7_floor($1) and (sought = 0 or received_at <= $2)
 order by id limit $3 for update skip locked";
 
-pub(crate) const PLAN_BY_SUMMARIES: &str =
-    "set local enable_bitmapscan = on; set local enable_hashjoin = on; set local enable_indexscan = off";
 const PLAN_BY_READING: &str =
     "set local enable_seqscan = on; set local enable_hashjoin = on; set local enable_indexscan = off";
 const PLAN_BY_KEYS: &str = "set local enable_bitmapscan = off; set local enable_seqscan = off; \
@@ -224,44 +224,30 @@ const PLAN_BY_KEYS: &str = "set local enable_bitmapscan = off; set local enable_
 
 /// The months that are sought, and the default partition. Their names are ours, and need no quotes.
 const PARTS: &str = "-- store.seek_settled parts
-select c.relname::text as name, to_regclass('attempts_by_provider_id') is not null as summarised
+select c.relname::text as name
 from pg_inherits i join pg_class c on c.oid = i.inhrelid
 where i.inhparent = 'attempts'::regclass and c.relname >= 'attempts_' || to_char($1::timestamptz at time zone 'UTC', 'YYYY_MM')
 order by 1";
 
-/// One look at the summaries for each report. Each partition by itself: a bound of the campaigns would be looked up
-/// by the key, which leads to all of them.
-pub(crate) fn seek_by_summaries(parts: &[&str]) -> String {
-    format!(
-        "-- store.seek_settled by_summaries
-select u.account, u.provider_id, a.campaign_id, a.job_id, a.number
-from unnest($1::text[], $2::text[]) u(account, provider_id)
-cross join lateral ({}) a
-join provider_accounts o on o.id = a.account_id
-left join provider_accounts p on p.id = o.parent_id
-where coalesce(p.name, o.name) = u.account",
-        of_parts(parts, "provider_id = u.provider_id")
-    )
-}
-
-/// One reading of the attempts for all of them.
+/// One reading of the attempts for all of them. Each partition by itself: a bound of the campaigns would be looked up by
+/// the key, which leads to all of them. Joined by a hash: held against an array each attempt would be compared with every
+/// report.
 fn seek_by_reading(parts: &[&str]) -> String {
+    let of_part = |part: &&str| {
+        format!(
+            "select account_id, provider_id, campaign_id, job_id, number from {part} where provider_id is not null"
+        )
+    };
     format!(
         "-- store.seek_settled by_reading
 select coalesce(p.name, o.name) as account, a.provider_id, a.campaign_id, a.job_id, a.number
-from ({}) a
+from unnest($1::text[], $2::text[]) u(account, provider_id)
+join ({}) a on a.provider_id = u.provider_id
 join provider_accounts o on o.id = a.account_id
 left join provider_accounts p on p.id = o.parent_id
-where coalesce(p.name, o.name) = any($1::text[])",
-        of_parts(parts, "provider_id = any($2::text[])")
+where coalesce(p.name, o.name) = u.account",
+        parts.iter().map(of_part).collect::<Vec<_>>().join("\n  union all ")
     )
-}
-
-fn of_parts(parts: &[&str], condition: &str) -> String {
-    let of_part = |part: &&str| {
-        format!("select account_id, provider_id, campaign_id, job_id, number from {part} where {condition}")
-    };
-    parts.iter().map(of_part).collect::<Vec<_>>().join("\n  union all ")
 }
 
 pub(crate) const MARK_SOUGHT: &str = "-- store.seek_settled mark

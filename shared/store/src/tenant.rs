@@ -64,6 +64,22 @@ impl Tenant {
         );
         entered.and(rows).and_then(|rows| committed.map(|()| rows)).map_err(StoreError::statement(statement))
     }
+
+    /// A page of a list of the district's in the order of two columns: its statement takes the district, what it goes on
+    /// after and how many rows at most.
+    async fn page<T>(
+        &self,
+        statement: &'static str,
+        sql: &str,
+        after: [&(dyn ToSql + Sync); 2],
+        rows_max: u32,
+        read: impl Fn(&tokio_postgres::Row) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let [first, second] = after;
+        let rows =
+            self.rows(statement, sql, &[&self.district.0, first, second, &i64::from(rows_max)]).await?;
+        rows.iter().map(read).collect()
+    }
 }
 
 /// What a transaction of the api's begins with. The id is a UUID: nothing to quote.

@@ -274,7 +274,9 @@ impl SimulatedWorker {
                     let Watch { claims, callbacks, .. } = &mut *eyes.watch;
                     claims.needed(attempt, &campaign.redial, &callbacks.known)?;
                 }
-                let Some(permitted) = answered.permitted.get(&attempt.job) else { continue };
+                let Some(permitted) = answered.permitted.get(&(attempt.job, granted.account)) else {
+                    continue;
+                };
                 let (generation, account) = (permitted.job.generation, permitted.share.account);
                 eyes.watch.claims.note(attempt, Grant { generation, account, at: now })?;
             }

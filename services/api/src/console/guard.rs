@@ -5,6 +5,7 @@ use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tocsin_domain::host::is_this_machine;
 
 use super::access::PageAccess;
 use super::page::Refused;
@@ -107,11 +108,8 @@ pub(crate) fn host(headers: &HeaderMap) -> Option<Authority> {
     headers.get(header::HOST)?.to_str().ok()?.parse().ok()
 }
 
-/// A name that no other site's DNS can make its own.
-pub fn is_loopback(authority: &Authority) -> bool {
-    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+pub(crate) fn is_loopback(authority: &Authority) -> bool {
+    is_this_machine(authority.host())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use tocsin_store::tenant::campaigns::{CampaignSummary, ListQuery};
 use tocsin_store::tenant::progress::Progress;
 
 use super::access::Visitor;
+use super::accounts::{Ailing, ailing};
 use super::bar::{Part, Results, parts, percent};
 use super::page::{Count, Refused, Shell, answer};
 use super::when::{Stamp, Zone};
@@ -36,6 +37,8 @@ enum View {
 struct ListPage {
     shell: Shell,
     view: View,
+    /// Those that do not send as they should.
+    accounts: Vec<Ailing>,
     rows: Vec<Row>,
     /// Is there a row that will change by itself?
     live: bool,
@@ -119,8 +122,12 @@ pub(crate) async fn show(
     let live = found.iter().any(|campaign| !campaign.state.is_final());
     let now = api.clock.now();
     let rows = found.into_iter().map(|campaign| Row::of(campaign, &progress, visitor.zone, now)).collect();
+    let accounts = ailing(&visitor.tenant, visitor.zone, now).await?;
     let shell = Shell::new(view.title(), &visitor.who, view.as_str());
-    Ok(answer(StatusCode::OK, &ListPage { shell, view, rows, live, further: before.is_some(), next }))
+    Ok(answer(
+        StatusCode::OK,
+        &ListPage { shell, view, accounts, rows, live, further: before.is_some(), next },
+    ))
 }
 
 fn read_query(query: Option<&str>) -> Result<(View, Option<CampaignId>), Vec<Fault>> {

@@ -5,7 +5,7 @@
 use askama::Template;
 use chrono::{DateTime, Utc};
 use tocsin_domain::receipt::Part;
-use tocsin_domain::{CampaignId, CampaignState};
+use tocsin_domain::{CampaignId, CampaignState, Channel};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
 use tocsin_store::tenant::receipt::Receipt;
@@ -48,6 +48,8 @@ pub(crate) struct Live {
     pub expanded: bool,
     pub duration: Option<Length>,
     pub first_attempt: Option<Length>,
+    /// None: nobody is asked to press 0.
+    pub confirmed: Option<Count>,
     pub totals: Line,
     pub channels: Vec<Line>,
     pub summary: Summary,
@@ -170,6 +172,8 @@ impl Live {
             expanded: detail.totals.devices > 0 || campaign.started_at.is_some(),
             duration: detail.seconds.map(Length),
             first_attempt: detail.first_attempt_seconds.map(Length),
+            confirmed: (detail.redial.confirm && detail.by_channel.contains_key(&Channel::Voice))
+                .then_some(Count(detail.totals.confirmed)),
             totals: Line::of("All channels", detail.totals),
             channels: channels.collect(),
             summary,

@@ -4,6 +4,7 @@
 //! [`access::Visitor`], who sees one district. docs/adr/0010-console.md says why it is built this way.
 
 mod access;
+mod accounts;
 mod assets;
 mod bar;
 mod cancel;
@@ -36,7 +37,6 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 
 pub use access::PageAccess;
-pub use guard::is_loopback;
 pub use session::SessionKeys;
 
 use crate::server::Api;

@@ -34,6 +34,7 @@ enum Status {
     NoDevice,
     Reached,
     NotReached,
+    Confirmed,
 }
 
 #[derive(Template)]
@@ -103,8 +104,8 @@ impl Status {
         Self::Duplicate,
         Self::NoDevice,
     ];
-    const PEOPLE: [Self; 2] = [Self::Reached, Self::NotReached];
-    const ALL: [Self; 9] = [
+    const PEOPLE: [Self; 3] = [Self::Reached, Self::NotReached, Self::Confirmed];
+    const ALL: [Self; 10] = [
         Self::Open,
         Self::Successful,
         Self::Error,
@@ -114,6 +115,7 @@ impl Status {
         Self::NoDevice,
         Self::Reached,
         Self::NotReached,
+        Self::Confirmed,
     ];
 
     fn as_str(self) -> &'static str {
@@ -127,6 +129,7 @@ impl Status {
             Self::NoDevice => "no_device",
             Self::Reached => "reached",
             Self::NotReached => "not_reached",
+            Self::Confirmed => "confirmed",
         }
     }
 
@@ -141,6 +144,7 @@ impl Status {
             Self::NoDevice => "No device",
             Self::Reached => "Reached",
             Self::NotReached => "Not reached",
+            Self::Confirmed => "Confirmed by pressing 0",
         }
     }
 
@@ -160,6 +164,7 @@ impl Status {
             Self::NotSent => result(AttemptResult::NotDispatched),
             Self::Duplicate => Standing::EndedAs(vec![Outcome::Duplicate]),
             Self::Reached => ended(&|it| it.contacted()),
+            Self::Confirmed => Standing::EndedAs(vec![Outcome::Confirmed]),
             Self::NotReached => ended(&|it| !it.contacted() && it != Outcome::Duplicate),
         };
         Filter::Devices { channel, standing }

@@ -3,6 +3,7 @@
 use tocsin_domain::audience::Role;
 use tocsin_domain::receipt::Part;
 use tocsin_domain::{AttemptResult, CampaignState, Channel, Outcome};
+use tocsin_store::tenant::accounts::AccountState;
 use tocsin_store::tenant::receipt::Recall;
 
 /// How something is coloured. The class of the same name is in the style sheet.
@@ -54,6 +55,18 @@ pub(crate) fn message_type(name: &str) -> String {
         })
         .collect();
     words.join(" ")
+}
+
+/// How a provider account does; None: it sends.
+pub(crate) fn account(state: AccountState) -> Option<&'static str> {
+    match state {
+        AccountState::Sends => None,
+        AccountState::Held => Some("was asked by its provider to pause, and waits"),
+        AccountState::Fails => Some("fails, and stays in use, for no other account is better"),
+        AccountState::GivesWay => Some("fails, and other accounts do its work"),
+        AccountState::OnTrial => Some("failed, is on trial, and comes back by steps"),
+        AccountState::Stopped => Some("is stopped: nothing is sent by it"),
+    }
 }
 
 pub(crate) fn state(state: CampaignState) -> (&'static str, Tone) {

@@ -48,6 +48,11 @@ async fn a_district_sees_its_accounts_and_those_of_all_and_how_they_do() {
     let mut norths = shared.to_vec();
     norths.insert(1, ("norths".to_owned(), "sends".to_owned()));
     assert_eq!(told(KEY).await, norths);
+    for health in [2, 4] {
+        let comes_back = format!("update provider_accounts set health = {health} where name = 'fails'");
+        stage.sql.batch_execute(&comes_back).await.unwrap();
+        assert!(told(KEY).await.contains(&("fails".to_owned(), "on_trial".to_owned())), "{health}");
+    }
     let shown = stage.get("/v1/accounts").await.body;
     let all = shown["accounts"].as_array().unwrap();
     let stopped = all.iter().find(|one| one["name"] == "refused").unwrap();

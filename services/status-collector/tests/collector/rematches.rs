@@ -7,7 +7,7 @@ use tocsin_runtime::{Clock as _, Progress, SystemClock};
 use tocsin_status_collector::Rematch;
 use uuid::Uuid;
 
-use crate::stage::{Stage, connected};
+use crate::stage::Stage;
 
 const DELIVERED: [(&str, &str); 2] = [("MessageSid", "SM7"), ("MessageStatus", "delivered")];
 
@@ -102,48 +102,64 @@ async fn a_report_that_is_older_than_a_day_is_left_as_it_is() {
 /// A late bounce, without our token, of a mail that was delivered as far as anybody knew.
 #[tokio::test]
 async fn a_late_bounce_without_our_token_finds_its_settled_attempt_and_suppresses_its_address() {
-    for summarised in [false, true] {
-        let (stage, _) = Stage::memory().await;
-        if summarised {
-            connected(&stage.database.url, async |owner| {
-                owner.batch_execute("select tocsin_summarise_provider_ids()").await.unwrap();
-            })
-            .await;
-        }
-        let attempt = stage.one_attempt(Lane::General, Channel::Email).await;
-        let store = stage.fixture.store();
-        let delivered = ReportKind::Status {
-            outcome: Outcome::Delivered,
-            provider_code: None,
-            provider_id: Some("m-7@x.org".to_owned()),
-        };
-        let delivered = Report { attempt, at: SystemClock.now(), sequence: None, kind: delivered };
-        store.settle(vec![delivered], vec![], SystemClock.now()).await.unwrap();
-        assert_eq!(stage.standing(attempt).await.attempt, AttemptState::Settled);
-        for id in ["m-7@x.org", "m-8@x.org"] {
-            let bounce = json!({
-                "event": "failed", "severity": "permanent", "reason": "bounce",
-                "delivery-status": { "code": 550, "enhanced-code": "5.1.1" },
-                "message": { "headers": { "message-id": id } },
-            });
-            assert_eq!(stage.mailgun(bounce, 0).await, 200);
-        }
-        stage.events_become(0, 2).await;
-        rematch(&stage).await;
-        assert_eq!(stage.events().await, (1, 1), "of somebody else's mail there is no attempt");
-        assert_eq!(stage.standing(attempt).await.outcome, Some(Outcome::HardBounce));
-        let suppressed = stage.query("select count(*) from suppressions where channel = 3", &[]).await;
-        assert_eq!(suppressed.get::<_, i64>(0), 1);
-        // The other is sought once more an hour later, and never again.
-        let sought = "select sought from events where campaign_id is null";
-        rematch(&stage).await;
-        assert_eq!(stage.query(sought, &[]).await.get::<_, i16>(0), 1);
-        stage.query("update events set received_at = received_at - interval '2 hours' where campaign_id is null returning 1", &[]).await;
-        for _ in 0..2 {
-            rematch(&stage).await;
-            assert_eq!(stage.query(sought, &[]).await.get::<_, i16>(0), 2);
-        }
+    let (stage, _) = Stage::memory().await;
+    let attempt = stage.one_attempt(Lane::General, Channel::Email).await;
+    let store = stage.fixture.store();
+    let delivered = ReportKind::Status {
+        outcome: Outcome::Delivered,
+        provider_code: None,
+        provider_id: Some("m-7@x.org".to_owned()),
+    };
+    let delivered = Report { attempt, at: SystemClock.now(), sequence: None, kind: delivered };
+    store.settle(vec![delivered], vec![], SystemClock.now()).await.unwrap();
+    assert_eq!(stage.standing(attempt).await.attempt, AttemptState::Settled);
+    for id in ["m-7@x.org", "m-8@x.org"] {
+        let bounce = json!({
+            "event": "failed", "severity": "permanent", "reason": "bounce",
+            "delivery-status": { "code": 550, "enhanced-code": "5.1.1" },
+            "message": { "headers": { "message-id": id } },
+        });
+        assert_eq!(stage.mailgun(bounce, 0).await, 200);
     }
+    stage.events_become(0, 2).await;
+    rematch(&stage).await;
+    assert_eq!(stage.events().await, (1, 1), "of somebody else's mail there is no attempt");
+    assert_eq!(stage.standing(attempt).await.outcome, Some(Outcome::HardBounce));
+    let suppressed = stage.query("select count(*) from suppressions where channel = 3", &[]).await;
+    assert_eq!(suppressed.get::<_, i64>(0), 1);
+    // The other is sought once more an hour later, and never again.
+    let sought = "select sought from events where campaign_id is null";
+    rematch(&stage).await;
+    assert_eq!(stage.query(sought, &[]).await.get::<_, i16>(0), 1);
+    stage.query("update events set received_at = received_at - interval '2 hours' where campaign_id is null returning 1", &[]).await;
+    for _ in 0..2 {
+        rematch(&stage).await;
+        assert_eq!(stage.query(sought, &[]).await.get::<_, i16>(0), 2);
+    }
+}
+
+/// Each search reads all attempts: what comes soon after one waits for the next.
+#[tokio::test]
+async fn reports_without_our_token_are_sought_together() {
+    let (stage, _) = Stage::memory().await;
+    let attempt = stage.one_attempt(Lane::General, Channel::Email).await;
+    let delivered = ReportKind::Status {
+        outcome: Outcome::Delivered,
+        provider_code: None,
+        provider_id: Some("m-2@x.org".to_owned()),
+    };
+    let delivered = Report { attempt, at: SystemClock.now(), sequence: None, kind: delivered };
+    stage.fixture.store().settle(vec![delivered], vec![], SystemClock.now()).await.unwrap();
+    let opened = |id: &str| json!({ "event": "opened", "message": { "headers": { "message-id": id } } });
+    let mut one = Rematch::default();
+    for (id, events) in [("m-1@x.org", 1), ("m-2@x.org", 2)] {
+        assert_eq!(stage.mailgun(opened(id), 0).await, 200);
+        stage.events_become(0, events).await;
+        while one.tick(&stage.collector).await.unwrap() == Progress::More {}
+        assert_eq!(stage.events().await, (0, events), "the first is nobody's, and the second waits");
+    }
+    rematch(&stage).await;
+    assert_eq!(stage.events().await, (1, 1), "by whoever has not searched just now");
 }
 
 /// The same id over another account is another message.

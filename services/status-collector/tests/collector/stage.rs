@@ -285,6 +285,7 @@ fn account(channel: Channel) -> AccountSettings {
         domain: None,
         ca_file: None,
         profile: None,
+        connections_max: None,
     };
     match channel {
         Channel::Email => AccountSettings {

@@ -6,7 +6,6 @@ mod send;
 mod text;
 mod watch;
 
-use std::net::IpAddr;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -16,7 +15,7 @@ use tocsin_domain::CampaignId;
 use uuid::Uuid;
 
 use super::operator::DataPath;
-use crate::client::{Client, Detail, Receipt, read};
+use crate::client::{Client, Detail, Receipt, is_this_machine, read};
 use crate::embedded::ApiKey;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{print, print_json, say};
@@ -175,7 +174,7 @@ pub(super) fn client(url: &str, key: Option<String>, data: impl DataPath) -> Res
 
 /// The one that `tocsin up` keeps in its data directory. It is for that process: no other machine is told it.
 fn kept_key(url: &str, data: impl DataPath) -> Result<String> {
-    if !is_of_this_machine(url) {
+    if !is_this_machine(url) {
         let what = format!(
             "no API key for {url}: set TOCSIN_API_KEY (the one that `tocsin up` keeps in its data directory is for \
              this machine alone), or make a key there with `tocsin api-key add --district NAME --name LABEL`"
@@ -187,15 +186,6 @@ fn kept_key(url: &str, data: impl DataPath) -> Result<String> {
         let what = "no API key: set TOCSIN_API_KEY, name the data directory of `tocsin up` with --data, or make \
                     a key with `tocsin api-key add --district NAME --name LABEL`";
         Failure::usage(what).into()
-    })
-}
-
-/// Is it a loopback address? A URL that cannot be read is not.
-fn is_of_this_machine(url: &str) -> bool {
-    let Ok(url) = reqwest::Url::parse(url) else { return false };
-    url.host_str().is_some_and(|host| {
-        let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
     })
 }
 

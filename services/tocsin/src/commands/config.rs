@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tocsin_providers::{ProvidersError, Registry};
 use tocsin_runtime::{Config, ConfigError};
 
+use crate::client::is_this_machine;
 use crate::exit::Exit;
 use crate::roles::provider_accounts;
 use crate::terminal::{print, print_json};
@@ -131,11 +132,6 @@ fn warnings(config: &Config) -> Vec<Finding> {
         ));
     }
     warnings
-}
-
-fn is_this_machine(url: &str) -> bool {
-    let parsed = url.parse::<axum::http::Uri>();
-    parsed.is_ok_and(|url| url.authority().is_some_and(tocsin_api::is_loopback))
 }
 
 fn json_of(findings: &[Finding], is_sound: bool) -> Value {

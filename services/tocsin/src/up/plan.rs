@@ -4,7 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Result;
-use axum::http::Uri;
 use tocsin_domain::Channel;
 use tocsin_providers::Registry;
 use tocsin_runtime::Config;
@@ -14,6 +13,7 @@ use tocsin_store::accounts::AccountLimits;
 use tocsin_testkit::simulator::Simulator;
 
 use super::{Args, sample};
+use crate::client::is_this_machine;
 use crate::embedded::DataDirectory;
 use crate::exit::Failure;
 use crate::{roles, system};
@@ -77,7 +77,7 @@ fn nobody_else_reaches(listen: SocketAddr, config: &Config) -> Result<(), Failur
         )));
     }
     if let Some(url) = &config.public_url
-        && !names_this_machine(url)
+        && !is_this_machine(url)
     {
         return Err(Failure::usage(format!("public_url {url}: others reach this process there, {REMEDY}")));
     }
@@ -97,11 +97,6 @@ fn reports(account: &AccountConfig) -> bool {
         // Bounces come from one's own mail server: from another machine only where `--listen` lets it.
         ProviderKind::Smtp | ProviderKind::Inbox => false,
     }
-}
-
-fn names_this_machine(url: &str) -> bool {
-    let parsed = url.parse::<Uri>();
-    parsed.is_ok_and(|url| url.authority().is_some_and(tocsin_api::is_loopback))
 }
 
 /// Where this machine finds what listens on `address`.

@@ -40,6 +40,9 @@ impl fmt::Display for Page<'_> {
         row("Recipients", HumanCount(detail.recipients).to_string())?;
         row("No device", HumanCount(detail.no_device).to_string())?;
         write_summary(detail, &mut row)?;
+        if detail.redial.confirm && detail.by_channel.contains_key(&Channel::Voice) {
+            row("Confirmed", format!("{} calls, by pressing 0", HumanCount(detail.totals.confirmed)))?;
+        }
         row("Duration", duration(detail))?;
         if let Some(receipt) = receipt {
             write_receipt(receipt, &mut row)?;
@@ -186,7 +189,7 @@ mod tests {
     fn detail() -> Detail {
         let counters = json!({
             "devices": 1234, "attempts": 1500, "successful": 1200, "error": 30, "canceled": 0,
-            "not_dispatched": 4, "open": 0, "duplicates": 17, "first_attempt_seconds": 4.25
+            "not_dispatched": 4, "open": 0, "duplicates": 17, "confirmed": 321, "first_attempt_seconds": 4.25
         });
         let mut silent = counters.clone();
         silent["first_attempt_seconds"] = json!(null);
@@ -200,7 +203,7 @@ mod tests {
                 "inbox_attempted": 3, "emails_attempted": 4, "voice_attempted": 1190, "text_attempted": 1180,
                 "contacted_by_phone": 1050, "not_contacted_by_phone": 50, "email_progress_percent": null
             },
-            "seconds": 0.4, "first_attempt_seconds": 4.25,
+            "seconds": 0.4, "first_attempt_seconds": 4.25, "redial": { "confirm": true, "attempts_max": 3 },
             "contents": [
                 { "language": null, "channel": null, "subject": null, "body": "é".repeat(73) },
                 { "language": "es", "channel": null, "subject": null, "body": "b" }
@@ -224,6 +227,7 @@ mod tests {
             "  By phone        1,050 recipients contacted, 50 not",
             "  Total Voice     1,217, 1,190 attempted",
             "  Total Text      1,216, 1,180 attempted",
+            "  Confirmed       321 calls, by pressing 0",
             "  Duration        < 1 s in all",
             "  It reached      1,000 devices contacted, 2 in flight or unknown, 3 recalled; 4 never tried,",
             "  Voice     1,234     1,500       1,200     30         0         4          17          4.2 s",

@@ -1,6 +1,6 @@
 //! What a claimed job costs its share, what of a batch is asked for, and what becomes of one that is refused.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -34,6 +34,9 @@ struct Recorder {
     refuses_together: bool,
     /// Canceled while the request for several is under way.
     meanwhile: Option<(Cancels, CampaignId)>,
+    /// How long that request takes.
+    milliseconds: u64,
+    clock: OnceLock<Arc<TestClock>>,
     asked: Mutex<Vec<Vec<SendRequest>>>,
 }
 
@@ -71,6 +74,7 @@ impl Provider for Recorder {
                 provider_code: None,
                 class: RefusalClass::Permanent,
             },
+            "no place" => Answer::NotStarted,
             _ => accepted(request),
         }
     }
@@ -79,6 +83,9 @@ impl Provider for Recorder {
         self.take_down(requests);
         if let Some((cancels, campaign)) = &self.meanwhile {
             cancels.insert(*campaign);
+        }
+        if let Some(clock) = self.clock.get() {
+            clock.advance(self.milliseconds);
         }
         let answer = |request: &SendRequest| match self.refuses_together {
             true => Answer::RefusedTogether { provider_code: None },
@@ -134,6 +141,7 @@ impl Process {
             settings,
         );
         let recorder = Arc::new(recorder(worker.cancels.clone()));
+        recorder.clock.set(clock.clone()).unwrap();
         let provider: Arc<dyn Provider> = recorder.clone();
         worker.registry = Arc::new(Registry::from_iter([(NAME.to_owned(), provider)]));
         worker.shares.grant(Lease {
@@ -291,6 +299,27 @@ async fn what_is_refused_together_is_asked_for_one_by_one() {
     let invalid = Outcome::InvalidAddress;
     let refused = ReportKind::Status { outcome: invalid, provider_code: None, provider_id: None };
     assert_eq!(said, [(1, accepted_as("a")), (2, refused)]);
+}
+
+/// Its account had no place for it by `send_by`: nobody was asked, and it falls due again.
+#[tokio::test]
+async fn a_request_that_found_no_place_was_not_asked() {
+    let process = Process::new(None, |_| Recorder::default());
+    let said = process.send(Channel::Email, vec![process.mail(1, 1, "no place")]).await;
+    assert_eq!(said, [(1, ReportKind::NotAsked)]);
+}
+
+/// What is left of `send_by` goes along with a request, with the second of one mail, too.
+#[tokio::test]
+async fn a_request_is_told_by_when_it_must_have_started() {
+    let recorder = Recorder { refuses_together: true, milliseconds: 500, ..Recorder::default() };
+    let process = Process::new(None, |_| recorder);
+    let claims = vec![process.mail(1, 1, "a"), process.mail(1, 2, "b")];
+    process.clock.advance(600);
+    process.send(Channel::Email, claims).await;
+    let asked = process.recorder.asked.lock().unwrap();
+    let left = |requests: &Vec<SendRequest>| (requests.len(), requests[0].start_within.as_millis());
+    assert_eq!(asked.iter().map(left).collect::<Vec<_>>(), [(2, 1_400), (1, 900), (1, 900)]);
 }
 
 #[tokio::test]

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tocsin_domain::{Channel, Lane, WorkerId};
+use tocsin_domain::{AccountId, Channel, Lane, WorkerId};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::{Job, Jobs};
 use tocsin_providers::{Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker, Destination, Message, Published, Queue};
-use tocsin_runtime::{SystemClock, Tasks};
+use tocsin_runtime::{Clock as _, SystemClock, Tasks};
+use tocsin_store::accounts::AccountLimits;
 use tocsin_store::release::Released;
 use tocsin_testkit::fixture::Fixture;
 use tocsin_testkit::{TestDatabase, wait_until};
@@ -36,6 +37,10 @@ impl Stage {
     }
 
     pub fn start(&self) {
+        self.worker().start(&self.tasks);
+    }
+
+    pub fn worker(&self) -> Worker {
         let settings = WorkerSettings {
             channels: vec![Channel::Inbox],
             prefetch: [100; 3],
@@ -46,7 +51,19 @@ impl Stage {
         let (store, broker) = (self.fixture.store().clone(), Arc::clone(&self.broker));
         let registry = Arc::new(Registry::build(vec![]).unwrap());
         let id = WorkerId(Uuid::now_v7());
-        Worker::new(id, store, broker, Arc::new(SystemClock), registry, settings).start(&self.tasks);
+        Worker::new(id, store, broker, Arc::new(SystemClock), registry, settings)
+    }
+
+    /// A second account for the inbox.
+    pub async fn another_account(&self) -> AccountId {
+        let store = self.fixture.store();
+        let mut limits: Vec<AccountLimits> =
+            store.accounts().await.unwrap().into_iter().map(|account| account.limits).collect();
+        let first = limits.iter().find(|limits| limits.channel == Channel::Inbox).unwrap().clone();
+        limits.push(AccountLimits { name: "another".to_owned(), ..first });
+        store.configure_accounts(&limits, SystemClock.now()).await.unwrap();
+        let known = store.accounts().await.unwrap();
+        known.iter().find(|account| account.limits.name == "another").unwrap().id
     }
 
     /// Publishes released jobs of the inbox, each by itself.

@@ -8,7 +8,7 @@ use super::profile::{LookUp, Profile};
 use super::reports;
 use super::request::Endpoint;
 use super::template::Field;
-use crate::http::{self, Body};
+use crate::http::{Body, Within};
 use crate::{CallbackReport, LookUpAnswer, LookUpQuery, token_of_url};
 
 pub(super) async fn look_up(
@@ -24,7 +24,7 @@ pub(super) async fn look_up(
         Ok(request) => request,
         Err(unfit) => return LookUpAnswer::Unknown(unfit.why().to_owned()),
     };
-    let reply = match http::exchange(request, query.deadline).await {
+    let reply = match endpoint.exchange(request, Within::deadline(query.deadline)).await {
         Ok(reply) => reply,
         Err(no_reply) => return LookUpAnswer::Unknown(no_reply.into_why()),
     };

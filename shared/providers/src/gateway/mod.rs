@@ -19,18 +19,17 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use reqwest::Client;
 use reqwest::header::HeaderValue;
 use serde_json::Value;
 use tocsin_domain::suppression::AddressFact;
 use tocsin_domain::{Channel, Outcome};
 
 use crate::account::is_this_machine;
-use crate::http;
+use crate::http::Within;
 use crate::{
-    AccountSettings, Answer, CallbackReport, Capabilities, InboundText, LookUpAnswer, LookUpQuery,
-    ParseError, Provider, ProvidersError, RawRequest, RecallAnswer, RefusalClass, Reply, SendRequest,
-    VerifyError, VerifyFault,
+    AccountClient, AccountSettings, Answer, CallbackReport, Capabilities, InboundText, LookUpAnswer,
+    LookUpQuery, ParseError, Provider, ProvidersError, RawRequest, RecallAnswer, RefusalClass, Reply,
+    SendRequest, VerifyError, VerifyFault,
 };
 pub use profile::ProfileFault;
 use profile::{Authentication, Callback, Profile};
@@ -58,7 +57,7 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
-    pub fn new(settings: &AccountSettings, client: Client) -> Result<Self, ProvidersError> {
+    pub fn new(settings: &AccountSettings, client: AccountClient) -> Result<Self, ProvidersError> {
         settings.check_names()?;
         let name = settings.profile.as_deref().unwrap_or_default();
         if name.is_empty() {
@@ -94,7 +93,7 @@ impl Gateway {
 fn endpoint(
     settings: &AccountSettings,
     profile: &Profile,
-    client: Client,
+    client: AccountClient,
 ) -> Result<Endpoint, ProvidersError> {
     let url = settings.parse_base_url()?;
     match url.scheme() {
@@ -151,7 +150,9 @@ impl Provider for Gateway {
         let template = &self.profile.send.request;
         let built = self.endpoint.request(template, &self.endpoint.of_send(request));
         match built {
-            Ok(built) => answer::answer(&self.profile, http::exchange(built, request.deadline).await),
+            Ok(built) => {
+                answer::answer(&self.profile, self.endpoint.exchange(built, Within::of([request])).await)
+            }
             Err(unfit) => Answer::Refused {
                 outcome: match self.endpoint.channel {
                     Channel::Voice | Channel::Sms => Outcome::InvalidNumber,

@@ -10,7 +10,7 @@ use super::profile::{Profile, Recall};
 use super::request::Endpoint;
 use super::template::Field;
 use crate::RecallAnswer;
-use crate::http::{self, NoReply};
+use crate::http::Within;
 
 const RECALL_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -25,9 +25,9 @@ pub(super) async fn recall(
         Ok(request) => request,
         Err(unfit) => return RecallAnswer::Unknown(unfit.why().to_owned()),
     };
-    let reply = match http::exchange(request, RECALL_DEADLINE).await {
+    let reply = match endpoint.exchange(request, Within::deadline(RECALL_DEADLINE)).await {
         Ok(reply) => reply,
-        Err(NoReply::NotSent(why) | NoReply::Lost(why)) => return RecallAnswer::Unknown(why),
+        Err(no_reply) => return RecallAnswer::Unknown(no_reply.into_why()),
     };
     match reply.status.as_u16() {
         200..=299 => {}

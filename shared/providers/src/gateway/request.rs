@@ -3,20 +3,21 @@
 use std::borrow::Cow;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{RequestBuilder, Url};
 use serde_json::{Map, Value};
 use tocsin_domain::{AttemptKey, Channel};
 
 use super::profile::{Body, Node, RequestTemplate};
 use super::template::{Field, Lookup, Part, Template, percent_encoded};
-use crate::{LookUpQuery, SendRequest, token_of_url};
+use crate::http::{self, NoReply, Reply, Within};
+use crate::{AccountClient, LookUpQuery, SendRequest, token_of_url};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 /// What every request of an account has in common.
 pub(super) struct Endpoint {
-    pub client: Client,
+    pub client: AccountClient,
     pub channel: Channel,
     /// Without the slash at its end.
     pub base_url: String,
@@ -43,6 +44,10 @@ impl Unfit {
 }
 
 impl Endpoint {
+    pub async fn exchange(&self, request: RequestBuilder, within: Within) -> Result<Reply, NoReply> {
+        http::exchange(&self.client, request, within).await
+    }
+
     pub fn request(&self, template: &RequestTemplate, values: &Lookup<'_>) -> Result<RequestBuilder, Unfit> {
         let values = |field| match field {
             Field::Channel => Some(Cow::Borrowed(self.channel.as_str())),
@@ -72,7 +77,7 @@ impl Endpoint {
             value.set_sensitive(true);
             headers.insert(name.clone(), value);
         }
-        let request = self.client.request(template.method.clone(), url).headers(headers);
+        let request = self.client.http().request(template.method.clone(), url).headers(headers);
         Ok(match body {
             Some(body) => request.body(body),
             None => request,

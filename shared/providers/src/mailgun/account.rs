@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Url};
 
 use super::signature::SignatureKeys;
-use crate::http::{self, NoReply, Reply};
-use crate::{AccountSettings, ProvidersError};
+use crate::http::{self, NoReply, Reply, Within};
+use crate::{AccountClient, AccountSettings, ProvidersError};
 
 /// Mailgun takes simple messages form-encoded; only attachments need multipart.
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 pub(super) struct MailgunAccount {
-    client: Client,
+    client: AccountClient,
     authorization: HeaderValue,
     messages_url: Url,
     events_url: Url,
@@ -31,7 +31,7 @@ impl fmt::Debug for MailgunAccount {
 }
 
 impl MailgunAccount {
-    pub(super) fn new(settings: &AccountSettings, client: Client) -> Result<Self, ProvidersError> {
+    pub(super) fn new(settings: &AccountSettings, client: AccountClient) -> Result<Self, ProvidersError> {
         let base = settings.checked_base_url()?;
         let domain = settings.checked_domain()?;
         if !settings.sender.contains('@') || settings.sender.contains(['\r', '\n']) {
@@ -57,14 +57,15 @@ impl MailgunAccount {
         Ok(Self { client, authorization, messages_url, events_url, keys, sender })
     }
 
-    pub(super) async fn post_message(&self, form: String, deadline: Duration) -> Result<Reply, NoReply> {
+    pub(super) async fn post_message(&self, form: String, within: Within) -> Result<Reply, NoReply> {
         let request = self
             .client
+            .http()
             .post(self.messages_url.clone())
             .header(AUTHORIZATION, self.authorization.clone())
             .header(CONTENT_TYPE, FORM)
             .body(form);
-        http::exchange(request, deadline).await
+        http::exchange(&self.client, request, within).await
     }
 
     pub(super) async fn get_events(
@@ -74,7 +75,7 @@ impl MailgunAccount {
     ) -> Result<Reply, NoReply> {
         let mut url = self.events_url.clone();
         url.query_pairs_mut().extend_pairs(query);
-        let request = self.client.get(url).header(AUTHORIZATION, self.authorization.clone());
-        http::exchange(request, deadline).await
+        let request = self.client.http().get(url).header(AUTHORIZATION, self.authorization.clone());
+        http::exchange(&self.client, request, Within::deadline(deadline)).await
     }
 }

@@ -196,6 +196,7 @@ mod tests {
             detection: None,
             callback_url: format!("https://bell.example/callbacks/mail/tok{job}"),
             valid_for: Duration::from_secs(5400),
+            start_within: Duration::from_secs(2),
             deadline: Duration::from_secs(5),
         }
     }

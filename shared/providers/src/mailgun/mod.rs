@@ -14,13 +14,12 @@ mod status;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use reqwest::Client;
 use tocsin_domain::address::Email;
 use tocsin_domain::suppression::{AddressFact, SuppressionReason};
 
 use crate::{
-    AccountSettings, Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, Provider,
-    ProvidersError, RawRequest, RecallAnswer, SendRequest, VerifyError,
+    AccountClient, AccountSettings, Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery,
+    ParseError, Provider, ProvidersError, RawRequest, RecallAnswer, SendRequest, VerifyError,
 };
 use account::MailgunAccount;
 
@@ -35,7 +34,7 @@ pub struct MailgunEmail {
 }
 
 impl MailgunEmail {
-    pub fn new(settings: &AccountSettings, client: Client) -> Result<Self, ProvidersError> {
+    pub fn new(settings: &AccountSettings, client: AccountClient) -> Result<Self, ProvidersError> {
         Ok(Self { account: MailgunAccount::new(settings, client)? })
     }
 }

@@ -9,14 +9,14 @@ use tocsin_domain::Outcome;
 use super::account::MailgunAccount;
 use super::event::mail_id;
 use super::letter;
-use crate::http::{Body, NoReply, Reply};
+use crate::http::{Body, NoReply, Reply, Within};
 use crate::{Answer, RefusalClass, SendRequest, Whose};
 
 pub(super) async fn send(account: &MailgunAccount, request: &SendRequest) -> Answer {
     let Some(form) = letter::form(&account.sender, &[request]) else {
         return Answer::NotSent { why: "nothing was asked".to_owned() };
     };
-    of_mail(answer(account.post_message(form, request.deadline).await), &request.to)
+    of_mail(answer(account.post_message(form, Within::of([request])).await), &request.to)
 }
 
 /// What goes together as one request each, all at once. The answers in the order of `requests`.
@@ -40,9 +40,8 @@ pub(super) async fn send_batch(account: &MailgunAccount, requests: &[SendRequest
 /// One answer is everybody's, but for what is each one's own: the id. Of several, one whose address Mailgun does not like
 /// makes it refuse all.
 async fn send_together(account: &MailgunAccount, together: &[&SendRequest]) -> Vec<Answer> {
-    let deadline = together.iter().map(|request| request.deadline).min().unwrap_or_default();
     let Some(form) = letter::form(&account.sender, together) else { return Vec::new() };
-    let said = answer(account.post_message(form, deadline).await);
+    let said = answer(account.post_message(form, Within::of(together.iter().copied())).await);
     let of = |request: &&SendRequest| match &said {
         Answer::Refused { class: RefusalClass::Permanent, provider_code, .. } if together.len() > 1 => {
             Answer::RefusedTogether { provider_code: provider_code.clone() }

@@ -7,14 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Url};
+use reqwest::{RequestBuilder, Url};
 use tocsin_domain::{Channel, Outcome, sender};
 
 use super::refusal;
 use super::resource::Resource;
 use super::signature::SignatureKeys;
-use crate::http::{self, Body, NoReply, Reply};
-use crate::{AccountSettings, Answer, ProvidersError, RawRequest, VerifyError};
+use crate::http::{self, Body, NoReply, Reply, Within};
+use crate::{AccountClient, AccountSettings, Answer, ProvidersError, RawRequest, VerifyError};
 
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
@@ -42,7 +42,7 @@ impl Collection {
 }
 
 pub(super) struct TwilioAccount {
-    client: Client,
+    client: AccountClient,
     authorization: HeaderValue,
     /// `…/Accounts/{AccountSid}/Calls`, without `.json`.
     collection_url: String,
@@ -61,7 +61,7 @@ impl fmt::Debug for TwilioAccount {
 impl TwilioAccount {
     pub(super) fn new(
         settings: &AccountSettings,
-        client: Client,
+        client: AccountClient,
         collection: Collection,
     ) -> Result<Self, ProvidersError> {
         let base = settings.checked_base_url()?;
@@ -87,13 +87,13 @@ impl TwilioAccount {
     }
 
     /// Creates a call or message from an encoded form.
-    pub(super) async fn create(&self, form: String, deadline: Duration) -> Result<Reply, NoReply> {
-        self.post(self.create_url.clone(), form, deadline).await
+    pub(super) async fn create(&self, form: String, within: Within) -> Result<Reply, NoReply> {
+        self.post(self.create_url.clone(), form, within).await
     }
 
     /// Changes one call or message.
     pub(super) async fn update(&self, sid: &str, form: String, deadline: Duration) -> Result<Reply, NoReply> {
-        self.post(self.resource_url(sid)?, form, deadline).await
+        self.post(self.resource_url(sid)?, form, Within::deadline(deadline)).await
     }
 
     pub(super) async fn fetch(&self, sid: &str, deadline: Duration) -> Result<Reply, NoReply> {
@@ -110,14 +110,18 @@ impl TwilioAccount {
         self.keys.verify(raw)
     }
 
-    async fn post(&self, url: Url, form: String, deadline: Duration) -> Result<Reply, NoReply> {
-        let request = self.client.post(url).header(AUTHORIZATION, self.authorization.clone());
-        http::exchange(request.header(CONTENT_TYPE, FORM).body(form), deadline).await
+    async fn post(&self, url: Url, form: String, within: Within) -> Result<Reply, NoReply> {
+        let request = self.client.http().post(url).header(CONTENT_TYPE, FORM).body(form);
+        self.exchange(request, within).await
     }
 
     async fn get(&self, url: Url, deadline: Duration) -> Result<Reply, NoReply> {
-        let request = self.client.get(url).header(AUTHORIZATION, self.authorization.clone());
-        http::exchange(request, deadline).await
+        self.exchange(self.client.http().get(url), Within::deadline(deadline)).await
+    }
+
+    async fn exchange(&self, request: RequestBuilder, within: Within) -> Result<Reply, NoReply> {
+        let request = request.header(AUTHORIZATION, self.authorization.clone());
+        http::exchange(&self.client, request, within).await
     }
 
     /// The id came from outside: it must not change the path.

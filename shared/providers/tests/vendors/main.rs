@@ -4,6 +4,7 @@
 
 mod answers;
 mod batches;
+mod connections;
 mod gateway;
 mod openapi;
 mod recalls;

@@ -69,6 +69,7 @@ impl Stage {
             tag: None,
             callback_url: callback_url(&self.receiver.base_url, channel.as_str(), &token),
             valid_for: Duration::from_secs(3600),
+            start_within: Duration::from_secs(2),
             deadline: Duration::from_secs(5),
         }
     }

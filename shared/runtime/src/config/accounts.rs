@@ -70,6 +70,7 @@ fn check_one(
         domain: raw.domain,
         ca_file: raw.ca_file,
         profile: raw.profile,
+        connections_max: raw.connections_max,
         district: raw.district,
         rate_per_second: raw.rate_per_second,
         burst: raw.burst,
@@ -136,6 +137,11 @@ fn check_provider_keys(keys: &Keys, account: &AccountConfig) -> Result<(), Confi
         let remedy = "remove it, or set provider to gateway";
         return Err(ConfigError::value(keys.key("profile"), "is for gateways", remedy));
     }
+    let over_http = !matches!(account.provider, ProviderKind::Smtp | ProviderKind::Inbox);
+    if account.connections_max.is_some() && !over_http {
+        let remedy = "remove it: concurrency says how much is open at once";
+        return Err(ConfigError::value(keys.key("connections_max"), "is for providers over HTTP", remedy));
+    }
     match account.provider {
         ProviderKind::Twilio => {
             need(filled(&account.user), "user", "set it to the account SID (AC…)")?;
@@ -183,6 +189,7 @@ fn check_limits(keys: &Keys, account: &AccountConfig) -> Result<(), ConfigError>
         ("concurrency", account.concurrency),
         ("depth", account.depth),
         ("weight", Some(account.weight)),
+        ("connections_max", account.connections_max),
     ];
     for (key, number) in whole {
         if number == Some(0) {

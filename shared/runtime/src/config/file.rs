@@ -97,6 +97,7 @@ pub(super) struct RawAccount {
     pub domain: Option<String>,
     pub ca_file: Option<PathBuf>,
     pub profile: Option<String>,
+    pub connections_max: Option<u32>,
     pub district: Option<String>,
     pub rate_per_second: Option<f64>,
     pub burst: Option<u32>,

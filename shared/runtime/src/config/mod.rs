@@ -145,6 +145,8 @@ pub struct AccountConfig {
     pub ca_file: Option<PathBuf>,
     /// The profile of a gateway: the name of one that comes with Tocsin, or a file.
     pub profile: Option<String>,
+    /// Requests of one process to the account that are open at once, over HTTP.
+    pub connections_max: Option<u32>,
     /// The only district that may use the account; all may when None.
     pub district: Option<String>,
     /// In the unit the account counts: calls, text segments, messages.

@@ -280,6 +280,8 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
         (format!("{TWILIO}burst = 0"), "accounts.main-voice.burst", "at least 1"),
         (format!("{TWILIO}concurrency = 0"), "accounts.main-voice.concurrency", "at least 1"),
         (format!("{TWILIO}depth = 0"), "accounts.main-voice.depth", "at least 1"),
+        (format!("{TWILIO}connections_max = 0"), "accounts.main-voice.connections_max", "at least 1"),
+        (format!("{SMTP}connections_max = 5"), "accounts.relay.connections_max", "concurrency"),
         (format!("{TWILIO}reserve = 2"), "accounts.main-voice.reserve", "set concurrency"),
         (
             format!("{TWILIO}concurrency = 5\nreserve = 5"),

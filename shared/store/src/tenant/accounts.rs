@@ -25,8 +25,10 @@ pub enum AccountState {
     Held,
     /// It failed lately, and is used all the same: no other is better.
     Fails,
-    /// It failed lately, and others do its work, or most of it.
+    /// It failed just now, and others do its work.
     GivesWay,
+    /// It failed lately, and is given a little again, or more by steps; others do most of its work.
+    OnTrial,
     /// Its provider refuses it, or an operator stopped it.
     Stopped,
 }
@@ -42,7 +44,7 @@ impl Tenant {
                 let state = if is("stopped") {
                     AccountState::Stopped
                 } else if is("gives_way") {
-                    AccountState::GivesWay
+                    if is("rests") { AccountState::GivesWay } else { AccountState::OnTrial }
                 } else if is("fails") {
                     AccountState::Fails
                 } else if is("held") {
@@ -57,7 +59,9 @@ impl Tenant {
                     reason: found.get("stop_reason"),
                     since: match state {
                         AccountState::Stopped => found.get("stopped_at"),
-                        AccountState::Fails | AccountState::GivesWay => found.get("health_since"),
+                        AccountState::Fails | AccountState::GivesWay | AccountState::OnTrial => {
+                            found.get("health_since")
+                        }
                         AccountState::Sends | AccountState::Held => None,
                     },
                 })
@@ -66,10 +70,11 @@ impl Tenant {
     }
 }
 
+/// Health 1 is resting, 5 full.
 const SERVING_ACCOUNTS: &str = concat!(
     "-- store.serving_accounts
 select a.name, a.channel, a.stopped_at, a.stop_reason, a.health_since, a.stopped_at is not null as stopped,
-  a.health < 5 as fails, a.held_until is not null and a.held_until > tocsin_now() as held, ",
+  a.health < 5 as fails, a.health = 1 as rests, a.held_until is not null and a.held_until > tocsin_now() as held, ",
     best_other!(),
     " > a.health as gives_way
 from provider_accounts a where a.parent_id is null order by a.channel, a.name"

@@ -28,21 +28,17 @@ impl Tenant {
     ) -> Result<Vec<Suppression>, StoreError> {
         const NAME: &str = "suppressions";
         let (channel, address) = after.map_or((0, ""), |(channel, address)| (channel.number(), address));
-        let rows = self
-            .rows(NAME, SUPPRESSIONS, &[&self.district.0, &channel, &address, &i64::from(suppressions_max)])
-            .await?;
-        rows.iter()
-            .map(|found| {
-                Ok(Suppression {
-                    channel: row::channel(NAME, found.get("channel"))?,
-                    address: found.get("address"),
-                    outcome: row::outcome(NAME, found.get("outcome"))?,
-                    reason: found.get("reason"),
-                    source: found.get("source"),
-                    created_at: found.get("created_at"),
-                })
+        self.page(NAME, SUPPRESSIONS, [&channel, &address], suppressions_max, |found| {
+            Ok(Suppression {
+                channel: row::channel(NAME, found.get("channel"))?,
+                address: found.get("address"),
+                outcome: row::outcome(NAME, found.get("outcome"))?,
+                reason: found.get("reason"),
+                source: found.get("source"),
+                created_at: found.get("created_at"),
             })
-            .collect()
+        })
+        .await
     }
 
     /// False: it was suppressed before, and stays so with its first reason.

@@ -21,19 +21,14 @@ impl Tenant {
         unsubscribes_max: u32,
     ) -> Result<Vec<Unsubscribe>, StoreError> {
         let (address, message_type) = after.unwrap_or_default();
-        let rows = self
-            .rows(
-                "unsubscribes",
-                UNSUBSCRIBES,
-                &[&self.district.0, &address, &message_type, &i64::from(unsubscribes_max)],
-            )
-            .await?;
-        let read = |found: &tokio_postgres::Row| Unsubscribe {
-            address: found.get("address"),
-            message_type: found.get("message_type"),
-            created_at: found.get("created_at"),
-        };
-        Ok(rows.iter().map(read).collect())
+        self.page("unsubscribes", UNSUBSCRIBES, [&address, &message_type], unsubscribes_max, |found| {
+            Ok(Unsubscribe {
+                address: found.get("address"),
+                message_type: found.get("message_type"),
+                created_at: found.get("created_at"),
+            })
+        })
+        .await
     }
 
     /// False: it had not unsubscribed.

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use tocsin_domain::failover::{Answers, Health};
 use tocsin_domain::{AccountId, Channel, WorkerId};
-use tocsin_store::accounts::{AccountHealth, AccountLimits};
+use tocsin_store::accounts::{AccountHealth, AccountLimits, SenderLimits};
 use tocsin_store::leases::{Lease, Usage};
 
 use crate::fixture::Setting;
@@ -131,4 +131,29 @@ async fn a_resumed_account_is_sound() {
     assert_eq!(health(&setting, failing).await, AccountHealth::SOUND);
     let lease = tell(&setting, worker, (failing, 1), 30, 30).await;
     assert_eq!(lease.health.health, Health::Full, "what was told of before counts no more");
+}
+
+/// Held by its provider, or with no number left to send from, it is no better than one that fails.
+#[tokio::test]
+async fn an_account_that_cannot_send_at_the_moment_does_not_do_the_work_of_another() {
+    let setting = Setting::new().await;
+    let [failing, other] = two_accounts(&setting).await;
+    let worker = setting.worker().await;
+    tell(&setting, worker, (failing, 0), 10, 10).await;
+    let gives_way = async || health(&setting, failing).await.gives_way;
+    assert!(gives_way().await);
+    for (until, expected) in [("tocsin_now() + interval '1 minute'", false), ("tocsin_now()", true)] {
+        let held = format!("update provider_accounts set held_until = {until} where id = {}", other.0);
+        setting.run(&held).await;
+        assert_eq!(gives_way().await, expected, "held until {until}");
+    }
+    let (now, limits) = (setting.now().await, SenderLimits::default());
+    setting.store.add_sender(other, "one@example.org", &limits, now).await.unwrap();
+    assert!(gives_way().await, "it has an address to send from");
+    let accounts = setting.store.accounts().await.unwrap();
+    let sender = accounts.iter().find(|account| account.parent() == Some(other)).unwrap();
+    setting.store.stop_account(sender.id, "refused", now).await.unwrap();
+    assert!(!gives_way().await, "the only one is stopped");
+    setting.store.add_sender(other, "two@example.org", &limits, now).await.unwrap();
+    assert!(gives_way().await, "it has another");
 }

@@ -312,7 +312,7 @@ pub fn denials(answers: &[Claim]) -> Vec<Denied> {
         .iter()
         .filter_map(|answer| match answer {
             Claim::Granted(_) => None,
-            Claim::Denied(_, denied) => Some(*denied),
+            Claim::Denied(.., denied) => Some(*denied),
         })
         .collect()
 }

@@ -78,6 +78,9 @@ async fn colour(setting: &Setting) {
              insert into suppressions (district_id, channel, address, outcome, reason, created_at)
                select '{0}', channel, 'address-' || n, case n % 2 when 0 then 32 else 34 end, 'asked', tocsin_now()
                from generate_series(0, 26, 3) n cross join generate_series(1, 4) channel;
+             insert into unsubscribes (district_id, address, message_type, created_at)
+               select '{0}', 'address-' || n, case n % 8 when 1 then 'general' else 'attendance' end, tocsin_now()
+               from generate_series(1, 26, 4) n;
              update people set language = case id % 3 when 0 then 'es' when 1 then 'en' end,
                time_zone = case id % 4 when 0 then 'America/Denver' when 1 then 'America/New_York' end,
                active = id % 11 <> 0;
@@ -132,6 +135,11 @@ async fn an_audience_is_counted_as_it_would_be_expanded() {
         }
     }
     // The cases meant something.
+    let unsubscribed =
+        "select count(*) from jobs j join destinations d on d.campaign_id = j.campaign_id and d.job_id = j.id
+        where j.channel = 3 and j.outcome = 32
+          and not exists (select from suppressions s where (s.channel, s.address) = (3, d.address))";
+    assert!(setting.number(unsubscribed).await > 0);
     let of_all = "select count(distinct outcome) from jobs where outcome is not null";
     assert_eq!(
         setting.number(of_all).await,

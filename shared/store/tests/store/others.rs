@@ -83,3 +83,34 @@ async fn expansion_tells_an_emergencys_barred_texts() {
         assert_eq!(chunk.barred_texts().len(), barred, "{lane}: the duplicate is none");
     }
 }
+
+/// However many devices a person has, what one text costs is bounded: 64 jobs on either side are looked at.
+#[tokio::test]
+async fn of_a_persons_devices_those_within_64_jobs_of_the_text_are_counted() {
+    let setting = Setting::new().await;
+    for phone in [PHONE, OTHER_PHONE] {
+        setting.store.opt_out(setting.district, phone, "test", setting.now().await).await.unwrap();
+    }
+    let calls: Vec<String> = (0..65).map(|number| format!("+1312555{:04}", 200 + number)).collect();
+    let mails: Vec<String> = (0..65).map(|number| format!("mail-{number}@example.org")).collect();
+    let text = |phone| std::iter::once((Channel::Sms, phone));
+    let calls = |count| calls[..count].iter().map(|phone| (Channel::Voice, phone.as_str()));
+    let mails = |count| mails[..count].iter().map(|mail| (Channel::Email, mail.as_str()));
+    // A person's calls are numbered before their texts, and their mails after.
+    let behind: Vec<(Channel, &str)> = text(PHONE).chain(mails(65)).collect();
+    let before: Vec<(Channel, &str)> = calls(65).chain(text(OTHER_PHONE)).collect();
+    setting.person(Role::Staff, &behind).await;
+    setting.person(Role::Staff, &before).await;
+    let campaign = setting
+        .campaign(|new| {
+            new.lane = Lane::Emergency;
+            new.channels = vec![Channel::Voice, Channel::Sms, Channel::Email];
+        })
+        .await;
+    setting.expand(campaign, 100).await;
+    let texts = setting.owner.query("select id from jobs where channel = 2 order by id", &[]).await.unwrap();
+    let texts: Vec<i32> = texts.iter().map(|row| row.get(0)).collect();
+    assert_eq!(texts, [1, 132], "the first of a person's jobs, and the last");
+    let left = setting.tenant().others_left(campaign, &texts).await.unwrap();
+    assert_eq!((left[&1], left[&132]), (64, 64), "of 65 each");
+}

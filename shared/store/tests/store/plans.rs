@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{CampaignId, Channel, Outcome};
-use tocsin_store::plans::{BATCHED, ENGINE_SESSION, TENANT_SESSION, WINDOWED, by_summaries};
+use tocsin_store::plans::{BATCHED, ENGINE_SESSION, TENANT_SESSION, WINDOWED};
 use tocsin_testkit::wait_until;
 use tokio_postgres::Client;
 
@@ -292,39 +292,6 @@ async fn no_small_campaign_leaves_a_plan_that_scans() {
     fill_directory(&setting, 61..=JOBS).await;
     fill(&setting, campaign, 61..=JOBS).await;
     assert_keyed_but_for(&setting, campaign, "full, with the figures of a small one", "expand").await;
-}
-
-/// No key leads from a provider's id to its attempt; the summaries of block ranges do, from PostgreSQL 16 on. Here they
-/// are made whatever the server is.
-#[tokio::test]
-async fn settled_attempts_are_sought_by_the_summaries_where_there_are_any() {
-    let setting = Setting::new().await;
-    let campaign = setting.campaign(|_| ()).await;
-    fill(&setting, campaign, 1..=JOBS).await;
-    setting
-        .run("update attempts set provider_id = 'SM' || job_id; select tocsin_summarise_provider_ids()")
-        .await;
-    let engine = connect(&setting.database.url).await;
-    let part = "select to_char(tocsin_now() at time zone 'UTC', '\"attempts_\"YYYY_MM')";
-    let part: String = setting.owner.query_one(part, &[]).await.unwrap().get(0);
-    let (session, sql) = by_summaries(&[&part, "attempts_default"]);
-    for context in ["not analysed", "analysed"] {
-        engine.batch_execute(&format!("begin; {ENGINE_SESSION}; {session}")).await.unwrap();
-        let plan = plan(&engine, "seek_settled", &sql, campaign).await;
-        engine.batch_execute("commit; reset all").await.unwrap();
-        let mut found = Vec::new();
-        scans(&plan[0]["Plan"], &mut found);
-        let of_attempts: Vec<&&Value> = found
-            .iter()
-            .filter(|scan| table_of(scan["Relation Name"].as_str().unwrap()) == "attempts")
-            .collect();
-        assert!(!of_attempts.is_empty(), "{plan}");
-        for scan in of_attempts {
-            let condition = scan["Recheck Cond"].as_str().unwrap_or_default();
-            assert!(condition.contains("provider_id"), "{context}: {scan}");
-        }
-        setting.run("analyze").await;
-    }
 }
 
 #[test]

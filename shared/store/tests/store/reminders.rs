@@ -138,3 +138,19 @@ async fn two_planners_remind_nobody_twice() {
     addresses.dedup();
     assert_eq!((all, addresses.len()), (40, 40));
 }
+
+#[tokio::test]
+async fn nobody_is_reminded_who_has_left_or_while_no_account_sends_emails() {
+    let setting = Setting::new().await;
+    let asked = setting.now().await;
+    setting.person(Role::Staff, &[(Channel::Sms, PHONE), (Channel::Email, "ana@example.org")]).await;
+    change(&setting, PHONE, ConsentChange::Ask, asked).await;
+    let day = |days| asked + TimeDelta::days(days);
+    setting.run("update provider_accounts set stopped_at = tocsin_now() where channel = 3").await;
+    assert!(setting.store.reminders_due(day(8)).await.unwrap().is_empty(), "no account");
+    setting.run("update provider_accounts set stopped_at = null where channel = 3").await;
+    setting.run("update people set active = false").await;
+    assert_eq!(pass(&setting, day(8)).await, [], "nobody has the phone any more");
+    setting.run("update people set active = true").await;
+    assert_eq!(pass(&setting, day(16)).await.len(), 1, "as if nobody had been looked for");
+}

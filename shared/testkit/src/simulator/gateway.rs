@@ -90,6 +90,7 @@ impl GatewayServer {
             domain: None,
             ca_file: None,
             profile: Some("call-codes".to_owned()),
+            connections_max: None,
         }
     }
 

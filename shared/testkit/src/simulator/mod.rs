@@ -171,6 +171,7 @@ impl Simulator {
             domain: None,
             ca_file: None,
             profile: None,
+            connections_max: None,
         };
         match channel {
             Channel::Voice | Channel::Sms => Some(twilio),

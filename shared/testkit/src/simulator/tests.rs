@@ -53,6 +53,7 @@ impl Stage {
                 &self.tokens.mint(attempt, Lane::General),
             ),
             valid_for: Duration::from_secs(600),
+            start_within: Duration::from_secs(2),
             deadline: Duration::from_secs(10),
         }
     }

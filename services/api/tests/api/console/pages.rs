@@ -1,7 +1,10 @@
 //! What pages show, and what they forbid.
 
 use serde_json::json;
+use tocsin_domain::Channel;
 use tocsin_proto::v1::control::Command;
+use tocsin_runtime::Clock as _;
+use tocsin_store::accounts::AccountLimits;
 
 use super::{Visitor, get, text_of};
 use crate::stage::{Stage, campaign};
@@ -122,6 +125,61 @@ async fn a_campaigns_page_shows_its_delivery_summary() {
     ] {
         assert!(page.contains(&format!("<dt>{name}</dt><dd>{number}</dd>")), "{name}: {page}");
     }
+}
+
+#[tokio::test]
+async fn a_message_that_asks_to_be_confirmed_shows_how_many_did() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    stage.staff("ana", &[(1, "+15551230001"), (2, "+15551230001")]).await;
+    for (confirm, shown) in [(true, true), (false, false)] {
+        let mut body = campaign();
+        body["redial"] = json!({ "confirm": confirm });
+        let id = stage.submit(&format!("confirm {confirm}"), &body).await.id();
+        stage.expand_all().await;
+        let confirmed = "update tallies set confirmed = 1 where channel = 1 and campaign_id = $1";
+        stage.change(confirmed, &id).await;
+        let page = visitor.page(&format!("/campaigns/{id}")).await;
+        assert_eq!(page.contains("<dt>Confirmed</dt><dd>1</dd>"), shown, "{confirm}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn the_list_says_which_accounts_do_not_send_as_they_should() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    let now = stage.clock.now();
+    let account = |name: &str| AccountLimits {
+        name: name.to_owned(),
+        district: None,
+        channel: Channel::Sms,
+        rate_per_second: None,
+        burst: None,
+        concurrency: None,
+        reserve: 0,
+        depth: None,
+        weight: 1,
+    };
+    let all = ["sound", "failing", "trying", "refused"].map(account);
+    stage.engine.configure_accounts(&all, now).await.unwrap();
+    assert!(!visitor.page("/campaigns").await.contains("class=\"notice"), "all of them send");
+    let known = stage.engine.accounts().await.unwrap();
+    let refused = known.iter().find(|account| account.limits.name == "refused").unwrap();
+    stage.engine.stop_account(refused.id, "it is refused: <20003>", now).await.unwrap();
+    for (name, health) in [("failing", 1), ("trying", 2)] {
+        let falls = "update provider_accounts set health = $2, health_since = tocsin_now() where name = $1";
+        stage.sql.execute(falls, &[&name, &(health as i16)]).await.unwrap();
+    }
+    let page = visitor.page("/campaigns").await;
+    for said in [
+        "Text account failing</strong> fails, and other accounts do its work since <time",
+        "Text account trying</strong> failed, is on trial, and comes back by steps since <time",
+        "Text account refused</strong> is stopped: nothing is sent by it since <time",
+        "</time>: it is refused: &#60;20003&#62;</p>",
+    ] {
+        assert!(page.contains(said), "no {said:?} in {page}");
+    }
+    assert!(!page.contains("account sound"), "{page}");
 }
 
 #[tokio::test]

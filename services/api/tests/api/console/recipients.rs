@@ -73,6 +73,8 @@ async fn each_filter_finds_its_rows_over_all_pages() {
     // Of the texts, the second was delivered and the third was busy: contacted or not, both successful.
     stage.change("update jobs set state = 4, outcome = 107, due_at = null, ended_at = now() where campaign_id = $1 and id = 3", &id).await;
     stage.change("update jobs set state = 4, outcome = 60, due_at = null, ended_at = now() where campaign_id = $1 and id = 5", &id).await;
+    // Somebody pressed 0: of a call, as of any device whose outcome it is.
+    stage.change("update jobs set state = 4, outcome = 106, due_at = null, ended_at = now() where campaign_id = $1 and id = 7", &id).await;
     let opted_out = WITH_DEVICES / 10;
     for (query, count) in [
         ("", 2 * WITH_DEVICES + WITHOUT),
@@ -82,11 +84,12 @@ async fn each_filter_finds_its_rows_over_all_pages() {
         ("status=no_device", WITHOUT),
         ("status=not_sent", opted_out),
         ("status=not_sent&channel=sms", opted_out),
-        ("status=successful", 2),
-        ("status=reached", 1),
+        ("status=successful", 3),
+        ("status=reached", 2),
+        ("status=confirmed", 1),
         ("status=not_reached", opted_out + 1),
         ("status=open&channel=email", WITH_DEVICES),
-        ("status=open&channel=sms", WITH_DEVICES - opted_out - 2),
+        ("status=open&channel=sms", WITH_DEVICES - opted_out - 3),
     ] {
         let rows = rows(&visitor, &id, query).await;
         assert_eq!(rows.len(), count, "{query}");

@@ -49,7 +49,7 @@ fn result_in_words(result: AttemptResult) -> &'static str {
 
 #[test]
 fn every_code_and_word_of_the_list_comes_to_its_outcome_on_both_axes() {
-    let gateway = Gateway::new(&account(), http_client().unwrap()).unwrap();
+    let gateway = Gateway::new(&account(), AccountClient::new(1).unwrap()).unwrap();
     for Listed { code, outcome, result, contacted, .. } in listed() {
         // A code comes as a number or as a text.
         let spellings = match code.parse::<i64>() {
@@ -80,13 +80,13 @@ fn the_list_is_all_that_the_pages_have_and_the_profile_no_more() {
         let known = vocabularies.into_iter().find_map(|vocabulary| lookup(vocabulary, code));
         assert_eq!(known.map(Outcome::code), Some(outcome.as_str()), "{code}");
     }
-    let gateway = Gateway::new(&account(), http_client().unwrap()).unwrap();
+    let gateway = Gateway::new(&account(), AccountClient::new(1).unwrap()).unwrap();
     assert_eq!(gateway.profile.statuses.len(), listed.len());
 }
 
 #[test]
 fn codes_that_do_not_exist_are_kept_and_shown_as_not_stated() {
-    let gateway = Gateway::new(&account(), http_client().unwrap()).unwrap();
+    let gateway = Gateway::new(&account(), AccountClient::new(1).unwrap()).unwrap();
     for code in ["11", "12", "15", "-6", "-8", "-16", "-17", "18", "-41", "Busyish"] {
         let raw = posted("https://bell.example/", &[], &format!("{{\"status\":\"{code}\"}}"));
         let report = gateway.parse(&raw).unwrap().remove(0);

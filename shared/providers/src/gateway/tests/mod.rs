@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::profile::Profile;
 use super::{Gateway, Verifier};
 use crate::{
-    AccountSettings, ProviderKind, RawRequest, Secret, SendRequest, TokenKeys, callback_url, http_client,
+    AccountClient, AccountSettings, ProviderKind, RawRequest, Secret, SendRequest, TokenKeys, callback_url,
 };
 
 /// The least that a profile says.
@@ -57,6 +57,7 @@ pub fn account() -> AccountSettings {
         domain: None,
         ca_file: None,
         profile: Some("call-codes".into()),
+        connections_max: None,
     }
 }
 
@@ -65,7 +66,7 @@ pub fn gateway(more: &str) -> Gateway {
     let (settings, profile) = (account(), profile(more));
     let verifier =
         profile.callback.as_ref().map(|callback| Verifier::new(&callback.verify, &settings.signing_keys));
-    let endpoint = super::endpoint(&settings, &profile, http_client().unwrap()).unwrap();
+    let endpoint = super::endpoint(&settings, &profile, AccountClient::new(1).unwrap()).unwrap();
     Gateway { endpoint, profile, verifier }
 }
 
@@ -95,6 +96,7 @@ pub fn request() -> SendRequest {
         detection: None,
         callback_url: callback_url("https://bell.example", "gateway", &token()),
         valid_for: Duration::from_secs(3600),
+        start_within: Duration::from_secs(2),
         deadline: Duration::from_secs(10),
     }
 }

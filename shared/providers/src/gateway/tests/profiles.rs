@@ -148,6 +148,6 @@ fn a_faulty_file_is_told_with_the_account_the_file_and_each_fault() {
 
 #[test]
 fn nothing_of_an_account_is_shown() {
-    let shown = format!("{:?}", Gateway::new(&account(), http_client().unwrap()).unwrap());
+    let shown = format!("{:?}", Gateway::new(&account(), AccountClient::new(1).unwrap()).unwrap());
     assert_eq!(shown, "Gateway { channels: [Voice, Sms, Email], .. }");
 }

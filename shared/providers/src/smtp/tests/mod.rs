@@ -37,6 +37,7 @@ pub fn account(base_url: &str) -> AccountSettings {
         domain: Some(DOMAIN.into()),
         ca_file: None,
         profile: None,
+        connections_max: None,
     }
 }
 
@@ -70,6 +71,7 @@ pub fn request(body: &str) -> SendRequest {
         tag: None,
         callback_url: callback_url("https://bell.example", "relay", &token()),
         valid_for: Duration::from_secs(3600),
+        start_within: Duration::from_secs(2),
         deadline: Duration::from_secs(10),
     }
 }

@@ -7,14 +7,14 @@ mod status;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use reqwest::Client;
 use tocsin_domain::suppression::AddressFact;
 
 use super::account::{Collection, TwilioAccount};
 use super::{look_up, redaction};
 use crate::{
-    AccountSettings, Answer, CallbackReport, Capabilities, InboundText, LookUpAnswer, LookUpQuery,
-    ParseError, Provider, ProvidersError, RawRequest, RecallAnswer, Reply, SendRequest, VerifyError,
+    AccountClient, AccountSettings, Answer, CallbackReport, Capabilities, InboundText, LookUpAnswer,
+    LookUpQuery, ParseError, Provider, ProvidersError, RawRequest, RecallAnswer, Reply, SendRequest,
+    VerifyError,
 };
 
 /// One Twilio account with a number to text from.
@@ -24,7 +24,7 @@ pub struct TwilioSms {
 }
 
 impl TwilioSms {
-    pub fn new(settings: &AccountSettings, client: Client) -> Result<Self, ProvidersError> {
+    pub fn new(settings: &AccountSettings, client: AccountClient) -> Result<Self, ProvidersError> {
         Ok(Self { account: TwilioAccount::new(settings, client, Collection::Messages)? })
     }
 }

@@ -3,6 +3,7 @@
 use tocsin_domain::sender::is_messaging_service;
 
 use super::status;
+use crate::http::Within;
 use crate::twilio::account::{TwilioAccount, answer};
 use crate::{Answer, SendRequest};
 
@@ -11,7 +12,7 @@ const VALIDITY_PERIOD_MAX: u64 = 36_000;
 
 pub(super) async fn send(account: &TwilioAccount, request: &SendRequest) -> Answer {
     let form = form(request.from.as_deref().unwrap_or(&account.sender), request);
-    answer(account.create(form, request.deadline).await, |message| {
+    answer(account.create(form, Within::of([request])).await, |message| {
         status::outcome(message.status.as_deref().unwrap_or_default(), message.error_code)
     })
 }
@@ -57,6 +58,7 @@ mod tests {
                 tag: None,
                 callback_url: "https://bell.example/callbacks/sms/tok".into(),
                 valid_for: Duration::from_secs(valid_for),
+                start_within: Duration::from_secs(2),
                 deadline: Duration::from_secs(5),
             };
             let text = form("+15005550006", &request);

@@ -11,13 +11,13 @@ mod twiml;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use reqwest::Client;
 
 use super::account::{Collection, TwilioAccount};
 use super::{look_up, redaction};
 use crate::{
-    AccountSettings, AfterKey, Answer, CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError,
-    Provider, ProvidersError, RawRequest, RecallAnswer, Reply, SendRequest, Spoken, VerifyError,
+    AccountClient, AccountSettings, AfterKey, Answer, CallbackReport, Capabilities, LookUpAnswer,
+    LookUpQuery, ParseError, Provider, ProvidersError, RawRequest, RecallAnswer, Reply, SendRequest, Spoken,
+    VerifyError,
 };
 
 /// One Twilio account with a number to call from.
@@ -27,7 +27,7 @@ pub struct TwilioVoice {
 }
 
 impl TwilioVoice {
-    pub fn new(settings: &AccountSettings, client: Client) -> Result<Self, ProvidersError> {
+    pub fn new(settings: &AccountSettings, client: AccountClient) -> Result<Self, ProvidersError> {
         Ok(Self { account: TwilioAccount::new(settings, client, Collection::Calls)? })
     }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use crate::RecallAnswer;
-use crate::http::NoReply;
 use crate::twilio::account::TwilioAccount;
 use crate::twilio::refusal::error_code;
 use crate::twilio::resource::Resource;
@@ -19,7 +18,7 @@ const INVALID_CALL_STATE: u32 = 21220;
 pub(super) async fn recall(account: &TwilioAccount, sid: &str) -> RecallAnswer {
     let reply = match account.update(sid, "Status=canceled".to_owned(), RECALL_DEADLINE).await {
         Ok(reply) => reply,
-        Err(NoReply::NotSent(why) | NoReply::Lost(why)) => return RecallAnswer::Unknown(why),
+        Err(no_reply) => return RecallAnswer::Unknown(no_reply.into_why()),
     };
     if reply.status == StatusCode::NOT_FOUND || error_code(&reply) == Some(INVALID_CALL_STATE) {
         return RecallAnswer::TooLate;
@@ -43,6 +42,6 @@ async fn hang_up(account: &TwilioAccount, sid: &str) -> RecallAnswer {
             RecallAnswer::TooLate
         }
         Ok(reply) => RecallAnswer::Unknown(format!("HTTP {} to hanging up", reply.status.as_u16())),
-        Err(NoReply::NotSent(why) | NoReply::Lost(why)) => RecallAnswer::Unknown(why),
+        Err(no_reply) => RecallAnswer::Unknown(no_reply.into_why()),
     }
 }

@@ -4,6 +4,7 @@ use tocsin_domain::Outcome;
 use tocsin_domain::policy::Detection;
 
 use super::{detection, status, twiml};
+use crate::http::Within;
 use crate::twilio::account::{TwilioAccount, answer};
 use crate::{Answer, RefusalClass, SendRequest, Spoken};
 
@@ -18,7 +19,7 @@ const PAUSE: &str = "wwww";
 
 pub(super) async fn send(account: &TwilioAccount, request: &SendRequest) -> Answer {
     match form(account, request) {
-        Ok(form) => answer(account.create(form, request.deadline).await, status::of_call),
+        Ok(form) => answer(account.create(form, Within::of([request])).await, status::of_call),
         Err(outcome) => Answer::Refused { outcome, provider_code: None, class: RefusalClass::Permanent },
     }
 }
@@ -101,7 +102,7 @@ mod tests {
 
     use super::*;
     use crate::twilio::account::Collection;
-    use crate::{AccountSettings, ProviderKind, Secret, http_client};
+    use crate::{AccountClient, AccountSettings, ProviderKind, Secret};
 
     const CALLBACK: &str = "https://bell.example/callbacks/voice/tok";
     const CALL: &str = "https://bell.example/calls/voice/tok";
@@ -119,8 +120,9 @@ mod tests {
             domain: None,
             ca_file: None,
             profile: None,
+            connections_max: None,
         };
-        TwilioAccount::new(&settings, http_client().unwrap(), Collection::Calls).unwrap()
+        TwilioAccount::new(&settings, AccountClient::new(1).unwrap(), Collection::Calls).unwrap()
     }
 
     fn request() -> SendRequest {
@@ -140,6 +142,7 @@ mod tests {
             detection: None,
             callback_url: CALLBACK.into(),
             valid_for: Duration::from_secs(60),
+            start_within: Duration::from_secs(2),
             deadline: Duration::from_secs(5),
         }
     }

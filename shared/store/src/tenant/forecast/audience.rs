@@ -132,7 +132,7 @@ fn read(rows: &[Row]) -> Result<Counted, StoreError> {
     Ok(counted)
 }
 
-/// The campaign that does not exist, as `judged` asks for it.
+/// The campaign that does not exist, as `judged` asks for it, of the message type that a parameter names.
 macro_rules! as_if_a_campaign {
     ($message_type:literal) => {
         concat!(
