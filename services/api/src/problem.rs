@@ -27,12 +27,17 @@ pub(crate) enum Kind {
     UnknownMessage,
     UnknownSuppression,
     UnknownPart,
+    UnknownSeries,
+    UnknownTemplate,
     WrongMethod,
     KeyReused,
     ConsentRefused,
     NotCanceled,
     NobodyContacted,
     NotScheduled,
+    EditedMeanwhile,
+    NotActive,
+    NameTaken,
     TooLarge,
     MediaType,
     InvalidBody,
@@ -57,6 +62,8 @@ impl Kind {
             Self::UnknownMessage => (StatusCode::NOT_FOUND, "unknown-message", "No such message"),
             Self::UnknownSuppression => (StatusCode::NOT_FOUND, "unknown-suppression", "No such suppression"),
             Self::UnknownPart => (StatusCode::NOT_FOUND, "unknown-part", "No such part of a receipt"),
+            Self::UnknownSeries => (StatusCode::NOT_FOUND, "unknown-series", "No such series"),
+            Self::UnknownTemplate => (StatusCode::NOT_FOUND, "unknown-template", "No such template"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),
             Self::KeyReused => (StatusCode::CONFLICT, "key-reused", "The key made another campaign"),
             Self::ConsentRefused => {
@@ -67,6 +74,9 @@ impl Kind {
                 (StatusCode::CONFLICT, "nobody-contacted", "There is nobody to send a correction to")
             }
             Self::NotScheduled => (StatusCode::CONFLICT, "not-scheduled", "The campaign's time has come"),
+            Self::EditedMeanwhile => (StatusCode::CONFLICT, "edited-meanwhile", "It was edited meanwhile"),
+            Self::NotActive => (StatusCode::CONFLICT, "not-active", "The series is not active"),
+            Self::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),
             Self::InvalidBody => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-body", "The request has faults"),
@@ -148,6 +158,22 @@ impl Problem {
     /// Of another district's campaigns nothing is told, not even that they are there.
     pub fn unknown_campaign() -> Self {
         Self::new(Kind::UnknownCampaign, "this district has no campaign of that id")
+    }
+}
+
+impl Problem {
+    pub fn unknown_series() -> Self {
+        Self::new(Kind::UnknownSeries, "this district has no series of that id")
+    }
+
+    /// An edit of a version that is not the latest any more.
+    pub fn edited_meanwhile(version: i32, by: Option<&str>) -> Self {
+        let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+        let remedy = "read it again, make the change there, and send it with that version";
+        Self::new(
+            Kind::EditedMeanwhile,
+            format!("it was edited meanwhile{by} and has version {version}: {remedy}"),
+        )
     }
 }
 

@@ -19,8 +19,9 @@ use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
 use crate::{
-    PageAccess, accounts, campaigns, cancel, consent_policy, consents, console, correction, forecast, inbox,
-    limits, policies, receipt, recipients, suppressions, unsubscribes,
+    PageAccess, accounts, campaigns, cancel, consent_policy, consents, console, correction, editing,
+    forecast, inbox, limits, message_types, policies, receipt, recipients, series, suppressions, templates,
+    unsubscribes,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -59,13 +60,20 @@ pub fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/campaigns", post(campaigns::create).get(campaigns::list))
         .route("/v1/campaigns/forecast", post(forecast::ask))
-        .route("/v1/campaigns/{id}", get(campaigns::show))
+        .route("/v1/campaigns/{id}", get(campaigns::show).patch(editing::edit))
         .route("/v1/campaigns/{id}/forecast", get(forecast::show))
         .route("/v1/campaigns/{id}/cancel", post(cancel::cancel))
         .route("/v1/campaigns/{id}/receipt", get(receipt::show))
         .route("/v1/campaigns/{id}/receipt/{part}", get(receipt::list))
         .route("/v1/campaigns/{id}/correction", post(correction::create))
         .route("/v1/campaigns/{id}/recipients", get(recipients::list))
+        .route("/v1/series", post(series::create).get(series::list))
+        .route("/v1/series/{id}", get(series::show).patch(series::edit))
+        .route("/v1/series/{id}/cancel", post(series::cancel))
+        .route("/v1/series/{id}/occurrences", get(series::occurrences))
+        .route("/v1/message-types", get(message_types::list))
+        .route("/v1/templates", post(templates::create).get(templates::list))
+        .route("/v1/templates/{id}", get(templates::show).put(templates::replace).delete(templates::remove))
         .route("/v1/policies/{message_type}", get(policies::show).put(policies::put))
         .route("/v1/limits", get(limits::show).put(limits::put))
         .route("/v1/consents", get(consents::list))

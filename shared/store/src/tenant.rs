@@ -12,8 +12,12 @@ pub mod policies;
 pub mod progress;
 pub mod receipt;
 pub mod recipients;
+pub mod schools;
+pub mod series;
 pub mod suppressions;
+pub mod templates;
 pub mod unsubscribes;
+pub mod upcoming;
 pub mod visitor;
 
 use tocsin_domain::DistrictId;

@@ -126,6 +126,11 @@ impl Visitor {
     pub fn district(&self) -> DistrictId {
         self.tenant.district()
     }
+
+    /// Whose messages are "my messages".
+    pub fn own_name(&self) -> &str {
+        &self.actor
+    }
 }
 
 /// The cookie of that name.
@@ -149,7 +154,9 @@ fn wanted(method: &Method, uri: &Uri) -> String {
 
 /// Pages of ours only, or a link could lead from the sign-in to anywhere.
 pub(crate) fn own_page(wanted: &str) -> &str {
-    let is_ours =
-        wanted == "/campaigns" || wanted.starts_with("/campaigns/") || wanted.starts_with("/campaigns?");
+    let below = |page: &str| {
+        wanted.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+    };
+    let is_ours = ["/campaigns", "/upcoming", "/log", "/series", "/compose"].into_iter().any(below);
     if is_ours && !wanted.contains(['\\', '\r', '\n']) { wanted } else { "/campaigns" }
 }

@@ -7,17 +7,22 @@ mod access;
 mod assets;
 mod bar;
 mod cancel;
+mod compose;
 mod correction;
 mod detail;
 mod guard;
 mod list;
 mod live;
+mod log;
 mod page;
 mod receipt;
 mod recipients;
+mod rows;
+mod series;
 mod session;
 mod sign_in;
 mod summary;
+mod upcoming;
 mod watch;
 mod when;
 mod words;
@@ -44,6 +49,14 @@ pub(crate) fn routes(api: &Api) -> Router<Api> {
         .route("/campaigns/{id}/cancel", get(cancel::ask).post(cancel::cancel))
         .route("/campaigns/{id}/receipt/{part}", get(receipt::show))
         .route("/campaigns/{id}/correction", get(correction::ask).post(correction::send))
+        .route("/campaigns/{id}/edit", get(compose::editing::campaign).post(compose::editing::post_campaign))
+        .route("/upcoming", get(upcoming::show))
+        .route("/log", get(log::show))
+        .route("/series/{id}", get(series::show))
+        .route("/series/{id}/cancel", get(series::ask).post(series::cancel))
+        .route("/series/{id}/edit", get(compose::editing::series).post(compose::editing::post_series))
+        .route("/compose", get(compose::show).post(compose::post))
+        .route("/compose/segments", post(compose::segments))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/districts", get(sign_in::districts).post(sign_in::choose))

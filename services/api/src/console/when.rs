@@ -30,6 +30,10 @@ impl Zone {
         self.0.name()
     }
 
+    pub fn zone(self) -> Tz {
+        self.0
+    }
+
     /// To the minute.
     pub fn stamp(self, at: DateTime<Utc>, now: DateTime<Utc>) -> Stamp {
         self.write(at, now, "today, ", "%-I:%M %p")
