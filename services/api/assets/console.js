@@ -81,6 +81,24 @@ function poll(list) {
   again();
 }
 
+// What a text costs, while it is written. The server counts; without it the review tells.
+function count(text) {
+  const output = document.getElementById(text.dataset.segments);
+  let waiting = 0;
+  text.addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      try {
+        const body = new URLSearchParams({ body: text.value });
+        const answer = await fetch("/compose/segments", { method: "POST", body });
+        if (answer.ok) output.value = await answer.text();
+      } catch {
+        // The next letter asks again.
+      }
+    }, 400);
+  });
+}
+
 // Listened for on the document, because the live part is exchanged under us.
 document.addEventListener("submit", (event) => {
   const dialog = event.target.dataset.opens && document.getElementById(event.target.dataset.opens);
@@ -166,3 +184,6 @@ document.addEventListener("submit", (event) => {
 
 document.querySelectorAll("[data-events]").forEach(follow);
 document.querySelectorAll("[data-poll]").forEach(poll);
+document.querySelectorAll("[data-segments]").forEach(count);
+// A form that came back says first what is to be mended.
+document.querySelector(".faults")?.focus();

@@ -7,8 +7,10 @@ use sha2::{Digest as _, Sha256};
 use tocsin_store::Tenant;
 use tracing::Span;
 
+use crate::fields::{Faults, Fields, named};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
+use crate::submission::DEFAULT_ACTOR;
 
 /// The district whose key came with the request. Only this makes a [`Tenant`], so a handler that touches
 /// the store cannot forget to ask for the key.
@@ -27,6 +29,19 @@ impl FromRequestParts<Api> for Caller {
         Span::current().record("district.id", tracing::field::display(district));
         Ok(Self(api.store.tenant(district)))
     }
+}
+
+/// Under which name callers of the API make things where they do not say: whose things `mine=true` means.
+pub(crate) fn own_name() -> &'static str {
+    DEFAULT_ACTOR
+}
+
+/// The parameter `mine` of a list: None is everybody's.
+pub(crate) fn read_mine(fields: &mut Fields, faults: &mut Faults) -> Option<String> {
+    let name = |mine: bool| if mine { "true" } else { "false" };
+    let field = fields.take("mine")?;
+    let mine = field.parsed(faults, |text| named(text, &[true, false], name))?;
+    mine.then(|| own_name().to_owned())
 }
 
 fn bearer(parts: &Parts) -> Option<&str> {

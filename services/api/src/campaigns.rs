@@ -10,34 +10,23 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use tocsin_domain::{CampaignId, CampaignState, Lane};
+use tocsin_domain::window::Zone;
+use tocsin_domain::{CampaignId, Lane};
 use tocsin_store::Tenant;
-use tocsin_store::tenant::campaigns::{CampaignSummary, ListQuery};
+use tocsin_store::tenant::campaigns::CampaignSummary;
+use tocsin_store::tenant::campaigns::lists::ListQuery;
 
-use crate::auth::Caller;
-use crate::fields::{Fault, Faults, Fields, named};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::auth::{self, Caller};
+use crate::fields::{Fault, Faults, Fields};
+use crate::page::read_limit;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{Standing, Submission};
 use crate::view::{CampaignView, DetailView};
-use crate::{announce, correction, json};
+use crate::{announce, correction, json, list_query};
 
 const KEY_HEADER: &str = "Idempotency-Key";
 const KEY_CHARS_MAX: usize = 255;
-
-/// The states a list can show. Discarded campaigns are off the lists (decision D4).
-const LISTED: [CampaignState; 9] = [
-    CampaignState::Scheduled,
-    CampaignState::Processing,
-    CampaignState::Sending,
-    CampaignState::Canceling,
-    CampaignState::Sent,
-    CampaignState::Errored,
-    CampaignState::Canceled,
-    CampaignState::NoRecipients,
-    CampaignState::Failed,
-];
 
 /// `POST /v1/campaigns`: 201 when it made the campaign, 200 when the same request made it before.
 pub(crate) async fn create(
@@ -121,37 +110,32 @@ pub(crate) struct ListView {
     next_cursor: Option<String>,
 }
 
-/// `GET /v1/campaigns?state=&limit=&cursor=`, where `state` is one state or several with commas.
+/// `GET /v1/campaigns` with the filters, the order and the page of docs/API.md.
 pub(crate) async fn list(
     Caller(tenant): Caller,
+    State(api): State<Api>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<ListView>, Problem> {
-    let query = read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
-    // One more than is shown tells whether another page follows.
-    let beyond = ListQuery { campaigns_max: query.campaigns_max + 1, ..query.clone() };
-    let mut found = tenant.campaigns(&beyond).await?;
-    let more = found.len() > query.campaigns_max as usize;
-    found.truncate(query.campaigns_max as usize);
-    let next_cursor = found.last().filter(|_| more).map(|last| encode(&last.id.to_string()));
-    Ok(Json(ListView { campaigns: found.into_iter().map(CampaignView::of).collect(), next_cursor }))
+    // Asked for only where days are to be read.
+    let dated = query.as_deref().is_some_and(|query| query.contains("from=") || query.contains("to="));
+    let zone = if dated { tenant.time_zone().await? } else { None };
+    let (query, shown) = read_query(query.as_deref(), zone.unwrap_or(Zone::UTC))
+        .map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let mut found = tenant.campaigns(&query, api.clock.now()).await?;
+    let next_cursor = list_query::page(&query, &mut found, shown);
+    let campaigns = found.into_iter().map(|listed| CampaignView::of(listed.campaign)).collect();
+    Ok(Json(ListView { campaigns, next_cursor }))
 }
 
-fn read_query(query: Option<&str>) -> Result<ListQuery, Vec<Fault>> {
+/// The query, which asks for one row more than is shown: it tells whether another page follows.
+fn read_query(query: Option<&str>, zone: Zone) -> Result<(ListQuery, u32), Vec<Fault>> {
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query, &mut faults);
-    let states = fields.take("state").and_then(|field| field.parsed(&mut faults, read_states));
     let limit = read_limit(&mut fields, &mut faults);
-    let before = read_cursor(&mut fields, &mut faults, |text| text.parse().ok());
+    let filters = list_query::read_filters(&mut fields, zone, &mut faults);
+    let own = auth::read_mine(&mut fields, &mut faults);
     fields.finish(&mut faults);
-    faults.or(limit.map(|campaigns_max| ListQuery {
-        states: states.unwrap_or_default(),
-        before,
-        campaigns_max,
-    }))
-}
-
-fn read_states(text: &str) -> Result<Vec<CampaignState>, String> {
-    text.split(',').map(|state| named(state, &LISTED, CampaignState::as_str)).collect()
+    faults.or(limit.map(|shown| (ListQuery { own, campaigns_max: shown + 1, ..filters }, shown)))
 }
 
 /// `GET /v1/campaigns/{id}`.
@@ -163,7 +147,7 @@ pub(crate) async fn show(
     Ok(Json(detail(&api, &tenant, campaign_id(id)?).await?))
 }
 
-async fn detail(api: &Api, tenant: &Tenant, id: CampaignId) -> Result<DetailView, Problem> {
+pub(crate) async fn detail(api: &Api, tenant: &Tenant, id: CampaignId) -> Result<DetailView, Problem> {
     let campaign = existing(tenant, id).await?;
     let counts = tenant.counts(id).await?;
     let contents = tenant.contents(id).await?;

@@ -11,7 +11,7 @@ use tocsin_store::tenant::cancel::Cancel;
 
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, existing};
-use crate::fields::{Fault, Faults, Field};
+use crate::fields::{Faults, Field};
 use crate::problem::{Kind, Problem};
 use crate::receipt::ReceiptView;
 use crate::server::Api;
@@ -37,10 +37,7 @@ pub(crate) async fn cancel(
     body: json::Received,
 ) -> Result<(StatusCode, Json<ReceiptView>), Problem> {
     let id = campaign_id(id)?;
-    let order = match json::optional(&headers, body)? {
-        None => Order { by: DEFAULT_ACTOR.to_owned(), reason: None },
-        Some(value) => read_order(value).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?,
-    };
+    let order = read_order(json::optional(&headers, body)?)?;
     let answer = carry_out(&api, &tenant, id, &order).await?;
     let status = if answer.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(ReceiptView::read_at_once(&tenant, existing(&tenant, id).await?).await?)))
@@ -64,7 +61,9 @@ pub(crate) async fn carry_out(
     Ok(answer)
 }
 
-fn read_order(request: Value) -> Result<Order, Vec<Fault>> {
+/// The body of a cancel, which may be none.
+pub(crate) fn read_order(request: Option<Value>) -> Result<Order, Problem> {
+    let Some(request) = request else { return Ok(Order { by: DEFAULT_ACTOR.to_owned(), reason: None }) };
     let mut faults = Faults::default();
     let order = Field::root(request).object(&mut faults).map(|mut fields| {
         let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
@@ -72,5 +71,5 @@ fn read_order(request: Value) -> Result<Order, Vec<Fault>> {
         fields.finish(&mut faults);
         Order { by: by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()), reason }
     });
-    faults.or(order)
+    faults.or(order).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))
 }

@@ -28,6 +28,10 @@ impl Faults {
         self.0.push(Fault { field: field.into(), reason: reason.into() });
     }
 
+    pub fn extend(&mut self, faults: Vec<Fault>) {
+        self.0.extend(faults);
+    }
+
     /// What was read, or the faults that were found.
     pub fn or<T>(self, read: Option<T>) -> Result<T, Vec<Fault>> {
         match read {
@@ -55,6 +59,11 @@ impl Fields {
             }
         }
         Self { path: ROOT.to_owned(), members, known: Vec::new() }
+    }
+
+    /// A form's fields that were left empty are as if they were not there.
+    pub fn drop_empty(&mut self) {
+        self.members.retain(|_, value| value.as_str().is_none_or(|text| !text.trim().is_empty()));
     }
 
     pub fn path(&self) -> &str {
@@ -137,6 +146,18 @@ impl Field {
                 self.path,
                 format!("is {number}: use a whole number from {} to {}", range.start(), range.end()),
             );
+        }
+        fitting
+    }
+
+    /// A small number, which may be below zero.
+    pub fn signed(self, faults: &mut Faults) -> Option<i32> {
+        let Value::Number(number) = &self.value else {
+            return wrong_kind(faults, self.path, &self.value, "a whole number");
+        };
+        let fitting = number.as_i64().and_then(|is| i32::try_from(is).ok());
+        if fitting.is_none() {
+            faults.add(self.path, format!("is {number}: use a whole number"));
         }
         fitting
     }

@@ -19,7 +19,8 @@ use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::NewCampaign;
 use tocsin_store::tenant::forecast::{AudienceQuery, Counted, Fate, ServingAccount, WorkAhead};
 
-use self::view::ForecastView;
+pub(crate) use self::cost::text_segments;
+pub(crate) use self::view::{ChannelView, ForecastView, Percentiles};
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, existing, validated};
 use crate::json;
@@ -60,7 +61,11 @@ pub(crate) async fn show(
     Ok(Json(of(&tenant, &campaign, api.clock.now()).await?))
 }
 
-async fn of(tenant: &Tenant, campaign: &NewCampaign, now: DateTime<Utc>) -> Result<ForecastView, Problem> {
+pub(crate) async fn of(
+    tenant: &Tenant,
+    campaign: &NewCampaign,
+    now: DateTime<Utc>,
+) -> Result<ForecastView, Problem> {
     let query = AudienceQuery {
         audience: &campaign.audience,
         channels: &campaign.channels,

@@ -94,8 +94,7 @@ pub(crate) async fn put(
 }
 
 fn named(path: Result<Path<String>, PathRejection>) -> Result<MessageType, Problem> {
-    let known = |name: &str| MessageType::ALL.into_iter().find(|known| known.as_str() == name);
-    path.ok().and_then(|Path(name)| known(&name)).ok_or_else(|| {
+    path.ok().and_then(|Path(name)| MessageType::named(&name)).ok_or_else(|| {
         let names = MessageType::ALL.map(MessageType::as_str).join(", ");
         Problem::new(Kind::UnknownMessageType, format!("no message type of that name: use {names}"))
     })

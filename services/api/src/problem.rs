@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     UnknownSchool,
     UnknownRecipient,
     UnknownImport,
+    UnknownSeries,
+    UnknownTemplate,
     WrongMethod,
     KeyReused,
     ConsentRefused,
@@ -43,6 +45,9 @@ pub(crate) enum Kind {
     NotAStudent,
     ImportNotReady,
     DirectoryMoved,
+    EditedMeanwhile,
+    NotActive,
+    NameTaken,
     TooLarge,
     MediaType,
     NotCsvMedia,
@@ -74,6 +79,8 @@ impl Kind {
             Self::UnknownSchool => (StatusCode::NOT_FOUND, "unknown-school", "No such school"),
             Self::UnknownRecipient => (StatusCode::NOT_FOUND, "unknown-recipient", "No such recipient"),
             Self::UnknownImport => (StatusCode::NOT_FOUND, "unknown-import", "No such delivery"),
+            Self::UnknownSeries => (StatusCode::NOT_FOUND, "unknown-series", "No such series"),
+            Self::UnknownTemplate => (StatusCode::NOT_FOUND, "unknown-template", "No such template"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),
             Self::KeyReused => (StatusCode::CONFLICT, "key-reused", "The key made another campaign"),
             Self::ConsentRefused => {
@@ -90,6 +97,9 @@ impl Kind {
             Self::NotAStudent => (StatusCode::CONFLICT, "not-a-student", "That person is no student"),
             Self::ImportNotReady => (StatusCode::CONFLICT, "import-not-ready", "The delivery does not wait"),
             Self::DirectoryMoved => (StatusCode::CONFLICT, "directory-moved", "The directory has changed"),
+            Self::EditedMeanwhile => (StatusCode::CONFLICT, "edited-meanwhile", "It was edited meanwhile"),
+            Self::NotActive => (StatusCode::CONFLICT, "not-active", "The series is not active"),
+            Self::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),
             Self::NotCsvMedia => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-csv", "The body must be CSV"),
@@ -178,6 +188,22 @@ impl Problem {
     /// Of another district's campaigns nothing is told, not even that they are there.
     pub fn unknown_campaign() -> Self {
         Self::new(Kind::UnknownCampaign, "this district has no campaign of that id")
+    }
+}
+
+impl Problem {
+    pub fn unknown_series() -> Self {
+        Self::new(Kind::UnknownSeries, "this district has no series of that id")
+    }
+
+    /// An edit of a version that is not the latest any more.
+    pub fn edited_meanwhile(version: i32, by: Option<&str>) -> Self {
+        let by = by.map_or_else(String::new, |by| format!(" by {by}"));
+        let remedy = "read it again, make the change there, and send it with that version";
+        Self::new(
+            Kind::EditedMeanwhile,
+            format!("it was edited meanwhile{by} and has version {version}: {remedy}"),
+        )
     }
 }
 

@@ -21,8 +21,8 @@ use crate::directory::{changes, links, people};
 use crate::problem::{Kind, Problem};
 use crate::{
     PageAccess, accounts, audience, campaigns, cancel, communications, consent_policy, consents, console,
-    correction, directory, forecast, imports, inbox, limits, messages, policies, receipt, recipients, report,
-    suppressions, unsubscribes,
+    correction, directory, editing, forecast, imports, inbox, limits, message_types, messages, policies,
+    receipt, recipients, report, series, suppressions, templates, unsubscribes,
 };
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -61,7 +61,7 @@ pub fn router(api: Api) -> Router {
     Router::new()
         .route("/v1/campaigns", post(campaigns::create).get(campaigns::list))
         .route("/v1/campaigns/forecast", post(forecast::ask))
-        .route("/v1/campaigns/{id}", get(campaigns::show))
+        .route("/v1/campaigns/{id}", get(campaigns::show).patch(editing::edit))
         .route("/v1/campaigns/{id}/forecast", get(forecast::show))
         .route("/v1/campaigns/{id}/cancel", post(cancel::cancel))
         .route("/v1/campaigns/{id}/receipt", get(receipt::show))
@@ -87,6 +87,13 @@ pub fn router(api: Api) -> Router {
         .route("/v1/imports/{id}", get(imports::show))
         .route("/v1/imports/{id}/problems", get(imports::problems))
         .route("/v1/imports/{id}/apply", post(imports::apply))
+        .route("/v1/series", post(series::create).get(series::list))
+        .route("/v1/series/{id}", get(series::show).patch(series::edit))
+        .route("/v1/series/{id}/cancel", post(series::cancel))
+        .route("/v1/series/{id}/occurrences", get(series::occurrences))
+        .route("/v1/message-types", get(message_types::list))
+        .route("/v1/templates", post(templates::create).get(templates::list))
+        .route("/v1/templates/{id}", get(templates::show).put(templates::replace).delete(templates::remove))
         .route("/v1/policies/{message_type}", get(policies::show).put(policies::put))
         .route("/v1/limits", get(limits::show).put(limits::put))
         .route("/v1/consents", get(consents::list))

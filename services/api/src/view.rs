@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
+use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::window::CallingWindow;
-use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
+use tocsin_domain::{CampaignId, CampaignState, Channel, Lane, SeriesId};
 use tocsin_store::tenant::campaigns::{CampaignSummary, ChannelCounts, Counts};
 
 use crate::delivery_summary::DeliverySummary;
@@ -36,6 +38,12 @@ pub(crate) struct CampaignView {
     pub cancel: Option<CancelView>,
     /// The canceled campaign that it corrects, if it does.
     pub corrects: Option<CampaignId>,
+    /// Whose occurrence it is.
+    pub series: Option<SeriesId>,
+    /// What an edit names.
+    pub version: i32,
+    pub modified_by: Option<String>,
+    pub modified_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,6 +73,9 @@ pub(crate) struct DetailView {
     /// The author's own, by channel.
     pub limits: CampaignLimits,
     pub contents: Vec<Content>,
+    /// Requirements 48 and 185.
+    pub audience: Audience,
+    pub mode: DedupeMode,
 }
 
 /// Requirement 51, with what became of the rest: duplicates are in none of the other numbers.
@@ -110,6 +121,10 @@ impl CampaignView {
             failure_reason: found.failure_reason,
             cancel: found.canceled_at.map(|at| CancelView { at, by, reason }),
             corrects: found.corrects,
+            series: found.series,
+            version: found.version,
+            modified_by: found.modified_by,
+            modified_at: found.modified_at,
         }
     }
 }
@@ -126,7 +141,7 @@ impl DetailView {
             found.channels.iter().map(|channel| (*channel, ChannelView::untouched())).collect();
         by_channel.extend(counts.channels.iter().map(|counts| (counts.channel, ChannelView::of(counts))));
         let (redial, calling_window) = (found.redial.clone().into(), found.calling_window.clone());
-        let limits = found.limits.clone();
+        let (limits, audience, mode) = (found.limits.clone(), found.audience.clone(), found.mode);
         Self {
             campaign: CampaignView::of(found),
             recipients: counts.recipients,
@@ -140,6 +155,8 @@ impl DetailView {
             calling_window,
             limits,
             contents,
+            audience,
+            mode,
         }
     }
 }

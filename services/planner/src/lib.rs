@@ -17,6 +17,7 @@ mod hold;
 mod limits;
 mod listen;
 mod look_up;
+mod recur;
 mod release;
 mod remind;
 mod sweep;
@@ -44,6 +45,7 @@ pub use error::PlannerError;
 pub use expand::{Expander, Of, PEOPLE_PER_CHUNK};
 pub use expire::tick as expire;
 pub use listen::watch_depths;
+pub use recur::tick as recur;
 pub use release::Releaser;
 pub use remind::tick as remind;
 pub use sweep::Sweeper;
@@ -144,6 +146,7 @@ impl Planner {
         self.start_expire(tasks);
         self.start_close(tasks);
         self.start_audit(tasks);
+        self.start_recur(tasks);
         self.start_remind(tasks);
         self.start_housekeeping(tasks);
         listen::start(self.clone(), tasks);
@@ -212,6 +215,14 @@ impl Planner {
         tasks.spawn("planner audit", async move {
             let tick = async move || audit::tick(&planner).await;
             run_ticker("planner.audit", SLOW, &Notify::new(), &stopping, tick).await;
+        });
+    }
+
+    fn start_recur(&self, tasks: &Tasks) {
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner recur", async move {
+            let tick = async move || recur::tick(&planner).await;
+            run_ticker("planner.recur", SLOW, &Notify::new(), &stopping, tick).await;
         });
     }
 

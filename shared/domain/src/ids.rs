@@ -36,6 +36,10 @@ uuid_id!(
     CampaignId
 );
 uuid_id!(
+    /// A recurring campaign.
+    SeriesId
+);
+uuid_id!(
     /// One worker process. Drawn at start, so that a restarted worker is another one.
     WorkerId
 );

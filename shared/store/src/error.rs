@@ -55,6 +55,11 @@ impl StoreError {
         matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
+    /// Was a value not to be taken, because another row has it?
+    pub(crate) fn is_taken(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+
     /// Is it that the database's disk has no room left?
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::DISK_FULL))

@@ -159,6 +159,8 @@ pub(crate) fn mode(statement: &'static str, number: i16) -> Result<DedupeMode, S
     })
 }
 
+/// What has just begun is taken as the update left it, not as the statement's snapshot has it: an edit may have come
+/// between the two.
 const EXPANSIONS_DUE: &str = "-- store.expansions_due
 with starting as materialized (
   select id from campaigns where closed_at is null and state = 1 and scheduled_at <= $1
@@ -166,11 +168,12 @@ with starting as materialized (
   for no key update
 ), started as (
   update campaigns c set state = 2 where c.id = any(array(select id from starting))
-  returning c.id)
+  returning c.id, c.district_id, c.lane, c.mode, c.audience, c.channels, c.expand_cursor)
+select * from started
+union all
 select id, district_id, lane, mode, audience, channels, expand_cursor
 from campaigns
-where closed_at is null and expanded_at is null and cancel_epoch is null
-  and (state in (2, 3) or id in (select id from started))
+where closed_at is null and expanded_at is null and cancel_epoch is null and state in (2, 3)
 order by lane, id
 limit $2";
 

@@ -35,6 +35,7 @@ pub mod release;
 pub mod rematch;
 pub mod reminders;
 mod row;
+pub mod series;
 pub mod settle;
 mod standing;
 pub mod suppressions;

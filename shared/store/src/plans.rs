@@ -1,6 +1,10 @@
 //! The batched statements by name, and the session they are planned in, for the test that explains them
 //! (docs/adr/0004-plans.md).
 
+use tocsin_domain::CampaignId;
+use uuid::Uuid;
+
+use crate::tenant::campaigns::lists::{Direction, ListQuery, Place, Sort, statement};
 use crate::{
     budgets, campaigns, claim, consents, events, expand, expand_receipt, expire, inbox, kept, look_up,
     others, recount, release, rematch, settle, suppressions, sweep,
@@ -19,6 +23,40 @@ pub const WINDOWED: &[(&str, &str)] = &[
 pub const COMMUNICATIONS: &[(&str, &str)] = &[
     ("communications", crate::tenant::communications::ASCENDING),
     ("communications_descending", crate::tenant::communications::DESCENDING),
+];
+
+/// Lists of campaigns: a name, the index that a page is to be read along, and the statement, of first and of later pages.
+pub fn lists() -> Vec<(String, &'static str, String)> {
+    let indexes = [
+        "campaigns_by_district",
+        "campaigns_by_time",
+        "campaigns_by_number",
+        "campaigns_by_subject",
+        "campaigns_by_author",
+        "campaigns_by_type",
+        "campaigns_by_state",
+    ];
+    let mut all = Vec::new();
+    for (sort, index) in Sort::ALL.into_iter().zip(indexes) {
+        for direction in [Direction::Descending, Direction::Ascending] {
+            let place = Place { key: String::new(), id: CampaignId(Uuid::nil()) };
+            for after in [None, Some(place)] {
+                let name =
+                    format!("campaigns_{}_{}_{}", sort.as_str(), direction as u8, u8::from(after.is_some()));
+                let query = ListQuery { sort, direction, after, ..ListQuery::default() };
+                all.push((name, index, statement(&query)));
+            }
+        }
+    }
+    all
+}
+
+/// What is to come, over all of it; then series and their past.
+pub const UPCOMING: &[(&str, &str)] = &[
+    ("upcoming", crate::tenant::upcoming::UPCOMING),
+    ("list_series", crate::tenant::series::LIST_SERIES),
+    ("past_occurrences", crate::tenant::series::PAST_OCCURRENCES),
+    ("templates", crate::tenant::templates::TEMPLATES),
 ];
 
 pub const BATCHED: &[(&str, &str)] = &[

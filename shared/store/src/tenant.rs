@@ -18,8 +18,12 @@ pub mod progress;
 pub mod receipt;
 pub mod recipients;
 pub mod report;
+pub mod schools;
+pub mod series;
 pub mod suppressions;
+pub mod templates;
 pub mod unsubscribes;
+pub mod upcoming;
 pub mod visitor;
 
 use tocsin_domain::DistrictId;

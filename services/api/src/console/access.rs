@@ -126,6 +126,11 @@ impl Visitor {
     pub fn district(&self) -> DistrictId {
         self.tenant.district()
     }
+
+    /// Whose messages are "my messages".
+    pub fn own_name(&self) -> &str {
+        &self.actor
+    }
 }
 
 /// The cookie of that name.
@@ -149,8 +154,11 @@ fn wanted(method: &Method, uri: &Uri) -> String {
 
 /// Pages of ours only, or a link could lead from the sign-in to anywhere.
 pub(crate) fn own_page(wanted: &str) -> &str {
-    let is_ours = ["/campaigns", "/consents", "/help", "/people"].iter().any(|section| {
-        wanted.strip_prefix(section).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
-    });
+    let below = |page: &str| {
+        wanted.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+    };
+    let is_ours = ["/campaigns", "/consents", "/help", "/people", "/upcoming", "/log", "/series", "/compose"]
+        .into_iter()
+        .any(below);
     if is_ours && !wanted.contains(['\\', '\r', '\n']) { wanted } else { "/campaigns" }
 }

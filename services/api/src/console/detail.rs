@@ -24,16 +24,18 @@ struct CampaignPage {
 }
 
 /// One text of the message.
-struct Text {
-    language: String,
-    channel: &'static str,
+pub(crate) struct Text {
+    pub language: String,
+    pub channel: &'static str,
     /// Where it is another than the campaign's.
-    subject: Option<String>,
-    body: Vec<Piece>,
+    pub subject: Option<String>,
+    pub body: Vec<Piece>,
+    /// Of calls: the recording that is played in place of the body.
+    pub audio_url: Option<String>,
 }
 
 /// Text, or a field that is filled in for each recipient.
-enum Piece {
+pub(crate) enum Piece {
     Plain(String),
     Field(String),
 }
@@ -46,9 +48,7 @@ pub(crate) async fn show(
 ) -> Result<Response, Refused> {
     let (live, id) = existing(&visitor, &api, &id).await?;
     let contents = visitor.tenant.contents(id).await?;
-    let one_for_all = contents.iter().all(|content| content.channel.is_none());
-    let rest = if one_for_all { "All channels" } else { "All other channels" };
-    let texts = contents.into_iter().map(|content| Text::of(content, rest, &live.subject)).collect();
+    let texts = Text::all(contents, &live.subject);
     let shell = Shell::new(&live.subject, &visitor.who, "");
     let page = CampaignPage { shell, live, texts, reason_chars_max: REASON_CHARS_MAX };
     Ok(answer(StatusCode::OK, &page))
@@ -62,12 +62,19 @@ pub(crate) async fn existing(visitor: &Visitor, api: &Api, id: &str) -> Result<(
 }
 
 impl Text {
+    pub fn all(contents: Vec<Content>, subject: &str) -> Vec<Self> {
+        let one_for_all = contents.iter().all(|content| content.channel.is_none());
+        let rest = if one_for_all { "All channels" } else { "All other channels" };
+        contents.into_iter().map(|content| Self::of(content, rest, subject)).collect()
+    }
+
     fn of(content: Content, rest: &'static str, campaign_subject: &str) -> Self {
         Self {
             language: content.language.as_deref().map_or("Default language", words::language).to_owned(),
             channel: content.channel.map_or(rest, words::channel),
             subject: content.subject.filter(|subject| subject != campaign_subject),
             body: pieces(&content.body),
+            audio_url: content.audio_url,
         }
     }
 }

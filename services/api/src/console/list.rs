@@ -8,7 +8,8 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use tocsin_domain::{CampaignId, CampaignState};
-use tocsin_store::tenant::campaigns::{CampaignSummary, ListQuery};
+use tocsin_store::tenant::campaigns::CampaignSummary;
+use tocsin_store::tenant::campaigns::lists::{ListQuery, Place};
 use tocsin_store::tenant::progress::Progress;
 
 use super::access::Visitor;
@@ -112,8 +113,11 @@ pub(crate) async fn show(
 ) -> Result<Response, Refused> {
     let (view, before) = read_query(query.as_deref()).map_err(Refused::faulty)?;
     // One more than is shown tells whether another page follows.
-    let wanted = ListQuery { states: view.states(), before, campaigns_max: CAMPAIGNS_MAX + 1 };
-    let mut found = visitor.tenant.campaigns(&wanted).await?;
+    let after = before.map(|id| Place { key: id.to_string(), id });
+    let wanted =
+        ListQuery { states: view.states(), after, campaigns_max: CAMPAIGNS_MAX + 1, ..ListQuery::default() };
+    let found = visitor.tenant.campaigns(&wanted, api.clock.now()).await?;
+    let mut found: Vec<CampaignSummary> = found.into_iter().map(|listed| listed.campaign).collect();
     let more = found.len() > CAMPAIGNS_MAX as usize;
     found.truncate(CAMPAIGNS_MAX as usize);
     let ids: Vec<CampaignId> = found.iter().map(|campaign| campaign.id).collect();

@@ -5,7 +5,7 @@
 use askama::Template;
 use chrono::{DateTime, Utc};
 use tocsin_domain::receipt::Part;
-use tocsin_domain::{CampaignId, CampaignState, Channel};
+use tocsin_domain::{CampaignId, CampaignState, Channel, SeriesId};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
 use tocsin_store::tenant::receipt::Receipt;
@@ -42,6 +42,9 @@ pub(crate) struct Live {
     pub discarded: bool,
     /// The canceled campaign that it corrects.
     pub corrects: Option<CampaignId>,
+    pub series: Option<SeriesId>,
+    pub editable: bool,
+    pub modified: Option<(String, Option<Stamp>)>,
     pub failure: Option<String>,
     pub recipients: Count,
     pub no_device: Count,
@@ -166,6 +169,9 @@ impl Live {
             cancelable: may_be_canceled(campaign.state),
             discarded: campaign.state == CampaignState::Discarded,
             corrects: campaign.corrects,
+            series: campaign.series,
+            editable: campaign.state == CampaignState::Scheduled,
+            modified: campaign.modified_by.map(|by| (by, campaign.modified_at.map(|at| zone.stamp(at, now)))),
             failure: campaign.failure_reason,
             recipients: Count(detail.recipients),
             no_device: Count(detail.no_device),

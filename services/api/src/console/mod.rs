@@ -9,6 +9,7 @@ mod assets;
 mod bar;
 mod cancel;
 mod communications;
+mod compose;
 mod consents;
 mod correction;
 mod detail;
@@ -16,16 +17,20 @@ mod guard;
 mod help;
 mod list;
 mod live;
+mod log;
 mod page;
 mod people;
 mod person;
 mod receipt;
 mod recipients;
 mod report;
+mod rows;
 mod sent;
+mod series;
 mod session;
 mod sign_in;
 mod summary;
+mod upcoming;
 mod watch;
 mod when;
 pub(crate) mod words;
@@ -61,6 +66,14 @@ pub(crate) fn routes(api: &Api) -> Router<Api> {
         .route("/people/{person}/preferences", post(person::prefer))
         .route("/people/{person}/communications", get(communications::show))
         .route("/people/{person}/communications/{campaign}/{recipient}", get(sent::show))
+        .route("/campaigns/{id}/edit", get(compose::editing::campaign).post(compose::editing::post_campaign))
+        .route("/upcoming", get(upcoming::show))
+        .route("/log", get(log::show))
+        .route("/series/{id}", get(series::show))
+        .route("/series/{id}/cancel", get(series::ask).post(series::cancel))
+        .route("/series/{id}/edit", get(compose::editing::series).post(compose::editing::post_series))
+        .route("/compose", get(compose::show).post(compose::post))
+        .route("/compose/segments", post(compose::segments))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/districts", get(sign_in::districts).post(sign_in::choose))

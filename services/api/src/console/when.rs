@@ -43,6 +43,10 @@ impl Zone {
         hours.map(|local| local.to_utc()).next().unwrap_or_else(|| midnight.and_utc())
     }
 
+    pub fn zone(self) -> Tz {
+        self.0
+    }
+
     /// To the minute.
     pub fn stamp(self, at: DateTime<Utc>, now: DateTime<Utc>) -> Stamp {
         self.write(at, now, "today, ", "%-I:%M %p")

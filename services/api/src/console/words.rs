@@ -1,6 +1,6 @@
 //! What users read in place of our names (requirements 9, 63, 76, 188; decision D1).
 
-use tocsin_domain::audience::Role;
+use tocsin_domain::audience::{Audience, Role};
 use tocsin_domain::receipt::Part;
 use tocsin_domain::{AttemptResult, CampaignState, Channel, Outcome};
 use tocsin_store::tenant::accounts::AccountState;
@@ -45,17 +45,7 @@ pub(crate) fn role(role: Role) -> &'static str {
     }
 }
 
-/// `special_ed` as Special Ed: types are stored by name, and new ones read well without an entry here.
-pub(crate) fn message_type(name: &str) -> String {
-    let words: Vec<String> = name
-        .split('_')
-        .map(|word| {
-            let mut letters = word.chars();
-            letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-        })
-        .collect();
-    words.join(" ")
-}
+pub(crate) use crate::message_types::label as message_type;
 
 /// How a provider account does; None: it sends.
 pub(crate) fn account(state: AccountState) -> Option<&'static str> {
@@ -82,6 +72,32 @@ pub(crate) fn state(state: CampaignState) -> (&'static str, Tone) {
         CampaignState::Failed => ("Failed", Tone::Bad),
         CampaignState::Discarded => ("Canceled before sending", Tone::Stopped),
     }
+}
+
+/// Whom an audience means, beside its schools.
+pub(crate) fn audience(audience: &Audience) -> String {
+    if audience.receipt.is_some() {
+        return "those whom a canceled message reached".to_owned();
+    }
+    let role = |role: &Role| match role {
+        Role::Guardian => "guardians",
+        Role::Student => "students",
+        Role::Staff => "staff",
+    };
+    let mut words = audience.roles.iter().map(role).collect::<Vec<_>>().join(", ");
+    if !audience.grades.is_empty() {
+        words.push_str(&format!(" of grades {}", audience.grades.join(", ")));
+    }
+    if !audience.people.is_empty() {
+        words.push_str(&format!(", {} named", audience.people.len()));
+    }
+    if let Some(tag) = &audience.language {
+        words.push_str(&format!(", only in {}", language(tag)));
+    }
+    if audience.include_inactive {
+        words.push_str(", inactive ones too");
+    }
+    words
 }
 
 /// A part of the receipt, and what it means.
@@ -201,6 +217,10 @@ pub(crate) fn others_left(devices: i64) -> String {
         more => format!("{more} other devices of this person are in this message."),
     }
 }
+
+/// The languages that forms offer.
+pub(crate) const LANGUAGES: [&str; 12] =
+    ["ar", "en", "es", "fr", "ko", "pt", "ru", "so", "tl", "uk", "vi", "zh"];
 
 /// A BCP 47 tag as a name; tags without one here are shown as they are.
 pub(crate) fn language(tag: &str) -> &str {

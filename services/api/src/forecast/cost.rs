@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tocsin_domain::Channel;
 use tocsin_domain::content::{self, Content};
-use tocsin_domain::segments::segments;
+use tocsin_domain::segments::{Segments, segments};
 use tocsin_store::tenant::campaigns::NewCampaign;
 
 /// Values of usual length for the merge fields: whose text has how many segments is known only once it is sent.
@@ -23,11 +23,18 @@ pub(super) fn of(contents: &[Content], channel: Channel, language: Option<&str>)
     if channel != Channel::Sms {
         return 1;
     }
+    let chosen = content::choose(contents, channel, language);
+    chosen.map_or(1, |content| text_segments(&content.body).count)
+}
+
+/// Of a text with names of usual length. One that is no template yet is taken as it stands.
+pub(crate) fn text_segments(body: &str) -> Segments {
     let values: BTreeMap<String, String> =
         USUAL.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let chosen = content::choose(contents, channel, language);
-    let rendered = chosen.and_then(|content| content::render(&content.body, &values).ok());
-    rendered.map_or(1, |text| segments(&text).count)
+    match content::render(body, &values) {
+        Ok(text) => segments(&text),
+        Err(_) => segments(body),
+    }
 }
 
 /// What is assumed of the texts' length, if anything is.

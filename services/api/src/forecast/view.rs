@@ -11,49 +11,49 @@ use tocsin_store::tenant::forecast::{Counted, Fate};
 #[derive(Debug, Serialize)]
 pub(crate) struct ForecastView {
     /// From when its seconds count.
-    begins_at: DateTime<Utc>,
-    recipients: u64,
-    no_device: u64,
-    devices: BTreeMap<Channel, u64>,
+    pub begins_at: DateTime<Utc>,
+    pub recipients: u64,
+    pub no_device: u64,
+    pub devices: BTreeMap<Channel, u64>,
     #[serde(flatten)]
-    totals: Totals,
+    pub totals: Totals,
     #[serde(flatten)]
-    times: Times,
-    by_channel: BTreeMap<Channel, ChannelView>,
-    notes: Vec<String>,
+    pub times: Times,
+    pub by_channel: BTreeMap<Channel, ChannelView>,
+    pub notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct ChannelView {
-    devices: u64,
+pub(crate) struct ChannelView {
+    pub devices: u64,
     #[serde(flatten)]
-    totals: Totals,
+    pub totals: Totals,
     #[serde(flatten)]
-    times: Times,
+    pub times: Times,
 }
 
 /// Duplicates are in none of the other numbers.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
-struct Totals {
-    to_be_tried: u64,
-    duplicates: u64,
-    opted_out: u64,
-    not_opted_in: u64,
-    suppressed: u64,
-    waiting_for_window: u64,
+pub(crate) struct Totals {
+    pub to_be_tried: u64,
+    pub duplicates: u64,
+    pub opted_out: u64,
+    pub not_opted_in: u64,
+    pub suppressed: u64,
+    pub waiting_for_window: u64,
 }
 
 /// Null: nothing is to be done, or nothing can be sent.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Times {
-    seconds_to_last_first_attempt: Option<Percentiles>,
-    seconds_to_completion: Option<Percentiles>,
+pub(crate) struct Times {
+    pub seconds_to_last_first_attempt: Option<Percentiles>,
+    pub seconds_to_completion: Option<Percentiles>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Percentiles {
-    p50: f64,
-    p90: f64,
+pub(crate) struct Percentiles {
+    pub p50: f64,
+    pub p90: f64,
 }
 
 impl ForecastView {

@@ -2,6 +2,7 @@
 
 pub(crate) mod audience;
 mod contents;
+mod written;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -27,13 +28,15 @@ use crate::fields::{Fault, Faults, Field, Fields, quoted};
 use crate::limits::read_campaign;
 use crate::policies::{read_redial, read_window};
 
+pub(crate) use written::{WrittenCampaign, merged, written};
+
 /// Who made a campaign, or canceled one, where the caller does not say.
 pub(crate) const DEFAULT_ACTOR: &str = "api";
 pub(crate) const ACTOR_CHARS_MAX: usize = 255;
 /// How far in the past a schedule may lie, for clocks that differ and requests that were tried again.
 const SCHEDULE_PAST_MAX: TimeDelta = TimeDelta::seconds(60);
 /// A schedule beyond it is taken for a slip of the year.
-const SCHEDULE_AHEAD_MAX: TimeDelta = TimeDelta::days(366);
+pub(crate) const SCHEDULE_AHEAD_MAX: TimeDelta = TimeDelta::days(366);
 const EXPIRY_SECONDS: std::ops::RangeInclusive<u32> = 60..=7 * 24 * 3600;
 
 /// A campaign as its author wants it, every default filled in.
@@ -77,17 +80,12 @@ impl Standing {
     }
 
     fn consent_class(&self, message_type: MessageType) -> ConsentClass {
-        if self.opt_in_needed.iter().any(|name| name == message_type.as_str()) {
-            ConsentClass::OptIn
-        } else {
-            message_type.consent_class()
-        }
+        message_type.consent_class_where(&self.opt_in_needed)
     }
 
     fn message_type(&self) -> MessageType {
         let corrected = self.corrected.as_ref().map(|campaign| campaign.message_type.as_str());
-        let named = |name: &str| MessageType::ALL.into_iter().find(|known| known.as_str() == name);
-        corrected.and_then(named).unwrap_or_default()
+        corrected.and_then(MessageType::named).unwrap_or_default()
     }
 
     fn policy(&self, message_type: MessageType) -> MessagePolicy {

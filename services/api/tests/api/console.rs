@@ -1,6 +1,7 @@
 //! The console's pages over HTTP, as a browser asks for them.
 
 mod access;
+mod compose;
 mod events;
 mod pages;
 mod people;

@@ -13,8 +13,8 @@ fn quoted(text: &str) -> Option<&str> {
 
 /// `GET /v1/campaigns` and so on, of `.route("/v1/campaigns", post(…).get(…))`.
 fn routes() -> BTreeSet<String> {
-    const METHODS: [(&str, &str); 4] =
-        [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("delete(", "DELETE")];
+    const METHODS: [(&str, &str); 5] =
+        [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("patch(", "PATCH"), ("delete(", "DELETE")];
     let mut routes = BTreeSet::new();
     for call in ROUTER.split(".route(").skip(1) {
         let path = quoted(call).unwrap();

@@ -7,6 +7,7 @@ mod calling_windows;
 mod emergencies;
 mod limits;
 mod overdue;
+mod recurring;
 mod redials;
 mod stage;
 mod turns;

@@ -96,6 +96,10 @@ impl Stage {
         self.client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
     }
 
+    pub async fn texts(&self, query: &str) -> Vec<String> {
+        self.client.query(query, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    }
+
     async fn count(&self, what: &str, parameters: &[&(dyn tokio_postgres::types::ToSql + Sync)]) -> i64 {
         self.client.query_one(&format!("select count(*) from {what}"), parameters).await.unwrap().get(0)
     }

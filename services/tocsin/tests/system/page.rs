@@ -193,6 +193,11 @@ async fn pages_fit_a_phone_and_have_contrast_by_day_and_night() -> Result<()> {
         ("recipients", format!("/campaigns/{running}/recipients")),
         ("filtered", format!("/campaigns/{canceled}/recipients?channel=voice&status=not_reached")),
         ("no-match", format!("/campaigns/{sent}/recipients?channel=voice")),
+        ("compose", "/compose".to_owned()),
+        ("emergency", "/compose?emergency=yes".to_owned()),
+        ("upcoming", "/upcoming?show=all".to_owned()),
+        ("in-progress", "/upcoming?tab=in-progress&show=all".to_owned()),
+        ("log", "/log?show=all".to_owned()),
         ("nothing", "/campaigns/none".to_owned()),
     ] {
         for scheme in [Scheme::Light, Scheme::Dark] {

@@ -1,5 +1,7 @@
 //! Making, listing and showing campaigns.
 
+pub mod editing;
+pub mod lists;
 mod making;
 
 use std::time::Duration;
@@ -12,7 +14,7 @@ use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::RedialPolicy;
 use tocsin_domain::window::CallingWindow;
-use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
+use tocsin_domain::{CampaignId, CampaignState, Channel, Lane, SeriesId};
 
 pub(crate) use self::making::{CREATE_CAMPAIGN, CampaignRow};
 use super::Tenant;
@@ -67,8 +69,15 @@ pub struct CampaignSummary {
     pub subject: String,
     pub channels: Vec<Channel>,
     pub mode: DedupeMode,
+    pub audience: Audience,
     /// The canceled campaign whose recipients this one is for, if it is a correction.
     pub corrects: Option<CampaignId>,
+    /// Whose occurrence it is.
+    pub series: Option<SeriesId>,
+    /// Counts edits.
+    pub version: i32,
+    pub modified_by: Option<String>,
+    pub modified_at: Option<DateTime<Utc>>,
     pub redial: RedialPolicy,
     pub calling_window: Option<CallingWindow>,
     pub limits: CampaignLimits,
@@ -88,15 +97,6 @@ pub struct CampaignSummary {
     pub canceled_at: Option<DateTime<Utc>>,
     pub canceled_by: Option<String>,
     pub cancel_reason: Option<String>,
-}
-
-/// Which campaigns to list, newest first.
-#[derive(Debug, Clone, Default)]
-pub struct ListQuery {
-    pub states: Vec<CampaignState>,
-    /// Only campaigns older than this one.
-    pub before: Option<CampaignId>,
-    pub campaigns_max: u32,
 }
 
 /// Delivery information of one channel (requirement 51), summed from the tallies.
@@ -205,25 +205,6 @@ impl Tenant {
         }
     }
 
-    /// Campaigns of the district, newest first; discarded ones are left out (decision D4).
-    pub async fn campaigns(&self, query: &ListQuery) -> Result<Vec<CampaignSummary>, StoreError> {
-        let states: Vec<i16> = query.states.iter().map(|state| state.number()).collect();
-        let before = query.before.map(|campaign| campaign.0);
-        let rows = self
-            .rows(
-                "campaigns",
-                "-- store.campaigns
-                 select * from campaigns
-                 where district_id = $1 and state <> 10
-                   and ($2::uuid is null or id < $2)
-                   and (cardinality($3::smallint[]) = 0 or state = any($3))
-                 order by id desc limit $4",
-                &[&self.district.0, &before, &states, &i64::from(query.campaigns_max)],
-            )
-            .await?;
-        rows.iter().map(read_summary).collect()
-    }
-
     pub async fn campaign(&self, campaign: CampaignId) -> Result<Option<CampaignSummary>, StoreError> {
         let rows = self
             .rows(
@@ -254,7 +235,7 @@ impl Tenant {
             message_type: summary.message_type,
             subject: summary.subject,
             channels: summary.channels,
-            audience: row::from_json(NAME, "an audience", found.get("audience"))?,
+            audience: summary.audience,
             redial: summary.redial,
             calling_window: summary.calling_window,
             limits: summary.limits,
@@ -318,8 +299,9 @@ impl Tenant {
     }
 }
 
-fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreError> {
+pub(super) fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreError> {
     const NAME: &str = "campaign";
+    let audience: Audience = row::from_json(NAME, "an audience", found.get("audience"))?;
     Ok(CampaignSummary {
         id: CampaignId(found.get("id")),
         number: found.get("number"),
@@ -333,9 +315,12 @@ fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreErr
             .map(|number| row::channel(NAME, number))
             .collect::<Result<_, _>>()?,
         mode: mode(NAME, found.get("mode"))?,
-        corrects: row::from_json::<Audience>(NAME, "an audience", found.get("audience"))?
-            .receipt
-            .map(|addressed| addressed.campaign),
+        corrects: audience.receipt.map(|addressed| addressed.campaign),
+        audience,
+        series: found.get::<_, Option<uuid::Uuid>>("series_id").map(SeriesId),
+        version: found.get("version"),
+        modified_by: found.get("modified_by"),
+        modified_at: found.get("modified_at"),
         redial: row::from_json(NAME, "a redial policy", found.get("redial"))?,
         calling_window: row::calling_window(NAME, found)?,
         limits: row::campaign_limits(NAME, found)?,

@@ -13,6 +13,7 @@ mod corrections;
 mod counters;
 mod detection;
 mod directory;
+mod edits;
 mod expand;
 mod failover;
 mod fixture;
@@ -21,6 +22,8 @@ mod forecast;
 mod held;
 mod leases;
 mod limits;
+mod list_plans;
+
 mod look_ups;
 mod matching;
 mod opt_ins;

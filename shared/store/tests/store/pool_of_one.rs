@@ -5,7 +5,7 @@ use futures::FutureExt as _;
 use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{CampaignState, Channel, JobState, Outcome};
 use tocsin_store::Access;
-use tocsin_store::tenant::campaigns::ListQuery;
+use tocsin_store::tenant::campaigns::lists::ListQuery;
 use tocsin_store::tenant::recipients::After;
 
 use crate::counters::assert_counters;
@@ -34,8 +34,9 @@ async fn a_campaign_goes_its_way_on_one_connection() {
     assert!(setting.store.close_campaigns(now).await.unwrap().is_empty());
 
     let tenant = setting.tenant();
-    let listed = tenant.campaigns(&ListQuery { campaigns_max: 10, ..ListQuery::default() }).await.unwrap();
-    assert_eq!((listed.len(), listed[0].state), (1, CampaignState::Sent));
+    let listed =
+        tenant.campaigns(&ListQuery { campaigns_max: 10, ..ListQuery::default() }, now).await.unwrap();
+    assert_eq!((listed.len(), listed[0].campaign.state), (1, CampaignState::Sent));
     let page = tenant.recipients(campaign, After::default(), 10).await.unwrap();
     assert!(
         page.len() == 5

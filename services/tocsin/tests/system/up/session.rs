@@ -4,8 +4,9 @@ use anyhow::{Result, ensure};
 use futures::FutureExt as _;
 use tocsin::commands::district::add;
 use tocsin_domain::DistrictId;
+use tocsin_runtime::{Clock as _, SystemClock};
 use tocsin_store::Store;
-use tocsin_store::tenant::campaigns::ListQuery;
+use tocsin_store::tenant::campaigns::lists::ListQuery;
 
 use super::stage::Place;
 use crate::client::Client;
@@ -13,7 +14,7 @@ use crate::district::{found, message};
 
 async fn campaigns(store: &Store, district: DistrictId) -> Result<usize> {
     let query = ListQuery { campaigns_max: 10, ..ListQuery::default() };
-    Ok(store.tenant(district).campaigns(&query).await?.len())
+    Ok(store.tenant(district).campaigns(&query, SystemClock.now()).await?.len())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! What a campaign is about (decision D12), which decides its lane and the consent it needs.
 
-use tocsin_domain::Lane;
-use tocsin_domain::consent::ConsentClass;
+use crate::Lane;
+use crate::consent::ConsentClass;
 
 /// Decision D12's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -33,6 +33,11 @@ impl MessageType {
         Self::OptIn,
     ];
 
+    /// The type of that name, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == name)
+    }
+
     /// The name in the API and in the store.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -61,6 +66,14 @@ impl MessageType {
             | Self::MessageBuilder
             | Self::ProcessAlert
             | Self::OptIn => Lane::General,
+        }
+    }
+
+    /// The consent that its texts need in a district that says of `opt_in_needed` types that they need an opt-in.
+    pub fn consent_class_where(self, opt_in_needed: &[String]) -> ConsentClass {
+        match opt_in_needed.iter().any(|name| name == self.as_str()) {
+            true => ConsentClass::OptIn,
+            false => self.consent_class(),
         }
     }
 

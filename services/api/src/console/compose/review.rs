@@ -1,0 +1,199 @@
+//! The last look before a message is sent: whom it reaches, how long that takes, what it says, and a button that says
+//! what it will do.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::Value;
+use tocsin_domain::Channel;
+use tocsin_domain::recurrence::Recurrence;
+use tocsin_store::tenant::campaigns::NewCampaign;
+
+use super::draft::{Draft, When};
+use super::{Target, refused, request, segments_in_words};
+use crate::campaigns::validated;
+use crate::console::access::Visitor;
+use crate::console::detail::Text;
+use crate::console::page::{Count, Refused, Shell, answer};
+use crate::console::rows::{Schools, modes};
+use crate::console::when::Length;
+use crate::console::words;
+use crate::forecast::{self, ForecastView};
+use crate::problem::Problem;
+use crate::series;
+use crate::server::Api;
+
+#[derive(Template)]
+#[template(path = "review.html")]
+struct ReviewPage {
+    shell: Shell,
+    target: Target,
+    draft: Draft,
+    subject: String,
+    kind: String,
+    urgent: bool,
+    modes: Vec<&'static str>,
+    calendars: String,
+    whom: String,
+    each_student: bool,
+    when: String,
+    zone: &'static str,
+    counts: Counts,
+    texts: Vec<Text>,
+    /// A line for each text that goes out as one.
+    segments: Vec<String>,
+    button: String,
+}
+
+/// Whom a message would reach now, and how long it would take.
+pub(super) struct Counts {
+    pub recipients: Count,
+    pub no_device: Count,
+    pub channels: Vec<ChannelCount>,
+    /// In words.
+    pub time: Option<String>,
+    pub notes: Vec<String>,
+}
+
+pub(super) struct ChannelCount {
+    pub name: &'static str,
+    pub devices: Count,
+    pub to_be_tried: Count,
+    pub duplicates: Count,
+    /// Opted out, not opted in, suppressed.
+    pub barred: Count,
+    pub waiting: Count,
+}
+
+/// What a draft would send first, and its recurrence.
+struct Planned {
+    campaign: NewCampaign,
+    recurrence: Option<Recurrence>,
+}
+
+/// `POST …` with the action `review`: the review, or the form with its faults.
+pub(super) async fn review(
+    visitor: &Visitor,
+    api: &Api,
+    target: Target,
+    draft: Draft,
+) -> Result<Response, Refused> {
+    let planned = match planned(visitor, api, &draft).await {
+        Ok(planned) => planned,
+        Err(problem) if problem.status().is_client_error() => {
+            return refused(visitor, target, draft, &problem).await;
+        }
+        Err(problem) => return Err(problem.into()),
+    };
+    let campaign = &planned.campaign;
+    let now = api.clock.now();
+    let counts = Counts::of(&forecast::of(&visitor.tenant, campaign, now).await?);
+    let schools = Schools::read(&visitor.tenant).await?;
+    let at = visitor.zone.stamp(campaign.scheduled_at, now).text;
+    let people = match counts.recipients {
+        Count(1) => "1 person".to_owned(),
+        many => format!("{many} people"),
+    };
+    let (when, button) = match (&planned.recurrence, draft.when()) {
+        (Some(recurrence), _) => {
+            let when = format!("{recurrence}. The first: {at}");
+            (when, format!("Start the series, first to {people}"))
+        }
+        (None, When::At) => (at.clone(), format!("Schedule for {at}, to {people}")),
+        (None, When::Now | When::Recurring) => ("Now".to_owned(), format!("Send to {people} now")),
+    };
+    let button = match (target, draft.when()) {
+        (Target::New, _) => button,
+        (Target::Campaign(_), When::At) => format!("Update: {at}, to {people}"),
+        (Target::Campaign(_), When::Now | When::Recurring) => button,
+        (Target::Series(_), _) => "Update the series".to_owned(),
+    };
+    let sms = campaign.channels.contains(&Channel::Sms);
+    let as_text =
+        campaign.contents.iter().filter(|it| sms && it.channel.is_none_or(|own| own == Channel::Sms));
+    let page = ReviewPage {
+        shell: Shell::new("Review", &visitor.who, "compose"),
+        target,
+        subject: campaign.subject.clone(),
+        kind: words::message_type(&campaign.message_type),
+        urgent: draft.is_emergency(),
+        modes: modes(&campaign.channels),
+        calendars: schools.of_audience(&campaign.audience),
+        whom: words::audience(&campaign.audience),
+        each_student: draft.has("each_student", "yes"),
+        when,
+        zone: visitor.zone.name(),
+        counts,
+        segments: as_text
+            .map(|content| {
+                let language = content.language.as_deref().map_or("Default language", words::language);
+                format!("{language}: {}", segments_in_words(&content.body))
+            })
+            .collect(),
+        texts: Text::all(campaign.contents.clone(), &campaign.subject),
+        button,
+        draft,
+    };
+    Ok(answer(StatusCode::OK, &page))
+}
+
+/// Whom the draft would reach now. What it says may still be missing.
+pub(super) async fn counted(visitor: &Visitor, api: &Api, draft: &Draft) -> Result<Counts, Problem> {
+    let mut draft = draft.clone();
+    for (name, stand_in) in [("subject", "–"), ("body", "–")] {
+        if draft.text(name).trim().is_empty() {
+            draft.set(name, stand_in);
+        }
+    }
+    let planned = planned(visitor, api, &draft).await?;
+    Ok(Counts::of(&forecast::of(&visitor.tenant, &planned.campaign, api.clock.now()).await?))
+}
+
+async fn planned(visitor: &Visitor, api: &Api, draft: &Draft) -> Result<Planned, Problem> {
+    let (tenant, now) = (&visitor.tenant, api.clock.now());
+    let members = request(visitor, draft)?;
+    if draft.when() != When::Recurring {
+        let campaign = validated(tenant, Value::Object(members), now).await?;
+        let campaign = campaign.into_campaign(String::new(), Vec::new(), now);
+        return Ok(Planned { campaign, recurrence: None });
+    }
+    let read = series::validated(tenant, Value::Object(members), now).await?;
+    let campaign = read.first();
+    Ok(Planned { campaign, recurrence: Some(read.content.recurrence) })
+}
+
+impl Counts {
+    fn of(found: &ForecastView) -> Self {
+        let count = |number: u64| Count(i64::try_from(number).unwrap_or(i64::MAX));
+        let channel = |(channel, view): (&Channel, &forecast::ChannelView)| {
+            let totals = view.totals;
+            ChannelCount {
+                name: words::channel(*channel),
+                devices: count(view.devices),
+                to_be_tried: count(totals.to_be_tried),
+                duplicates: count(totals.duplicates),
+                barred: count(totals.opted_out + totals.not_opted_in + totals.suppressed),
+                waiting: count(totals.waiting_for_window),
+            }
+        };
+        let about = |it: Option<forecast::Percentiles>| it.map(|it| (Length(it.p50), Length(it.p90)));
+        let times =
+            (about(found.times.seconds_to_last_first_attempt), about(found.times.seconds_to_completion));
+        let time = match times {
+            (Some((first, _)), Some((done, late))) => Some(format!(
+                "Everybody is tried once in about {first}, and all is done in about {done}, at most likely {late}."
+            )),
+            (Some((first, late)), None) => {
+                Some(format!("Everybody is tried once in about {first}, at most likely {late}."))
+            }
+            (None, _) => None,
+        };
+        Self {
+            recipients: count(found.recipients),
+            no_device: count(found.no_device),
+            channels: found.by_channel.iter().map(channel).collect(),
+            time,
+            notes: found.notes.clone(),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Series: campaigns that recur (requirements 26 and 29 to 36).
+
+mod changing;
+mod request;
+mod view;
+
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use tocsin_domain::SeriesId;
+use tocsin_store::Tenant;
+use tocsin_store::tenant::series::{NewSeries, Series, SeriesQuery, SeriesState};
+use uuid::{NoContext, Timestamp, Uuid};
+
+pub(crate) use self::changing::{cancel, cancel_order, edit, edit_order, request_of};
+pub(crate) use self::request::Read;
+pub(crate) use self::view::{OccurrenceView, SeriesView, coming, past};
+use crate::auth::{self, Caller};
+use crate::campaigns::client_key;
+use crate::fields::{Fault, Faults, Fields, named};
+use crate::json;
+use crate::page::{encode, read_cursor, read_limit};
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+
+/// Occurrences to come that one answer works out.
+pub(crate) const COMING_MAX: u32 = 366;
+
+/// `POST /v1/series`: 201 when it made the series, 200 when the same request made it before.
+pub(crate) async fn create(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<Response, Problem> {
+    let key = client_key(&headers)?;
+    let request = json::required(&headers, body)?;
+    let (id, status) = submit(&api, &tenant, key, request).await?;
+    let view = SeriesView::of(existing(&tenant, id).await?);
+    Ok((status, [(LOCATION, format!("/v1/series/{id}"))], Json(view)).into_response())
+}
+
+/// What the request asks for, or all its faults.
+pub(crate) async fn validated(tenant: &Tenant, request: Value, now: DateTime<Utc>) -> Result<Read, Problem> {
+    request::validated(tenant, request, now, None).await
+}
+
+/// The one command behind every place where series are made. The status says whether this call made it.
+pub(crate) async fn submit(
+    api: &Api,
+    tenant: &Tenant,
+    key: String,
+    request: Value,
+) -> Result<(SeriesId, StatusCode), Problem> {
+    let request_hash = Sha256::digest(request.to_string()).to_vec();
+    let now = api.clock.now();
+    // Asked first, because a request tried again may not be valid any more: its end may have passed.
+    if let Some(known) = tenant.series_by_key(&key, &request_hash).await? {
+        return Ok((SeriesId(known.id.0), StatusCode::OK));
+    }
+    let read = request::validated(tenant, request, now, None).await?;
+    let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
+    let moment = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
+    let new = NewSeries {
+        id: SeriesId(Uuid::new_v7(moment)),
+        client_key: key,
+        request_hash,
+        content: read.content,
+        next: read.next,
+        created_by: read.created_by,
+        created_at: now,
+    };
+    let stored = tenant.create_series(&new).await?;
+    let id = SeriesId(stored.id.0);
+    if !stored.made {
+        return Ok((id, StatusCode::OK));
+    }
+    tracing::info!(series.id = %id, message_type = new.content.message_type, "series stored");
+    Ok((id, StatusCode::CREATED))
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ListView {
+    series: Vec<SeriesView>,
+    next_cursor: Option<String>,
+}
+
+/// `GET /v1/series?state=&mine=&limit=&cursor=`, newest first.
+pub(crate) async fn list(
+    Caller(tenant): Caller,
+    RawQuery(query): RawQuery,
+) -> Result<Json<ListView>, Problem> {
+    let query = read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let beyond = SeriesQuery { series_max: query.series_max + 1, ..query.clone() };
+    let mut found = tenant.list_series(&beyond).await?;
+    let more = found.len() > query.series_max as usize;
+    found.truncate(query.series_max as usize);
+    let next_cursor = found.last().filter(|_| more).map(|last| encode(&last.id.to_string()));
+    Ok(Json(ListView { series: found.into_iter().map(SeriesView::of).collect(), next_cursor }))
+}
+
+fn read_query(query: Option<&str>) -> Result<SeriesQuery, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query, &mut faults);
+    let states = fields.take("state").and_then(|field| {
+        field.parsed(&mut faults, |text| {
+            text.split(',').map(|state| named(state, &SeriesState::ALL, SeriesState::as_str)).collect()
+        })
+    });
+    let own = auth::read_mine(&mut fields, &mut faults);
+    let limit = read_limit(&mut fields, &mut faults);
+    let before = read_cursor(&mut fields, &mut faults, |text| text.parse().ok());
+    fields.finish(&mut faults);
+    faults.or(limit.map(|series_max| SeriesQuery {
+        states: states.unwrap_or_default(),
+        own,
+        before,
+        series_max,
+    }))
+}
+
+/// `GET /v1/series/{id}`.
+pub(crate) async fn show(
+    Caller(tenant): Caller,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<SeriesView>, Problem> {
+    Ok(Json(SeriesView::of(existing(&tenant, series_id(id)?).await?)))
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct OccurrencesView {
+    /// On the first page alone.
+    coming: Vec<OccurrenceView>,
+    past: Vec<OccurrenceView>,
+    next_cursor: Option<String>,
+}
+
+/// `GET /v1/series/{id}/occurrences?limit=&cursor=`: those to come, and those that were, the latest first.
+pub(crate) async fn occurrences(
+    Caller(tenant): Caller,
+    id: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<OccurrencesView>, Problem> {
+    let series = existing(&tenant, series_id(id)?).await?;
+    let (limit, before) =
+        read_page(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let mut found = tenant.past_occurrences(series.id, before, limit + 1).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    let next_cursor = found.last().filter(|_| more).map(|last| encode(&last.on.to_string()));
+    let coming = match before {
+        None => coming(&series, limit.min(COMING_MAX)),
+        Some(_) => Vec::new(),
+    };
+    Ok(Json(OccurrencesView { coming, past: found.iter().map(past).collect(), next_cursor }))
+}
+
+fn read_page(query: Option<&str>) -> Result<(u32, Option<NaiveDate>), Vec<Fault>> {
+    let mut faults = Faults::default();
+    let mut fields = Fields::of_query(query, &mut faults);
+    let limit = read_limit(&mut fields, &mut faults);
+    let before = read_cursor(&mut fields, &mut faults, |text| text.parse().ok());
+    fields.finish(&mut faults);
+    faults.or(limit.map(|limit| (limit, before)))
+}
+
+/// The district's series of that id, or 404.
+pub(crate) async fn existing(tenant: &Tenant, id: SeriesId) -> Result<Series, Problem> {
+    tenant.series(id).await?.ok_or_else(Problem::unknown_series)
+}
+
+/// What is no id at all is the id of no series.
+pub(crate) fn series_id(path: Result<Path<String>, PathRejection>) -> Result<SeriesId, Problem> {
+    path.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(Problem::unknown_series)
+}
