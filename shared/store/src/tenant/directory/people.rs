@@ -175,8 +175,7 @@ impl Bounds {
     fn add_to<'a>(&'a self, statement: &mut Statement<'a>) {
         const FAMILY: &str = "p.id in (
     select id from people where district_id = $1 and id > 0 and family_key >= ? and family_key < ?";
-        const GIVEN: &str =
-            "    union select id from people where district_id = $1 and id > 0 and given_key >= ? and given_key < ?";
+        const GIVEN: &str = "    union select id from people where district_id = $1 and id > 0 and given_key >= ? and given_key < ?";
         const SOURCE: &str = "    union select id from people
       where district_id = $1 and id > 0 and source_id collate \"C\" >= ? and source_id collate \"C\" < ?";
         const ADDRESS: &str = "    union select person_id from devices
