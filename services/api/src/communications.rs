@@ -167,12 +167,15 @@ fn read_query(query: Option<&str>, now: DateTime<Utc>) -> Result<Wanted, Vec<Fau
     faults.or(read)
 }
 
+/// From when, and until when.
+pub(crate) type Span = (DateTime<Utc>, DateTime<Utc>);
+
 /// The last days, or those that were asked for; what is wrong with them, and of which field.
 pub(crate) fn range(
     from: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-) -> Result<(DateTime<Utc>, DateTime<Utc>), (&'static str, String)> {
+) -> Result<Span, (&'static str, String)> {
     // What was sent this very moment is among it.
     let until = until.unwrap_or(now + TimeDelta::seconds(1));
     let from = from.unwrap_or(until - TimeDelta::days(DAYS_DEFAULT));
