@@ -377,10 +377,7 @@ fn show(content: &mut Content, line: &Run, x: f32, y: f32, style: Style) {
 pub(super) fn deflated(bytes: &[u8]) -> Vec<u8> {
     let mut packer = ZlibEncoder::new(Vec::with_capacity(bytes.len() / 3), Compression::new(4));
     // A vector takes everything.
-    match packer.write_all(bytes).and_then(|()| packer.finish()) {
-        Ok(packed) => packed,
-        Err(_) => Vec::new(),
-    }
+    packer.write_all(bytes).and_then(|()| packer.finish()).unwrap_or_default()
 }
 
 fn date(at: DateTime<Utc>) -> Date {
