@@ -246,7 +246,7 @@ async fn a_faulty_query_is_refused_with_field_and_reason() {
         (&campaigns, "state=discarded", "state", "is unknown"),
         (&campaigns, "cursor=x", "cursor", "is no cursor of this list"),
         (&campaigns, "cursor=MS8x", "cursor", "is no cursor of this list"),
-        (&campaigns, "page=2", "page", "is unknown: use state, limit, cursor"),
+        (&campaigns, "page=2", "page", "is unknown: use limit, state, group"),
         (&campaigns, "limit=1&limit=2", "limit", "given twice"),
         (&recipients, "limit=-1", "limit", "from 1 to 5000"),
         (&recipients, "cursor=!", "cursor", "is no cursor of this list"),

@@ -171,8 +171,8 @@ async fn a_scheduled_campaign_is_edited_by_its_version_until_it_begins() {
         "select count(*) from audit where action = 'campaign.edit' and actor = 'bob' and subject = $1";
     assert_eq!(stage.sql.query_one(audit, &[&id.to_string()]).await.unwrap().get::<_, i64>(0), 1);
     // What is left out stays.
-    let after = DateTime::parse_from_rfc3339(edited.body["expires_at"].as_str().unwrap()).unwrap().to_utc();
-    assert_eq!(after - (at + TimeDelta::hours(1)), TimeDelta::hours(24));
+    let instant = |name: &str| -> DateTime<Utc> { edited.body[name].as_str().unwrap().parse().unwrap() };
+    assert_eq!(instant("expires_at") - instant("scheduled_at"), TimeDelta::hours(24));
 
     send(&stage, Method::PATCH, KEY, &path, &change).await.assert_problem(409, "edited-meanwhile");
     send(&stage, Method::PATCH, OTHER_KEY, &path, &change).await.assert_problem(404, "unknown-campaign");

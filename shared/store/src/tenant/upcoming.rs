@@ -116,7 +116,8 @@ pub(crate) const UPCOMING: &str = concat!(
     "-- store.upcoming
 with campaign as materialized (
   select id, number, subject, message_type, channels, audience->'schools' as schools, scheduled_at as at,
-    exists (select from contents t where t.campaign_id = c.id and t.audio_url is not null) as attachment,
+    coalesce((select true from contents t where t.campaign_id = c.id and t.audio_url is not null limit 1), false)
+      as attachment,
     null::jsonb as recurrence, created_by, modified_by, modified_at
   from campaigns c
   where district_id = $1 and state = 1 and state in (1, 2, 3, 4, 9)

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 use tocsin_domain::Channel;
+use tocsin_domain::content::{Content, choose};
 use tocsin_domain::recurrence::Recurrence;
 use tocsin_store::tenant::campaigns::NewCampaign;
 
@@ -108,9 +109,7 @@ pub(super) async fn review(
         (Target::Campaign(_), When::Now | When::Recurring) => button,
         (Target::Series(_), _) => "Update the series".to_owned(),
     };
-    let sms = campaign.channels.contains(&Channel::Sms);
-    let as_text =
-        campaign.contents.iter().filter(|it| sms && it.channel.is_none_or(|own| own == Channel::Sms));
+    let segments = text_segments(campaign);
     let page = ReviewPage {
         shell: Shell::new("Review", &visitor.who, "compose"),
         target,
@@ -124,17 +123,33 @@ pub(super) async fn review(
         when,
         zone: visitor.zone.name(),
         counts,
-        segments: as_text
-            .map(|content| {
-                let language = content.language.as_deref().map_or("Default language", words::language);
-                format!("{language}: {}", segments_in_words(&content.body))
-            })
-            .collect(),
+        segments,
         texts: Text::all(campaign.contents.clone(), &campaign.subject),
         button,
         draft,
     };
     Ok(answer(StatusCode::OK, &page))
+}
+
+/// A line for each text that goes out as one: what is chosen for some language.
+fn text_segments(campaign: &NewCampaign) -> Vec<String> {
+    if !campaign.channels.contains(&Channel::Sms) {
+        return Vec::new();
+    }
+    let spoken = campaign.contents.iter().filter_map(|content| content.language.as_deref());
+    let mut chosen: Vec<&Content> = Vec::new();
+    for language in std::iter::once(None).chain(spoken.map(Some)) {
+        if let Some(found) = choose(&campaign.contents, Channel::Sms, language)
+            && !chosen.iter().any(|known| std::ptr::eq(*known, found))
+        {
+            chosen.push(found);
+        }
+    }
+    let line = |content: &&Content| {
+        let language = content.language.as_deref().map_or("Default language", words::language);
+        format!("{language}: {}", segments_in_words(&content.body))
+    };
+    chosen.iter().map(line).collect()
 }
 
 /// Whom the draft would reach now. What it says may still be missing.

@@ -231,7 +231,8 @@ pub(crate) fn statement(query: &ListQuery) -> String {
     let mut sql = format!(
         "-- store.campaigns
 select c.*, {text} as sort_key,
-  exists (select from contents t where t.campaign_id = c.id and t.audio_url is not null) as attachment
+  coalesce((select true from contents t where t.campaign_id = c.id and t.audio_url is not null limit 1), false)
+    as attachment
 from campaigns c
 where c.district_id = $1 and c.state <> 10
   and (cardinality($3::smallint[]) = 0 or c.state = any($3))

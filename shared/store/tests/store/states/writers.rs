@@ -32,14 +32,16 @@ const MOVING: [(&str, &str); 23] = [
 ];
 
 /// Statements that write beside the state.
-const BESIDE: [(&str, &str); 8] = [
+const BESIDE: [(&str, &str); 10] = [
     ("attempts", "order_look_ups"),
     ("attempts", "order_recalls"),
     ("attempts", "recall_failed"),
     ("campaigns", "audit_campaign"),
+    ("campaigns", "edit_campaign"),
     ("campaigns", "expand"),
     ("campaigns", "expand_receipt"),
     ("campaigns", "mark_swept"),
+    ("campaigns", "recur"),
     ("consents", "remind_pending"),
 ];
 
