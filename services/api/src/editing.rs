@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
-use tocsin_domain::{CampaignId, CampaignState};
+use tocsin_domain::{CampaignId, CampaignState, Lane};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::NewCampaign;
 use tocsin_store::tenant::campaigns::editing::{Edit, Edited};
@@ -90,7 +90,7 @@ pub(crate) async fn carry_out(
         Edited::Made(version) => {
             tracing::info!(campaign.id = %id, version, "campaign edited");
             if new.scheduled_at <= now {
-                announce::wake(api, &new.channels);
+                announce::wake(api, &new.channels, new.lane == Lane::Emergency);
             }
             Ok(())
         }
