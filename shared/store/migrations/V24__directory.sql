@@ -121,7 +121,7 @@ create index contacts_by_student on contacts (student_id);
 -- What a person was sent ------------------------------------------------------------------------------------------------
 
 -- Campaigns of some days are few; each is looked into by person, in its partition.
-create index campaigns_by_time on campaigns (district_id, scheduled_at, id) where number > 0;
+create index campaigns_of_days on campaigns (district_id, scheduled_at, id) where number > 0;
 
 alter table recipients
   add column student_ids bigint[],
