@@ -34,7 +34,7 @@ pub const CONTENTS: Point = Point {
 
 /// Outcomes wait to be written; those of workers alone.
 pub const RECORD: Point = Point {
-    statement: "apply",
+    statement: "take",
     hold: "
         create function held() returns trigger language plpgsql as
           $$ begin

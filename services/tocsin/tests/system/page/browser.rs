@@ -99,10 +99,16 @@ impl Browser {
         Ok(found == Value::Bool(true))
     }
 
-    /// Clicks as a pointer does: not on what is covered or out of sight.
+    /// Clicks as a pointer does: not on what is covered or out of sight. What a page that moves puts another in the place
+    /// of, between the look and the click, is looked for again.
     pub async fn click(&self, selector: &str) -> Result<()> {
-        let element = self.element(selector).await?;
-        self.post(&format!("element/{element}/click"), json!({})).await.map(drop)
+        loop {
+            let element = self.element(selector).await?;
+            match self.post(&format!("element/{element}/click"), json!({})).await {
+                Err(error) if format!("{error:#}").contains("stale element reference") => {}
+                clicked => return clicked.map(drop),
+            }
+        }
     }
 
     pub async fn type_into(&self, selector: &str, text: &str) -> Result<()> {
