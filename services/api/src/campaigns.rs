@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tocsin_domain::{CampaignId, CampaignState};
-use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::{CampaignSummary, ListQuery};
+use tocsin_store::{StoreError, Tenant};
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Fields, named};
@@ -21,7 +21,7 @@ use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{Standing, Submission};
 use crate::view::{CampaignView, DetailView};
-use crate::{announce, correction, json};
+use crate::{announce, correction, json, needs};
 
 const KEY_HEADER: &str = "Idempotency-Key";
 const KEY_CHARS_MAX: usize = 255;
@@ -64,12 +64,12 @@ pub(crate) async fn submit(
     let now = api.clock.now();
     // Asked first, because a request tried again may not be valid any more: its schedule is past by then.
     if let Some(known) = tenant.campaign_by_key(&key, &request_hash).await? {
-        return Ok((known.id, StatusCode::OK));
+        return shown(tenant, key, known.id).await;
     }
     let campaign = validated(tenant, request, now).await?.into_campaign(key, request_hash, now);
     let answer = tenant.create_campaign(&campaign).await?;
     if !answer.made {
-        return Ok((answer.id, StatusCode::OK));
+        return shown(tenant, campaign.client_key, answer.id).await;
     }
     announce::wake(api, &campaign.channels);
     tracing::info!(campaign.id = %answer.id, lane = %campaign.lane, message_type = campaign.message_type,
@@ -77,14 +77,25 @@ pub(crate) async fn submit(
     Ok((answer.id, StatusCode::CREATED))
 }
 
-/// What the request asks for, or all its faults.
+/// What an earlier request made, if it is the caller's to see; else its key is somebody else's.
+async fn shown(tenant: &Tenant, key: String, id: CampaignId) -> Result<(CampaignId, StatusCode), Problem> {
+    if needs::sees(tenant, id).await? {
+        return Ok((id, StatusCode::OK));
+    }
+    Err(StoreError::KeyReused { key }.into())
+}
+
+/// What the request asks for, or all its faults, or which right its type needs.
 pub(crate) async fn validated(
     tenant: &Tenant,
     request: Value,
     now: DateTime<Utc>,
 ) -> Result<Submission, Problem> {
     let standing = Standing::of(tenant, correction::corrected(tenant, &request).await?).await?;
-    Submission::read(request, &standing, now).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))
+    let submission = Submission::read(request, &standing, now)
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    needs::may_send(tenant, submission.message_type().as_str())?;
+    Ok(submission)
 }
 
 pub(crate) async fn stored(

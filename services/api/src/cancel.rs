@@ -15,7 +15,7 @@ use crate::fields::{Fault, Faults, Field};
 use crate::problem::{Kind, Problem};
 use crate::receipt::ReceiptView;
 use crate::server::Api;
-use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+use crate::submission::ACTOR_CHARS_MAX;
 use crate::{announce, json};
 
 pub(crate) const REASON_CHARS_MAX: usize = 1000;
@@ -38,8 +38,9 @@ pub(crate) async fn cancel(
 ) -> Result<(StatusCode, Json<ReceiptView>), Problem> {
     let id = campaign_id(id)?;
     let order = match json::optional(&headers, body)? {
-        None => Order { by: DEFAULT_ACTOR.to_owned(), reason: None },
-        Some(value) => read_order(value).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?,
+        None => Order { by: tenant.acts_as().to_owned(), reason: None },
+        Some(value) => read_order(value, tenant.acts_as())
+            .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?,
     };
     let answer = carry_out(&api, &tenant, id, &order).await?;
     let status = if answer.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
@@ -64,13 +65,13 @@ pub(crate) async fn carry_out(
     Ok(answer)
 }
 
-fn read_order(request: Value) -> Result<Order, Vec<Fault>> {
+fn read_order(request: Value, actor: &str) -> Result<Order, Vec<Fault>> {
     let mut faults = Faults::default();
     let order = Field::root(request).object(&mut faults).map(|mut fields| {
         let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
         let reason = fields.take("reason").and_then(|field| field.text(REASON_CHARS_MAX, &mut faults));
         fields.finish(&mut faults);
-        Order { by: by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()), reason }
+        Order { by: by.unwrap_or_else(|| actor.to_owned()), reason }
     });
     faults.or(order)
 }

@@ -1,5 +1,6 @@
 //! The router, what surrounds every request, and serving it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,6 @@ use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
 use tocsin_queue::Publisher;
 use tocsin_runtime::health::Health;
 use tocsin_runtime::{SharedClock, Stopwatch, Tasks};
@@ -18,10 +18,8 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use crate::problem::{Kind, Problem};
-use crate::{
-    PageAccess, accounts, campaigns, cancel, consent_policy, consents, console, correction, forecast, inbox,
-    limits, policies, receipt, recipients, suppressions, unsubscribes,
-};
+use crate::routes::{self, Door};
+use crate::{PageAccess, console};
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
 pub const BODY_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -56,31 +54,7 @@ pub fn router(api: Api) -> Router {
         let store = store.clone();
         async move { store.check().await }
     });
-    Router::new()
-        .route("/v1/campaigns", post(campaigns::create).get(campaigns::list))
-        .route("/v1/campaigns/forecast", post(forecast::ask))
-        .route("/v1/campaigns/{id}", get(campaigns::show))
-        .route("/v1/campaigns/{id}/forecast", get(forecast::show))
-        .route("/v1/campaigns/{id}/cancel", post(cancel::cancel))
-        .route("/v1/campaigns/{id}/receipt", get(receipt::show))
-        .route("/v1/campaigns/{id}/receipt/{part}", get(receipt::list))
-        .route("/v1/campaigns/{id}/correction", post(correction::create))
-        .route("/v1/campaigns/{id}/recipients", get(recipients::list))
-        .route("/v1/policies/{message_type}", get(policies::show).put(policies::put))
-        .route("/v1/limits", get(limits::show).put(limits::put))
-        .route("/v1/consents", get(consents::list))
-        .route("/v1/consents/{phone}", get(consents::show).put(consents::change))
-        .route("/v1/accounts", get(accounts::list))
-        .route("/v1/consent-policy", get(consent_policy::show).put(consent_policy::change))
-        .route("/v1/suppressions", get(suppressions::list).post(suppressions::add))
-        .route("/v1/suppressions/{channel}/{address}", delete(suppressions::lift))
-        .route("/v1/unsubscribes", get(unsubscribes::list))
-        .route("/v1/unsubscribes/{message_type}/{address}", delete(unsubscribes::lift))
-        .route("/v1/people/{person}/inbox", get(inbox::list))
-        .route("/v1/people/{person}/inbox/unread", get(inbox::unread))
-        .route("/v1/people/{person}/inbox/read", post(inbox::mark_all))
-        .route("/v1/people/{person}/inbox/{message}", get(inbox::show))
-        .route("/v1/people/{person}/inbox/{message}/read", put(inbox::mark_read).delete(inbox::mark_unread))
+    routes::router(routes::rest(), Door::Key, &api)
         .merge(console::routes(&api))
         .with_state(api)
         .method_not_allowed_fallback(wrong_method)
@@ -93,7 +67,7 @@ pub fn router(api: Api) -> Router {
 /// Serves until the tasks are asked to stop, then finishes the requests that have begun.
 pub async fn serve(api: Api, listener: TcpListener) -> Result<(), ApiError> {
     let stopping = api.tasks.stopping().clone();
-    axum::serve(listener, router(api))
+    axum::serve(listener, router(api).into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(async move { stopping.cancelled().await })
         .await
         .map_err(ApiError::Serve)

@@ -53,6 +53,11 @@ impl StoreError {
         matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 
+    /// Is there a row of that key already?
+    pub(crate) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+
     /// Is it that the database's disk has no room left?
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::DISK_FULL))

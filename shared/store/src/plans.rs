@@ -14,6 +14,18 @@ pub const WINDOWED: &[(&str, &str)] = &[
     ("without_device", crate::tenant::matching::WITHOUT_DEVICE),
 ];
 
+/// Pages of the api's lists that grow with a district, each in the order of an index.
+pub const LISTED: &[(&str, &str)] = &[
+    ("campaigns", crate::tenant::campaigns::CAMPAIGNS),
+    ("own_campaigns", crate::tenant::campaigns::OWN_CAMPAIGNS),
+    ("own_and_scheduled", crate::tenant::campaigns::OWN_AND_SCHEDULED),
+    ("users", crate::tenant::users::USERS),
+    ("own_keys", crate::tenant::keys::OWN_KEYS),
+    ("audit_log", crate::tenant::audit::AUDIT_LOG),
+    ("audit_of_action", crate::tenant::audit::AUDIT_OF_ACTION),
+    ("audit_of_actor", crate::tenant::audit::AUDIT_OF_ACTOR),
+];
+
 /// The search by the summaries of block ranges, which no key leads to: how its session plans, and the statement.
 pub fn by_summaries(parts: &[&str]) -> (&'static str, String) {
     (rematch::PLAN_BY_SUMMARIES, rematch::seek_by_summaries(parts))

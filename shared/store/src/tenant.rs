@@ -1,42 +1,76 @@
 //! What the api may do: every statement in the tenant's role, with one district set.
 
 pub mod accounts;
+pub mod audit;
 pub mod campaigns;
 pub mod cancel;
 pub mod consents;
 pub mod forecast;
 pub mod inbox;
+pub mod keys;
 pub mod limits;
 pub mod matching;
 pub mod policies;
 pub mod progress;
 pub mod receipt;
 pub mod recipients;
+pub mod roles;
+pub mod sending;
+pub mod sessions;
 pub mod suppressions;
 pub mod unsubscribes;
+pub mod users;
 pub mod visitor;
 
+use std::sync::Arc;
+
 use tocsin_domain::DistrictId;
+use tocsin_domain::rights::{Actor, Right};
 use tokio_postgres::types::ToSql;
 
 use crate::{Store, StoreError};
 
-/// One district's view of the store.
+/// One district's view of the store, and for whom it is looked at.
 #[derive(Debug, Clone)]
 pub struct Tenant {
     store: Store,
     district: DistrictId,
+    actor: Option<Arc<Actor>>,
 }
+
+/// Who does what nobody is named for: an operator at the command line.
+const OPERATOR: &str = "operator";
 
 impl Store {
     pub fn tenant(&self, district: DistrictId) -> Tenant {
-        Tenant { store: self.clone(), district }
+        Tenant { store: self.clone(), district, actor: None }
     }
 }
 
 impl Tenant {
     pub fn district(&self) -> DistrictId {
         self.district
+    }
+
+    /// The same for `actor`: what is made and audited from now on is theirs.
+    #[must_use]
+    pub fn acting_as(self, actor: Arc<Actor>) -> Self {
+        Self { actor: Some(actor), ..self }
+    }
+
+    /// None: whoever looks is no caller of the api.
+    pub fn actor(&self) -> Option<&Actor> {
+        self.actor.as_deref()
+    }
+
+    /// Nobody in particular may do nothing.
+    pub fn may(&self, right: Right) -> bool {
+        self.actor.as_ref().is_some_and(|actor| actor.may(right))
+    }
+
+    /// Under which name the audit keeps what is done.
+    pub fn acts_as(&self) -> &str {
+        self.actor.as_ref().map_or(OPERATOR, |actor| &actor.name)
     }
 
     /// Runs one statement in a transaction of its own, as `tocsin_app` with the district set. All of it is sent at
@@ -50,10 +84,13 @@ impl Tenant {
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         let client = self.store.client().await?;
         let prepared = client.prepare_cached(sql).await.map_err(StoreError::statement(statement))?;
-        // The id is a UUID: nothing to quote.
+        let actor = self.actor.as_ref().and_then(|actor| actor.id);
+        // Ids are UUIDs: nothing to quote.
         let enter = format!(
-            "begin; set local role tocsin_app; select set_config('tocsin.district', '{}', true)",
-            self.district
+            "begin; set local role tocsin_app; select set_config('tocsin.district', '{}', true), \
+             set_config('tocsin.actor', '{}', true)",
+            self.district,
+            actor.map(|id| id.to_string()).unwrap_or_default()
         );
         let (entered, rows, committed) = futures::join!(
             client.batch_execute(&enter),

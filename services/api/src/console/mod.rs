@@ -4,52 +4,62 @@
 //! [`access::Visitor`], who sees one district. docs/adr/0010-console.md says why it is built this way.
 
 mod access;
-mod assets;
+pub(crate) mod account;
+pub(crate) mod assets;
+pub(crate) mod audit;
 mod bar;
-mod cancel;
-mod correction;
-mod detail;
+pub(crate) mod cancel;
+pub(crate) mod correction;
+pub(crate) mod detail;
+mod form;
 mod guard;
-mod list;
+pub(crate) mod keys;
+pub(crate) mod list;
 mod live;
 mod page;
-mod receipt;
-mod recipients;
+pub(crate) mod receipt;
+pub(crate) mod recipients;
+pub(crate) mod roles;
 mod session;
-mod sign_in;
+pub(crate) mod sign_in;
 mod summary;
-mod watch;
+pub(crate) mod users;
+pub(crate) mod watch;
 mod when;
 mod words;
 
 use axum::http::{HeaderMap, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{get, post};
 use axum::{Extension, Router};
+use tocsin_domain::rights::{Outlook, Right};
 
-pub use access::PageAccess;
+pub(crate) use access::authorise;
+pub use access::{PageAccess, SignIn};
 pub use guard::is_loopback;
-pub use session::SessionKeys;
 
+use self::access::Visitor;
+use crate::routes::{self, Door};
 use crate::server::Api;
 
 pub(crate) fn routes(api: &Api) -> Router<Api> {
-    Router::new()
-        .route("/", get(async || Redirect::to("/campaigns")))
-        .route("/campaigns", get(list::show))
-        .route("/campaigns/{id}", get(detail::show))
-        .route("/campaigns/{id}/events", get(watch::events))
-        .route("/campaigns/{id}/recipients", get(recipients::show))
-        .route("/campaigns/{id}/cancel", get(cancel::ask).post(cancel::cancel))
-        .route("/campaigns/{id}/receipt/{part}", get(receipt::show))
-        .route("/campaigns/{id}/correction", get(correction::ask).post(correction::send))
-        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
-        .route("/sign-out", post(sign_in::sign_out))
-        .route("/districts", get(sign_in::districts).post(sign_in::choose))
-        .route("/assets/{name}", get(assets::serve))
+    routes::router(routes::pages(), Door::Page, api)
         .layer(Extension(watch::Watches::default()))
         .layer(from_fn_with_state(api.clone(), guard::guard))
+}
+
+/// `GET /`: the first page that the visitor may see.
+pub(crate) async fn front(visitor: Visitor) -> Redirect {
+    let sees_messages = visitor.tenant.actor().is_some_and(|actor| actor.outlook() != Outlook::None);
+    Redirect::to(if sees_messages {
+        access::HOME
+    } else if visitor.tenant.may(Right::Administration) {
+        "/users"
+    } else if visitor.tenant.may(Right::Audit) {
+        "/audit"
+    } else {
+        "/account"
+    })
 }
 
 /// The page of a path that nothing is served under, for those who want pages.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
 /// A district's time zone; UTC where it has none.
@@ -28,6 +28,13 @@ impl Zone {
 
     pub fn name(self) -> &'static str {
         self.0.name()
+    }
+
+    /// The first instant of a day there. Where clocks skip midnight, the first that there is.
+    pub fn begin_of(self, day: NaiveDate) -> DateTime<Utc> {
+        let hours = (0..24).filter_map(|hour| day.and_hms_opt(hour, 0, 0));
+        let first = hours.filter_map(|at| self.0.from_local_datetime(&at).earliest()).next();
+        first.map_or_else(|| day.and_time(NaiveTime::MIN).and_utc(), |at| at.to_utc())
     }
 
     /// To the minute.

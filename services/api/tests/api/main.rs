@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod administration;
 mod bad_input;
 mod campaigns;
 mod cancel;
@@ -17,4 +18,6 @@ mod policies;
 mod receipts;
 mod recipients;
 mod reference;
+mod rights;
 mod stage;
+mod undo;

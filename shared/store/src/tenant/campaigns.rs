@@ -11,8 +11,10 @@ use tocsin_domain::counters::{Totals, progress_percent};
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::RedialPolicy;
+use tocsin_domain::rights::{Actor, Outlook};
 use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane};
+use uuid::Uuid;
 
 pub(crate) use self::making::{CREATE_CAMPAIGN, CampaignRow};
 use super::Tenant;
@@ -73,6 +75,8 @@ pub struct CampaignSummary {
     pub calling_window: Option<CallingWindow>,
     pub limits: CampaignLimits,
     pub created_by: String,
+    /// The user or API key whose own message it is; None: nobody's.
+    pub creator: Option<Uuid>,
     pub created_at: DateTime<Utc>,
     pub scheduled_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
@@ -205,23 +209,39 @@ impl Tenant {
         }
     }
 
-    /// Campaigns of the district, newest first; discarded ones are left out (decision D4).
+    /// Campaigns of the district that the actor sees, newest first; discarded ones are left out (decision D4).
     pub async fn campaigns(&self, query: &ListQuery) -> Result<Vec<CampaignSummary>, StoreError> {
         let states: Vec<i16> = query.states.iter().map(|state| state.number()).collect();
         let before = query.before.map(|campaign| campaign.0);
-        let rows = self
-            .rows(
-                "campaigns",
-                "-- store.campaigns
-                 select * from campaigns
-                 where district_id = $1 and state <> 10
-                   and ($2::uuid is null or id < $2)
-                   and (cardinality($3::smallint[]) = 0 or state = any($3))
-                 order by id desc limit $4",
-                &[&self.district.0, &before, &states, &i64::from(query.campaigns_max)],
-            )
-            .await?;
+        let (district, most) = (self.district.0, i64::from(query.campaigns_max));
+        let rows = match self.actor().map_or(Outlook::All, Actor::outlook) {
+            Outlook::All => self.rows("campaigns", CAMPAIGNS, &[&district, &before, &states, &most]).await?,
+            Outlook::Own(me) => {
+                self.rows("own_campaigns", OWN_CAMPAIGNS, &[&district, &before, &states, &most, &me]).await?
+            }
+            Outlook::OwnAndScheduled(me) => {
+                let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 5] =
+                    [&district, &before, &states, &most, &me];
+                self.rows("own_and_scheduled", OWN_AND_SCHEDULED, &parameters).await?
+            }
+            Outlook::None => Vec::new(),
+        };
         rows.iter().map(read_summary).collect()
+    }
+
+    /// Who made the campaign, and its state: what decides who sees it. None: there is none of that id.
+    pub async fn made_by(
+        &self,
+        campaign: CampaignId,
+    ) -> Result<Option<(Option<Uuid>, CampaignState)>, StoreError> {
+        const NAME: &str = "made_by";
+        let sql = "-- store.made_by
+                   select creator_id, state from campaigns where id = $1";
+        let rows = self.rows(NAME, sql, &[&campaign.0]).await?;
+        let read = |found: &tokio_postgres::Row| {
+            Ok((found.get("creator_id"), row::campaign_state(NAME, found.get("state"))?))
+        };
+        rows.first().map(read).transpose()
     }
 
     pub async fn campaign(&self, campaign: CampaignId) -> Result<Option<CampaignSummary>, StoreError> {
@@ -340,6 +360,7 @@ fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreErr
         calling_window: row::calling_window(NAME, found)?,
         limits: row::campaign_limits(NAME, found)?,
         created_by: found.get("created_by"),
+        creator: found.get("creator_id"),
         created_at: found.get("created_at"),
         scheduled_at: found.get("scheduled_at"),
         expires_at: found.get("expires_at"),
@@ -355,6 +376,38 @@ fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummary, StoreErr
         cancel_reason: found.get("cancel_reason"),
     })
 }
+
+pub(crate) const CAMPAIGNS: &str = "-- store.campaigns
+select * from campaigns
+where district_id = $1 and state <> 10
+  and ($2::uuid is null or id < $2)
+  and (cardinality($3::smallint[]) = 0 or state = any($3))
+order by id desc limit $4";
+
+/// Requirement 46.
+pub(crate) const OWN_CAMPAIGNS: &str = "-- store.own_campaigns
+select * from campaigns
+where district_id = $1 and creator_id = $5 and state <> 10
+  and ($2::uuid is null or id < $2)
+  and (cardinality($3::smallint[]) = 0 or state = any($3))
+order by id desc limit $4";
+
+/// Requirement 30. Campaign state 1 is scheduled.
+pub(crate) const OWN_AND_SCHEDULED: &str = "-- store.own_and_scheduled
+select * from (
+  (select * from campaigns
+   where district_id = $1 and creator_id = $5 and state <> 10
+     and ($2::uuid is null or id < $2)
+     and (cardinality($3::smallint[]) = 0 or state = any($3))
+   order by id desc limit $4)
+  union all
+  (select * from campaigns
+   where district_id = $1 and state = 1 and creator_id is distinct from $5
+     and ($2::uuid is null or id < $2)
+     and (cardinality($3::smallint[]) = 0 or 1 = any($3))
+   order by id desc limit $4)
+) seen
+order by id desc limit $4";
 
 const COUNTS: &str = "-- store.counts
 select t.channel, sum(recipients) as recipients, sum(no_device) as no_device, sum(devices) as devices,

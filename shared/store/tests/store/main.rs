@@ -32,6 +32,7 @@ mod reminders;
 mod scene;
 mod security;
 mod senders;
+mod sign_in;
 mod states;
 mod totals;
 mod version;
