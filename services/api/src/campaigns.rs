@@ -12,9 +12,9 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tocsin_domain::window::Zone;
 use tocsin_domain::{CampaignId, Lane};
-use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
 use tocsin_store::tenant::campaigns::lists::ListQuery;
+use tocsin_store::{StoreError, Tenant};
 
 use crate::auth::{self, Caller};
 use crate::fields::{Fault, Faults, Fields};
@@ -23,7 +23,7 @@ use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{Standing, Submission};
 use crate::view::{CampaignView, DetailView};
-use crate::{announce, correction, json, list_query};
+use crate::{announce, correction, json, list_query, needs};
 
 const KEY_HEADER: &str = "Idempotency-Key";
 const KEY_CHARS_MAX: usize = 255;
@@ -53,12 +53,12 @@ pub(crate) async fn submit(
     let now = api.clock.now();
     // Asked first, because a request tried again may not be valid any more: its schedule is past by then.
     if let Some(known) = tenant.campaign_by_key(&key, &request_hash).await? {
-        return Ok((known.id, StatusCode::OK));
+        return shown(tenant, key, known.id).await;
     }
     let campaign = validated(tenant, request, now).await?.into_campaign(key, request_hash, now);
     let answer = tenant.create_campaign(&campaign).await?;
     if !answer.made {
-        return Ok((answer.id, StatusCode::OK));
+        return shown(tenant, campaign.client_key, answer.id).await;
     }
     let emergency = campaign.lane == Lane::Emergency && campaign.scheduled_at <= now;
     announce::wake(api, &campaign.channels, emergency);
@@ -67,8 +67,27 @@ pub(crate) async fn submit(
     Ok((answer.id, StatusCode::CREATED))
 }
 
-/// What the request asks for, or all its faults.
+/// What an earlier request made, if it is the caller's to see; else its key is somebody else's.
+async fn shown(tenant: &Tenant, key: String, id: CampaignId) -> Result<(CampaignId, StatusCode), Problem> {
+    if needs::sees(tenant, id).await? {
+        return Ok((id, StatusCode::OK));
+    }
+    Err(StoreError::KeyReused { key }.into())
+}
+
+/// What the request asks for, or all its faults, or which right its type needs.
 pub(crate) async fn validated(
+    tenant: &Tenant,
+    request: Value,
+    now: DateTime<Utc>,
+) -> Result<Submission, Problem> {
+    let submission = valid(tenant, request, now).await?;
+    needs::may_send(tenant, submission.message_type().as_str())?;
+    Ok(submission)
+}
+
+/// The same for those who need not have the right to send.
+pub(crate) async fn valid(
     tenant: &Tenant,
     request: Value,
     now: DateTime<Utc>,

@@ -15,7 +15,7 @@ use crate::fields::{Faults, Field};
 use crate::problem::{Kind, Problem};
 use crate::receipt::ReceiptView;
 use crate::server::Api;
-use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+use crate::submission::ACTOR_CHARS_MAX;
 use crate::{announce, json};
 
 pub(crate) const REASON_CHARS_MAX: usize = 1000;
@@ -37,7 +37,7 @@ pub(crate) async fn cancel(
     body: json::Received,
 ) -> Result<(StatusCode, Json<ReceiptView>), Problem> {
     let id = campaign_id(id)?;
-    let order = read_order(json::optional(&headers, body)?)?;
+    let order = read_order(json::optional(&headers, body)?, tenant.acts_as())?;
     let answer = carry_out(&api, &tenant, id, &order).await?;
     let status = if answer.state.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(ReceiptView::read_at_once(&tenant, existing(&tenant, id).await?).await?)))
@@ -61,15 +61,15 @@ pub(crate) async fn carry_out(
     Ok(answer)
 }
 
-/// The body of a cancel, which may be none.
-pub(crate) fn read_order(request: Option<Value>) -> Result<Order, Problem> {
-    let Some(request) = request else { return Ok(Order { by: DEFAULT_ACTOR.to_owned(), reason: None }) };
+/// The body of a cancel, which may be none: then it is `actor` who cancels.
+pub(crate) fn read_order(request: Option<Value>, actor: &str) -> Result<Order, Problem> {
+    let Some(request) = request else { return Ok(Order { by: actor.to_owned(), reason: None }) };
     let mut faults = Faults::default();
     let order = Field::root(request).object(&mut faults).map(|mut fields| {
         let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
         let reason = fields.take("reason").and_then(|field| field.text(REASON_CHARS_MAX, &mut faults));
         fields.finish(&mut faults);
-        Order { by: by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()), reason }
+        Order { by: by.unwrap_or_else(|| actor.to_owned()), reason }
     });
     faults.or(order).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))
 }

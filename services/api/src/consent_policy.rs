@@ -16,7 +16,7 @@ use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+use crate::submission::ACTOR_CHARS_MAX;
 use crate::{MessageType, json};
 
 #[derive(Debug, Serialize)]
@@ -47,12 +47,13 @@ pub(crate) async fn change(
 ) -> Result<Json<PolicyView>, Problem> {
     let body = json::required(&headers, body)?;
     let standing = tenant.consent_policy().await?;
-    let (policy, by) = read(body, standing).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let (policy, by) = read(body, standing, tenant.acts_as())
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     tenant.set_consent_policy(&policy, &by, api.clock.now()).await?;
     Ok(Json(PolicyView::of(tenant.consent_policy().await?)))
 }
 
-fn read(body: Value, standing: ConsentPolicy) -> Result<(ConsentPolicy, String), Vec<Fault>> {
+fn read(body: Value, standing: ConsentPolicy, actor: &str) -> Result<(ConsentPolicy, String), Vec<Fault>> {
     let mut faults = Faults::default();
     let read = Field::root(body).object(&mut faults).map(|mut fields| {
         let overrides = fields.take("emergency_overrides_stop").and_then(|field| field.boolean(&mut faults));
@@ -70,7 +71,7 @@ fn read(body: Value, standing: ConsentPolicy) -> Result<(ConsentPolicy, String),
             opt_in_needed: named.unwrap_or(standing.opt_in_needed),
             reminder: reminder.unwrap_or(standing.reminder),
         };
-        (policy, by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()))
+        (policy, by.unwrap_or_else(|| actor.to_owned()))
     });
     faults.or(read)
 }

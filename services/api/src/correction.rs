@@ -13,9 +13,9 @@ use tocsin_store::tenant::campaigns::CampaignSummary;
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, client_key, existing, stored, submit};
 use crate::fields::Fault;
-use crate::json;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
+use crate::{json, needs};
 
 const AUDIENCE: &str = "audience";
 
@@ -54,6 +54,9 @@ pub(crate) fn addressed(id: CampaignId, mut request: Value) -> Result<Value, Pro
 pub(crate) async fn corrected(tenant: &Tenant, request: &Value) -> Result<Option<CampaignSummary>, Problem> {
     let named = request.pointer("/audience/receipt/campaign").and_then(Value::as_str);
     let Some(id) = named.and_then(|id| id.parse().ok()) else { return Ok(None) };
+    if !needs::sees(tenant, id).await? {
+        return Err(Problem::unknown_campaign());
+    }
     correctable(tenant, existing(tenant, id).await?).await.map(Some)
 }
 

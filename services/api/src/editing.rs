@@ -12,13 +12,13 @@ use tocsin_store::tenant::campaigns::NewCampaign;
 use tocsin_store::tenant::campaigns::editing::{Edit, Edited};
 
 use crate::auth::Caller;
-use crate::campaigns::{campaign_id, detail, existing, validated};
+use crate::campaigns::{campaign_id, detail, existing, valid};
 use crate::fields::{Faults, Field};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR, WrittenCampaign, merged, written};
+use crate::submission::{ACTOR_CHARS_MAX, WrittenCampaign, merged, written};
 use crate::view::DetailView;
-use crate::{announce, json};
+use crate::{announce, json, needs};
 
 /// What is to be another, of which version, and who says so.
 #[derive(Debug)]
@@ -38,13 +38,13 @@ pub(crate) async fn edit(
 ) -> Result<Json<DetailView>, Problem> {
     let id = campaign_id(id)?;
     existing(&tenant, id).await?;
-    let changes = read_changes(json::required(&headers, body)?)?;
+    let changes = read_changes(json::required(&headers, body)?, tenant.acts_as())?;
     carry_out(&api, &tenant, id, changes).await?;
     Ok(Json(detail(&api, &tenant, id).await?))
 }
 
-/// The members `version` and `by`, and all others as they are.
-pub(crate) fn read_changes(request: Value) -> Result<Changes, Problem> {
+/// The members `version` and `by`, which is `actor` unless said, and all others as they are.
+pub(crate) fn read_changes(request: Value, actor: &str) -> Result<Changes, Problem> {
     const REMEDY: &str = "give the version that you saw, so that nobody else's edit is lost";
     let (own, members) = match request {
         Value::Object(mut members) => {
@@ -65,7 +65,7 @@ pub(crate) fn read_changes(request: Value) -> Result<Changes, Problem> {
             .and_then(|field| field.integer(1..=i32::MAX.unsigned_abs(), &mut faults));
         let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
         let version = i32::try_from(version?).ok()?;
-        Some(Changes { version, by: by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()), members })
+        Some(Changes { version, by: by.unwrap_or_else(|| actor.to_owned()), members })
     });
     faults.or(read).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))
 }
@@ -84,7 +84,9 @@ pub(crate) async fn carry_out(
     }
     let made = tenant.as_it_was_made(id).await?.ok_or_else(Problem::unknown_campaign)?;
     let request = merged(request_of(&made), changes.members);
-    let new = validated(tenant, request, now).await?.into_campaign(String::new(), Vec::new(), now);
+    let submission = valid(tenant, request, now).await?;
+    needs::may_edit_to(tenant, &made.message_type, submission.message_type().as_str())?;
+    let new = submission.into_campaign(String::new(), Vec::new(), now);
     let edit = Edit { campaign: id, version: changes.version, by: &changes.by, at: now };
     match tenant.edit_campaign(edit, &new).await? {
         Edited::Made(version) => {

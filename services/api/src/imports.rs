@@ -25,7 +25,7 @@ use crate::fields::{Fault, Faults, Fields, named};
 use crate::page::{encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+use crate::submission::ACTOR_CHARS_MAX;
 
 /// A zip at most. That of a district of 400,000 people is a fifth of it.
 pub(crate) const DELIVERY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -50,8 +50,8 @@ pub(crate) async fn create(
     RawQuery(query): RawQuery,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let wanted =
-        read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let wanted = read_query(query.as_deref(), tenant.acts_as())
+        .map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
     let zip = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             let detail = format!(
@@ -153,7 +153,8 @@ pub(crate) async fn apply(
             return Err(Problem::new(Kind::ImportNotReady, detail));
         }
     }
-    work::apply(&api, &tenant, id, by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()));
+    let by = by.unwrap_or_else(|| tenant.acts_as().to_owned());
+    work::apply(&api, &tenant, id, by);
     let view = ImportView::of(existing(&tenant, id).await?, now);
     Ok((StatusCode::ACCEPTED, [(LOCATION, format!("/v1/imports/{id}"))], Json(view)).into_response())
 }
@@ -164,7 +165,7 @@ struct Wanted {
     by: String,
 }
 
-fn read_query(query: Option<&str>) -> Result<Wanted, Vec<Fault>> {
+fn read_query(query: Option<&str>, actor: &str) -> Result<Wanted, Vec<Fault>> {
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query, &mut faults);
     let name = fields.take("name").and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
@@ -177,7 +178,7 @@ fn read_query(query: Option<&str>) -> Result<Wanted, Vec<Fault>> {
     faults.or(Some(Wanted {
         name: name.unwrap_or_else(|| "roster.zip".to_owned()),
         strict: strict.unwrap_or(false),
-        by: by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()),
+        by: by.unwrap_or_else(|| actor.to_owned()),
     }))
 }
 

@@ -15,7 +15,7 @@ use crate::fields::{Fault, Faults, Fields, below};
 use crate::json;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+use crate::submission::ACTOR_CHARS_MAX;
 
 const CHANNELS: [Channel; 4] = Channel::ALL;
 
@@ -38,13 +38,14 @@ pub(crate) async fn put(
     body: json::Received,
 ) -> Result<Json<LimitsView>, Problem> {
     let request = json::required(&headers, body)?;
-    let (channels, by) = read(request).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let (channels, by) =
+        read(request, tenant.acts_as()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     tenant.put_limits(&channels, &by, api.clock.now()).await?;
     tracing::info!(channels = channels.len(), "limits replaced");
     Ok(Json(LimitsView { channels }))
 }
 
-fn read(request: Value) -> Result<(BTreeMap<Channel, DistrictLimit>, String), Vec<Fault>> {
+fn read(request: Value, actor: &str) -> Result<(BTreeMap<Channel, DistrictLimit>, String), Vec<Fault>> {
     let mut faults = Faults::default();
     let read = crate::fields::Field::root(request).object(&mut faults).and_then(|mut fields| {
         let remedy = "give what each channel allows, or {} for no limit";
@@ -54,7 +55,7 @@ fn read(request: Value) -> Result<(BTreeMap<Channel, DistrictLimit>, String), Ve
             .map(|channels| by_channel(channels, &mut faults, read_district));
         let by = fields.take("updated_by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
         fields.finish(&mut faults);
-        Some((channels?, by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned())))
+        Some((channels?, by.unwrap_or_else(|| actor.to_owned())))
     });
     faults.or(read)
 }

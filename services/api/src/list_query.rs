@@ -87,7 +87,7 @@ pub(crate) fn read_filters(fields: &mut Fields, zone: Zone, faults: &mut Faults)
         school,
         subject,
         author,
-        own: None,
+        own: false,
         message_types: message_types.unwrap_or_default(),
         sort,
         direction,

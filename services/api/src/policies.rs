@@ -17,7 +17,7 @@ use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields, all_of, below};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+use crate::submission::ACTOR_CHARS_MAX;
 use crate::{MessageType, json};
 
 /// The policy in force for one message type.
@@ -85,8 +85,8 @@ pub(crate) async fn put(
 ) -> Result<Json<PolicyView>, Problem> {
     let message_type = named(message_type)?;
     let request = json::required(&headers, body)?;
-    let (policy, updated_by) =
-        read(request, message_type.lane()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let (policy, updated_by) = read(request, message_type.lane(), tenant.acts_as())
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let kept = KeptPolicy { policy, updated_at: api.clock.now(), updated_by };
     tenant.put_policy(message_type.as_str(), &kept).await?;
     tracing::info!(message_type = message_type.as_str(), "policy replaced");
@@ -100,7 +100,7 @@ fn named(path: Result<Path<String>, PathRejection>) -> Result<MessageType, Probl
     })
 }
 
-fn read(request: Value, lane: Lane) -> Result<(MessagePolicy, String), Vec<Fault>> {
+fn read(request: Value, lane: Lane, actor: &str) -> Result<(MessagePolicy, String), Vec<Fault>> {
     let mut faults = Faults::default();
     let read = Field::root(request).object(&mut faults).map(|mut fields| {
         let default = MessagePolicy::default_for(lane);
@@ -108,7 +108,7 @@ fn read(request: Value, lane: Lane) -> Result<(MessagePolicy, String), Vec<Fault
         let calling_window = read_window(&mut fields, default.calling_window, lane, &mut faults);
         let updated_by = fields.take("updated_by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
         fields.finish(&mut faults);
-        let updated_by = updated_by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned());
+        let updated_by = updated_by.unwrap_or_else(|| actor.to_owned());
         (MessagePolicy { redial, calling_window }, updated_by)
     });
     faults.or(read)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use tocsin_domain::rights::Right;
 use tocsin_store::StoreError;
 
 use crate::fields::Fault;
@@ -20,6 +21,7 @@ pub(crate) enum Kind {
     InvalidQuery,
     InvalidPath,
     Unauthorized,
+    Forbidden,
     UnknownRoute,
     UnknownCampaign,
     UnknownMessageType,
@@ -33,6 +35,9 @@ pub(crate) enum Kind {
     UnknownImport,
     UnknownSeries,
     UnknownTemplate,
+    UnknownUser,
+    UnknownRole,
+    UnknownKey,
     WrongMethod,
     KeyReused,
     ConsentRefused,
@@ -48,6 +53,9 @@ pub(crate) enum Kind {
     EditedMeanwhile,
     NotActive,
     NameTaken,
+    LoginTaken,
+    RoleInUse,
+    OwnAccount,
     TooLarge,
     MediaType,
     NotCsvMedia,
@@ -66,6 +74,7 @@ impl Kind {
             Self::InvalidQuery => (StatusCode::BAD_REQUEST, "invalid-query", "The query has faults"),
             Self::InvalidPath => (StatusCode::BAD_REQUEST, "invalid-path", "The path has a fault"),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "No valid API key"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "A right is missing"),
             Self::UnknownRoute => (StatusCode::NOT_FOUND, "unknown-route", "No such path"),
             Self::UnknownCampaign => (StatusCode::NOT_FOUND, "unknown-campaign", "No such campaign"),
             Self::UnknownMessageType => {
@@ -81,6 +90,9 @@ impl Kind {
             Self::UnknownImport => (StatusCode::NOT_FOUND, "unknown-import", "No such delivery"),
             Self::UnknownSeries => (StatusCode::NOT_FOUND, "unknown-series", "No such series"),
             Self::UnknownTemplate => (StatusCode::NOT_FOUND, "unknown-template", "No such template"),
+            Self::UnknownUser => (StatusCode::NOT_FOUND, "unknown-user", "No such user"),
+            Self::UnknownRole => (StatusCode::NOT_FOUND, "unknown-role", "No such role"),
+            Self::UnknownKey => (StatusCode::NOT_FOUND, "unknown-key", "No such API key"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),
             Self::KeyReused => (StatusCode::CONFLICT, "key-reused", "The key made another campaign"),
             Self::ConsentRefused => {
@@ -100,6 +112,9 @@ impl Kind {
             Self::EditedMeanwhile => (StatusCode::CONFLICT, "edited-meanwhile", "It was edited meanwhile"),
             Self::NotActive => (StatusCode::CONFLICT, "not-active", "The series is not active"),
             Self::NameTaken => (StatusCode::CONFLICT, "name-taken", "The name is taken"),
+            Self::LoginTaken => (StatusCode::CONFLICT, "login-taken", "Another user has that email address"),
+            Self::RoleInUse => (StatusCode::CONFLICT, "role-in-use", "Somebody has the role"),
+            Self::OwnAccount => (StatusCode::CONFLICT, "own-account", "One cannot shut oneself out"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),
             Self::NotCsvMedia => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-csv", "The body must be CSV"),
@@ -129,6 +144,8 @@ pub(crate) struct Problem {
     kind: Kind,
     detail: String,
     errors: Vec<Fault>,
+    /// The right that is missing.
+    right: Option<Right>,
 }
 
 #[derive(Serialize)]
@@ -139,11 +156,13 @@ struct Body<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    right: Option<&'static str>,
 }
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), errors: Vec::new() }
+        Self { kind, detail: detail.into(), errors: Vec::new(), right: None }
     }
 
     /// A request refused for each of `errors`.
@@ -152,7 +171,20 @@ impl Problem {
             [Fault { field, reason }] => format!("{field}: {reason}"),
             many => format!("{} faults, listed in errors: mend them and send the request again", many.len()),
         };
-        Self { kind, detail, errors }
+        Self { kind, detail, errors, right: None }
+    }
+
+    /// The caller is known, and may not do this.
+    pub fn missing(right: Right) -> Self {
+        let title = right.title().to_lowercase();
+        let detail =
+            format!("this needs the right {right} ({title}): ask an administrator of the district for it");
+        Self { kind: Kind::Forbidden, detail, errors: Vec::new(), right: Some(right) }
+    }
+
+    /// The same in other words.
+    pub fn saying(self, detail: String) -> Self {
+        Self { detail, ..self }
     }
 
     pub fn too_slow(deadline: Duration) -> Self {
@@ -165,8 +197,8 @@ impl Problem {
         )
     }
 
-    pub fn is(&self, kind: Kind) -> bool {
-        self.kind == kind
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub fn status(&self) -> StatusCode {
@@ -216,6 +248,7 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             detail: &self.detail,
             errors: &self.errors,
+            right: self.right.map(Right::as_str),
         };
         let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
         let mut response = (status, content_type, axum::Json(&body)).into_response();

@@ -18,7 +18,7 @@ use crate::json;
 use crate::page::{Asked, cut, read_page};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+use crate::submission::ACTOR_CHARS_MAX;
 
 const PORTAL_ACCOUNT_CHARS_MAX: usize = 255;
 
@@ -67,7 +67,8 @@ pub(crate) async fn add(
     body: json::Received,
 ) -> Result<StatusCode, Problem> {
     let body = json::optional(&headers, body)?.unwrap_or(Value::Null);
-    let order = read_order(body).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let order =
+        read_order(body, tenant.acts_as()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let Order { channel, address, reason, by } = order;
     let added = tenant.suppress(channel, &address, reason, &by, api.clock.now()).await?;
     Ok(if added { StatusCode::CREATED } else { StatusCode::OK })
@@ -80,7 +81,8 @@ pub(crate) async fn lift(
     path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<StatusCode, Problem> {
-    let by = read_by(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let by = read_by(query.as_deref(), tenant.acts_as())
+        .map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
     let unknown = || Problem::new(Kind::UnknownSuppression, "this district does not suppress that address");
     // What is no address is none that is suppressed.
     let Path((channel, address)) = path.map_err(|_| unknown())?;
@@ -97,13 +99,14 @@ struct Order {
     by: String,
 }
 
-fn read_order(body: Value) -> Result<Order, Vec<Fault>> {
+fn read_order(body: Value, actor: &str) -> Result<Order, Vec<Fault>> {
     let mut faults = Faults::default();
-    let read = Field::root(body).object(&mut faults).and_then(|fields| read_fields(fields, &mut faults));
+    let read =
+        Field::root(body).object(&mut faults).and_then(|fields| read_fields(fields, actor, &mut faults));
     faults.or(read)
 }
 
-fn read_fields(mut fields: Fields, faults: &mut Faults) -> Option<Order> {
+fn read_fields(mut fields: Fields, actor: &str, faults: &mut Faults) -> Option<Order> {
     let channel = fields
         .required("channel", "use voice, sms, email or inbox", faults)
         .and_then(|field| field.one_of(&Channel::ALL, Channel::as_str, faults));
@@ -120,7 +123,7 @@ fn read_fields(mut fields: Fields, faults: &mut Faults) -> Option<Order> {
         faults.add("reason", format!("{reason} is none of {channel}: it belongs to {}", channels.join(", ")));
     }
     let address = address?.parsed(faults, |text| normalised(channel, text))?;
-    Some(Order { channel, address, reason, by: by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()) })
+    Some(Order { channel, address, reason, by: by.unwrap_or_else(|| actor.to_owned()) })
 }
 
 /// As devices keep it. The fault does not repeat the address.
@@ -141,12 +144,12 @@ fn normalised(channel: Channel, text: &str) -> Result<String, String> {
     }
 }
 
-pub(crate) fn read_by(query: Option<&str>) -> Result<String, Vec<Fault>> {
+pub(crate) fn read_by(query: Option<&str>, actor: &str) -> Result<String, Vec<Fault>> {
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query, &mut faults);
     let by = fields.take("by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
     fields.finish(&mut faults);
-    faults.or(Some(by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned())))
+    faults.or(Some(by.unwrap_or_else(|| actor.to_owned())))
 }
 
 impl SuppressionView {

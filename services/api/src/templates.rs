@@ -19,11 +19,11 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::auth::Caller;
 use crate::campaigns::validated;
 use crate::fields::{Fault, Faults, Field, Fields};
-use crate::json;
 use crate::page::{encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
+use crate::submission::ACTOR_CHARS_MAX;
+use crate::{json, needs};
 
 const NAME_CHARS_MAX: usize = 120;
 /// What a campaign has and a template has not.
@@ -139,7 +139,8 @@ pub(crate) async fn replace(
     body: json::Received,
 ) -> Result<Json<TemplateView>, Problem> {
     let id = template_id(id)?;
-    existing(&tenant, id).await?;
+    let found = existing(&tenant, id).await?;
+    needs::may_send(&tenant, &found.content.message_type)?;
     let now = api.clock.now();
     let read = read(&tenant, json::required(&headers, body)?, now).await?;
     let Some(version) = read.version else {
@@ -163,7 +164,11 @@ pub(crate) async fn remove(
     State(api): State<Api>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    tenant.delete_template(template_id(id)?, DEFAULT_ACTOR, api.clock.now()).await?;
+    let id = template_id(id)?;
+    if let Some(found) = tenant.template(id).await? {
+        needs::may_send(&tenant, &found.content.message_type)?;
+    }
+    tenant.delete_template(id, tenant.acts_as(), api.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -204,7 +209,7 @@ async fn read(tenant: &Tenant, request: Value, now: DateTime<Utc>) -> Result<Rea
             .take("version")
             .and_then(|field| field.integer(1..=i32::MAX.unsigned_abs(), &mut faults))
             .and_then(|version| i32::try_from(version).ok());
-        (name, by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()), version)
+        (name, by.unwrap_or_else(|| tenant.acts_as().to_owned()), version)
     });
     for name in FOREIGN {
         if members.remove(name).is_some() {

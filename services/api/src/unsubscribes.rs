@@ -58,7 +58,8 @@ pub(crate) async fn lift(
     path: Result<Path<(String, String)>, PathRejection>,
     RawQuery(query): RawQuery,
 ) -> Result<StatusCode, Problem> {
-    let by = read_by(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    let by = read_by(query.as_deref(), tenant.acts_as())
+        .map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
     let unknown =
         || Problem::new(Kind::UnknownSuppression, "nobody of that address unsubscribed from those mails");
     // What is no address is none that unsubscribed.

@@ -13,6 +13,8 @@ use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane, SeriesId};
 use tocsin_store::tenant::campaigns::{CampaignSummary, ChannelCounts, Counts};
 
+use uuid::Uuid;
+
 use crate::delivery_summary::DeliverySummary;
 use crate::policies::RedialView;
 
@@ -28,6 +30,8 @@ pub(crate) struct CampaignView {
     pub lane: Lane,
     pub channels: Vec<Channel>,
     pub created_by: String,
+    /// The user or API key whose own message it is.
+    pub creator_id: Option<Uuid>,
     pub created_at: DateTime<Utc>,
     pub scheduled_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
@@ -113,6 +117,7 @@ impl CampaignView {
             lane: found.lane,
             channels: found.channels,
             created_by: found.created_by,
+            creator_id: found.creator,
             created_at: found.created_at,
             scheduled_at: found.scheduled_at,
             started_at: found.started_at,

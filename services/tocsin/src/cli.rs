@@ -13,7 +13,7 @@ use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{
     account, audit, callbacks, campaign, completions, config, district, forecast, import, keys, migrate,
-    sample_district, sender,
+    sample_district, sender, user,
 };
 use crate::embedded::DataDirectory;
 use crate::{demo, roles, up};
@@ -80,6 +80,8 @@ Examples:
     Import(import::Args),
     /// Add and list districts.
     District(district::Args),
+    /// Add, list and disable users, and give them passwords.
+    User(user::Args),
     /// Make, list and revoke API keys.
     ApiKey(keys::Args),
     /// List, stop and resume provider accounts.
@@ -182,6 +184,7 @@ impl Cli {
             Command::Migrate(args) => migrate::run(args, &load()?, data).await,
             Command::Import(args) => import::run(args, &load()?, data).await,
             Command::District(args) => district::run(args, &load()?, data).await,
+            Command::User(args) => user::run(args, &load()?, data).await,
             Command::ApiKey(args) => keys::run(args, &load()?, data).await,
             Command::Account(args) => account::run(args, &load()?, data).await,
             Command::Sender(args) => sender::run(args, &load()?, data).await,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use tocsin_api::{Api, PageAccess, SessionKeys};
+use tocsin_api::{Api, PageAccess, SignIn};
 use tocsin_domain::{Channel, WorkerId};
 use tocsin_planner::Planner;
 use tocsin_providers::{AccountSettings, ProviderKind, Registry, Secret, TokenKeys};
@@ -26,7 +26,7 @@ use crate::exit::Failure;
 pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Tenants).await?;
     let publisher = Arc::new(Publisher::new(broker(config)?, "api"));
-    let page = PageAccess::SignIn(session_keys(config));
+    let page = PageAccess::SignIn(SignIn { proxies: config.api.proxies });
     let api = Api { store, publisher, clock: clock(), tasks: tasks.clone(), page };
     let listener = listen(config.api.listen, "api.listen").await?;
     tracing::info!(listen = %config.api.listen, "api listens");
@@ -157,14 +157,6 @@ pub(crate) fn token_keys(config: &Config) -> Result<TokenKeys> {
     let current = Secret::new(secrets.current.expose());
     let previous = secrets.previous.as_ref().map(|secret| Secret::new(secret.expose()));
     Ok(TokenKeys::new(&current, previous.as_ref()))
-}
-
-/// Sign-ins to the console. Without the callback secret they end with this process, and no other accepts them.
-fn session_keys(config: &Config) -> SessionKeys {
-    match &config.callback {
-        Some(secrets) => SessionKeys::of_secret(secrets.current.expose().as_bytes()),
-        None => SessionKeys::of_this_process(),
-    }
 }
 
 /// The adapters of the configured accounts. The inbox has none: it is the store.

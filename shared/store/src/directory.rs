@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use tocsin_domain::DistrictId;
 use uuid::Uuid;
 
-use crate::tenant::enter;
 use crate::{Store, StoreError};
 
 pub use delivery::{
@@ -174,8 +173,8 @@ impl Store {
         let failed = || StoreError::statement(NAME);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed())?;
-        if session == Session::Tenant {
-            transaction.batch_execute(&enter(district)).await.map_err(failed())?;
+        if let Session::Tenant { enter } = session {
+            transaction.batch_execute(&enter).await.map_err(failed())?;
         }
         transaction.batch_execute(PLAN_FOR_WHOLE_TABLES).await.map_err(failed())?;
         let directory_version: i64 =
@@ -208,12 +207,12 @@ impl Store {
 }
 
 /// In which role the statements run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Session {
     /// The session's own: the engine's.
     AsItIs,
     /// As every statement of the api: with one district set.
-    Tenant,
+    Tenant { enter: String },
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -25,6 +25,7 @@ pub struct ApiKey {
     pub id: Uuid,
     pub district: DistrictId,
     pub name: String,
+    pub roles: Vec<String>,
     pub created_at: DateTime<Utc>,
     pub revoked_at: Option<DateTime<Utc>>,
 }
@@ -137,7 +138,7 @@ impl Store {
             .rows(
                 "api_keys",
                 "-- store.api_keys
-                 select id, district_id, name, created_at, revoked_at from api_keys order by created_at, id",
+                 select id, district_id, name, roles, created_at, revoked_at from api_keys order by created_at, id",
                 &[],
             )
             .await?;
@@ -145,6 +146,7 @@ impl Store {
             id: found.get("id"),
             district: DistrictId(found.get("district_id")),
             name: found.get("name"),
+            roles: found.get("roles"),
             created_at: found.get("created_at"),
             revoked_at: found.get("revoked_at"),
         };

@@ -8,6 +8,7 @@ pub mod accounts;
 mod alone;
 pub mod audit;
 pub mod budgets;
+pub mod callers;
 pub mod campaigns;
 pub mod claim;
 pub mod close;

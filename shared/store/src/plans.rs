@@ -2,6 +2,7 @@
 //! (docs/adr/0004-plans.md).
 
 use tocsin_domain::CampaignId;
+use tocsin_domain::rights::Outlook;
 use uuid::Uuid;
 
 use crate::tenant::campaigns::lists::{Direction, ListQuery, Place, Sort, statement};
@@ -44,12 +45,26 @@ pub fn lists() -> Vec<(String, &'static str, String)> {
                 let name =
                     format!("campaigns_{}_{}_{}", sort.as_str(), direction as u8, u8::from(after.is_some()));
                 let query = ListQuery { sort, direction, after, ..ListQuery::default() };
-                all.push((name, index, statement(&query)));
+                all.push((name, index, statement(&query, Outlook::All)));
             }
         }
     }
     all
 }
+
+/// The list of those who see their own alone.
+pub fn own_campaigns() -> String {
+    statement(&ListQuery::default(), Outlook::Own(Uuid::nil()))
+}
+
+/// Pages of the api's lists that grow with a district, each in the order of an index.
+pub const LISTED: &[(&str, &str)] = &[
+    ("users", crate::tenant::users::USERS),
+    ("own_keys", crate::tenant::keys::OWN_KEYS),
+    ("audit_log", crate::tenant::audit::AUDIT_LOG),
+    ("audit_of_action", crate::tenant::audit::AUDIT_OF_ACTION),
+    ("audit_of_actor", crate::tenant::audit::AUDIT_OF_ACTOR),
+];
 
 /// What is to come, over all of it; then series and their past.
 pub const UPCOMING: &[(&str, &str)] = &[

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audience;
+pub mod audit;
 pub mod campaigns;
 pub mod cancel;
 pub mod communications;
@@ -10,6 +11,7 @@ pub mod directory;
 pub mod forecast;
 pub mod imports;
 pub mod inbox;
+pub mod keys;
 pub mod limits;
 pub mod matching;
 pub mod messages;
@@ -18,35 +20,88 @@ pub mod progress;
 pub mod receipt;
 pub mod recipients;
 pub mod report;
+pub mod roles;
 pub mod schools;
+pub mod sending;
 pub mod series;
+pub mod sessions;
 pub mod suppressions;
 pub mod templates;
 pub mod unsubscribes;
 pub mod upcoming;
+pub mod users;
 pub mod visitor;
 
+use std::sync::Arc;
+
 use tocsin_domain::DistrictId;
+use tocsin_domain::rights::{Actor, Outlook, Right};
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::{Store, StoreError};
 
-/// One district's view of the store.
+/// One district's view of the store, and for whom it is looked at.
 #[derive(Debug, Clone)]
 pub struct Tenant {
     store: Store,
     district: DistrictId,
+    actor: Option<Arc<Actor>>,
 }
+
+/// Who does what nobody is named for: an operator at the command line.
+const OPERATOR: &str = "operator";
 
 impl Store {
     pub fn tenant(&self, district: DistrictId) -> Tenant {
-        Tenant { store: self.clone(), district }
+        Tenant { store: self.clone(), district, actor: None }
     }
 }
 
 impl Tenant {
     pub fn district(&self) -> DistrictId {
         self.district
+    }
+
+    /// The same for `actor`: what is made and audited from now on is theirs.
+    #[must_use]
+    pub fn acting_as(self, actor: Arc<Actor>) -> Self {
+        Self { actor: Some(actor), ..self }
+    }
+
+    /// None: whoever looks is no caller of the api.
+    pub fn actor(&self) -> Option<&Actor> {
+        self.actor.as_deref()
+    }
+
+    /// Nobody in particular may do nothing.
+    pub fn may(&self, right: Right) -> bool {
+        self.actor.as_ref().is_some_and(|actor| actor.may(right))
+    }
+
+    /// Under which name the audit keeps what is done.
+    pub fn acts_as(&self) -> &str {
+        self.actor.as_ref().map_or(OPERATOR, |actor| &actor.name)
+    }
+
+    /// What a transaction for the actor begins with. Ids are UUIDs: nothing to quote.
+    pub(crate) fn enter(&self) -> String {
+        format!(
+            "set local role tocsin_app; select set_config('tocsin.district', '{}', true), \
+             set_config('tocsin.actor', '{}', true)",
+            self.district,
+            self.me().map(|id| id.to_string()).unwrap_or_default()
+        )
+    }
+
+    /// The user or key whose messages are "my messages"; None: those that nobody signed in for.
+    pub(crate) fn me(&self) -> Option<Uuid> {
+        self.actor.as_ref().and_then(|actor| actor.id)
+    }
+
+    /// Whose messages lists show. Who is no caller of the api looks at all of them.
+    pub(crate) fn outlook(&self) -> Outlook {
+        self.actor().map_or(Outlook::All, Actor::outlook)
     }
 
     /// Runs one statement in a transaction of its own, as `tocsin_app` with the district set. All of it is sent at
@@ -60,7 +115,7 @@ impl Tenant {
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
         let client = self.store.client().await?;
         let prepared = client.prepare_cached(sql).await.map_err(StoreError::statement(statement))?;
-        let enter = format!("begin; {}", enter(self.district));
+        let enter = format!("begin; {}", self.enter());
         let (entered, rows, committed) = futures::join!(
             client.batch_execute(&enter),
             client.query(&prepared, parameters),
@@ -84,11 +139,6 @@ impl Tenant {
             self.rows(statement, sql, &[&self.district.0, first, second, &i64::from(rows_max)]).await?;
         rows.iter().map(read).collect()
     }
-}
-
-/// What a transaction of the api's begins with. The id is a UUID: nothing to quote.
-pub(crate) fn enter(district: DistrictId) -> String {
-    format!("set local role tocsin_app; select set_config('tocsin.district', '{district}', true)")
 }
 
 fn to_json<T: serde::Serialize>(statement: &'static str, value: &T) -> Result<serde_json::Value, StoreError> {

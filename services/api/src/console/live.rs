@@ -5,6 +5,7 @@
 use askama::Template;
 use chrono::{DateTime, Utc};
 use tocsin_domain::receipt::Part;
+use tocsin_domain::rights::{Actor, Right};
 use tocsin_domain::{CampaignId, CampaignState, Channel, SeriesId};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
@@ -44,6 +45,7 @@ pub(crate) struct Live {
     pub corrects: Option<CampaignId>,
     pub series: Option<SeriesId>,
     pub editable: bool,
+    pub reportable: bool,
     pub modified: Option<(String, Option<Stamp>)>,
     pub failure: Option<String>,
     pub recipients: Count,
@@ -99,6 +101,35 @@ pub(crate) struct Tile {
     pub hint: &'static str,
 }
 
+/// What whoever looks may do with a campaign: the one thing in which two who see it see it otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Offers {
+    cancel: bool,
+    cancel_scheduled: bool,
+    edit: bool,
+    report: bool,
+    correct: bool,
+}
+
+impl Offers {
+    pub fn of(tenant: &Tenant, campaign: &CampaignSummary) -> Self {
+        let cancels =
+            |state| tenant.actor().is_some_and(|actor| actor.may_cancel(campaign.creator, state).is_ok());
+        let sends = |actor: &Actor| actor.grant.may_send(&campaign.message_type).is_ok();
+        Self {
+            cancel: cancels(CampaignState::Sending),
+            cancel_scheduled: cancels(CampaignState::Scheduled),
+            edit: tenant.actor().is_some_and(|actor| actor.may_edit(campaign.creator).is_ok()),
+            report: tenant.may(Right::Reports),
+            correct: tenant.actor().is_some_and(sends),
+        }
+    }
+
+    fn cancels(self, state: CampaignState) -> bool {
+        if state == CampaignState::Scheduled { self.cancel_scheduled } else { self.cancel }
+    }
+}
+
 /// Which receipt goes with the numbers. Counting one walks the whole campaign.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ReceiptFrom {
@@ -130,10 +161,11 @@ pub(crate) async fn read(
         (Some(_), ReceiptFrom::Store) => Some(tenant.receipt(id).await?),
     };
     let state = campaign.state;
-    let card = receipt.and_then(|receipt| ReceiptCard::of(&campaign, receipt, zone, now));
+    let offers = Offers::of(tenant, &campaign);
+    let card = receipt.and_then(|receipt| ReceiptCard::of(&campaign, receipt, offers, zone, now));
     let closed = campaign.closed_at.is_some();
     let detail = DetailView::of(campaign, &counts, Vec::new(), now);
-    Ok(Some(Seen { live: Live::of(detail, closed, card, zone, now), receipt, state }))
+    Ok(Some(Seen { live: Live::of(detail, closed, card, offers, zone, now), receipt, state }))
 }
 
 impl Live {
@@ -141,6 +173,7 @@ impl Live {
         detail: DetailView,
         closed: bool,
         receipt: Option<ReceiptCard>,
+        offers: Offers,
         zone: Zone,
         now: DateTime<Utc>,
     ) -> Self {
@@ -166,11 +199,12 @@ impl Live {
             at: zone.stamp(at, now),
             ended: campaign.ended_at.map(|at| zone.stamp(at, now)),
             over: closed,
-            cancelable: may_be_canceled(campaign.state),
+            cancelable: may_be_canceled(campaign.state) && offers.cancels(campaign.state),
             discarded: campaign.state == CampaignState::Discarded,
             corrects: campaign.corrects,
             series: campaign.series,
-            editable: campaign.state == CampaignState::Scheduled,
+            editable: campaign.state == CampaignState::Scheduled && offers.edit,
+            reportable: offers.report,
             modified: campaign.modified_by.map(|by| (by, campaign.modified_at.map(|at| zone.stamp(at, now)))),
             failure: campaign.failure_reason,
             recipients: Count(detail.recipients),
@@ -231,14 +265,21 @@ impl Line {
 }
 
 impl ReceiptCard {
-    fn of(campaign: &CampaignSummary, receipt: Receipt, zone: Zone, now: DateTime<Utc>) -> Option<Self> {
+    fn of(
+        campaign: &CampaignSummary,
+        receipt: Receipt,
+        offers: Offers,
+        zone: Zone,
+        now: DateTime<Utc>,
+    ) -> Option<Self> {
         Some(Self {
             at: zone.exact(campaign.canceled_at?, now),
             by: campaign.canceled_by.clone()?,
             reason: campaign.cancel_reason.clone(),
             settled: campaign.state.is_final(),
             complete: campaign.expanded_at.is_some(),
-            correctable: campaign.state == CampaignState::Canceled
+            correctable: offers.correct
+                && campaign.state == CampaignState::Canceled
                 && receipt.contacted + receipt.in_flight_or_unknown > 0,
             parts: [
                 Tile::of(Part::Contacted, receipt.contacted),

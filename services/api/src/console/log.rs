@@ -117,7 +117,7 @@ pub(crate) async fn show(
     let (status, query, faults) = match read {
         Ok(query) => (StatusCode::OK, query, Vec::new()),
         // What was typed is shown with its faults, beside the log as it is without.
-        Err(faults) => (StatusCode::UNPROCESSABLE_ENTITY, logged(&visitor, whose), faults),
+        Err(faults) => (StatusCode::UNPROCESSABLE_ENTITY, logged(whose), faults),
     };
     let mut found = visitor.tenant.campaigns(&query, now).await?;
     let cursor = page(&query, &mut found, ROWS_MAX);
@@ -139,10 +139,10 @@ pub(crate) async fn show(
 }
 
 /// The log without a filter.
-fn logged(visitor: &Visitor, whose: Whose) -> ListQuery {
+fn logged(whose: Whose) -> ListQuery {
     ListQuery {
         group: Some(Group::Sent),
-        own: (whose == Whose::Mine).then(|| visitor.own_name().to_owned()),
+        own: whose == Whose::Mine,
         sort: Sort::Date,
         campaigns_max: ROWS_MAX + 1,
         ..ListQuery::default()
@@ -161,7 +161,7 @@ fn read_query(query: Option<&str>, visitor: &Visitor) -> (Whose, Result<ListQuer
     let sorted = fields.holds("sort");
     let filters = read_filters(&mut fields, visitor.zone.zone(), &mut faults);
     fields.finish(&mut faults);
-    let base = logged(visitor, whose);
+    let base = logged(whose);
     let sort = if sorted { filters.sort } else { base.sort };
     let query =
         ListQuery { group: base.group, own: base.own, campaigns_max: base.campaigns_max, sort, ..filters };

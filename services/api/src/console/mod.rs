@@ -4,82 +4,81 @@
 //! [`access::Visitor`], who sees one district. docs/adr/0010-console.md says why it is built this way.
 
 mod access;
+pub(crate) mod account;
 mod accounts;
-mod assets;
+pub(crate) mod assets;
+pub(crate) mod audit;
 mod bar;
-mod cancel;
-mod communications;
-mod compose;
-mod consents;
-mod correction;
-mod detail;
+pub(crate) mod cancel;
+pub(crate) mod communications;
+pub(crate) mod compose;
+pub(crate) mod consents;
+pub(crate) mod correction;
+pub(crate) mod detail;
+mod form;
 mod guard;
-mod help;
-mod list;
+pub(crate) mod help;
+pub(crate) mod keys;
+pub(crate) mod list;
 mod live;
-mod log;
+pub(crate) mod log;
 mod page;
-mod people;
-mod person;
-mod receipt;
-mod recipients;
-mod report;
+pub(crate) mod people;
+pub(crate) mod person;
+pub(crate) mod receipt;
+pub(crate) mod recipients;
+pub(crate) mod report;
+pub(crate) mod roles;
 mod rows;
-mod sent;
-mod series;
+pub(crate) mod sent;
+pub(crate) mod series;
 mod session;
-mod sign_in;
+pub(crate) mod sign_in;
 mod summary;
-mod upcoming;
-mod watch;
+pub(crate) mod upcoming;
+pub(crate) mod users;
+pub(crate) mod watch;
 mod when;
 pub(crate) mod words;
 
 use axum::http::{HeaderMap, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{get, post};
 use axum::{Extension, Router};
+use tocsin_domain::rights::{Outlook, Right};
 
-pub use access::PageAccess;
-pub use session::SessionKeys;
+pub(crate) use access::authorise;
+pub use access::{PageAccess, SignIn};
 
+use self::access::Visitor;
+use crate::needs::SENDS;
+use crate::routes::{self, Door};
 use crate::server::Api;
 
 pub(crate) fn routes(api: &Api) -> Router<Api> {
-    Router::new()
-        .route("/", get(async || Redirect::to("/campaigns")))
-        .route("/campaigns", get(list::show))
-        .route("/campaigns/{id}", get(detail::show))
-        .route("/campaigns/{id}/events", get(watch::events))
-        .route("/campaigns/{id}/recipients", get(recipients::show))
-        .route("/campaigns/{id}/report", get(report::show))
-        .route("/campaigns/{id}/report/file", get(report::file))
-        .route("/campaigns/{id}/cancel", get(cancel::ask).post(cancel::cancel))
-        .route("/campaigns/{id}/receipt/{part}", get(receipt::show))
-        .route("/campaigns/{id}/correction", get(correction::ask).post(correction::send))
-        .route("/consents", get(consents::show))
-        .route("/consents.csv", get(consents::file))
-        .route("/help/statuses", get(help::statuses))
-        .route("/people", get(people::show))
-        .route("/people/{person}", get(person::show))
-        .route("/people/{person}/preferences", post(person::prefer))
-        .route("/people/{person}/communications", get(communications::show))
-        .route("/people/{person}/communications/{campaign}/{recipient}", get(sent::show))
-        .route("/campaigns/{id}/edit", get(compose::editing::campaign).post(compose::editing::post_campaign))
-        .route("/upcoming", get(upcoming::show))
-        .route("/log", get(log::show))
-        .route("/series/{id}", get(series::show))
-        .route("/series/{id}/cancel", get(series::ask).post(series::cancel))
-        .route("/series/{id}/edit", get(compose::editing::series).post(compose::editing::post_series))
-        .route("/compose", get(compose::show).post(compose::post))
-        .route("/compose/segments", post(compose::segments))
-        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
-        .route("/sign-out", post(sign_in::sign_out))
-        .route("/districts", get(sign_in::districts).post(sign_in::choose))
-        .route("/assets/{name}", get(assets::serve))
+    routes::router(routes::pages(), Door::Page, api)
         .layer(Extension(watch::Watches::default()))
         .layer(from_fn_with_state(api.clone(), guard::guard))
+}
+
+/// `GET /`: the first page that the visitor may see.
+pub(crate) async fn front(visitor: Visitor) -> Redirect {
+    let sees_messages = visitor.tenant.actor().is_some_and(|actor| actor.outlook() != Outlook::None);
+    Redirect::to(if sees_messages {
+        access::HOME
+    } else if SENDS.iter().any(|right| visitor.tenant.may(*right)) {
+        "/compose"
+    } else if visitor.tenant.may(Right::ReadDirectory) {
+        "/people"
+    } else if visitor.tenant.may(Right::Consents) {
+        "/consents"
+    } else if visitor.tenant.may(Right::Administration) {
+        "/users"
+    } else if visitor.tenant.may(Right::Audit) {
+        "/audit"
+    } else {
+        "/account"
+    })
 }
 
 /// The page of a path that nothing is served under, for those who want pages.

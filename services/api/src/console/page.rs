@@ -5,10 +5,12 @@ use std::fmt;
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
+use tocsin_domain::rights::{Actor, ActorKind, Outlook, Right};
 use tocsin_store::StoreError;
 
 use super::assets::{ASSETS, Assets};
 use crate::fields::Fault;
+use crate::needs::SENDS;
 use crate::problem::{Kind, Problem};
 
 /// The frame: navigation, district, sign-out.
@@ -26,10 +28,22 @@ pub(crate) struct Shell {
 pub(crate) struct Who {
     pub district: String,
     pub zone: &'static str,
-    /// The API key that signed in.
-    pub key: Option<String>,
+    /// Who signed in; None: nobody did.
+    pub name: Option<String>,
     /// Can another district be chosen?
     pub several: bool,
+    pub menu: Menu,
+}
+
+/// What of the navigation leads to pages that they may see.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Menu {
+    pub messages: bool,
+    pub sends: bool,
+    pub consents: bool,
+    pub directory: bool,
+    pub administration: bool,
+    pub audit: bool,
 }
 
 /// A count with its thousands set apart.
@@ -60,18 +74,35 @@ impl Shell {
         Self { title: title.into(), who: None, view: "" }
     }
 
+    /// May whoever looks send messages?
+    pub fn sends(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.menu.sends)
+    }
+
     pub fn assets(&self) -> &'static Assets {
         &ASSETS
     }
 }
 
 impl Who {
-    pub fn key(name: String) -> Self {
-        Self { district: String::new(), zone: "", key: Some(name), several: false }
+    pub fn named(district: String, name: String) -> Self {
+        Self { district, zone: "", name: Some(name), several: false, menu: Menu::default() }
     }
 
-    pub fn nobody(several: bool) -> Self {
-        Self { district: String::new(), zone: "", key: None, several }
+    pub fn nobody(district: String, several: bool) -> Self {
+        Self { district, zone: "", name: None, several, menu: Menu::default() }
+    }
+
+    pub fn at(self, zone: &'static str, actor: &Actor) -> Self {
+        let menu = Menu {
+            messages: actor.outlook() != Outlook::None || actor.kind == ActorKind::Nobody,
+            sends: SENDS.iter().any(|right| actor.may(*right)),
+            consents: actor.may(Right::Consents),
+            directory: actor.may(Right::ReadDirectory),
+            administration: actor.may(Right::Administration),
+            audit: actor.may(Right::Audit),
+        };
+        Self { zone, menu, ..self }
     }
 }
 

@@ -6,6 +6,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use tocsin_domain::Channel;
+use tocsin_domain::rights::Right;
 use tocsin_store::tenant::directory::person::{Enrolment, Membership, Person, Related};
 use tocsin_store::tenant::directory::preferences::{DevicePreference, Preferences};
 
@@ -22,6 +23,8 @@ use crate::server::Api;
 struct PersonPage {
     shell: Shell,
     who: Heading,
+    /// May whoever looks change it?
+    editable: bool,
     saved: bool,
     typed: Typed,
     faults: Vec<Complaint>,
@@ -203,6 +206,7 @@ impl PersonPage {
             shell: Shell::new(&who.name, &visitor.who, "people"),
             roster_language: person.own_language.is_none().then(|| person.language.clone()).flatten(),
             who,
+            editable: visitor.tenant.may(Right::EditDirectory),
             saved: false,
             typed,
             faults: Vec::new(),

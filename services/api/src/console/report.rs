@@ -92,7 +92,7 @@ pub(crate) async fn file(
     let asked = Asked { method, query: Some(&query), framing };
     match make(&api, &renders, &visitor.tenant, campaign_id, &asked).await {
         Ok(file) => Ok(file),
-        Err(problem) if problem.is(Kind::InvalidQuery) || problem.is(Kind::InProgress) => {
+        Err(problem) if matches!(problem.kind(), Kind::InvalidQuery | Kind::InProgress) => {
             again(&visitor, &api, &id, &query, &problem).await
         }
         Err(problem) => Err(problem.into()),

@@ -80,6 +80,12 @@ pub(crate) fn modes(channels: &[Channel]) -> Vec<&'static str> {
     channels.iter().map(|channel| words::channel(*channel)).collect()
 }
 
+/// Those that the actor may send, and the one that is chosen (requirement 178).
+pub(crate) fn message_types_of(tenant: &Tenant, chosen: &str) -> Vec<Choice> {
+    let sends = |name: &str| tenant.actor().is_some_and(|actor| actor.grant.may_send(name).is_ok());
+    message_types(chosen).into_iter().filter(|kind| kind.chosen || sends(&kind.value)).collect()
+}
+
 pub(crate) fn message_types(chosen: &str) -> Vec<Choice> {
     let choice = |kind: MessageType| Choice {
         value: kind.as_str().to_owned(),

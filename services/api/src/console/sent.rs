@@ -12,6 +12,7 @@ use super::person::{Heading, existing};
 use super::words;
 use crate::fields::{Faults, Fields};
 use crate::messages::{MessageView, of_recipient};
+use crate::needs;
 
 #[derive(Template)]
 #[template(path = "sent.html")]
@@ -38,6 +39,9 @@ pub(crate) async fn show(
 ) -> Result<Response, Refused> {
     let person = existing(&visitor, &source_id).await?;
     let campaign: CampaignId = campaign.parse().map_err(|_| Refused::unknown_campaign())?;
+    if !needs::sees(&visitor.tenant, campaign).await? {
+        return Err(Refused::unknown_campaign());
+    }
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query.as_deref(), &mut faults);
     let channel =

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use chrono::{DateTime, Utc};
-use tocsin_domain::CampaignId;
+use tocsin_domain::{CampaignId, CampaignState};
 use tocsin_store::tenant::series::{PastOccurrence, Series, SeriesState};
 
 use super::access::Visitor;
@@ -50,7 +50,8 @@ struct Shown {
     number: i64,
     subject: String,
     state: (&'static str, Tone),
-    active: bool,
+    editable: bool,
+    cancelable: bool,
     kind: String,
     urgent: bool,
     modes: Vec<&'static str>,
@@ -77,8 +78,10 @@ struct Past {
 }
 
 impl Shown {
-    fn of(series: &Series, schools: &Schools, zone: Zone, now: DateTime<Utc>) -> Self {
+    fn of(visitor: &Visitor, series: &Series, schools: &Schools, now: DateTime<Utc>) -> Self {
+        let (zone, actor) = (visitor.zone, visitor.tenant.actor());
         let content = &series.content;
+        let active = series.state == SeriesState::Active;
         let state = match series.state {
             SeriesState::Active => ("Active", Tone::Active),
             SeriesState::Ended => ("Ended", Tone::Quiet),
@@ -89,7 +92,10 @@ impl Shown {
             number: series.number,
             subject: content.subject.clone(),
             state,
-            active: series.state == SeriesState::Active,
+            editable: active && actor.is_some_and(|actor| actor.may_edit(series.creator).is_ok()),
+            cancelable: active
+                && actor
+                    .is_some_and(|actor| actor.may_cancel(series.creator, CampaignState::Scheduled).is_ok()),
             kind: words::message_type(&content.message_type),
             urgent: content.message_type == "emergency",
             modes: modes(&content.channels),
@@ -136,7 +142,7 @@ pub(crate) async fn show(
         coming: stamps(&series, visitor.zone, now),
         past: past.iter().map(|past| Past::of(past, visitor.zone, now)).collect(),
         texts: Text::all(series.content.contents.clone(), &series.content.subject),
-        series: Shown::of(&series, &schools, visitor.zone, now),
+        series: Shown::of(&visitor, &series, &schools, now),
     };
     Ok(answer(StatusCode::OK, &page))
 }
@@ -191,7 +197,7 @@ impl CancelPage {
         Self {
             shell: Shell::new(format!("Cancel {}", series.content.subject), &visitor.who, "upcoming"),
             coming: stamps(series, visitor.zone, now),
-            series: Shown::of(series, schools, visitor.zone, now),
+            series: Shown::of(visitor, series, schools, now),
             reason: String::new(),
             fault: None,
             reason_chars_max: REASON_CHARS_MAX,

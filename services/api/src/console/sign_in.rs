@@ -1,27 +1,38 @@
-//! Signing in with an API key, signing out, and choosing a district where nobody signs in.
+//! Signing in with an email address and a password, signing out, and choosing a district where nobody signs in.
 
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use sha2::{Digest as _, Sha256};
+use chrono::{DateTime, Utc};
+use tocsin_domain::DistrictId;
+use tocsin_store::callers::{Candidate, Use};
 use tocsin_store::districts::District;
+use tocsin_store::tenant::sessions::NewSession;
+use uuid::Uuid;
 
-use super::access::{DISTRICT_COOKIE, PageAccess, SESSION_COOKIE, own_page};
-use super::guard::{host, is_loopback, origin};
+use super::access::{DISTRICT_COOKIE, HOME, PageAccess, address, cookie, own_page};
 use super::page::{Refused, Shell, answer};
-use super::session::{LIFETIME, Session};
+use super::session::{IDLE, LIFETIME, SESSION_COOKIE, Secure, for_secret, secure, set_cookie};
+use crate::credentials::{Compared, Try, compare, normalised};
+use crate::problem::{Kind, Problem};
+use crate::secret;
 use crate::server::Api;
 
-/// Why one is asked to sign in, said above the field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Why one is asked to sign in, said above the fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Why {
     First,
     Expired,
-    Revoked,
-    /// The key that was just given is none.
+    /// Somewhere else: by signing out, a new password, an administrator.
+    Ended,
     Wrong,
+    TooMany {
+        minutes: i64,
+    },
+    /// The password is right in several districts.
+    Several(Vec<Candidate>),
 }
 
 #[derive(Debug, Template)]
@@ -29,6 +40,7 @@ enum Why {
 pub(crate) struct SignInPage {
     shell: Shell,
     why: Why,
+    email: String,
     /// Where to go on.
     next: String,
 }
@@ -50,12 +62,12 @@ impl SignInPage {
         Self::of(Why::Expired, next)
     }
 
-    pub fn revoked(next: String) -> Self {
-        Self::of(Why::Revoked, next)
+    pub fn ended(next: String) -> Self {
+        Self::of(Why::Ended, next)
     }
 
     fn of(why: Why, next: String) -> Self {
-        Self { shell: Shell::bare("Sign in"), why, next }
+        Self { shell: Shell::bare("Sign in"), why, email: String::new(), next }
     }
 }
 
@@ -80,42 +92,96 @@ impl IntoResponse for ChooserPage {
 /// `GET /sign-in`.
 pub(crate) async fn show(State(api): State<Api>) -> Response {
     match &api.page {
-        PageAccess::SignIn(_) => answer(StatusCode::OK, &SignInPage::first("/campaigns".to_owned())),
-        PageAccess::Open(_) => Redirect::to("/campaigns").into_response(),
+        PageAccess::SignIn(_) => answer(StatusCode::OK, &SignInPage::first(HOME.to_owned())),
+        PageAccess::Open(_) => Redirect::to(HOME).into_response(),
     }
 }
 
-/// `POST /sign-in` with `key` and `next`.
+/// `POST /sign-in` with `email`, `password`, `next`, and `district` where it was asked for.
 pub(crate) async fn sign_in(
     State(api): State<Api>,
+    extensions: Extensions,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    let PageAccess::SignIn(keys) = &api.page else { return Ok(Redirect::to("/campaigns").into_response()) };
+    let PageAccess::SignIn(rules) = &api.page else { return Ok(Redirect::to(HOME).into_response()) };
+    let secure = for_secret(&headers)?;
     let next = own_page(&field(&body, "next").unwrap_or_default()).to_owned();
-    let Some(secure) = secure(&headers) else {
-        return Err(Refused {
-            status: StatusCode::FORBIDDEN,
-            title: "Sign-in needs https",
-            detail: "This page came over plain http from another machine, where anybody between could read the key. \
-                     Open it by https, or on the machine itself as http://localhost."
-                .to_owned(),
-        });
+    let email = field(&body, "email").unwrap_or_default();
+    let tried = Try {
+        // The store cannot hold a NUL character, and no user has one.
+        login: &normalised(&email).replace('\0', "\u{fffd}"),
+        password: &field(&body, "password").unwrap_or_default(),
+        address: &address(&extensions, &headers, rules.proxies),
+        district: field(&body, "district").and_then(|id| id.parse().ok()),
     };
-    let hash = Sha256::digest(field(&body, "key").unwrap_or_default().trim());
-    let wrong = SignInPage::of(Why::Wrong, next.clone());
-    let Some(district) = api.store.district_of_key(&hash).await? else { return Ok(wrong.into_response()) };
-    let Some(key) = api.store.tenant(district).key_of_hash(&hash).await? else {
-        return Ok(wrong.into_response());
-    };
-    let session = Session { key: key.id, district, until: api.clock.now() + LIFETIME };
-    tracing::info!(district.id = %district, key.id = %key.id, "signed in to the console");
-    let cookie = set_cookie(SESSION_COOKIE, &keys.token(&session), LIFETIME.num_seconds(), secure)?;
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response())
+    let page = |why| SignInPage { email: email.clone(), ..SignInPage::of(why, next.clone()) };
+    match compare(&api, &tried).await? {
+        Compared::Right { user, password_hash } => {
+            match begin(&api, &headers, user.district, user.user, &password_hash, secure).await? {
+                Some(cookie) => Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response()),
+                // The password was changed, or the user deactivated, while it was compared.
+                None => Ok(page(Why::Wrong).into_response()),
+            }
+        }
+        Compared::Several(districts) => Ok(answer(StatusCode::OK, &page(Why::Several(districts)))),
+        Compared::Wrong => Ok(page(Why::Wrong).into_response()),
+        Compared::TooMany { until } => {
+            Ok(too_many(&page(Why::TooMany { minutes: minutes(&api, until) }), &api, until))
+        }
+    }
 }
 
-/// `POST /sign-out`.
-pub(crate) async fn sign_out(headers: HeaderMap) -> Result<Response, Refused> {
+/// A new session under a new token, whatever token the browser sent; that one ends. None: the password is another by now.
+pub(crate) async fn begin(
+    api: &Api,
+    headers: &HeaderMap,
+    district: DistrictId,
+    user: Uuid,
+    password_hash: &str,
+    secure: Secure,
+) -> Result<Option<HeaderValue>, Refused> {
+    let now = api.clock.now();
+    let token = secret::token().map_err(|error| {
+        tracing::error!(%error, "the system gives no random bytes");
+        Problem::new(Kind::Internal, "the request failed by a fault of ours, which was logged")
+    })?;
+    let before = cookie(headers, SESSION_COOKIE).map(secret::hash);
+    let new = NewSession {
+        token_hash: &secret::hash(&token),
+        user,
+        password_hash,
+        ends_at: now + LIFETIME,
+        replaces: before.as_deref(),
+    };
+    if !api.store.tenant(district).begin_session(&new, now).await? {
+        return Ok(None);
+    }
+    tracing::info!(district.id = %district, user.id = %user, "signed in to the console");
+    set_cookie(SESSION_COOKIE, &token, LIFETIME.num_seconds(), secure).map(Some)
+}
+
+pub(crate) fn minutes(api: &Api, until: DateTime<Utc>) -> i64 {
+    (until - api.clock.now()).num_minutes() + 1
+}
+
+pub(crate) fn too_many<T: Template>(page: &T, api: &Api, until: DateTime<Utc>) -> Response {
+    let mut response = answer(StatusCode::TOO_MANY_REQUESTS, page);
+    let seconds = (until - api.clock.now()).num_seconds().max(0) + 1;
+    if let Ok(seconds) = HeaderValue::from_str(&seconds.to_string()) {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
+    response
+}
+
+/// `POST /sign-out`: ends the session, not only its cookie.
+pub(crate) async fn sign_out(State(api): State<Api>, headers: HeaderMap) -> Result<Response, Refused> {
+    if let Some(token) = cookie(&headers, SESSION_COOKIE) {
+        let (hash, now) = (secret::hash(token), api.clock.now());
+        if let Some(session) = api.store.visitor_of_session(&hash, now, IDLE, Use::ByItself).await? {
+            api.store.tenant(session.known.district).end_session(&hash, now).await?;
+        }
+    }
     let secure = secure(&headers).unwrap_or(Secure::Yes);
     let cookie = set_cookie(SESSION_COOKIE, "", 0, secure)?;
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response())
@@ -124,7 +190,7 @@ pub(crate) async fn sign_out(headers: HeaderMap) -> Result<Response, Refused> {
 /// `GET /districts`: where nobody signs in and there are several.
 pub(crate) async fn districts(State(api): State<Api>) -> Result<Response, Refused> {
     let PageAccess::Open(directory) = &api.page else { return Err(Refused::unknown_page()) };
-    Ok(ChooserPage::new(directory.districts().await?, "/campaigns".to_owned()).into_response())
+    Ok(ChooserPage::new(directory.districts().await?, HOME.to_owned()).into_response())
 }
 
 /// `POST /districts` with `district` and `next`.
@@ -136,39 +202,6 @@ pub(crate) async fn choose(State(api): State<Api>, body: Bytes) -> Result<Respon
     let cookie = set_cookie(DISTRICT_COOKIE, &district.id.to_string(), LIFETIME.num_seconds(), Secure::No)?;
     let next = field(&body, "next").unwrap_or_default();
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(own_page(&next))).into_response())
-}
-
-/// May the cookie travel by https only?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Secure {
-    Yes,
-    /// On loopback, where nobody is between.
-    No,
-}
-
-/// By the address of the page that the browser shows, which no proxy between changes. None: plain http
-/// over a network.
-fn secure(headers: &HeaderMap) -> Option<Secure> {
-    match origin(headers) {
-        Some((scheme, _)) if scheme == "https" => Some(Secure::Yes),
-        Some((_, authority)) => is_loopback(&authority).then_some(Secure::No),
-        // Let in as `Sec-Fetch-Site: same-origin`, which browsers say by https and on loopback only.
-        None if host(headers).is_some_and(|host| is_loopback(&host)) => Some(Secure::No),
-        None => Some(Secure::Yes),
-    }
-}
-
-fn set_cookie(name: &str, value: &str, seconds: i64, secure: Secure) -> Result<HeaderValue, Refused> {
-    let secure = match secure {
-        Secure::Yes => "; Secure",
-        Secure::No => "",
-    };
-    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
-    HeaderValue::from_str(&cookie).map_err(|_| Refused {
-        status: StatusCode::INTERNAL_SERVER_ERROR,
-        title: "Internal error",
-        detail: "the sign-in could not be written".to_owned(),
-    })
 }
 
 /// A field of a posted form.

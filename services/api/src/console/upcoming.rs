@@ -112,8 +112,8 @@ impl Asked {
         !(self.created_by.is_empty() && self.subject.is_empty() && self.school.is_empty())
     }
 
-    fn own(&self, visitor: &Visitor) -> Option<String> {
-        (self.whose == Whose::Mine).then(|| visitor.own_name().to_owned())
+    fn own(&self) -> bool {
+        self.whose == Whose::Mine
     }
 }
 
@@ -167,7 +167,7 @@ async fn scheduled(
     rest.finish(&mut faults);
     faults.or(Some(())).map_err(Refused::faulty)?;
     let query = UpcomingQuery {
-        own: asked.own(visitor),
+        own: asked.own(),
         author: some(&asked.created_by),
         subject: some(&asked.subject),
         school: some(&asked.school),
@@ -201,7 +201,7 @@ async fn in_progress(
     faults.or(Some(())).map_err(Refused::faulty)?;
     let query = ListQuery {
         group: Some(Group::InProgress),
-        own: asked.own(visitor),
+        own: asked.own(),
         author: some(&asked.created_by),
         subject: some(&asked.subject),
         school: some(&asked.school),

@@ -23,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::access::Visitor;
-use super::live::{LivePart, ReceiptFrom, Seen, read};
+use super::live::{LivePart, Offers, ReceiptFrom, Seen, read};
 use super::page::Refused;
 use super::when::Zone;
 use crate::server::Api;
@@ -34,8 +34,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// A receipt is counted over the whole campaign, so not with each look.
 const RECEIPT_EVERY_LOOKS: u32 = 5;
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// After which a browser asks again, and is asked again who it is.
-const STREAM_LIFETIME: Duration = Duration::from_secs(600);
+/// After which a browser asks again, and is asked again who it is: so long a session that was ended elsewhere still sees
+/// numbers move.
+const STREAM_LIFETIME: Duration = Duration::from_secs(60);
 const RETRY: Duration = Duration::from_secs(2);
 
 /// The campaigns that are watched now.
@@ -48,7 +49,8 @@ struct Inner {
     watched: Mutex<HashMap<Key, watch::Sender<Look>>>,
 }
 
-type Key = (DistrictId, CampaignId);
+/// Those who may do the same with it see the same.
+type Key = (DistrictId, CampaignId, Offers);
 
 /// What the last look saw.
 #[derive(Debug, Clone, Default)]
@@ -75,14 +77,13 @@ pub(crate) async fn events(
     Path(id): Path<String>,
 ) -> Result<Response, Refused> {
     let id: CampaignId = id.parse().map_err(|_| Refused::unknown_campaign())?;
-    if visitor.tenant.campaign(id).await?.is_none() {
-        return Err(Refused::unknown_campaign());
-    }
+    let campaign = visitor.tenant.campaign(id).await?.ok_or_else(Refused::unknown_campaign)?;
+    let offers = Offers::of(&visitor.tenant, &campaign);
     let Ok(place) = Arc::clone(&watches.0.streams).try_acquire_owned() else {
         return Ok(StatusCode::SERVICE_UNAVAILABLE.into_response());
     };
     let viewer = Viewer {
-        looks: watches.watch(&api, &visitor, id),
+        looks: watches.watch(&api, &visitor, id, offers),
         stopping: api.tasks.stopping().clone(),
         until: Instant::now() + STREAM_LIFETIME,
         stage: Stage::First,
@@ -101,8 +102,8 @@ impl Watches {
     }
 
     /// Joins those who watch this campaign, or is the first.
-    fn watch(&self, api: &Api, visitor: &Visitor, id: CampaignId) -> watch::Receiver<Look> {
-        let key = (visitor.district(), id);
+    fn watch(&self, api: &Api, visitor: &Visitor, id: CampaignId, offers: Offers) -> watch::Receiver<Look> {
+        let key = (visitor.district(), id, offers);
         let mut watched = self.watched();
         if let Some(sender) = watched.get(&key) {
             // The last look may be older than the page that asks: what it shows waits for the next one.

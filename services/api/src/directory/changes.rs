@@ -21,8 +21,8 @@ use crate::fields::{Fault, Faults, Field, Fields, quoted};
 use crate::json;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
+use crate::submission::ACTOR_CHARS_MAX;
 use crate::submission::audience::role_name;
-use crate::submission::{ACTOR_CHARS_MAX, DEFAULT_ACTOR};
 
 const NAMED_BY_ROSTER: &str = "the roster has this person and says names and role: change them in the student information \
      system; what is preferred, added or stopped here stays so, whatever is imported";
@@ -36,7 +36,7 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Response, Problem> {
-    let new = read_new(json::required(&headers, body)?)
+    let new = read_new(json::required(&headers, body)?, tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let person = NewPerson {
         source_id: &new.source_id,
@@ -66,7 +66,7 @@ pub(crate) async fn change(
     body: json::Received,
 ) -> Result<Json<PersonView>, Problem> {
     let person = person_of(person)?;
-    let wanted = read_change(json::required(&headers, body)?)
+    let wanted = read_change(json::required(&headers, body)?, tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     existing(&tenant, &person).await?;
     let now = api.clock.now();
@@ -92,7 +92,7 @@ pub(crate) async fn deactivate(
     person: PersonPath,
 ) -> Result<Json<PersonView>, Problem> {
     let person = person_of(person)?;
-    let change = tenant.set_active(&person, false, DEFAULT_ACTOR, api.clock.now()).await?;
+    let change = tenant.set_active(&person, false, tenant.acts_as(), api.clock.now()).await?;
     settled(change, unknown_person, NAMED_BY_ROSTER)?;
     Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
 }
@@ -106,7 +106,7 @@ pub(crate) async fn add_device(
     body: json::Received,
 ) -> Result<Json<PersonView>, Problem> {
     let person = person_of(person)?;
-    let wanted = read_device(json::required(&headers, body)?)
+    let wanted = read_device(json::required(&headers, body)?, tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let read = normalised(&tenant, wanted.channel, &wanted.address).await?;
     let (address, extension) = read.map_err(|reason| {
@@ -133,7 +133,7 @@ pub(crate) async fn remove_device(
     if address.contains('\0') {
         return Err(unknown_device());
     }
-    let change = tenant.remove_device(&person, channel, &address, DEFAULT_ACTOR, api.clock.now()).await?;
+    let change = tenant.remove_device(&person, channel, &address, tenant.acts_as(), api.clock.now()).await?;
     if change == Change::Unknown {
         return Err(unknown_device());
     }
@@ -155,7 +155,7 @@ struct NewBody {
     by: String,
 }
 
-fn read_new(body: Value) -> Result<NewBody, Vec<Fault>> {
+fn read_new(body: Value, actor: &str) -> Result<NewBody, Vec<Fault>> {
     let mut faults = Faults::default();
     let read = Field::root(body).object(&mut faults).and_then(|mut fields| {
         let source_id = fields.take("source_id").map(|field| field.text(NAME_CHARS_MAX, &mut faults));
@@ -171,7 +171,7 @@ fn read_new(body: Value) -> Result<NewBody, Vec<Fault>> {
             .and_then(|field| field.one_of(&Role::ALL, role_name, &mut faults));
         let language = read_language(&mut fields, &mut faults);
         let time_zone = read_zone(&mut fields, &mut faults);
-        let by = read_by(&mut fields, &mut faults);
+        let by = read_by(&mut fields, actor, &mut faults);
         fields.finish(&mut faults);
         let source_id = match source_id {
             None => format!("tocsin-{}", Uuid::new_v4()),
@@ -198,7 +198,7 @@ struct ChangeBody {
     by: String,
 }
 
-fn read_change(body: Value) -> Result<ChangeBody, Vec<Fault>> {
+fn read_change(body: Value, actor: &str) -> Result<ChangeBody, Vec<Fault>> {
     let mut faults = Faults::default();
     let read = Field::root(body).object(&mut faults).map(|mut fields| {
         let given_name = fields.take("given_name").and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
@@ -206,7 +206,7 @@ fn read_change(body: Value) -> Result<ChangeBody, Vec<Fault>> {
             fields.take("family_name").and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
         let role = fields.take("role").and_then(|field| field.one_of(&Role::ALL, role_name, &mut faults));
         let active = fields.take("active").and_then(|field| field.boolean(&mut faults));
-        let by = read_by(&mut fields, &mut faults);
+        let by = read_by(&mut fields, actor, &mut faults);
         fields.finish(&mut faults);
         ChangeBody { given_name, family_name, role, active, by }
     });
@@ -219,7 +219,7 @@ struct DeviceBody {
     by: String,
 }
 
-fn read_device(body: Value) -> Result<DeviceBody, Vec<Fault>> {
+fn read_device(body: Value, actor: &str) -> Result<DeviceBody, Vec<Fault>> {
     let mut faults = Faults::default();
     let read = Field::root(body).object(&mut faults).and_then(|mut fields| {
         let channel = fields
@@ -228,17 +228,17 @@ fn read_device(body: Value) -> Result<DeviceBody, Vec<Fault>> {
         let address = fields
             .required("address", "give the number, the email address or the portal account", &mut faults)
             .and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
-        let by = read_by(&mut fields, &mut faults);
+        let by = read_by(&mut fields, actor, &mut faults);
         fields.finish(&mut faults);
         Some(DeviceBody { channel: channel?, address: address?, by })
     });
     faults.or(read)
 }
 
-/// Who changes it, as the audit tells.
-pub(super) fn read_by(fields: &mut Fields, faults: &mut Faults) -> String {
+/// Who changes it, as the audit tells: `actor` unless said.
+pub(super) fn read_by(fields: &mut Fields, actor: &str, faults: &mut Faults) -> String {
     let by = fields.take("updated_by").and_then(|field| field.text(ACTOR_CHARS_MAX, faults));
-    by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned())
+    by.unwrap_or_else(|| actor.to_owned())
 }
 
 /// None: left out. Some(None): given as faulty, or as null where that is taken.

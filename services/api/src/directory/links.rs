@@ -17,7 +17,6 @@ use crate::fields::{Fault, Faults, Field, named};
 use crate::json;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::DEFAULT_ACTOR;
 
 /// As the roster's own words.
 const RELATIONSHIPS: [&str; 4] = ["parent", "guardian", "relative", "other"];
@@ -35,7 +34,7 @@ pub(crate) async fn add_contact(
     let (person, student) = two(path)?;
     let body = json::optional(&headers, body)?.unwrap_or_else(|| Value::Object(Default::default()));
     let (relationship, by) =
-        read_contact(body).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+        read_contact(body, tenant.acts_as()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     existing(&tenant, &person).await?;
     is_student(&tenant, &student).await?;
     if person == student {
@@ -54,7 +53,7 @@ pub(crate) async fn end_contact(
 ) -> Result<Json<PersonView>, Problem> {
     let (person, student) = two(path)?;
     existing(&tenant, &person).await?;
-    let change = tenant.end_contact(&person, &student, DEFAULT_ACTOR, api.clock.now()).await?;
+    let change = tenant.end_contact(&person, &student, tenant.acts_as(), api.clock.now()).await?;
     settled(change, unknown_contact, "")?;
     tracing::info!("contact ended by hand");
     Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
@@ -70,7 +69,8 @@ pub(crate) async fn enrol(
 ) -> Result<Json<PersonView>, Problem> {
     let (student, school) = two(path)?;
     let body = json::optional(&headers, body)?.unwrap_or_else(|| Value::Object(Default::default()));
-    let (grade, by) = read_enrolment(body).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let (grade, by) = read_enrolment(body, tenant.acts_as())
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     is_student(&tenant, &student).await?;
     let change = tenant.enrol(&student, &school, grade.as_deref(), &by, api.clock.now()).await?;
     if change == Change::Unknown {
@@ -89,7 +89,7 @@ pub(crate) async fn end_enrolment(
          student inactive";
     let (student, school) = two(path)?;
     existing(&tenant, &student).await?;
-    let change = tenant.end_enrolment(&student, &school, DEFAULT_ACTOR, api.clock.now()).await?;
+    let change = tenant.end_enrolment(&student, &school, tenant.acts_as(), api.clock.now()).await?;
     let unknown =
         || Problem::new(Kind::UnknownSchool, "this person is not enrolled at a school of that source id");
     settled(change, unknown, OF_ROSTER)?;
@@ -113,24 +113,24 @@ fn unknown_contact() -> Problem {
     Problem::new(Kind::UnknownPerson, "the person is no contact of a student of that source id")
 }
 
-fn read_contact(body: Value) -> Result<(String, String), Vec<Fault>> {
+fn read_contact(body: Value, actor: &str) -> Result<(String, String), Vec<Fault>> {
     let mut faults = Faults::default();
     let read = Field::root(body).object(&mut faults).map(|mut fields| {
         let relationship = fields
             .take("relationship")
             .and_then(|field| field.parsed(&mut faults, |text| named(text, &RELATIONSHIPS, |word| word)));
-        let by = read_by(&mut fields, &mut faults);
+        let by = read_by(&mut fields, actor, &mut faults);
         fields.finish(&mut faults);
         (relationship.unwrap_or("other").to_owned(), by)
     });
     faults.or(read)
 }
 
-fn read_enrolment(body: Value) -> Result<(Option<String>, String), Vec<Fault>> {
+fn read_enrolment(body: Value, actor: &str) -> Result<(Option<String>, String), Vec<Fault>> {
     let mut faults = Faults::default();
     let read = Field::root(body).object(&mut faults).map(|mut fields| {
         let grade = fields.take("grade").and_then(|field| field.text(NAME_CHARS_MAX, &mut faults));
-        let by = read_by(&mut fields, &mut faults);
+        let by = read_by(&mut fields, actor, &mut faults);
         fields.finish(&mut faults);
         (grade, by)
     });

@@ -29,15 +29,15 @@ pub(crate) async fn put(
     let person = person_of(person)?;
     let request = json::required(&headers, body)?;
     let known = existing(&tenant, &person).await?;
-    let (preferences, by) =
-        read(request, &known).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let (preferences, by) = read(request, &known, tenant.acts_as())
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let change = tenant.prefer(&person, &preferences, &by, api.clock.now()).await?;
     settled(change, unknown_person, "")?;
     tracing::info!("preferences changed");
     Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
 }
 
-fn read(request: Value, person: &Person) -> Result<(Preferences, String), Vec<Fault>> {
+fn read(request: Value, person: &Person, actor: &str) -> Result<(Preferences, String), Vec<Fault>> {
     let mut faults = Faults::default();
     // Null is a wish of its own here: what the roster says.
     let nulled = |name: &str| request.get(name).is_some_and(Value::is_null);
@@ -51,7 +51,7 @@ fn read(request: Value, person: &Person) -> Result<(Preferences, String), Vec<Fa
                 .list(&mut faults)
                 .and_then(|entries| all_of(entries, |entry| read_device(entry, person, &mut faults))),
         };
-        let by = read_by(&mut fields, &mut faults);
+        let by = read_by(&mut fields, actor, &mut faults);
         fields.finish(&mut faults);
         let preferences = Preferences {
             language: own_language.or(no_language.then_some(None)),

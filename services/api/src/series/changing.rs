@@ -14,10 +14,10 @@ use super::{COMING_MAX, SeriesView, existing, request, series_id};
 use crate::auth::Caller;
 use crate::cancel::{Order, read_order};
 use crate::editing::{Changes, read_changes};
-use crate::json;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{WrittenCampaign, merged, written};
+use crate::{json, needs};
 
 /// How often an edit is tried while occurrences come. More than one in a row means that something else is wrong.
 const TRIES: usize = 3;
@@ -41,7 +41,7 @@ pub(crate) async fn edit(
 ) -> Result<Json<EditedView>, Problem> {
     let id = series_id(id)?;
     existing(&tenant, id).await?;
-    let changes = read_changes(json::required(&headers, body)?)?;
+    let changes = read_changes(json::required(&headers, body)?, tenant.acts_as())?;
     let removed_occurrences = edit_order(&api, &tenant, id, &changes).await?;
     Ok(Json(EditedView { series: SeriesView::of(existing(&tenant, id).await?), removed_occurrences }))
 }
@@ -64,7 +64,8 @@ pub(crate) async fn edit_order(
         }
         let made = tenant.last_made(id).await?;
         let request = merged(request_of(&series), changes.members.clone());
-        let read = request::validated(tenant, request, now, made).await?;
+        let read = request::valid(tenant, request, now, made).await?;
+        needs::may_edit_to(tenant, &series.content.message_type, &read.content.message_type)?;
         let edit = SeriesEdit {
             series: id,
             version: changes.version,
@@ -133,7 +134,7 @@ pub(crate) async fn cancel(
     body: json::Received,
 ) -> Result<Json<SeriesView>, Problem> {
     let id = series_id(id)?;
-    let order = read_order(json::optional(&headers, body)?)?;
+    let order = read_order(json::optional(&headers, body)?, tenant.acts_as())?;
     let series = cancel_order(&api, &tenant, id, &order).await?;
     Ok(Json(SeriesView::of(series)))
 }

@@ -15,8 +15,8 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tocsin_domain::SeriesId;
-use tocsin_store::Tenant;
 use tocsin_store::tenant::series::{NewSeries, Series, SeriesQuery, SeriesState};
+use tocsin_store::{StoreError, Tenant};
 use uuid::{NoContext, Timestamp, Uuid};
 
 pub(crate) use self::changing::{cancel, cancel_order, edit, edit_order, request_of};
@@ -25,10 +25,10 @@ pub(crate) use self::view::{OccurrenceView, SeriesView, coming, past};
 use crate::auth::{self, Caller};
 use crate::campaigns::client_key;
 use crate::fields::{Fault, Faults, Fields, named};
-use crate::json;
 use crate::page::{encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
+use crate::{json, needs};
 
 /// Occurrences to come that one answer works out.
 pub(crate) const COMING_MAX: u32 = 366;
@@ -47,9 +47,11 @@ pub(crate) async fn create(
     Ok((status, [(LOCATION, format!("/v1/series/{id}"))], Json(view)).into_response())
 }
 
-/// What the request asks for, or all its faults.
+/// What the request asks for, or all its faults, or which right its type needs.
 pub(crate) async fn validated(tenant: &Tenant, request: Value, now: DateTime<Utc>) -> Result<Read, Problem> {
-    request::validated(tenant, request, now, None).await
+    let read = valid(tenant, request, now).await?;
+    needs::may_send(tenant, &read.content.message_type)?;
+    Ok(read)
 }
 
 /// The one command behind every place where series are made. The status says whether this call made it.
@@ -63,9 +65,9 @@ pub(crate) async fn submit(
     let now = api.clock.now();
     // Asked first, because a request tried again may not be valid any more: its end may have passed.
     if let Some(known) = tenant.series_by_key(&key, &request_hash).await? {
-        return Ok((SeriesId(known.id.0), StatusCode::OK));
+        return shown(tenant, key, SeriesId(known.id.0)).await;
     }
-    let read = request::validated(tenant, request, now, None).await?;
+    let read = validated(tenant, request, now).await?;
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     let moment = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
     let new = NewSeries {
@@ -80,10 +82,23 @@ pub(crate) async fn submit(
     let stored = tenant.create_series(&new).await?;
     let id = SeriesId(stored.id.0);
     if !stored.made {
-        return Ok((id, StatusCode::OK));
+        return shown(tenant, new.client_key, id).await;
     }
     tracing::info!(series.id = %id, message_type = new.content.message_type, "series stored");
     Ok((id, StatusCode::CREATED))
+}
+
+/// The same for those who need not have the right to send.
+pub(crate) async fn valid(tenant: &Tenant, request: Value, now: DateTime<Utc>) -> Result<Read, Problem> {
+    request::valid(tenant, request, now, None).await
+}
+
+/// What an earlier request made, if it is the caller's to see; else its key is somebody else's.
+async fn shown(tenant: &Tenant, key: String, id: SeriesId) -> Result<(SeriesId, StatusCode), Problem> {
+    if needs::sees_series(tenant, id).await? {
+        return Ok((id, StatusCode::OK));
+    }
+    Err(StoreError::KeyReused { key }.into())
 }
 
 #[derive(Debug, Serialize)]

@@ -11,7 +11,7 @@ use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::NewCampaign;
 use tocsin_store::tenant::series::SeriesContent;
 
-use crate::campaigns::validated as validated_campaign;
+use crate::campaigns::valid as valid_campaign;
 use crate::fields::{Faults, Field, Fields, all_of, below};
 use crate::problem::{Kind, Problem};
 use crate::submission::SCHEDULE_AHEAD_MAX;
@@ -39,7 +39,7 @@ impl Read {
 }
 
 /// What the request asks for, or all its faults. An occurrence comes after `made`, the last day that became a campaign.
-pub(crate) async fn validated(
+pub(crate) async fn valid(
     tenant: &Tenant,
     request: Value,
     now: DateTime<Utc>,
@@ -94,7 +94,7 @@ pub(crate) async fn validated(
     } else {
         members.remove("scheduled_at");
     }
-    let campaign = match validated_campaign(tenant, Value::Object(members), now).await {
+    let campaign = match valid_campaign(tenant, Value::Object(members), now).await {
         Ok(submission) => Some(submission.into_campaign(String::new(), Vec::new(), now)),
         Err(problem) if !problem.errors().is_empty() => {
             faults.extend(problem.errors().to_vec());

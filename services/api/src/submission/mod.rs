@@ -16,7 +16,7 @@ use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::{MessagePolicy, RedialPolicy, default_expiry};
 use tocsin_domain::window::{CallingWindow, Contact, Zone, contact};
-use tocsin_domain::{CampaignId, Channel};
+use tocsin_domain::{CampaignId, Channel, Lane};
 use tocsin_store::tenant::campaigns::{CampaignSummary, NewCampaign};
 use tocsin_store::tenant::policies::KeptPolicy;
 use tocsin_store::{StoreError, Tenant};
@@ -30,8 +30,7 @@ use crate::policies::{read_redial, read_window};
 
 pub(crate) use written::{WrittenCampaign, merged, written};
 
-/// Who made a campaign, or canceled one, where the caller does not say.
-pub(crate) const DEFAULT_ACTOR: &str = "api";
+/// Characters of the name of who did something, where the caller says it.
 pub(crate) const ACTOR_CHARS_MAX: usize = 255;
 /// How far in the past a schedule may lie, for clocks that differ and requests that were tried again.
 const SCHEDULE_PAST_MAX: TimeDelta = TimeDelta::seconds(60);
@@ -65,6 +64,10 @@ pub(crate) struct Standing {
     zone: Option<Zone>,
     /// Names of the message types whose texts need an opt-in.
     opt_in_needed: Vec<String>,
+    /// So long what is no emergency can be taken back.
+    undo: TimeDelta,
+    /// Whose it is where the author does not say.
+    actor: String,
     corrected: Option<CampaignSummary>,
 }
 
@@ -75,6 +78,8 @@ impl Standing {
             policies: tenant.policies().await?,
             zone: tenant.time_zone().await?,
             opt_in_needed: tenant.consent_policy().await?.opt_in_needed,
+            undo: TimeDelta::from_std(tenant.sending_policy().await?.undo).unwrap_or_default(),
+            actor: tenant.acts_as().to_owned(),
             corrected,
         })
     }
@@ -104,6 +109,10 @@ impl Submission {
             .object(&mut faults)
             .and_then(|fields| read(fields, standing, now, &mut faults));
         faults.or(read)
+    }
+
+    pub fn message_type(&self) -> MessageType {
+        self.message_type
     }
 
     /// The row to store. Its id carries `now`, so that campaigns are partitioned and listed by age.
@@ -156,6 +165,8 @@ fn read(
         .take("scheduled_at")
         .and_then(|field| field.parsed(faults, |text| read_schedule(text, now)))
         .unwrap_or(now);
+    let waits = lane != Lane::Emergency && !standing.undo.is_zero();
+    let scheduled_at = if waits { scheduled_at.max(now + standing.undo) } else { scheduled_at };
     let expires_in = fields
         .take("expires_in_seconds")
         .and_then(|field| field.integer(EXPIRY_SECONDS, faults))
@@ -186,7 +197,7 @@ fn read(
         redial,
         calling_window,
         limits,
-        created_by: created_by.unwrap_or_else(|| DEFAULT_ACTOR.to_owned()),
+        created_by: created_by.unwrap_or_else(|| standing.actor.clone()),
     })
 }
 

@@ -21,7 +21,7 @@ async fn a_campaign_is_stored_with_its_defaults_and_wakes_the_planners() {
     assert_eq!(answer.headers["location"].to_str().unwrap(), format!("/v1/campaigns/{}", answer.id()));
     let expected = json!({
         "state": "processing", "subject": "Early dismissal", "message_type": "general", "lane": "general",
-        "channels": ["voice", "sms", "email", "inbox"], "created_by": "api", "cancel": null,
+        "channels": ["voice", "sms", "email", "inbox"], "created_by": "test", "cancel": null,
         "started_at": null, "ended_at": null, "failure_reason": null, "seconds": null,
         "first_attempt_seconds": null, "recipients": 0, "no_device": 0,
         "contents": [{"language": null, "channel": null, "subject": "Early dismissal", "body": "School ends at noon."}],

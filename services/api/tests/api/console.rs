@@ -1,16 +1,18 @@
 //! The console's pages over HTTP, as a browser asks for them.
 
 mod access;
+mod administration;
 mod compose;
 mod events;
 mod pages;
 mod people;
 mod receipts;
 mod recipients;
+mod sessions;
 
 use reqwest::Method;
 
-use crate::stage::{Answer, KEY, Stage};
+use crate::stage::{Answer, PASSWORD, Stage};
 
 /// A browser that has signed in.
 pub struct Visitor<'a> {
@@ -20,7 +22,13 @@ pub struct Visitor<'a> {
 
 impl<'a> Visitor<'a> {
     pub async fn sign_in(stage: &'a Stage) -> Self {
-        let answer = post(stage, "/sign-in", "", &format!("key={KEY}&next=/campaigns")).await;
+        stage.user(stage.north, "test@north.example", &["administrator"]).await;
+        Self::of(stage, "test@north.example").await
+    }
+
+    /// Signs in as a user that there is.
+    pub async fn of(stage: &'a Stage, email: &str) -> Self {
+        let answer = post(stage, "/sign-in", "", &sign_in_form(email, PASSWORD)).await;
         assert_eq!(answer.status, 303, "{answer:?}");
         Self { stage, cookie: cookie_of(&answer) }
     }
@@ -43,6 +51,10 @@ impl<'a> Visitor<'a> {
     pub async fn post(&self, path: &str, form: &str) -> Answer {
         post(self.stage, path, &self.cookie, form).await
     }
+}
+
+pub fn sign_in_form(email: &str, password: &str) -> String {
+    format!("email={email}&password={password}&next=/campaigns").replace(' ', "+")
 }
 
 pub async fn get(stage: &Stage, path: &str, cookie: &str) -> Answer {

@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod administration;
 mod bad_input;
 mod campaigns;
 mod cancel;
@@ -21,5 +22,7 @@ mod receipts;
 mod recipients;
 mod reference;
 mod reports;
+mod rights;
 mod series;
 mod stage;
+mod undo;

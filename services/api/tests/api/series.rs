@@ -156,7 +156,7 @@ async fn a_scheduled_campaign_is_edited_by_its_version_until_it_begins() {
         ("channels", json!(["sms"])),
         ("version", json!(2)),
         ("modified_by", json!("bob")),
-        ("created_by", json!("api")),
+        ("created_by", json!("test")),
         ("state", json!("scheduled")),
     ] {
         assert_eq!(edited.body[name], value, "{name}");

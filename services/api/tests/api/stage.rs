@@ -7,7 +7,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use tocsin_api::{Api, PageAccess, SessionKeys};
+use tocsin_api::{Api, PageAccess, SignIn};
 use tocsin_domain::DistrictId;
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Control;
@@ -15,6 +15,8 @@ use tocsin_proto::v1::control::Command;
 use tocsin_queue::{Broker as _, Consumer, MemoryBroker, Publisher};
 use tocsin_runtime::{Clock as _, SystemClock, Tasks};
 use tocsin_store::districts::District;
+use tocsin_store::tenant::keys::NewKey;
+use tocsin_store::tenant::users::NewUser;
 use tocsin_store::{Access, Store};
 use tocsin_testkit::{ManualClock, TestDatabase};
 use tokio::net::TcpListener;
@@ -22,6 +24,7 @@ use uuid::Uuid;
 
 pub const KEY: &str = "tocsin_key_of_north";
 pub const OTHER_KEY: &str = "tocsin_key_of_south";
+pub const PASSWORD: &str = "four random words here";
 /// Bounds a wait that is expected to end at once.
 pub const SOON: Duration = Duration::from_secs(20);
 
@@ -32,6 +35,7 @@ pub struct Stage {
     /// Sees every district, as planner and workers do.
     pub engine: Store,
     pub north: DistrictId,
+    pub south: DistrictId,
     /// As the database's owner, for what only other processes would do.
     pub sql: tokio_postgres::Client,
     pub address: String,
@@ -70,6 +74,7 @@ impl Stage {
             tasks,
             engine,
             north: districts[0],
+            south: districts[1],
             sql,
             address,
             client: tocsin_providers::http_client().unwrap(),
@@ -148,6 +153,36 @@ impl Stage {
         }
     }
 
+    /// A user of the district, whose password is [`PASSWORD`].
+    pub async fn user(&self, district: DistrictId, email: &str, roles: &[&str]) -> Uuid {
+        let new = NewUser {
+            id: Uuid::new_v4(),
+            login: email.to_owned(),
+            display_name: email.split('@').next().unwrap().to_owned(),
+            password_hash: tocsin_api::hash_password(PASSWORD.to_owned()).await.unwrap(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        };
+        self.engine.tenant(district).add_user(&new, self.clock.now()).await.unwrap();
+        new.id
+    }
+
+    /// An API key of the district with these roles, and its id.
+    pub async fn key(&self, district: DistrictId, name: &str, roles: &[&str]) -> (String, Uuid) {
+        let (key, id) = (tocsin_api::draw_key().unwrap(), Uuid::new_v4());
+        let roles: Vec<String> = roles.iter().map(|role| (*role).to_owned()).collect();
+        let new = NewKey { id, name, key_hash: &Sha256::digest(&key), roles: &roles };
+        self.engine.tenant(district).add_own_key(&new, self.clock.now()).await.unwrap();
+        (key, id)
+    }
+
+    /// A request with that key and a body of JSON, or none.
+    pub async fn send_as(&self, key: &str, method: Method, path: &str, body: &Value) -> Answer {
+        let bearer = format!("Bearer {key}");
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        self.ask(method, path, &headers, &body).await
+    }
+
     /// Expands every due campaign, as a planner does.
     pub async fn expand_all(&self) {
         let now = self.clock.now();
@@ -214,7 +249,7 @@ pub fn to_guardians(subject: &str) -> Value {
 
 /// Serves an API and returns its address.
 pub async fn serve(store: Store, broker: &MemoryBroker, clock: &ManualClock, tasks: &Tasks) -> String {
-    let page = PageAccess::SignIn(SessionKeys::of_secret(b"of the stage"));
+    let page = PageAccess::SignIn(SignIn::default());
     serve_pages(store, broker, clock, tasks, page).await
 }
 

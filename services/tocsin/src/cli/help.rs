@@ -9,7 +9,7 @@ use crate::terminal::HEADING;
 /// Every command stands under one task; a name without its command is passed over.
 const TASKS: [(&str, &[&str]); 5] = [
     ("Try it", &["up", "demo", "sample-district"]),
-    ("Set up", &["config", "migrate", "district", "api-key", "import"]),
+    ("Set up", &["config", "migrate", "district", "user", "api-key", "import"]),
     ("Send", &["campaign", "forecast"]),
     ("Run the roles", &["api", "planner", "worker", "status-collector"]),
     ("Look after it", &["account", "sender", "audit", "callbacks", "completions"]),

@@ -3,26 +3,25 @@
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use clap::Subcommand;
-use rand::TryRngCore as _;
-use rand::rngs::OsRng;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use tocsin_api::draw_key;
+use tocsin_domain::rights::BuiltIn;
 use tocsin_runtime::{Clock as _, Config, SystemClock};
 use tocsin_store::Store;
 use tocsin_store::districts::{ApiKey, District};
+use tocsin_store::tenant::keys::NewKey;
 use uuid::Uuid;
 
 use super::district::{name, named};
 use super::operator::{DataPath, with_store};
+use super::user::known_roles;
 use crate::exit::{Exit, Failure};
 use crate::terminal::{print, print_json, say, table};
 
-/// What every key begins with, so that one that leaked is recognised.
-const KEY_PREFIX: &str = "tocsin_";
-const KEY_BYTES: usize = 32;
+/// Of a key for which no role is named.
+const EVERYTHING: BuiltIn = BuiltIn::Administrator;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -38,13 +37,17 @@ enum Action {
     /// Make an API key and print it, this once.
     #[command(after_long_help = "\
 Examples:
-  export TOCSIN_API_KEY=$(tocsin api-key add --district Springfield --name office)")]
+  export TOCSIN_API_KEY=$(tocsin api-key add --district Springfield --name office)
+  tocsin api-key add --district Springfield --name portal --role portal")]
     Add {
         #[arg(long, value_name = "NAME")]
         district: String,
         /// What the key is for.
         #[arg(long, value_name = "LABEL", value_parser = name)]
         name: String,
+        /// A role of the key; administrator, which may do everything, unless said. May be given several times.
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
     },
     /// List keys by what they are for, the oldest first. The keys themselves are not kept.
     #[command(after_long_help = "\
@@ -73,9 +76,11 @@ pub async fn run(args: Args, config: &Config, data: impl DataPath) -> Result<Exi
 
 async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
     match args.action {
-        Action::Add { district, name } => {
+        Action::Add { district, name, roles } => {
             let district = named(store, &district).await?;
-            let key = add_key(store, &district, &name).await?;
+            let roles = if roles.is_empty() { vec![EVERYTHING.as_str().to_owned()] } else { roles };
+            known_roles(store, &district, &roles).await?;
+            let key = add_key_with(store, &district, &name, &roles).await?;
             if args.json {
                 print_json(&json!({ "district": district.name, "name": name, "key": key }))?;
             } else {
@@ -112,13 +117,15 @@ async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
     Ok(Exit::Done.into())
 }
 
-/// Makes an API key of the district and returns it; the store keeps only its SHA-256.
+/// Makes an API key of the district that may do everything, and returns it; the store keeps only its SHA-256.
 pub async fn add_key(store: &Store, district: &District, name: &str) -> Result<String> {
-    let mut secret = [0; KEY_BYTES];
-    OsRng.try_fill_bytes(&mut secret).context("the system gives no random bytes")?;
-    let key = format!("{KEY_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(secret));
-    let hash = Sha256::digest(&key);
-    store.add_api_key(district.id, Uuid::new_v4(), name, &hash, SystemClock.now()).await?;
+    add_key_with(store, district, name, &[EVERYTHING.as_str().to_owned()]).await
+}
+
+async fn add_key_with(store: &Store, district: &District, name: &str, roles: &[String]) -> Result<String> {
+    let key = draw_key().context("the system gives no random bytes")?;
+    let new = NewKey { id: Uuid::new_v4(), name, key_hash: &Sha256::digest(&key), roles };
+    store.tenant(district.id).add_own_key(&new, SystemClock.now()).await?;
     Ok(key)
 }
 
@@ -150,10 +157,11 @@ fn in_lines(keys: &[(String, ApiKey)]) -> String {
     let minute = |at: chrono::DateTime<chrono::Utc>| at.format("%F %R").to_string();
     let row = |(district, key): &(String, ApiKey)| {
         let revoked = key.revoked_at.map_or_else(|| "-".to_owned(), minute);
-        [key.id.to_string(), district.clone(), minute(key.created_at), revoked, key.name.clone()]
+        let roles = key.roles.join(", ");
+        [key.id.to_string(), district.clone(), minute(key.created_at), revoked, roles, key.name.clone()]
     };
-    let rows: Vec<[String; 5]> = keys.iter().map(row).collect();
-    table(["Id", "District", "Made (UTC)", "Revoked (UTC)", "For"], &rows)
+    let rows: Vec<[String; 6]> = keys.iter().map(row).collect();
+    table(["Id", "District", "Made (UTC)", "Revoked (UTC)", "Roles", "For"], &rows)
 }
 
 fn as_json(district: &str, key: &ApiKey) -> Value {
@@ -161,6 +169,7 @@ fn as_json(district: &str, key: &ApiKey) -> Value {
         "id": key.id,
         "district": district,
         "name": key.name,
+        "roles": key.roles,
         "created_at": key.created_at,
         "revoked_at": key.revoked_at,
     })

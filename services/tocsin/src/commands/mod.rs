@@ -14,3 +14,4 @@ pub mod migrate;
 pub mod operator;
 pub mod sample_district;
 pub mod sender;
+pub mod user;

@@ -32,8 +32,8 @@ pub fn banner(facts: &Facts<'_>) -> String {
         None => "the RabbitMQ server of AMQP_URL",
     };
     let access = match facts.access {
-        Entry::Open => "open to whoever uses this machine (--sign-in asks for an API key)",
-        Entry::SignIn => "with an API key",
+        Entry::Open => "open to whoever uses this machine (--sign-in asks who it is)",
+        Entry::SignIn => "with an account (`tocsin user add` makes one)",
     };
     let mut said = format!("Tocsin is up: {}/\n\n", facts.url);
     for (name, value) in [

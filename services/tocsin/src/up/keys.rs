@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use sha2::{Digest as _, Sha256};
-use tocsin_api::SessionKeys;
 use tocsin_providers::{Secret, TokenKeys};
 use tocsin_runtime::Config;
 use tocsin_store::Store;
@@ -19,15 +18,6 @@ pub fn token_keys(config: &Config, directory: &Path) -> Result<TokenKeys> {
         return roles::token_keys(config);
     }
     Ok(TokenKeys::new(&Secret::new(embedded::callback_secret(directory)?), None))
-}
-
-/// Sign-ins to the page outlive a restart, as the secret does.
-pub fn session_keys(config: &Config, directory: &Path) -> Result<SessionKeys> {
-    let secret = match &config.callback {
-        Some(secrets) => secrets.current.expose().to_owned(),
-        None => embedded::callback_secret(directory)?,
-    };
-    Ok(SessionKeys::of_secret(secret.as_bytes()))
 }
 
 /// Is there a key that `tocsin campaign` finds by itself?

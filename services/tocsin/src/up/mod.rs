@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use tocsin_api::PageAccess;
+use tocsin_api::{PageAccess, SignIn};
 use tocsin_runtime::{Config, Stopwatch, Tasks, init_telemetry, stop_on_signal};
 use tokio::net::TcpListener;
 
@@ -44,7 +44,7 @@ pub struct Args {
     /// Begin with a sample district of so many students and simulated providers: nobody is contacted.
     #[arg(long, value_name = "STUDENTS", value_parser = clap::value_parser!(u32).range(50..=20_000))]
     sample: Option<u32>,
-    /// Ask for an API key on the page. Needed where others reach this process, as providers do.
+    /// Ask who it is on the page (`tocsin user add`). Needed where others reach this process, as providers do.
     #[arg(long)]
     sign_in: bool,
 }
@@ -115,7 +115,7 @@ async fn start(
     };
     let page = match plan.access {
         Entry::Open => PageAccess::Open(store.clone()),
-        Entry::SignIn => PageAccess::SignIn(keys::session_keys(config, directory.path())?),
+        Entry::SignIn => PageAccess::SignIn(SignIn { proxies: config.api.proxies }),
     };
     let registry = providers.registry(config, simulator.as_ref())?;
     if matches!(providers, Providers::Configured) {

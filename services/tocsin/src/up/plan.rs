@@ -30,7 +30,7 @@ pub struct Plan {
 pub enum Entry {
     /// Whoever uses this machine.
     Open,
-    /// Whoever has an API key.
+    /// Whoever has an account.
     SignIn,
 }
 
@@ -70,7 +70,7 @@ fn simulators_alone(config: &Config) -> Result<(), Failure> {
 
 /// An open page is for whoever uses this machine. Who comes through a proxy cannot be told from them.
 fn nobody_else_reaches(listen: SocketAddr, config: &Config) -> Result<(), Failure> {
-    const REMEDY: &str = "and the page would be open to them: add --sign-in, which asks for an API key";
+    const REMEDY: &str = "and the page would be open to them: add --sign-in, which asks who it is";
     if !listen.ip().is_loopback() {
         return Err(Failure::usage(format!(
             "--listen {listen}: others reach this address, {REMEDY}, or listen on 127.0.0.1"

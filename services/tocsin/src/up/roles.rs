@@ -1,5 +1,6 @@
 //! Starting the roles: one listener, one planner, one worker for every channel, one collector.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -91,7 +92,8 @@ fn serve(router: Router, listener: TcpListener, tasks: &Tasks) {
     let stopping = tasks.stopping().clone();
     tasks.spawn_essential("page, api and callbacks", async move {
         let stopped = async move { stopping.cancelled().await };
-        axum::serve(listener, router).with_graceful_shutdown(stopped).await
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        axum::serve(listener, service).with_graceful_shutdown(stopped).await
     });
 }
 

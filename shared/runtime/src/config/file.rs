@@ -6,13 +6,13 @@ use serde::Deserialize;
 use tocsin_domain::Channel;
 
 use super::secret::{Secret, SecretPlace};
-use super::{CredentialsConfig, Listen, LogConfig, ProviderKind, WorkerConfig};
+use super::{ApiConfig, CredentialsConfig, Listen, LogConfig, ProviderKind, WorkerConfig};
 
 /// The lowest layer: what holds when neither the file nor the environment says otherwise.
 pub(super) const DEFAULTS: &str = r#"
 database_pool = 8
 accounts = []
-api.listen = "127.0.0.1:8080"
+api = { listen = "127.0.0.1:8080", proxies = 0 }
 collector.listen = "127.0.0.1:8081"
 callback = {}
 health = {}
@@ -35,7 +35,7 @@ pub(super) struct RawConfig {
     pub database_url: Option<Secret>,
     pub database_pool: usize,
     pub amqp_url: Option<Secret>,
-    pub api: Listen,
+    pub api: ApiConfig,
     pub collector: Listen,
     pub public_url: Option<String>,
     pub callback: RawCallback,

@@ -37,7 +37,7 @@ pub struct Config {
     /// Connections held open to the database, at most.
     pub database_pool: usize,
     pub amqp_url: Option<Secret>,
-    pub api: Listen,
+    pub api: ApiConfig,
     pub collector: Listen,
     /// Where providers reach the status collector, without a slash at the end: `https://calls.example.org`.
     pub public_url: Option<String>,
@@ -74,6 +74,14 @@ pub struct CredentialsConfig {
     pub reread_seconds: u32,
     /// For so long callbacks are accepted that are signed with what a changed file held before.
     pub overlap_hours: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiConfig {
+    pub listen: SocketAddr,
+    /// How many proxies stand before the api, whose `X-Forwarded-For` is believed where tries to sign in are counted.
+    pub proxies: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -15,6 +15,7 @@ use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::RedialPolicy;
 use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane, SeriesId};
+use uuid::Uuid;
 
 pub(crate) use self::making::{CREATE_CAMPAIGN, CampaignRow};
 use super::Tenant;
@@ -82,6 +83,8 @@ pub struct CampaignSummary {
     pub calling_window: Option<CallingWindow>,
     pub limits: CampaignLimits,
     pub created_by: String,
+    /// The user or API key whose own message it is; None: nobody's.
+    pub creator: Option<Uuid>,
     pub created_at: DateTime<Utc>,
     pub scheduled_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
@@ -205,6 +208,21 @@ impl Tenant {
         }
     }
 
+    /// Who made the campaign, and its state: what decides who sees it. None: there is none of that id.
+    pub async fn made_by(
+        &self,
+        campaign: CampaignId,
+    ) -> Result<Option<(Option<Uuid>, CampaignState)>, StoreError> {
+        const NAME: &str = "made_by";
+        let sql = "-- store.made_by
+                   select creator_id, state from campaigns where id = $1";
+        let rows = self.rows(NAME, sql, &[&campaign.0]).await?;
+        let read = |found: &tokio_postgres::Row| {
+            Ok((found.get("creator_id"), row::campaign_state(NAME, found.get("state"))?))
+        };
+        rows.first().map(read).transpose()
+    }
+
     pub async fn campaign(&self, campaign: CampaignId) -> Result<Option<CampaignSummary>, StoreError> {
         let rows = self
             .rows(
@@ -317,7 +335,7 @@ pub(super) fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummar
         mode: mode(NAME, found.get("mode"))?,
         corrects: audience.receipt.map(|addressed| addressed.campaign),
         audience,
-        series: found.get::<_, Option<uuid::Uuid>>("series_id").map(SeriesId),
+        series: found.get::<_, Option<Uuid>>("series_id").map(SeriesId),
         version: found.get("version"),
         modified_by: found.get("modified_by"),
         modified_at: found.get("modified_at"),
@@ -325,6 +343,7 @@ pub(super) fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummar
         calling_window: row::calling_window(NAME, found)?,
         limits: row::campaign_limits(NAME, found)?,
         created_by: found.get("created_by"),
+        creator: found.get("creator_id"),
         created_at: found.get("created_at"),
         scheduled_at: found.get("scheduled_at"),
         expires_at: found.get("expires_at"),

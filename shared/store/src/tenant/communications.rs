@@ -6,6 +6,7 @@
 //! years that are kept.
 
 use chrono::{DateTime, Utc};
+use tocsin_domain::rights::Outlook;
 use tocsin_domain::{CampaignId, Channel, JobState, Outcome};
 
 use super::Tenant;
@@ -88,10 +89,17 @@ impl std::fmt::Debug for Communication {
 }
 
 impl Tenant {
+    /// Those that the actor sees.
     pub async fn communications(
         &self,
         query: &CommunicationsQuery,
     ) -> Result<Vec<Communication>, StoreError> {
+        // Of what is only scheduled nothing is here.
+        let own = match self.outlook() {
+            Outlook::All => false,
+            Outlook::Own(_) | Outlook::OwnAndScheduled(_) => true,
+            Outlook::None => return Ok(Vec::new()),
+        };
         let sql = if query.descending { DESCENDING } else { ASCENDING };
         let outcomes: Option<Vec<i16>> =
             query.outcomes.as_ref().map(|outcomes| outcomes.iter().map(|outcome| outcome.number()).collect());
@@ -115,6 +123,8 @@ impl Tenant {
                     &query.after.as_ref().map(|after| after.recipient),
                     &query.after.as_ref().map(|after| after.job),
                     &i64::from(query.rows_max),
+                    &own,
+                    &self.me(),
                 ],
             )
             .await?;
@@ -206,6 +216,7 @@ with told as materialized (
   from campaigns c
   where c.district_id = $1 and c.scheduled_at >= $3 and c.scheduled_at < $4 and c.number > 0
     and c.state not in (1, 10)
+    and (not $16::bool or c.creator_id = $17::uuid)
     and ($5::text is null or c.message_type = $5)
     and ($6::text is null or c.subject ilike $6)
 ), concerned as materialized (

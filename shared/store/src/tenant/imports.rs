@@ -117,7 +117,14 @@ impl Tenant {
 
     /// Compares it with the directory, and changes nothing.
     pub async fn compare_import(&self, directory: &Directory<'_>) -> Result<Preview, StoreError> {
-        self.store.align_directory(self.district, directory, Session::Tenant, Ending::RollBack).await
+        self.store
+            .align_directory(
+                self.district,
+                directory,
+                Session::Tenant { enter: self.enter() },
+                Ending::RollBack,
+            )
+            .await
     }
 
     /// It waits to be applied to the directory of this version.
@@ -170,7 +177,9 @@ impl Tenant {
         now: DateTime<Utc>,
     ) -> Result<Preview, StoreError> {
         let ending = Ending::Commit { actor, now, version: Some(directory_version), import: Some(id) };
-        self.store.align_directory(self.district, directory, Session::Tenant, ending).await
+        self.store
+            .align_directory(self.district, directory, Session::Tenant { enter: self.enter() }, ending)
+            .await
     }
 
     /// With which version of the directory it was compared.

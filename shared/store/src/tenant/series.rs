@@ -16,6 +16,7 @@ use tocsin_domain::window::{CallingWindow, Zone, zone_named};
 use tocsin_domain::{CampaignId, Channel, DistrictId, Lane, SeriesId};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 pub use self::changing::{SeriesCancel, SeriesEdit, SeriesEdited};
 pub(crate) use self::listing::{LIST_SERIES, PAST_OCCURRENCES};
@@ -78,6 +79,8 @@ pub struct Series {
     /// None once it has ended.
     pub next: Option<Occurrence>,
     pub created_by: String,
+    /// The user or API key whose own it is; None: nobody's.
+    pub creator: Option<Uuid>,
     pub created_at: DateTime<Utc>,
     pub modified_by: Option<String>,
     pub modified_at: Option<DateTime<Utc>>,
@@ -259,6 +262,7 @@ pub(crate) fn read_series(name: &'static str, found: &Row) -> Result<Series, Sto
         },
         next: next.map(|(on, at)| Occurrence { on, at }),
         created_by: found.get("created_by"),
+        creator: found.get("creator_id"),
         created_at: found.get("created_at"),
         modified_by: found.get("modified_by"),
         modified_at: found.get("modified_at"),

@@ -1,6 +1,7 @@
 //! What is to come: scheduled campaigns and series together, the soonest first (requirements 29 to 32).
 
 use chrono::{DateTime, Utc};
+use tocsin_domain::rights::Outlook;
 use tocsin_domain::{CampaignId, Channel, SeriesId};
 use uuid::Uuid;
 
@@ -11,7 +12,8 @@ use crate::{StoreError, row};
 /// Which of them. An empty filter narrows nothing.
 #[derive(Debug, Clone, Default)]
 pub struct UpcomingQuery {
-    pub own: Option<String>,
+    /// What whoever asks made: "my messages".
+    pub own: bool,
     pub author: Option<String>,
     pub subject: Option<String>,
     pub school: Option<String>,
@@ -54,8 +56,15 @@ impl Upcoming {
 }
 
 impl Tenant {
+    /// Those that the actor sees.
     pub async fn upcoming(&self, query: &UpcomingQuery) -> Result<Vec<Upcoming>, StoreError> {
         const NAME: &str = "upcoming";
+        // All that is here is scheduled.
+        let own = match self.outlook() {
+            Outlook::All | Outlook::OwnAndScheduled(_) => query.own,
+            Outlook::Own(_) => true,
+            Outlook::None => return Ok(Vec::new()),
+        };
         let pattern = |text: &Option<String>| text.as_deref().map(contains);
         let (author, subject) = (pattern(&query.author), pattern(&query.subject));
         let (at, id) = query.after.unzip();
@@ -64,7 +73,7 @@ impl Tenant {
             .rows(
                 NAME,
                 UPCOMING,
-                &[&self.district.0, &query.own, &author, &subject, &query.school, &at, &id, &most],
+                &[&self.district.0, &own, &author, &subject, &query.school, &at, &id, &most, &self.me()],
             )
             .await?;
         rows.iter()
@@ -104,7 +113,7 @@ impl Tenant {
 macro_rules! narrowed {
     () => {
         "
-    and ($2::text is null or created_by = $2)
+    and (not $2::bool or creator_id is not distinct from $9::uuid)
     and ($3::text is null or lower(created_by) like $3)
     and ($4::text is null or lower(subject) like $4)
     and ($5::text is null or audience->'schools' ? $5 or (audience->'schools' = '[]' and audience->'people' = '[]'))"

@@ -76,9 +76,9 @@ async fn a_page_in_any_order_is_read_along_its_index() {
     let few = |name: &str| name.ends_with("_1") && (name.contains("state") || name.contains("message_type"));
     for (name, index, sql) in lists().into_iter().filter(|(name, ..)| !few(name)) {
         tenant.batch_execute(&format!("prepare {name} as {sql}")).await.unwrap();
-        let later = sql.contains("$15");
+        let later = sql.contains("$16");
         let keys = if later { format!(", {}, gen_random_uuid()", middle(&name)) } else { String::new() };
-        let nothing = "'{}', null, now(), null, null, null, null, null, null, '{}', null";
+        let nothing = "'{}', null, now(), null, null, null, null, null, false, '{}', null, null";
         let district = setting.district;
         let explain = format!("explain (format json) execute {name}('{district}', 26, {nothing}{keys})");
         let plan: Value = tenant.query_one(&explain, &[]).await.unwrap().get(0);
@@ -92,7 +92,7 @@ async fn a_page_in_any_order_is_read_along_its_index() {
     for (name, sql) in UPCOMING.iter().filter(|(name, _)| *name == "upcoming") {
         tenant.batch_execute(&format!("prepare {name} as {sql}")).await.unwrap();
         let explain = format!(
-            "explain (format json) execute {name}('{}', null, null, null, null, null, null, 26)",
+            "explain (format json) execute {name}('{}', false, null, null, null, null, null, 26, null)",
             setting.district
         );
         let plan: Value = tenant.query_one(&explain, &[]).await.unwrap().get(0);

@@ -38,6 +38,7 @@ mod reminders;
 mod scene;
 mod security;
 mod senders;
+mod sign_in;
 mod states;
 mod totals;
 mod version;

@@ -83,17 +83,3 @@ async fn the_progress_of_a_list_is_the_sum_of_its_tallies_and_no_other_districts
     assert!(stranger.progress(&[campaign]).await.unwrap().is_empty());
     assert!(stranger.own_district().await.unwrap().is_none());
 }
-
-#[tokio::test]
-async fn a_key_is_found_by_its_district_until_it_is_revoked() {
-    let setting = Setting::with_connections(1).await;
-    let (id, hash) = (uuid::Uuid::now_v7(), [7; 32]);
-    setting.store.add_api_key(setting.district, id, "office", &hash, setting.now().await).await.unwrap();
-    let (tenant, stranger) =
-        (setting.tenant(), setting.store.tenant(tocsin_domain::DistrictId(uuid::Uuid::new_v4())));
-    assert_eq!(tenant.key(id).await.unwrap().map(|key| key.name), Some("office".to_owned()));
-    assert_eq!(tenant.key_of_hash(&hash).await.unwrap().map(|key| key.id), Some(id));
-    assert_eq!(stranger.key(id).await.unwrap(), None);
-    setting.run("update api_keys set revoked_at = now()").await;
-    assert_eq!((tenant.key(id).await.unwrap(), tenant.key_of_hash(&hash).await.unwrap()), (None, None));
-}

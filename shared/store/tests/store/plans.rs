@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{CampaignId, Channel, Outcome};
-use tocsin_store::plans::{BATCHED, ENGINE_SESSION, TENANT_SESSION, WINDOWED};
+use tocsin_store::plans::{BATCHED, ENGINE_SESSION, LISTED, TENANT_SESSION, WINDOWED, own_campaigns};
 use tocsin_testkit::wait_until;
 use tokio_postgres::Client;
 
@@ -270,6 +270,87 @@ async fn a_page_of_a_receipt_or_report_reads_its_window_by_indexes_however_large
         assert!(faults.is_empty(), "{context}:\n{}", faults.join("\n"));
         setting.run("analyze").await;
     }
+}
+
+/// Of a list's page, what is passed, and by which columns its table is read at least.
+const PAGES: &[(&str, &str, &[&str])] = &[
+    (
+        "own_campaigns",
+        "'{district}', 26, '{}', null, now(), null, null, null, null, null, false, '{}', null, '{person}'",
+        &["district_id", "creator_id"],
+    ),
+    ("users", "'{district}', 'user5', 51", &["district_id", "login"]),
+    (
+        "own_keys",
+        "'{district}', now() + interval '1 day', '{person}', 51",
+        &["district_id", "created_at", "id"],
+    ),
+    ("audit_log", "'{district}', '2000-01-01', now(), 0, 51", &["district_id", "at"]),
+    (
+        "audit_of_action",
+        "'{district}', '2000-01-01', now(), 0, 51, 'user.add'",
+        &["district_id", "action", "at"],
+    ),
+    (
+        "audit_of_actor",
+        "'{district}', '2000-01-01', now(), 0, 51, 'actor 7', null",
+        &["district_id", "actor", "at"],
+    ),
+];
+
+/// The lists that grow with a district, as the api's sessions read them: by an index that has their order, without a sort
+/// of all there is.
+#[tokio::test]
+async fn a_page_of_a_list_is_read_by_an_index_in_its_order() {
+    let setting = Setting::new().await;
+    let campaign = setting.campaign(|_| ()).await;
+    let (district, person) = (setting.district, uuid::Uuid::from_u128(7));
+    setting
+        .run(&format!(
+            "insert into audit (district_id, at, actor, action, subject)
+               select '{district}', now() - n * interval '1 minute', 'actor ' || n % 500,
+                 case when n % 100 = 0 then 'user.add' else 'campaign.create' end, n::text
+               from generate_series(1, {JOBS}) n;
+             insert into users (district_id, id, login, display_name, password_hash, roles, created_at, created_by,
+                 changed_at, changed_by, password_changed_at)
+               select '{district}', gen_random_uuid(), 'user' || n, 'Sam', 'x', '{{}}', now(), 'a', now(), 'a', now()
+               from generate_series(1, 20000) n;
+             insert into api_keys (district_id, id, name, key_hash, created_at)
+               select '{district}', gen_random_uuid(), 'key', sha256(n::text::bytea), now() - n * interval '1 s'
+               from generate_series(1, 20000) n;
+             insert into campaigns overriding system value select (jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid(),
+                 'number', 100 + n, 'client_key', n::text, 'creator_id', ('00000000-0000-0000-0000-' || lpad(to_hex(n % 500), 12, '0')),
+                 'state', case when n % 50 = 0 then 1 else 5 end))).*
+               from campaigns c, generate_series(1, 20000) n where c.id = '{campaign}'"
+        ))
+        .await;
+    // These tables grow slowly, and are analysed long before a sort of them costs anything.
+    setting.run("analyze").await;
+    let tenant = connect(&setting.database.url).await;
+    tenant.batch_execute(&format!("{TENANT_SESSION}; set tocsin.district = '{district}'")).await.unwrap();
+    let mut faults = Vec::new();
+    let own = own_campaigns();
+    for (name, sql) in LISTED.iter().copied().chain([("own_campaigns", own.as_str())]) {
+        let (_, passed, key) = PAGES.iter().find(|(of, ..)| *of == name).unwrap();
+        let passed =
+            passed.replace("{district}", &district.to_string()).replace("{person}", &person.to_string());
+        tenant.batch_execute(&format!("prepare {name} as {sql}")).await.unwrap();
+        let explain = format!("explain (format json) execute {name}({passed})");
+        let plan: Value = tenant.query_one(&explain, &[]).await.unwrap().get(0);
+        let mut found = Vec::new();
+        scans(&plan[0]["Plan"], &mut found);
+        assert!(!found.is_empty(), "{plan}");
+        let sorts = plan.to_string().contains("\"Node Type\":\"Sort\"");
+        for scan in found {
+            let condition = scan["Index Cond"].as_str().unwrap_or_default();
+            let columns = compared(condition);
+            let keyed = key.iter().all(|column| columns.iter().any(|is| is == column));
+            if scan["Node Type"] != "Index Scan" || !keyed || sorts {
+                faults.push(format!("{name}: {} by {condition:?}, sorted: {sorts}", scan["Node Type"]));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 /// A session keeps its plans: those made when the first campaigns were small serve the large one, too. Expansion

@@ -1,12 +1,15 @@
 //! Districts apart (promise 13): what the database itself refuses.
 
 use chrono::TimeDelta;
+use tocsin_domain::rights::{MessageTypes, Right, Role};
 use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{Channel, Outcome};
 use tocsin_testkit::fixture::Fixture;
 use uuid::Uuid;
 
 use tocsin_store::events::{About, Event};
+use tocsin_store::tenant::sessions::NewSession;
+use tocsin_store::tenant::users::{NewUser, Saved};
 
 use crate::fixture::{Setting, attempts, connect};
 
@@ -55,6 +58,7 @@ async fn filled() -> Setting {
     setting.cancel(campaign).await;
     setting.store.opt_out(setting.district, "+15550000001", "STOP", now).await.unwrap();
     setting.store.add_api_key(setting.district, Uuid::now_v7(), "key", &[1; 32], now).await.unwrap();
+    signed_in(&setting).await;
     setting.student(&[1]).await;
     let policy = tocsin_domain::policy::MessagePolicy::default_for(tocsin_domain::Lane::General);
     let kept =
@@ -68,6 +72,32 @@ async fn filled() -> Setting {
         ))
         .await;
     setting
+}
+
+/// A user with a session, a role, and a guess.
+async fn signed_in(setting: &Setting) {
+    let (now, tenant) = (setting.now().await, setting.tenant());
+    let user = NewUser {
+        id: Uuid::now_v7(),
+        login: "ana@example.org".to_owned(),
+        display_name: "Ana".to_owned(),
+        password_hash: "hash".to_owned(),
+        roles: vec!["viewer".to_owned()],
+    };
+    assert_eq!(tenant.add_user(&user, now).await.unwrap(), Saved::Done);
+    let session = NewSession {
+        token_hash: &[2; 32],
+        user: user.id,
+        password_hash: "hash",
+        ends_at: now + TimeDelta::hours(1),
+        replaces: None,
+    };
+    assert!(tenant.begin_session(&session, now).await.unwrap());
+    let role = Role { name: "nurse".to_owned(), rights: [Right::Send].into(), types: MessageTypes::All };
+    assert!(tenant.put_role(&role, now).await.unwrap());
+    tenant.put_sending_policy(60, "ana", now).await.unwrap();
+    let span = std::time::Duration::from_secs(60);
+    assert_eq!(setting.store.take_guess(&[(vec![3; 32], 1)], now, span).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -156,6 +186,9 @@ async fn a_district_sees_its_own_rows() {
         "tallies",
         "people",
         "policies",
+        "users",
+        "sessions",
+        "roles",
     ] {
         let count = format!("select count(*) from {table}");
         let own: i64 = app.query_one(&count, &[]).await.unwrap().get(0);

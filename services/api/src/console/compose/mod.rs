@@ -5,7 +5,7 @@
 
 mod complaints;
 mod draft;
-pub(super) mod editing;
+pub(crate) mod editing;
 mod review;
 
 use askama::Template;
@@ -14,6 +14,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde_json::{Value, json};
+use tocsin_domain::rights::Right;
 use tocsin_domain::segments::Encoding;
 use tocsin_domain::{CampaignId, Channel, SeriesId};
 use tocsin_store::Tenant;
@@ -23,7 +24,7 @@ use self::draft::{Draft, When, field_of};
 use self::review::{Counts, counted, review};
 use super::access::Visitor;
 use super::page::{Refused, Shell, answer};
-use super::rows::{Choice, Schools, message_types};
+use super::rows::{Choice, Schools, message_types_of};
 use super::sign_in::field;
 use super::words;
 use crate::problem::Problem;
@@ -50,6 +51,8 @@ struct ComposePage {
     draft: Draft,
     faults: Vec<Complaint>,
     kinds: Vec<Choice>,
+    /// May it be an emergency?
+    may_alarm: bool,
     schools: Vec<Choice>,
     grades: Vec<Choice>,
     templates: Vec<Choice>,
@@ -116,7 +119,8 @@ impl ComposePage {
         Ok(Self {
             shell: Shell::new(title, &visitor.who, "compose"),
             target,
-            kinds: message_types(draft.text("message_type")),
+            kinds: message_types_of(&visitor.tenant, draft.text("message_type")),
+            may_alarm: visitor.tenant.may(Right::SendEmergency),
             schools: schools.choices(&draft.all("school")),
             grades: grades.into_iter().map(grade).collect(),
             templates: templates.into_iter().map(template).collect(),
@@ -288,7 +292,7 @@ async fn step(visitor: &Visitor, api: &Api, target: Target, body: &[u8]) -> Resu
         "send" => return send(visitor, api, target, draft).await,
         "review" => return review(visitor, api, target, draft).await,
         "count" => {
-            let counts = match counted(visitor, api, &draft).await {
+            let counts = match counted(visitor, api, target, &draft).await {
                 Ok(counts) => counts,
                 Err(problem) => return refused(visitor, target, draft, &problem).await,
             };
@@ -351,7 +355,7 @@ async fn carry_out(
     let version = draft.text("version").parse().unwrap_or_default();
     match target {
         Target::New => {
-            members.insert("created_by".to_owned(), json!(visitor.own_name()));
+            members.insert("created_by".to_owned(), json!(visitor.actor));
             let (key, request) = (draft.text("key").to_owned(), Value::Object(members));
             if draft.when() == When::Recurring {
                 let (id, _) = series::submit(api, tenant, key, request).await?;
@@ -363,13 +367,13 @@ async fn carry_out(
         Target::Campaign(id) => {
             // Without a time it is sent now.
             members.entry("scheduled_at").or_insert(Value::Null);
-            let by = visitor.own_name().to_owned();
+            let by = visitor.actor.clone();
             let changes = crate::editing::Changes { version, by, members };
             crate::editing::carry_out(api, tenant, id, changes).await?;
             Ok(format!("/campaigns/{id}"))
         }
         Target::Series(id) => {
-            let by = visitor.own_name().to_owned();
+            let by = visitor.actor.clone();
             let changes = crate::editing::Changes { version, by, members };
             series::edit_order(api, tenant, id, &changes).await?;
             Ok(format!("/series/{id}"))

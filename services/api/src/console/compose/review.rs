@@ -12,7 +12,7 @@ use tocsin_store::tenant::campaigns::NewCampaign;
 
 use super::draft::{Draft, When};
 use super::{Target, refused, request, segments_in_words};
-use crate::campaigns::validated;
+use crate::campaigns::{valid, validated};
 use crate::console::access::Visitor;
 use crate::console::detail::Text;
 use crate::console::page::{Count, Refused, Shell, answer};
@@ -79,7 +79,7 @@ pub(super) async fn review(
     target: Target,
     draft: Draft,
 ) -> Result<Response, Refused> {
-    let planned = match planned(visitor, api, &draft).await {
+    let planned = match planned(visitor, api, target, &draft).await {
         Ok(planned) => planned,
         Err(problem) if problem.status().is_client_error() => {
             return refused(visitor, target, draft, &problem).await;
@@ -153,26 +153,38 @@ fn text_segments(campaign: &NewCampaign) -> Vec<String> {
 }
 
 /// Whom the draft would reach now. What it says may still be missing.
-pub(super) async fn counted(visitor: &Visitor, api: &Api, draft: &Draft) -> Result<Counts, Problem> {
+pub(super) async fn counted(
+    visitor: &Visitor,
+    api: &Api,
+    target: Target,
+    draft: &Draft,
+) -> Result<Counts, Problem> {
     let mut draft = draft.clone();
     for (name, stand_in) in [("subject", "–"), ("body", "–")] {
         if draft.text(name).trim().is_empty() {
             draft.set(name, stand_in);
         }
     }
-    let planned = planned(visitor, api, &draft).await?;
+    let planned = planned(visitor, api, target, &draft).await?;
     Ok(Counts::of(&forecast::of(&visitor.tenant, &planned.campaign, api.clock.now()).await?))
 }
 
-async fn planned(visitor: &Visitor, api: &Api, draft: &Draft) -> Result<Planned, Problem> {
+/// What is edited keeps the right to its type; whether another may be chosen is said when it is sent.
+async fn planned(visitor: &Visitor, api: &Api, target: Target, draft: &Draft) -> Result<Planned, Problem> {
     let (tenant, now) = (&visitor.tenant, api.clock.now());
     let members = request(visitor, draft)?;
     if draft.when() != When::Recurring {
-        let campaign = validated(tenant, Value::Object(members), now).await?;
+        let campaign = match target {
+            Target::New => validated(tenant, Value::Object(members), now).await?,
+            Target::Campaign(_) | Target::Series(_) => valid(tenant, Value::Object(members), now).await?,
+        };
         let campaign = campaign.into_campaign(String::new(), Vec::new(), now);
         return Ok(Planned { campaign, recurrence: None });
     }
-    let read = series::validated(tenant, Value::Object(members), now).await?;
+    let read = match target {
+        Target::New => series::validated(tenant, Value::Object(members), now).await?,
+        Target::Campaign(_) | Target::Series(_) => series::valid(tenant, Value::Object(members), now).await?,
+    };
     let campaign = read.first();
     Ok(Planned { campaign, recurrence: Some(read.content.recurrence) })
 }

@@ -1,24 +1,27 @@
 //! Who sees pages, and from where.
 
-use chrono::TimeDelta;
 use reqwest::Method;
 use tocsin_api::PageAccess;
 use tocsin_store::{Access, Store};
 
-use super::{Visitor, cookie_of, get, post, post_from, text_of};
-use crate::stage::{KEY, OTHER_KEY, Stage, ask, serve_pages};
+use super::{Visitor, cookie_of, get, post, post_from, sign_in_form, text_of};
+use crate::stage::{OTHER_KEY, PASSWORD, Stage, ask, serve_pages};
 
 #[tokio::test]
-async fn a_page_asks_for_a_key_and_a_key_opens_it() {
+async fn a_page_asks_who_it_is_and_a_password_opens_it() {
     let stage = Stage::start().await;
+    stage.user(stage.north, "ana@north.example", &["viewer"]).await;
     let asked = get(&stage, "/campaigns?view=ended", "").await;
     assert_eq!(asked.status, 401);
     assert!(text_of(&asked).contains(r#"<input type="hidden" name="next" value="/campaigns?view=ended">"#));
-    let wrong = post(&stage, "/sign-in", "", "key=tocsin_key_of_nobody&next=/campaigns").await;
-    assert!(wrong.status == 401 && text_of(&wrong).contains("unknown or revoked"), "{wrong:?}");
+    let wrong = post(&stage, "/sign-in", "", &sign_in_form("ana@north.example", "another password")).await;
+    assert!(wrong.status == 401 && text_of(&wrong).contains("do not belong together"), "{wrong:?}");
+    assert!(text_of(&wrong).contains(r#"value="ana@north.example""#), "what was typed is not lost");
+    assert!(!text_of(&wrong).contains("another password"), "a password is not sent back");
     assert!(!wrong.headers.contains_key("set-cookie"));
 
-    let form = format!("key={KEY}&next=%2Fcampaigns%3Fview%3Dended");
+    let form =
+        sign_in_form("Ana@North.example", PASSWORD).replace("/campaigns", "%2Fcampaigns%3Fview%3Dended");
     let opened = post(&stage, "/sign-in", "", &form).await;
     assert_eq!(
         (opened.status, &opened.headers["location"]),
@@ -28,38 +31,28 @@ async fn a_page_asks_for_a_key_and_a_key_opens_it() {
     for attribute in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=43200"] {
         assert!(set.contains(attribute), "{set}");
     }
-    assert!(!set.contains(KEY) && !set.contains("Secure"), "{set}");
+    assert!(!set.contains("Secure"), "{set}");
     let page = get(&stage, "/campaigns", &cookie_of(&opened)).await;
     assert!(page.status == 200 && text_of(&page).contains("North"), "{page:?}");
     assert_eq!(page.headers["cache-control"], "no-store");
-
-    let left = post(&stage, "/sign-out", &cookie_of(&opened), "").await;
-    assert_eq!((left.status, cookie_of(&left).as_str()), (303, "tocsin_session="));
-}
-
-#[tokio::test]
-async fn a_sign_in_ends_at_its_time_and_with_its_key() {
-    let stage = Stage::start().await;
-    let visitor = Visitor::sign_in(&stage).await;
-    stage.clock.advance(TimeDelta::hours(12) - TimeDelta::seconds(2));
-    assert_eq!(visitor.get("/campaigns").await.status, 200);
-    stage.clock.advance(TimeDelta::seconds(2));
-    let expired = visitor.get("/campaigns").await;
-    assert!(expired.status == 401 && text_of(&expired).contains("has expired"), "{expired:?}");
-
-    let visitor = Visitor::sign_in(&stage).await;
-    stage.sql.execute("update api_keys set revoked_at = now()", &[]).await.unwrap();
-    let revoked = visitor.get("/campaigns").await;
-    assert!(revoked.status == 401 && text_of(&revoked).contains("has been revoked"), "{revoked:?}");
+    assert_eq!(page.headers["x-frame-options"], "DENY");
+    assert!(page.headers["content-security-policy"].to_str().unwrap().contains("frame-ancestors 'none'"));
 }
 
 #[tokio::test]
 async fn the_sign_in_leads_nowhere_else() {
     let stage = Stage::start().await;
+    stage.user(stage.north, "ana@north.example", &["viewer"]).await;
     for next in
         ["https://evil.example", "//evil.example", "/campaigns/..\\\\evil", "/campaignsevil", "", "/v1"]
     {
-        let answer = post(&stage, "/sign-in", "", &format!("key={KEY}&next={next}")).await;
+        let answer = post(
+            &stage,
+            "/sign-in",
+            "",
+            &sign_in_form("ana@north.example", PASSWORD).replace("/campaigns", next),
+        )
+        .await;
         assert_eq!(
             (answer.status, &answer.headers["location"]),
             (303, &"/campaigns".parse().unwrap()),
@@ -69,9 +62,10 @@ async fn the_sign_in_leads_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_key_travels_by_https_or_on_this_machine_only() {
+async fn a_password_travels_by_https_or_on_this_machine_only() {
     let stage = Stage::start().await;
-    let form = format!("key={KEY}");
+    stage.user(stage.north, "ana@north.example", &["viewer"]).await;
+    let form = sign_in_form("ana@north.example", PASSWORD);
     let https = [("host", "tocsin.example.org"), ("origin", "https://tocsin.example.org")];
     let answer = post_from(&stage, "/sign-in", &https, &form).await;
     assert!(answer.headers["set-cookie"].to_str().unwrap().ends_with("; Secure"), "{answer:?}");

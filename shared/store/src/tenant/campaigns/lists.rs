@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tocsin_domain::rights::Outlook;
 use tocsin_domain::{CampaignId, CampaignState};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -72,8 +73,8 @@ pub struct ListQuery {
     pub subject: Option<String>,
     /// Somewhere in the author's name, in any case.
     pub author: Option<String>,
-    /// Exactly this author: "my messages".
-    pub own: Option<String>,
+    /// What whoever asks made: "my messages".
+    pub own: bool,
     pub message_types: Vec<String>,
     pub sort: Sort,
     pub direction: Direction,
@@ -168,8 +169,12 @@ impl Direction {
 }
 
 impl Tenant {
-    /// A page of the district's campaigns; discarded ones are left out (decision D4).
+    /// A page of the district's campaigns that the actor sees; discarded ones are left out (decision D4).
     pub async fn campaigns(&self, query: &ListQuery, now: DateTime<Utc>) -> Result<Vec<Listed>, StoreError> {
+        let (outlook, me) = (self.outlook(), self.me());
+        if outlook == Outlook::None {
+            return Ok(Vec::new());
+        }
         let states: Vec<i16> = query.states.iter().map(|state| state.number()).collect();
         let group = query.group.map(|group| match group {
             Group::Scheduled => 1i16,
@@ -194,11 +199,12 @@ impl Tenant {
             &query.own,
             &query.message_types,
             &query.number,
+            &me,
         ];
         if let Some(place) = &query.after {
             parameters.extend([&place.key as &(dyn ToSql + Sync), &place.id.0]);
         }
-        let sql = statement(query);
+        let sql = statement(query, outlook);
         let rows = self.rows("campaigns", &sql, &parameters).await?;
         rows.iter()
             .map(|found| {
@@ -225,7 +231,7 @@ pub(crate) fn contains(text: &str) -> String {
 
 /// One text for each order, first page or later, and list: the lists of what is to come or under way are read by the
 /// index of these alone. Campaign states 1 scheduled, 2 processing, 3 sending, 4 canceling, 9 failed, 10 discarded.
-pub(crate) fn statement(query: &ListQuery) -> String {
+pub(crate) fn statement(query: &ListQuery, outlook: Outlook) -> String {
     let (direction, beyond) = query.direction.words();
     let (key, kind, text) = (query.sort.key(), query.sort.kind(), query.sort.text());
     let mut sql = format!(
@@ -244,10 +250,18 @@ where c.district_id = $1 and c.state <> 10
   and ($8::text is null or c.audience->'schools' ? $8 or (c.audience->'schools' = '[]' and c.audience->'people' = '[]'))
   and ($9::text is null or lower(c.subject) like $9)
   and ($10::text is null or lower(c.created_by) like $10)
-  and ($11::text is null or c.created_by = $11)
+  and (not $11::bool or c.creator_id is not distinct from $14::uuid)
   and (cardinality($12::text[]) = 0 or c.message_type = any($12))
   and ($13::bigint is null or c.number = $13)"
     );
+    match outlook {
+        Outlook::All => {}
+        // Requirement 46.
+        Outlook::Own(_) => sql.push_str("\n  and c.creator_id = $14"),
+        // Requirement 30.
+        Outlook::OwnAndScheduled(_) => sql.push_str("\n  and (c.creator_id = $14 or c.state = 1)"),
+        Outlook::None => sql.push_str("\n  and false"),
+    }
     match query.group {
         Some(Group::Scheduled | Group::InProgress) => sql.push_str("\n  and c.state in (1, 2, 3, 4, 9)"),
         Some(Group::Sent) | None => {}
@@ -257,7 +271,7 @@ where c.district_id = $1 and c.state <> 10
         sql.push_str("\n  and c.number = $13");
     }
     if query.after.is_some() {
-        let _ = write!(sql, "\n  and ({key}, c.id) {beyond} ($14::text::{kind}, $15)");
+        let _ = write!(sql, "\n  and ({key}, c.id) {beyond} ($15::text::{kind}, $16)");
     }
     let _ = write!(sql, "\norder by {key} {direction}, c.id {direction}\nlimit $2");
     sql

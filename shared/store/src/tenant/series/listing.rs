@@ -1,7 +1,9 @@
 //! Series shown: one, a page of them, and the occurrences that were.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use tocsin_domain::rights::Outlook;
 use tocsin_domain::{CampaignId, CampaignState, SeriesId};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::{Series, SeriesState, read_series};
@@ -12,8 +14,8 @@ use crate::{StoreError, row};
 #[derive(Debug, Clone, Default)]
 pub struct SeriesQuery {
     pub states: Vec<SeriesState>,
-    /// Exactly this author.
-    pub own: Option<String>,
+    /// What whoever asks made.
+    pub own: bool,
     pub before: Option<SeriesId>,
     pub series_max: u32,
 }
@@ -28,6 +30,15 @@ pub struct PastOccurrence {
 }
 
 impl Tenant {
+    /// Who made the series, and whether it is active: what decides who sees it. None: there is none of that id.
+    pub async fn series_made_by(&self, series: SeriesId) -> Result<Option<(Option<Uuid>, bool)>, StoreError> {
+        let sql = "-- store.series_made_by
+                   select creator_id, state from series where id = $1";
+        let rows = self.rows("series_made_by", sql, &[&series.0]).await?;
+        let active = SeriesState::Active.number();
+        Ok(rows.first().map(|found| (found.get("creator_id"), found.get::<_, i16>("state") == active)))
+    }
+
     pub async fn series(&self, series: SeriesId) -> Result<Option<Series>, StoreError> {
         const NAME: &str = "series";
         let sql = "-- store.series
@@ -36,13 +47,20 @@ impl Tenant {
         rows.first().map(|found| read_series(NAME, found)).transpose()
     }
 
+    /// Those that the actor sees.
     pub async fn list_series(&self, query: &SeriesQuery) -> Result<Vec<Series>, StoreError> {
         let states: Vec<i16> = query.states.iter().map(|state| state.number()).collect();
         let before = query.before.map(|series| series.0);
         let most = i64::from(query.series_max);
-        let rows = self
-            .rows("list_series", LIST_SERIES, &[&self.district.0, &before, &states, &query.own, &most])
-            .await?;
+        let (all, scheduled) = match self.outlook() {
+            Outlook::All => (true, true),
+            Outlook::OwnAndScheduled(_) => (false, true),
+            Outlook::Own(_) => (false, false),
+            Outlook::None => return Ok(Vec::new()),
+        };
+        let parameters: [&(dyn ToSql + Sync); 8] =
+            [&self.district.0, &before, &states, &query.own, &most, &self.me(), &all, &scheduled];
+        let rows = self.rows("list_series", LIST_SERIES, &parameters).await?;
         rows.iter().map(|found| read_series("list_series", found)).collect()
     }
 
@@ -79,11 +97,13 @@ impl Tenant {
     }
 }
 
+/// Series state 1 is active: what is scheduled.
 pub(crate) const LIST_SERIES: &str = "-- store.list_series
 select * from series
 where district_id = $1 and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
   and (cardinality($3::smallint[]) = 0 or state = any($3))
-  and ($4::text is null or created_by = $4)
+  and (not $4::bool or creator_id is not distinct from $6::uuid)
+  and ($7::bool or creator_id = $6 or ($8::bool and state = 1))
 order by id desc
 limit $5";
 

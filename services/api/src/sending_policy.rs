@@ -1,0 +1,66 @@
+//! What a district decides of sending: for how long a message can be taken back before anybody gets it.
+
+use std::ops::RangeInclusive;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::auth::Caller;
+use crate::fields::{Fault, Faults, Field};
+use crate::json;
+use crate::problem::{Kind, Problem};
+use crate::server::Api;
+use crate::submission::ACTOR_CHARS_MAX;
+
+const UNDO_SECONDS: RangeInclusive<u32> = 0..=3600;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct PolicyView {
+    undo_seconds: u64,
+    /// Null: nobody has decided yet.
+    updated_at: Option<DateTime<Utc>>,
+    updated_by: Option<String>,
+}
+
+/// `GET /v1/sending-policy`.
+pub(crate) async fn show(Caller(tenant): Caller) -> Result<Json<PolicyView>, Problem> {
+    let policy = tenant.sending_policy().await?;
+    Ok(Json(PolicyView {
+        undo_seconds: policy.undo.as_secs(),
+        updated_at: policy.changed_at,
+        updated_by: policy.changed_by,
+    }))
+}
+
+/// `PUT /v1/sending-policy`: for campaigns that are made from now on.
+pub(crate) async fn put(
+    caller: Caller,
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: json::Received,
+) -> Result<Json<PolicyView>, Problem> {
+    let request = json::required(&headers, body)?;
+    let (undo_seconds, by) =
+        read(request, caller.0.acts_as()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    caller.0.put_sending_policy(undo_seconds, &by, api.clock.now()).await?;
+    tracing::info!(undo_seconds, "sending policy replaced");
+    show(caller).await
+}
+
+fn read(request: Value, actor: &str) -> Result<(u32, String), Vec<Fault>> {
+    let mut faults = Faults::default();
+    let read = Field::root(request).object(&mut faults).and_then(|mut fields| {
+        let remedy = "give the seconds for which a message can be taken back, or 0";
+        let undo = fields
+            .required("undo_seconds", remedy, &mut faults)
+            .and_then(|field| field.integer(UNDO_SECONDS, &mut faults));
+        let by = fields.take("updated_by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
+        fields.finish(&mut faults);
+        Some((undo?, by.unwrap_or_else(|| actor.to_owned())))
+    });
+    faults.or(read)
+}
