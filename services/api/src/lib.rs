@@ -51,6 +51,7 @@ mod templates;
 mod unsubscribes;
 mod users;
 mod view;
+mod webhooks;
 
 pub use console::{PageAccess, SignIn};
 pub use imports::directory_of;

@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     UnknownUser,
     UnknownRole,
     UnknownKey,
+    UnknownWebhook,
+    UnknownDelivery,
     WrongMethod,
     KeyReused,
     ConsentRefused,
@@ -56,6 +58,9 @@ pub(crate) enum Kind {
     LoginTaken,
     RoleInUse,
     OwnAccount,
+    WebhooksOff,
+    WebhookDisabled,
+    TooManyWebhooks,
     TooLarge,
     MediaType,
     NotCsvMedia,
@@ -93,6 +98,10 @@ impl Kind {
             Self::UnknownUser => (StatusCode::NOT_FOUND, "unknown-user", "No such user"),
             Self::UnknownRole => (StatusCode::NOT_FOUND, "unknown-role", "No such role"),
             Self::UnknownKey => (StatusCode::NOT_FOUND, "unknown-key", "No such API key"),
+            Self::UnknownWebhook => (StatusCode::NOT_FOUND, "unknown-webhook", "No such webhook"),
+            Self::UnknownDelivery => {
+                (StatusCode::NOT_FOUND, "unknown-delivery", "No such delivery to a webhook")
+            }
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),
             Self::KeyReused => (StatusCode::CONFLICT, "key-reused", "The key made another campaign"),
             Self::ConsentRefused => {
@@ -115,6 +124,11 @@ impl Kind {
             Self::LoginTaken => (StatusCode::CONFLICT, "login-taken", "Another user has that email address"),
             Self::RoleInUse => (StatusCode::CONFLICT, "role-in-use", "Somebody has the role"),
             Self::OwnAccount => (StatusCode::CONFLICT, "own-account", "One cannot shut oneself out"),
+            Self::WebhooksOff => (StatusCode::CONFLICT, "webhooks-off", "No webhooks are sent here"),
+            Self::WebhookDisabled => (StatusCode::CONFLICT, "webhook-disabled", "The webhook is disabled"),
+            Self::TooManyWebhooks => {
+                (StatusCode::CONFLICT, "too-many-webhooks", "No further webhook is taken")
+            }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),
             Self::NotCsvMedia => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-csv", "The body must be CSV"),

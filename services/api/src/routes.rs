@@ -19,7 +19,7 @@ use crate::{
     accounts, api_keys, audience, audit_log, auth, campaigns, cancel, communications, consent_policy,
     consents, console, correction, directory, editing, forecast, imports, inbox, limits, me, message_types,
     messages, policies, receipt, recipients, report, roles, sending_policy, series, suppressions, templates,
-    unsubscribes, users,
+    unsubscribes, users, webhooks,
 };
 
 /// What those need who look whom a message may go to.
@@ -160,6 +160,15 @@ pub(crate) fn rest() -> Vec<Route> {
         post("/v1/api-keys", ADMINISTRATION, api_keys::add),
         patch("/v1/api-keys/{key}", ADMINISTRATION, api_keys::change),
         delete("/v1/api-keys/{key}", ADMINISTRATION, api_keys::revoke),
+        get("/v1/webhooks", ADMINISTRATION, webhooks::list),
+        post("/v1/webhooks", ADMINISTRATION, webhooks::add),
+        get("/v1/webhooks/{id}", ADMINISTRATION, webhooks::show),
+        patch("/v1/webhooks/{id}", ADMINISTRATION, webhooks::change),
+        delete("/v1/webhooks/{id}", ADMINISTRATION, webhooks::remove),
+        post("/v1/webhooks/{id}/secret", ADMINISTRATION, webhooks::renew_secret),
+        post("/v1/webhooks/{id}/test", ADMINISTRATION, webhooks::test),
+        get("/v1/webhooks/{id}/deliveries", ADMINISTRATION, webhooks::deliveries),
+        get("/v1/webhooks/{id}/deliveries/{delivery}", ADMINISTRATION, webhooks::delivery),
         get("/v1/audit", Needs::Right(Right::Audit), audit_log::list),
     ]
 }
@@ -229,6 +238,13 @@ pub(crate) fn pages() -> Vec<Route> {
         get("/keys/{key}", ADMINISTRATION, keys::ask),
         post("/keys/{key}", ADMINISTRATION, keys::change),
         post("/keys/{key}/revoke", ADMINISTRATION, keys::revoke),
+        get("/webhooks", ADMINISTRATION, console::webhooks::list),
+        post("/webhooks", ADMINISTRATION, console::webhooks::add),
+        get("/webhooks/{id}", ADMINISTRATION, console::webhooks::ask),
+        post("/webhooks/{id}", ADMINISTRATION, console::webhooks::change),
+        post("/webhooks/{id}/secret", ADMINISTRATION, console::webhooks::renew_secret),
+        post("/webhooks/{id}/test", ADMINISTRATION, console::webhooks::test),
+        post("/webhooks/{id}/remove", ADMINISTRATION, console::webhooks::remove),
         get("/audit", Needs::Right(Right::Audit), audit::show),
         get("/account", Caller, account::ask),
         post("/account", Caller, account::change),

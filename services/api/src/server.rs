@@ -13,6 +13,7 @@ use tocsin_queue::Publisher;
 use tocsin_runtime::health::Health;
 use tocsin_runtime::{SharedClock, Stopwatch, Tasks};
 use tocsin_store::Store;
+use tocsin_webhooks::Settings;
 use tokio::net::TcpListener;
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -38,6 +39,8 @@ pub struct Api {
     pub tasks: Tasks,
     /// Who sees the console's pages.
     pub page: PageAccess,
+    /// None: the installation sends no webhooks.
+    pub webhooks: Option<Settings>,
 }
 
 #[derive(Debug, thiserror::Error)]

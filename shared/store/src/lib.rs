@@ -45,6 +45,7 @@ pub mod sweep;
 pub mod tallies;
 pub mod tenant;
 mod unhurried;
+pub mod webhooks;
 
 pub use error::StoreError;
 pub use migrations::{fingerprint as migrations_fingerprint, migrate, migrate_embedded, schema_version};

@@ -31,6 +31,7 @@ pub mod unsubscribes;
 pub mod upcoming;
 pub mod users;
 pub mod visitor;
+pub mod webhooks;
 
 use std::sync::Arc;
 

@@ -38,6 +38,7 @@ mod summary;
 pub(crate) mod upcoming;
 pub(crate) mod users;
 pub(crate) mod watch;
+pub(crate) mod webhooks;
 mod when;
 pub(crate) mod words;
 

@@ -26,3 +26,4 @@ mod rights;
 mod series;
 mod stage;
 mod undo;
+mod webhooks;
