@@ -4,11 +4,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::fields::{Faults, Fields, quoted};
+use crate::openapi::shapes::shape;
 use crate::problem::{Kind, Problem};
 
 const LIMIT_DEFAULT: u32 = 100;
 /// Rows of one page at most, so that no request holds a whole campaign in memory.
 const LIMIT_MAX: u32 = 5000;
+
+shape! {
+    /// Of every list.
+    pub(crate) struct PageQuery {
+        /// Rows of the page at most.
+        #[schemars(range(min = 1, max = LIMIT_MAX), extend("default" = LIMIT_DEFAULT))]
+        limit: Option<u32>,
+        /// `next_cursor` of the page before.
+        cursor: Option<String>,
+    }
+}
 
 /// Which page of a list is asked for.
 pub(crate) struct Asked<T> {
