@@ -227,9 +227,8 @@ pub(crate) async fn remove(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let id = template_id(id)?;
-    if let Some(found) = tenant.template(id).await? {
-        needs::may_send(&tenant, &found.content.message_type)?;
-    }
+    let found = existing(&tenant, id).await?;
+    needs::may_send(&tenant, &found.content.message_type)?;
     tenant.delete_template(id, tenant.acts_as(), api.clock.now()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
