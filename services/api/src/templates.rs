@@ -217,10 +217,10 @@ pub(crate) async fn replace(
 }
 
 pub(crate) const REMOVE: Operation = Operation::new("removeTemplate", "Remove a template")
-    .answers(&[(204, "It is gone, now or before.")])
+    .answers(&[(204, "It is gone.")])
     .refuses(&[Kind::UnknownTemplate]);
 
-/// `DELETE /v1/templates/{id}`: 204, also when it is gone already.
+/// `DELETE /v1/templates/{id}`: 204, once.
 pub(crate) async fn remove(
     Caller(tenant): Caller,
     State(api): State<Api>,

@@ -10,9 +10,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 use tocsin_domain::MessageType;
 use tocsin_domain::policy::Machines;
-use tocsin_domain::rights::{ROLE_NAME_CHARS_MAX, Right};
+use tocsin_domain::rights::Right;
 
 /// A text that says something, in at most so many characters.
+#[allow(dead_code, reason = "nothing has it but the schema")]
 pub(crate) struct Text<const CHARS_MAX: usize>;
 
 impl<const CHARS_MAX: usize> JsonSchema for Text<CHARS_MAX> {
@@ -36,6 +37,7 @@ impl<const CHARS_MAX: usize> JsonSchema for Text<CHARS_MAX> {
 macro_rules! shapes {
     ($($(#[doc = $doc:literal])* $name:ident = $schema:expr;)*) => {
         $($(#[doc = $doc])*
+        #[allow(dead_code, reason = "nothing has it but the schema")]
         pub(crate) struct $name;
 
         impl schemars::JsonSchema for $name {
@@ -62,13 +64,10 @@ pub(crate) fn words(words: impl IntoIterator<Item = &'static str>) -> Value {
 }
 
 shapes! {
-    /// A phone in E.164, as `domain::address` reads it.
-    PhoneText = json!({ "type": "string", "pattern": r"^\+[1-9][0-9]{6,14}$" });
     EmailText = json!({ "type": "string", "minLength": 3, "maxLength": 254, "format": "email" });
     MessageTypeName = words(MessageType::ALL.map(MessageType::as_str));
     RightName = words(Right::ALL.iter().map(|right| right.as_str()));
     MachinesName = words(Machines::ALL.map(Machines::as_str));
-    RoleName = json!({ "type": "string", "pattern": format!("^[a-z0-9_-]{{1,{ROLE_NAME_CHARS_MAX}}}$") });
     /// A day without its time.
     Day = json!({ "type": "string", "format": "date", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$" });
     /// A time of a day.
@@ -174,6 +173,7 @@ pub(crate) use shape;
 /// A request that is another one's, varied.
 macro_rules! varied {
     ($name:ident, $schema:expr) => {
+        #[allow(dead_code, reason = "nothing has it but the schema")]
         pub(crate) struct $name;
 
         impl schemars::JsonSchema for $name {

@@ -131,5 +131,5 @@ async fn no_request_that_schemathesis_makes_is_answered_but_as_described() {
         std::fs::write(file, &*text).unwrap();
     }
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains(&format!("{} tested", operations().count())), "not all were tested:\n{text}");
+    assert!(text.contains(&format!("Tested: {}\n", operations().count())), "not all were tested:\n{text}");
 }
