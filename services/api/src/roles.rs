@@ -26,14 +26,14 @@ use crate::{MessageType, json};
 const ROLES_OF_ONE_MAX: usize = 20;
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Roles")]
+#[schemars(rename = "AccessRoles")]
 pub(crate) struct ListView {
     /// Those of every district first, then its own by name.
     roles: Vec<RoleView>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Role")]
+#[schemars(rename = "AccessRole")]
 pub(crate) struct RoleView {
     name: String,
     built_in: bool,

@@ -95,9 +95,15 @@ impl Varied {
         self.optional(names)
     }
 
-    /// What may be left out is required no more. What is required together may be left out together.
+    /// What may be left out is required no more, and may be null.
     pub fn optional(mut self, names: &[&str]) -> Self {
         self.require(|required| required.retain(|known| !names.iter().any(|name| known == name)));
+        let properties = self.0.get_mut("properties").and_then(Value::as_object_mut);
+        for (name, property) in properties.into_iter().flatten() {
+            if names.contains(&name.as_str()) {
+                nullable(property);
+            }
+        }
         self
     }
 
