@@ -16,7 +16,7 @@ use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields};
 use crate::openapi::Operation;
 use crate::openapi::shapes::{Text, shape};
-use crate::page::{PageQuery, encode, read_cursor, read_limit};
+use crate::page::{PageQuery, encode, instant, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::roles::{RoleNames, check_roles, read_roles};
 use crate::server::Api;
@@ -236,7 +236,7 @@ pub(crate) fn write_cursor(last: &OwnKey) -> String {
 
 pub(crate) fn parse_cursor(text: &str) -> Option<Place> {
     let (at, id) = text.split_once('/')?;
-    Some((DateTime::from_timestamp_micros(at.parse().ok()?)?, id.parse().ok()?))
+    Some((instant(at)?, id.parse().ok()?))
 }
 
 fn read_query(query: Option<&str>) -> Result<(Option<Place>, u32), Vec<Fault>> {

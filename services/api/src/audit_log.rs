@@ -13,7 +13,7 @@ use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Fields, quoted};
 use crate::openapi::Operation;
 use crate::openapi::shapes::{Text, shape};
-use crate::page::{PageQuery, encode, read_cursor, read_limit};
+use crate::page::{PageQuery, encode, instant, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::submission::ACTOR_CHARS_MAX;
 
@@ -93,7 +93,7 @@ pub(crate) fn write_cursor(last: &AuditRow) -> String {
 
 pub(crate) fn parse_cursor(text: &str) -> Option<(DateTime<Utc>, i64)> {
     let (at, id) = text.split_once('/')?;
-    Some((DateTime::from_timestamp_micros(at.parse().ok()?)?, id.parse().ok()?))
+    Some((instant(at)?, id.parse().ok()?))
 }
 
 impl EntryView {

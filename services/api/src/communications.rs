@@ -256,8 +256,8 @@ fn write_cursor(place: &Place) -> String {
 }
 
 pub(crate) fn parse_cursor(text: &str) -> Option<Place> {
-    let (key, campaign, recipient, job) = serde_json::from_str(text).ok()?;
-    Some(Place { key, campaign, recipient, job })
+    let (key, campaign, recipient, job): (String, _, _, _) = serde_json::from_str(text).ok()?;
+    (!key.contains('\0')).then_some(Place { key, campaign, recipient, job })
 }
 
 impl RowView {

@@ -16,7 +16,7 @@ use crate::fields::{Fault, Faults, Field, Fields};
 use crate::json;
 use crate::openapi::Operation;
 use crate::openapi::shapes::{shape, shapes, words};
-use crate::page::{PageQuery, encode, read_cursor, read_limit};
+use crate::page::{PageQuery, encode, instant, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 
@@ -265,7 +265,7 @@ fn parse_cursor(text: &str) -> Option<After> {
         "r" => false,
         _ => return None,
     };
-    let created_at = DateTime::from_timestamp_micros(parts.next()?.parse().ok()?)?;
+    let created_at = instant(parts.next()?)?;
     let campaign: CampaignId = parts.next()?.parse().ok()?;
     let job = parts.next()?.parse().ok()?;
     parts.next().is_none().then_some(After { unread, created_at, key: JobKey { campaign, job } })

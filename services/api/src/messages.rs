@@ -138,7 +138,9 @@ pub(crate) async fn of_recipient(
     if existing(tenant, campaign).await?.state == CampaignState::Discarded {
         return Err(Problem::unknown_campaign());
     }
-    let addressee = tenant.recipient(campaign, recipient.ok_or_else(unknown)?).await?.ok_or_else(unknown)?;
+    // Where a recipient's devices end is told by the next: there is none behind the last number.
+    let recipient = recipient.filter(|number| *number < i32::MAX).ok_or_else(unknown)?;
+    let addressee = tenant.recipient(campaign, recipient).await?.ok_or_else(unknown)?;
     let contents = tenant.contents(campaign).await?;
     Ok(RecipientView::of(addressee, &contents, channel))
 }

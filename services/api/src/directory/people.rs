@@ -149,6 +149,7 @@ fn write_cursor(place: &Place) -> String {
 }
 
 pub(crate) fn parse_cursor(text: &str) -> Option<Place> {
-    let (family, given, id) = serde_json::from_str(text).ok()?;
-    Some(Place { family, given, id })
+    let (family, given, id): (String, String, _) = serde_json::from_str(text).ok()?;
+    let takes = |name: &str| !name.contains('\0');
+    (takes(&family) && takes(&given)).then_some(Place { family, given, id })
 }

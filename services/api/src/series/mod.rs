@@ -26,7 +26,7 @@ use crate::campaigns::{OF_RECEIPT, client_key};
 use crate::fields::{Fault, Faults, Fields, named};
 use crate::openapi::shapes::{shape, shapes, words};
 use crate::openapi::{Operation, Placed};
-use crate::page::{PageQuery, encode, read_cursor, read_limit};
+use crate::page::{PageQuery, day, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::{json, needs};
@@ -217,7 +217,7 @@ fn read_page(query: Option<&str>) -> Result<(u32, Option<NaiveDate>), Vec<Fault>
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query, &mut faults);
     let limit = read_limit(&mut fields, &mut faults);
-    let before = read_cursor(&mut fields, &mut faults, |text| text.parse().ok());
+    let before = read_cursor(&mut fields, &mut faults, day);
     fields.finish(&mut faults);
     faults.or(limit.map(|limit| (limit, before)))
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -138,6 +140,49 @@ async fn queries_have_the_parameters_that_are_described() {
         asked += 1;
     }
     assert!(asked > 20, "{asked} queries");
+}
+
+/// Whoever makes a cursor by hand is refused, or gets some page: never a fault of ours.
+#[tokio::test]
+async fn forged_cursors_are_no_faults_of_ours() {
+    const ID: &str = "0198c5a0-0000-7000-8000-000000000000";
+    let mut forged: Vec<String> = [
+        "2147483647/2147483647",
+        "-2147483648/-2147483648",
+        "job/9223372036854775807",
+        "recipient/2147483647",
+        "-8000000000000000000/1",
+        "8000000000000000000/1",
+        "-262000-01-01",
+        "a\0b",
+        "sms/a\0",
+        r#"["\u0000", "\u0000", 1]"#,
+        r#"["x", "y", 9223372036854775807]"#,
+    ]
+    .map(str::to_owned)
+    .into();
+    for begin in ["-8000000000000000000/", "8000000000000000000/", "created desc "] {
+        forged.push(format!("{begin}{ID}"));
+        forged.push(format!("u/{begin}{ID}/1"));
+        forged.push(format!("{begin}{ID} infinity"));
+    }
+    for key in ["\\u0000", "2026-99-99", "9".repeat(400).as_str()] {
+        forged.push(format!(r#"["{key}", "{ID}", 2147483647, 2147483647]"#));
+    }
+    let things = Things::make().await;
+    let mut asked = 0;
+    for (pattern, method, told) in operations() {
+        if !told["parameters"].as_array().unwrap().iter().any(|parameter| parameter["name"] == "cursor") {
+            continue;
+        }
+        for text in &forged {
+            let path = format!("{}?cursor={}", things.path(pattern), URL_SAFE_NO_PAD.encode(text));
+            let answer = things.ask(method, &path, "").await;
+            assert!(matches!(answer.status, 200 | 400), "{path}, which is {text:?}: {answer:?}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 300, "{asked} cursors");
 }
 
 /// A body with an unknown member somewhere, where that is, and which members are described there.
