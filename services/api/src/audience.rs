@@ -54,8 +54,9 @@ shape! {
     }
 }
 
-pub(crate) const COUNT: Operation =
-    Operation::new("countAudience", "Count whom an audience addresses").takes::<CountRequest>();
+pub(crate) const COUNT: Operation = Operation::new("countAudience", "Count whom an audience addresses")
+    .takes::<CountRequest>()
+    .example(r#"{"audience": {"schools": ["north"], "grades": ["03", "04"]}, "channels": ["sms"]}"#);
 
 /// `POST /v1/audience/count`.
 pub(crate) async fn count(

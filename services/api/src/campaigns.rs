@@ -34,6 +34,7 @@ pub(crate) const OF_RECEIPT: &[Kind] = &[Kind::UnknownCampaign, Kind::NotCancele
 pub(crate) const CREATE: Operation = Operation::new("createCampaign", "Make a campaign")
     .telling("It is sent at once, or when its time has come.")
     .takes::<CampaignRequest>()
+    .example(r#"{"subject": "Early dismissal", "channels": ["voice", "sms"], "audience": {"all": true}, "message_type": "priority", "body": "{{ school_name | School }} closes at noon today."}"#)
     .keyed()
     .answers(&[(201, "This request made it."), (200, "An earlier request with the same key made it.")])
     .refuses(OF_RECEIPT);

@@ -102,6 +102,7 @@ shape! {
 pub(crate) const CHANGE: Operation = Operation::new("changeConsent", "Change the consent of a phone")
     .telling("Only a phone without any consent can become pending.")
     .takes::<ConsentRequest>()
+    .example(r#"{"state": "opted_in", "source": "registration form"}"#)
     .refuses(&[Kind::InvalidPath, Kind::ConsentRefused]);
 
 /// `PUT /v1/consents/{phone}` with the wanted state and who says so.

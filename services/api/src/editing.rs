@@ -48,6 +48,7 @@ shape! {
 pub(crate) const EDIT: Operation = Operation::new("editCampaign", "Edit a campaign that is scheduled")
     .telling("A `scheduled_at` of null sends it now.")
     .takes::<CampaignPatch>()
+    .example(r#"{"version": 1, "subject": "Late start"}"#)
     .refuses(&[Kind::EditedMeanwhile, Kind::NotScheduled, Kind::NotCanceled, Kind::NobodyContacted]);
 
 /// `PATCH /v1/campaigns/{id}`: members as of `POST /v1/campaigns`; those that are left out stay as they are.

@@ -36,6 +36,7 @@ pub(crate) const ASK: Operation =
     Operation::new("forecastCampaign", "Forecast a campaign that is not made yet")
         .telling("Nothing is made: it says whom the campaign would reach now, and how long it would take.")
         .takes::<CampaignRequest>()
+    .example(r#"{"subject": "Early dismissal", "channels": ["voice", "sms"], "audience": {"all": true}, "message_type": "priority", "body": "{{ school_name | School }} closes at noon today."}"#)
         .refuses(OF_RECEIPT);
 
 /// `POST /v1/campaigns/forecast`: takes what `POST /v1/campaigns` takes.

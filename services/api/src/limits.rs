@@ -71,7 +71,8 @@ pub(crate) async fn show(Caller(tenant): Caller) -> Result<Json<LimitsView>, Pro
 pub(crate) const PUT: Operation =
     Operation::new("putLimits", "Replace what the district allows of each channel")
         .telling("It holds for what is released from now on.")
-        .takes::<LimitsRequest>();
+        .takes::<LimitsRequest>()
+        .example(r#"{"channels": {"voice": {"rate_per_second": 20, "spares_emergencies": true}}}"#);
 
 /// `PUT /v1/limits`: what is released from now on. A channel that is left out has none any more.
 pub(crate) async fn put(

@@ -75,6 +75,7 @@ pub(crate) const PREVIEW: Operation =
     Operation::new("previewCampaign", "Show what a person would get of a campaign")
         .telling("Nothing is stored. There is no preview where the person is not in the audience.")
         .takes::<PreviewRequest>()
+    .example(r#"{"subject": "Early dismissal", "channels": ["voice", "sms"], "audience": {"all": true}, "message_type": "priority", "body": "{{ school_name | School }} closes at noon today.", "person": "ana"}"#)
         .refuses(&[Kind::UnknownPerson, Kind::UnknownCampaign, Kind::NotCanceled, Kind::NobodyContacted]);
 
 /// `POST /v1/campaigns/preview`: what `POST /v1/campaigns` takes, and `person`.

@@ -142,6 +142,7 @@ pub(crate) const PUT: Operation =
     Operation::new("putPolicy", "Replace redials and calling window of a message type")
         .telling("For campaigns that are made from now on.")
         .takes::<PolicyRequest>()
+        .example(r#"{"redial": {"attempts_max": 3, "wait_seconds": 600}}"#)
         .refuses(&[Kind::UnknownMessageType]);
 
 /// `PUT /v1/policies/{message_type}`: for campaigns that are made from now on. What is left out gets its default.

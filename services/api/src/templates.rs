@@ -119,6 +119,7 @@ impl TemplateView {
 
 pub(crate) const CREATE: Operation = Operation::new("createTemplate", "Make a template")
     .takes::<TemplateRequest>()
+    .example(r#"{"name": "Snow day", "subject": "School is closed", "channels": ["sms", "email"], "body": "{{ school_name | School }} is closed today."}"#)
     .answers(&[(201, "It was made.")])
     .refuses(&[Kind::NameTaken, Kind::UnknownCampaign, Kind::NotCanceled, Kind::NobodyContacted]);
 
@@ -179,7 +180,8 @@ pub(crate) async fn show(
 }
 
 pub(crate) const REPLACE: Operation =
-    Operation::new("replaceTemplate", "Replace a template").takes::<TemplateReplacement>().refuses(&[
+    Operation::new("replaceTemplate", "Replace a template").takes::<TemplateReplacement>()
+    .example(r#"{"version": 1, "name": "Snow day, all day", "subject": "School is closed", "channels": ["sms", "email"], "body": "{{ school_name | School }} is closed all day."}"#).refuses(&[
         Kind::UnknownTemplate,
         Kind::NameTaken,
         Kind::EditedMeanwhile,

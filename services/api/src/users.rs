@@ -114,6 +114,7 @@ pub(crate) async fn show(
 
 pub(crate) const ADD: Operation = Operation::new("addUser", "Add a user, who signs in to the console")
     .takes::<UserRequest>()
+    .example(r#"{"email": "ana.garcia@north.example", "name": "Ana García", "password": "four random words here", "roles": ["secretary"]}"#)
     .answers(&[(201, "")])
     .refuses(&[Kind::LoginTaken]);
 

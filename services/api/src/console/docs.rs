@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 
-use self::members::{Member, Type, members, type_of};
+use self::members::{Member, Piece, Prose, Type, members, prose, type_of};
 use super::page::{Shell, answer};
 use crate::openapi;
 
@@ -25,7 +25,7 @@ struct DocsPage {
 
 struct Docs {
     version: String,
-    about: String,
+    about: Prose,
     parts: Vec<Part>,
     shapes: Vec<Shape>,
 }
@@ -42,7 +42,7 @@ struct Operation {
     method: String,
     path: String,
     summary: String,
-    description: String,
+    description: Prose,
     parameters: Vec<Member>,
     body: Option<Sent>,
     answers: Vec<Answered>,
@@ -53,11 +53,12 @@ struct Sent {
     media_types: String,
     required: bool,
     content: Option<Type>,
+    example: Option<String>,
 }
 
 struct Answered {
     status: String,
-    description: String,
+    description: Prose,
     media_types: String,
     content: Option<Type>,
 }
@@ -65,7 +66,7 @@ struct Answered {
 /// A schema that others refer to.
 struct Shape {
     name: String,
-    description: String,
+    description: Prose,
     /// Where it is no object.
     content: Option<Type>,
     members: Vec<Member>,
@@ -99,7 +100,7 @@ impl Docs {
         }
         Self {
             version: text(&document["info"]["version"]),
-            about: text(&document["info"]["description"]),
+            about: prose(&document["info"]["description"]),
             parts,
             shapes: entries(&document["components"]["schemas"])
                 .map(|(name, it)| Shape::of(name, it))
@@ -116,17 +117,20 @@ impl Operation {
             method,
             path,
             summary: text(&told["summary"]),
-            description: text(&told["description"]),
+            description: prose(&told["description"]),
             parameters: list(&told["parameters"]).map(Member::of_parameter).collect(),
             body: body.map(|body| Sent {
                 media_types: media_types(&body["content"]),
                 required: body["required"] == true,
                 content: content(&body["content"]),
+                example: body["content"]["application/json"]
+                    .get("example")
+                    .map(|example| format!("{example:#}")),
             }),
             answers: entries(&told["responses"])
                 .map(|(status, response)| Answered {
                     status: status.clone(),
-                    description: text(&response["description"]),
+                    description: prose(&response["description"]),
                     media_types: media_types(&response["content"]),
                     content: content(&response["content"]).filter(|_| !status.starts_with(['4', '5'])),
                 })
@@ -140,7 +144,7 @@ impl Shape {
         let members = members(schema);
         Self {
             name: name.to_owned(),
-            description: text(&schema["description"]),
+            description: prose(&schema["description"]),
             content: members.is_empty().then(|| type_of(schema)),
             members,
         }

@@ -48,6 +48,7 @@ shape! {
 pub(crate) const PUT: Operation =
     Operation::new("putPreferences", "Say in which language and by which devices a person is reached")
         .takes::<PreferencesRequest>()
+        .example(r#"{"language": "es"}"#)
         .refuses(&[Kind::UnknownPerson]);
 
 pub(crate) async fn put(

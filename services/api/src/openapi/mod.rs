@@ -162,6 +162,13 @@ fn operation(endpoint: &Endpoint, given: &mut SchemaGenerator, taken: &mut Schem
         "responses": responses::of(endpoint, given),
         "x-needs": needs.rights().iter().map(|rights| names(rights)).collect::<Vec<_>>(),
     });
+    let json_of = |schema: Value| {
+        let mut media = json!({ "schema": schema });
+        if let Ok(example) = serde_json::from_str::<Value>(operation.example) {
+            media["example"] = example;
+        }
+        json!({ "application/json": media })
+    };
     let body = match operation.body {
         Body::Nothing => None,
         Body::Json(shape) => Some(json!({ "required": true, "content": json_of(shape(taken).to_value()) })),
@@ -181,10 +188,6 @@ fn operation(endpoint: &Endpoint, given: &mut SchemaGenerator, taken: &mut Schem
         told["security"] = json!([]);
     }
     told
-}
-
-fn json_of(schema: Value) -> Value {
-    json!({ "application/json": { "schema": schema } })
 }
 
 fn names(rights: &[tocsin_domain::rights::Right]) -> Vec<&'static str> {
@@ -236,4 +239,31 @@ fn without_references(text: &str) -> String {
         }
     }
     text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_example_is_json() {
+        for endpoint in routes::rest() {
+            let Operation { id, example, .. } = endpoint.operation;
+            assert!(example.is_empty() || serde_json::from_str::<Value>(example).is_ok(), "{id}: {example}");
+        }
+    }
+
+    #[test]
+    fn what_only_those_who_work_on_the_program_have_is_left_out() {
+        for (text, told) in [
+            ("Null until then (requirement 52).", "Null until then."),
+            (
+                "A phone (requirement 162). None (decision D3), or (see below).",
+                "A phone. None, or (see below).",
+            ),
+            ("One (requirement", "One (requirement"),
+        ] {
+            assert_eq!(without_references(text), told);
+        }
+    }
 }

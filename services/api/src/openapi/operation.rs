@@ -28,6 +28,8 @@ pub(crate) struct Operation {
     pub summary: &'static str,
     pub description: &'static str,
     pub body: Body,
+    /// A body that is taken, as JSON; empty: none is shown.
+    pub example: &'static str,
     pub query: Option<Shape>,
     pub keyed: Keyed,
     /// Statuses of success, and what each says; none: 200.
@@ -62,6 +64,7 @@ impl Operation {
             summary,
             description: "",
             body: Body::Nothing,
+            example: "",
             query: None,
             keyed: Keyed::No,
             answers: &[],
@@ -80,6 +83,10 @@ impl Operation {
 
     pub const fn may_take<T: JsonSchema>(self) -> Self {
         Self { body: Body::JsonOrNothing(named::<T>), ..self }
+    }
+
+    pub const fn example(self, example: &'static str) -> Self {
+        Self { example, ..self }
     }
 
     pub const fn takes_file(self, media_types: &'static [&'static str]) -> Self {

@@ -42,6 +42,7 @@ varied!(SeriesPatch, |generator| {
 pub(crate) const EDIT: Operation = Operation::new("editSeries", "Edit a series")
     .telling("It changes all that is not yet sent.")
     .takes::<SeriesPatch>()
+    .example(r#"{"version": 1, "subject": "Lunch menu and snacks"}"#)
     .refuses(&[
         Kind::EditedMeanwhile,
         Kind::NotActive,

@@ -39,6 +39,7 @@ pub(crate) const CREATE: Operation = Operation::new("createSeries", "Make a camp
         "The district's time zone must be set. Each occurrence becomes a campaign when its time has come.",
     )
     .takes::<SeriesRequest>()
+    .example(r#"{"subject": "Lunch menu", "channels": ["email"], "audience": {"grades": ["03"]}, "body": "This week: …", "recurrence": {"frequency": "weekly", "weekdays": ["mo"], "starts_on": "2026-09-07", "at": "08:00"}}"#)
     .keyed()
     .answers(&[(201, "This request made it."), (200, "An earlier request with the same key made it.")])
     .refuses(OF_RECEIPT);

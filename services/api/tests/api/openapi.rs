@@ -84,6 +84,12 @@ fn every_operation_says_what_a_client_must_know() {
             let described = parameter["description"].as_str().is_some_and(|text| !text.is_empty());
             assert!(described, "{of}: say in openapi/parameters.rs what {} is", parameter["name"]);
         }
+        let json = &told["requestBody"]["content"]["application/json"];
+        if let Some(example) = json.get("example") {
+            let named: Vec<&String> = example.as_object().unwrap().keys().collect();
+            let known = crate::conformance::members(&json["schema"]);
+            assert!(named.iter().all(|name| known.contains(*name)), "{of}: {example}");
+        }
         let responses = told["responses"].as_object().unwrap();
         assert!(responses.keys().any(|status| status.starts_with('2')), "{of} never succeeds");
         for (status, response) in responses {

@@ -9,7 +9,17 @@ pub(super) struct Member {
     pub place: String,
     pub required: bool,
     pub kind: Type,
-    pub description: String,
+    pub description: Prose,
+}
+
+/// Text with names in it that stand between backticks.
+pub(super) type Prose = Vec<Piece>;
+
+/// A piece of text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Piece {
+    Words(String),
+    Code(String),
 }
 
 /// What a value may be: words, and the schema that they lead to.
@@ -31,7 +41,7 @@ impl Member {
             place: text(&parameter["in"]),
             required: parameter["required"] == true,
             kind: type_of(&parameter["schema"]),
-            description: text(&parameter["description"]),
+            description: prose(&parameter["description"]),
         }
     }
 }
@@ -44,7 +54,7 @@ pub(super) fn members(schema: &Value) -> Vec<Member> {
         place: String::new(),
         required: required.contains(&name.as_str()),
         kind: type_of(schema),
-        description: text(&schema["description"]),
+        description: prose(&schema["description"]),
     };
     let mut members: Vec<Member> = schema["properties"].as_object().into_iter().flatten().map(of).collect();
     members.sort_by_key(|member| !member.required);
@@ -147,6 +157,16 @@ fn strings(array: &Value) -> impl Iterator<Item = &str> {
     array.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
+/// What stands between backticks is every second piece.
+pub(super) fn prose(value: &Value) -> Prose {
+    let pieces = value.as_str().unwrap_or_default().split('`').enumerate();
+    let piece = |(at, text): (usize, &str)| match at % 2 {
+        0 => Piece::Words(text.to_owned()),
+        _ => Piece::Code(text.to_owned()),
+    };
+    pieces.map(piece).collect()
+}
+
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
@@ -156,6 +176,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn names_between_backticks_are_set_apart() {
+        let words = |text: &str| Piece::Words(text.to_owned());
+        let code = |text: &str| Piece::Code(text.to_owned());
+        assert_eq!(prose(&json!("Needs `send`.")), [words("Needs "), code("send"), words(".")]);
+        assert_eq!(prose(&json!("Plain")), [words("Plain")]);
+    }
 
     #[test]
     fn a_schema_is_told_in_words() {

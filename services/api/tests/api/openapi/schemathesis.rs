@@ -17,7 +17,7 @@ use reqwest::Method;
 /// The same requests each time.
 const SEED: &str = "20260901";
 /// Requests that are drawn for an operation in each phase, beside those that its limits lead to.
-const EXAMPLES: &str = "12";
+const EXAMPLES: &str = "8";
 
 /// All checks but one: a request may fit its schema and be refused all the same, for what it names is not there, or two members
 /// do not go together.
@@ -39,7 +39,10 @@ async fn furnish(stage: &Stage) -> Names {
         |days: i64| (tocsin_runtime::Clock::now(&stage.clock) + chrono::TimeDelta::days(days)).to_rfc3339();
     let mut later = campaign();
     later["scheduled_at"] = json!(day(2));
-    let scheduled = stage.submit("scheduled", &later).await.id();
+    let mut scheduled = Vec::new();
+    for key in ["first", "second", "third"] {
+        scheduled.push(json!(stage.submit(key, &later).await.id()));
+    }
     let (sent, canceled) = (stage.campaign("sent").await, stage.campaign("canceled").await);
     stage.expand_all().await;
     assert!(stage.post(&format!("/v1/campaigns/{canceled}/cancel"), "").await.status < 300);
@@ -54,7 +57,8 @@ async fn furnish(stage: &Stage) -> Names {
     let user = json!({"email": "ben@north.example", "name": "Ben", "password": "four random words"});
     let id = |made: Value| made["id"].clone();
     BTreeMap::from([
-        ("campaigns", vec![json!(scheduled), json!(sent), json!(canceled)]),
+        ("campaigns", vec![json!(sent), json!(canceled)]),
+        ("scheduled", scheduled),
         ("series", vec![id(make("/v1/series", series).await)]),
         ("templates", vec![id(make("/v1/templates", template).await)]),
         ("imports", vec![json!("0198c5a0-0000-7000-8000-000000000000")]),
@@ -82,7 +86,13 @@ fn configuration(names: &Names) -> String {
         let mut bound = String::new();
         for parameter in told["parameters"].as_array().unwrap().iter().filter(|it| it["in"] == "path") {
             let name = parameter["name"].as_str().unwrap();
-            let dictionary = if name == "id" { begin } else { name };
+            // What is edited and forecast is scheduled, and nothing else cancels it.
+            let waits = path.ends_with("/forecast") || (method, path) == ("patch", "/v1/campaigns/{id}");
+            let dictionary = match name {
+                "id" if waits => "scheduled",
+                "id" => begin,
+                other => other,
+            };
             if names.contains_key(dictionary) {
                 writeln!(bound, "\"path.{name}\" = {{ dictionary = \"{dictionary}\", probability = 0.8 }}")
                     .unwrap();
@@ -131,5 +141,7 @@ async fn no_request_that_schemathesis_makes_is_answered_but_as_described() {
         std::fs::write(file, &*text).unwrap();
     }
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains(&format!("Tested: {}\n", operations().count())), "not all were tested:\n{text}");
+    // The document that it reads is no operation to it.
+    let asked = operations().filter(|(path, ..)| *path != "/openapi.json").count();
+    assert!(text.contains(&format!("Tested: {asked}\n")), "not all were tested:\n{text}");
 }
