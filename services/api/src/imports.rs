@@ -10,8 +10,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_store::Tenant;
 use tocsin_store::tenant::imports::{Begun, Import, NewImport};
@@ -22,7 +23,9 @@ use self::view::ImportView;
 use crate::auth::Caller;
 use crate::directory::NAME_CHARS_MAX;
 use crate::fields::{Fault, Faults, Fields, named};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::shapes::{Text, shape};
+use crate::openapi::{Operation, Placed};
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
@@ -36,12 +39,33 @@ pub(crate) fn body_limit() -> DefaultBodyLimit {
     DefaultBodyLimit::max(DELIVERY_BYTES_MAX)
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImportPage")]
 pub(crate) struct ListView {
     imports: Vec<ImportView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
+
+shape! {
+    pub(crate) struct DeliveryQuery {
+        /// `roster.zip` unless said.
+        name: Option<Text<NAME_CHARS_MAX>>,
+        /// Refuse it where a row has faults.
+        strict: Option<bool>,
+        created_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const CREATE: Operation = Operation::new("createImport", "Send a delivery of a roster")
+    .telling(
+        "A zip of OneRoster CSV files, 64 MiB at most, as the body itself. It is compared with the directory, and takes the \
+         place of one that waits.",
+    )
+    .takes_file(&["application/zip", "application/octet-stream"])
+    .asks::<DeliveryQuery>()
+    .answers(&[(202, "It is being read.")])
+    .refuses(&[Kind::NotADelivery]);
 
 /// `POST /v1/imports?name=&strict=&created_by=`: 202 with where to ask for what it would change.
 pub(crate) async fn create(
@@ -49,7 +73,7 @@ pub(crate) async fn create(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Placed<ImportView>, Problem> {
     let wanted = read_query(query.as_deref(), tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
     let zip = body.map_err(|rejection| match rejection.status() {
@@ -73,8 +97,11 @@ pub(crate) async fn create(
     work::compare(&api, &tenant, id, zip.into(), wanted.strict);
     tracing::info!(import.id = %id, "delivery received");
     let view = ImportView::of(existing(&tenant, id).await?, now);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, format!("/v1/imports/{id}"))], Json(view)).into_response())
+    Ok(Placed { status: StatusCode::ACCEPTED, location: format!("/v1/imports/{id}"), view })
 }
+
+pub(crate) const LIST: Operation =
+    Operation::new("listImports", "List deliveries of a roster, newest first").asks::<PageQuery>();
 
 /// `GET /v1/imports?limit=&cursor=`, the newest first.
 pub(crate) async fn list(
@@ -100,6 +127,9 @@ pub(crate) async fn list(
     }))
 }
 
+pub(crate) const SHOW: Operation =
+    Operation::new("showImport", "Show a delivery and what it would change").refuses(&[Kind::UnknownImport]);
+
 /// `GET /v1/imports/{id}`.
 pub(crate) async fn show(
     Caller(tenant): Caller,
@@ -109,6 +139,11 @@ pub(crate) async fn show(
     let found = existing(&tenant, import_id(id)?).await?;
     Ok(Json(ImportView::of(found, api.clock.now())))
 }
+
+pub(crate) const PROBLEMS: Operation =
+    Operation::new("getImportProblems", "Get the faults of a delivery's rows as a file")
+        .gives_file(&["text/csv"])
+        .refuses(&[Kind::UnknownImport, Kind::ImportNotReady]);
 
 /// `GET /v1/imports/{id}/problems`: the faults of its rows, as CSV to be saved.
 pub(crate) async fn problems(
@@ -126,13 +161,25 @@ pub(crate) async fn problems(
     Ok((headers, csv).into_response())
 }
 
+shape! {
+    pub(crate) struct ApplyQuery {
+        applied_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const APPLY: Operation = Operation::new("applyImport", "Apply a delivery that was compared")
+    .telling("As it was compared, or not at all.")
+    .asks::<ApplyQuery>()
+    .answers(&[(202, "It is being applied.")])
+    .refuses(&[Kind::UnknownImport, Kind::ImportNotReady, Kind::DirectoryMoved]);
+
 /// `POST /v1/imports/{id}/apply?applied_by=`: 202, and applied as it was compared or not at all.
 pub(crate) async fn apply(
     Caller(tenant): Caller,
     State(api): State<Api>,
     id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Placed<ImportView>, Problem> {
     let id = import_id(id)?;
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query.as_deref(), &mut faults);
@@ -156,7 +203,7 @@ pub(crate) async fn apply(
     let by = by.unwrap_or_else(|| tenant.acts_as().to_owned());
     work::apply(&api, &tenant, id, by);
     let view = ImportView::of(existing(&tenant, id).await?, now);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, format!("/v1/imports/{id}"))], Json(view)).into_response())
+    Ok(Placed { status: StatusCode::ACCEPTED, location: format!("/v1/imports/{id}"), view })
 }
 
 struct Wanted {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::rights::Right;
 use tocsin_store::StoreError;
 
 use crate::fields::Fault;
+use crate::openapi::shapes;
 
 /// Seconds after which a caller may try again when the store was away.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
@@ -72,6 +74,23 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub fn status(self) -> StatusCode {
+        self.facts().0
+    }
+
+    pub fn name(self) -> &'static str {
+        self.facts().1
+    }
+
+    pub fn title(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// The type of the problem, as its callers see it.
+    pub fn uri(self) -> String {
+        format!("urn:tocsin:problem:{}", self.name())
+    }
+
     fn facts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::NotJson => (StatusCode::BAD_REQUEST, "not-json", "The body is no JSON"),
@@ -162,15 +181,22 @@ pub(crate) struct Problem {
     right: Option<Right>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Why a request was refused (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct Body<'a> {
+    /// `urn:tocsin:problem:` and the name of its kind, which stays as it is.
     r#type: String,
     title: &'a str,
     status: u16,
+    /// What is wrong, and what to do about it.
     detail: &'a str,
+    /// Of a faulty request, every member or parameter that is wrong.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+    /// Of `forbidden`: the right that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::RightName>")]
     right: Option<&'static str>,
 }
 
@@ -216,11 +242,11 @@ impl Problem {
     }
 
     pub fn status(&self) -> StatusCode {
-        self.kind.facts().0
+        self.kind.status()
     }
 
     pub fn title(&self) -> &'static str {
-        self.kind.facts().2
+        self.kind.title()
     }
 
     pub fn detail(&self) -> &str {
@@ -255,10 +281,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, name, title) = self.kind.facts();
+        let status = self.kind.status();
         let body = Body {
-            r#type: format!("urn:tocsin:problem:{name}"),
-            title,
+            r#type: self.kind.uri(),
+            title: self.kind.title(),
             status: status.as_u16(),
             detail: &self.detail,
             errors: &self.errors,

@@ -6,25 +6,32 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field};
 use crate::json;
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
 
 const UNDO_SECONDS: RangeInclusive<u32> = 0..=3600;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SendingPolicy")]
 pub(crate) struct PolicyView {
     undo_seconds: u64,
     /// Null: nobody has decided yet.
     updated_at: Option<DateTime<Utc>>,
     updated_by: Option<String>,
 }
+
+pub(crate) const SHOW: Operation =
+    Operation::new("showSendingPolicy", "Show for how long messages can be taken back");
 
 /// `GET /v1/sending-policy`.
 pub(crate) async fn show(Caller(tenant): Caller) -> Result<Json<PolicyView>, Problem> {
@@ -35,6 +42,20 @@ pub(crate) async fn show(Caller(tenant): Caller) -> Result<Json<PolicyView>, Pro
         updated_by: policy.changed_by,
     }))
 }
+
+shape! {
+    pub(crate) struct SendingPolicyRequest {
+        /// So long a campaign that is no emergency waits, from when it is made.
+        #[schemars(range(min = *UNDO_SECONDS.start(), max = *UNDO_SECONDS.end()))]
+        undo_seconds: u32,
+        updated_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const PUT: Operation =
+    Operation::new("putSendingPolicy", "Say for how long messages can be taken back")
+        .telling("For campaigns that are made from now on.")
+        .takes::<SendingPolicyRequest>();
 
 /// `PUT /v1/sending-policy`: for campaigns that are made from now on.
 pub(crate) async fn put(

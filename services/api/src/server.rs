@@ -57,7 +57,7 @@ pub fn router(api: Api) -> Router {
         let store = store.clone();
         async move { store.check().await }
     });
-    routes::router(routes::rest(), Door::Key, &api)
+    routes::router(routes::served(routes::rest()), Door::Key, &api)
         .merge(console::routes(&api))
         .layer(Extension(report::Renders::default()))
         .with_state(api)

@@ -7,29 +7,35 @@ mod request;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::webhook::DisabledReason;
 use tocsin_store::tenant::webhooks::Endpoint;
 use uuid::Uuid;
 
 pub(crate) use self::commands::{change as carry_out, make, remove as take_off, rotate, send_test};
-pub(crate) use self::deliveries::{list as deliveries, read_cursor_text, show as delivery};
+pub(crate) use self::deliveries::{
+    LIST as DELIVERIES, SHOW as DELIVERY, list as deliveries, read_cursor_text, show as delivery,
+};
 pub(crate) use self::request::OVERLAP_HOURS;
+use self::request::{SecretRequest, WebhookPatch, WebhookRequest};
 use crate::auth::Caller;
 use crate::json;
+use crate::openapi::Operation;
+use crate::openapi::answers::Placed;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WebhookList")]
 pub(crate) struct ListView {
     webhooks: Vec<EndpointView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Webhook")]
 pub(crate) struct EndpointView {
     id: Uuid,
     url: String,
@@ -70,10 +76,14 @@ impl EndpointView {
 }
 
 /// What a test sent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WebhookTest")]
 pub(crate) struct SentView {
+    /// The header `webhook-id` that it comes with.
     id: String,
 }
+
+pub(crate) const LIST: Operation = Operation::new("listWebhooks", "List webhooks, oldest first");
 
 /// `GET /v1/webhooks`, the oldest first.
 pub(crate) async fn list(Caller(tenant): Caller) -> Result<Json<ListView>, Problem> {
@@ -81,19 +91,27 @@ pub(crate) async fn list(Caller(tenant): Caller) -> Result<Json<ListView>, Probl
     Ok(Json(ListView { webhooks: found.into_iter().map(|it| EndpointView::of(it, None)).collect() }))
 }
 
+pub(crate) const ADD: Operation = Operation::new("addWebhook", "Add a webhook")
+    .telling("The secret stands in `secret` of this answer, and nowhere else.")
+    .takes::<WebhookRequest>()
+    .answers(&[(201, "")])
+    .refuses(&[Kind::TooManyWebhooks, Kind::WebhooksOff, Kind::Unavailable]);
+
 /// `POST /v1/webhooks`.
 pub(crate) async fn add(
     Caller(tenant): Caller,
     State(api): State<Api>,
     headers: HeaderMap,
     body: json::Received,
-) -> Result<Response, Problem> {
+) -> Result<Placed<EndpointView>, Problem> {
     let request = json::required(&headers, body)?;
     let (made, secret) = make(&api, &tenant, request).await?;
-    let at = format!("/v1/webhooks/{}", made.id);
-    let view = EndpointView::of(made, Some(secret));
-    Ok((StatusCode::CREATED, [(LOCATION, at)], Json(view)).into_response())
+    let location = format!("/v1/webhooks/{}", made.id);
+    Ok(Placed { status: StatusCode::CREATED, location, view: EndpointView::of(made, Some(secret)) })
 }
+
+pub(crate) const SHOW: Operation =
+    Operation::new("showWebhook", "Show a webhook").refuses(&[Kind::UnknownWebhook]);
 
 /// `GET /v1/webhooks/{id}`.
 pub(crate) async fn show(
@@ -103,6 +121,10 @@ pub(crate) async fn show(
     let found = tenant.webhook(endpoint_id(id)?).await?.ok_or_else(unknown)?;
     Ok(Json(EndpointView::of(found, None)))
 }
+
+pub(crate) const CHANGE: Operation = Operation::new("changeWebhook", "Change a webhook")
+    .takes::<WebhookPatch>()
+    .refuses(&[Kind::UnknownWebhook, Kind::WebhooksOff]);
 
 /// `PATCH /v1/webhooks/{id}`: what is left out stays.
 pub(crate) async fn change(
@@ -119,6 +141,11 @@ pub(crate) async fn change(
     Ok(Json(EndpointView::of(changed, None)))
 }
 
+pub(crate) const REMOVE: Operation = Operation::new("removeWebhook", "Remove a webhook")
+    .telling("Nothing more is sent there, and what was sent is forgotten.")
+    .answers(&[(204, "")])
+    .refuses(&[Kind::UnknownWebhook]);
+
 /// `DELETE /v1/webhooks/{id}`: nothing more is sent there, and what was is forgotten.
 pub(crate) async fn remove(
     Caller(tenant): Caller,
@@ -128,6 +155,14 @@ pub(crate) async fn remove(
     take_off(&api, &tenant, endpoint_id(id)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+pub(crate) const RENEW_SECRET: Operation =
+    Operation::new("renewWebhookSecret", "Give a webhook a new secret")
+        .telling(
+            "The new one stands in `secret` of this answer. The present one signs beside it for a while.",
+        )
+        .may_take::<SecretRequest>()
+        .refuses(&[Kind::UnknownWebhook, Kind::WebhooksOff, Kind::Unavailable]);
 
 /// `POST /v1/webhooks/{id}/secret`: a new secret, and how long the present one signs beside it.
 pub(crate) async fn renew_secret(
@@ -144,6 +179,10 @@ pub(crate) async fn renew_secret(
     let (rotated, secret) = rotate(&api, &tenant, id, overlap).await?;
     Ok(Json(EndpointView::of(rotated, Some(secret))))
 }
+
+pub(crate) const TEST: Operation = Operation::new("testWebhook", "Send a test to a webhook")
+    .answers(&[(202, "")])
+    .refuses(&[Kind::UnknownWebhook, Kind::WebhookDisabled, Kind::WebhooksOff]);
 
 /// `POST /v1/webhooks/{id}/test`.
 pub(crate) async fn test(

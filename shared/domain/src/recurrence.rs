@@ -32,6 +32,7 @@ const GAP_STEP: TimeDelta = TimeDelta::minutes(15);
 pub const LATE_MAX: Duration = Duration::from_secs(12 * 3600);
 
 /// When a series recurs. At most once on one day.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenRecurrence", into = "WrittenRecurrence")]
 pub struct Recurrence {

@@ -15,6 +15,7 @@ pub(crate) mod compose;
 pub(crate) mod consents;
 pub(crate) mod correction;
 pub(crate) mod detail;
+pub(crate) mod docs;
 mod form;
 mod guard;
 pub(crate) mod help;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::CampaignId;
 use tocsin_store::tenant::webhooks::Delivery;
@@ -12,17 +13,20 @@ use uuid::Uuid;
 
 use super::{endpoint_id, unknown};
 use crate::auth::Caller;
-use crate::page::{cut, read_page};
+use crate::openapi::Operation;
+use crate::page::{PageQuery, cut, read_page};
 use crate::problem::{Kind, Problem};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WebhookDeliveryPage")]
 pub(crate) struct ListView {
     deliveries: Vec<DeliveryView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WebhookDelivery")]
 pub(crate) struct DeliveryView {
     /// The header `webhook-id`.
     id: String,
@@ -61,6 +65,11 @@ impl DeliveryView {
     }
 }
 
+pub(crate) const LIST: Operation =
+    Operation::new("listWebhookDeliveries", "List what was sent to a webhook, newest first")
+        .asks::<PageQuery>()
+        .refuses(&[Kind::UnknownWebhook]);
+
 /// `GET /v1/webhooks/{id}/deliveries?limit=&cursor=`, the newest first.
 pub(crate) async fn list(
     Caller(tenant): Caller,
@@ -76,6 +85,9 @@ pub(crate) async fn list(
     let deliveries = found.into_iter().map(|delivery| DeliveryView::of(delivery, None)).collect();
     Ok(Json(ListView { deliveries, next_cursor }))
 }
+
+pub(crate) const SHOW: Operation = Operation::new("showWebhookDelivery", "Show what was sent, with its body")
+    .refuses(&[Kind::UnknownWebhook, Kind::UnknownDelivery]);
 
 /// `GET /v1/webhooks/{id}/deliveries/{delivery}`.
 pub(crate) async fn show(

@@ -1,17 +1,56 @@
 //! What is asked of a webhook, checked whole.
 
 use chrono::TimeDelta;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tocsin_domain::webhook::EventType;
 use tocsin_store::tenant::webhooks::{Enabled, EndpointChange};
 use tocsin_webhooks::Reach;
 
 use crate::fields::{Fault, Faults, Field, all_of, quoted};
+use crate::openapi::shapes::{shape, shapes, words};
 
 const DESCRIPTION_CHARS_MAX: usize = 200;
 /// How long the secret before a rotation signs beside the new one, unless said.
 pub(crate) const OVERLAP_HOURS: u32 = 24;
 const OVERLAP_HOURS_MAX: u32 = 168;
+
+shapes! {
+    /// An address that may be reached; http:// only where the installation allows it.
+    WebhookAddress = json!({ "type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2000 });
+    EventName = words(EventType::asked_for().iter().map(|event| event.as_str()));
+    Description = json!({ "type": "string", "maxLength": DESCRIPTION_CHARS_MAX });
+    OverlapHours = json!({ "type": "integer", "minimum": 0, "maximum": OVERLAP_HOURS_MAX });
+}
+
+shape! {
+    pub(crate) struct WebhookRequest {
+        url: WebhookAddress,
+        /// What is to be told.
+        #[schemars(length(min = 1))]
+        events: Vec<EventName>,
+        description: Option<Description>,
+        /// True unless said.
+        enabled: Option<bool>,
+    }
+}
+
+shape! {
+    /// What is to be another of a webhook. What is left out stays.
+    pub(crate) struct WebhookPatch {
+        url: Option<WebhookAddress>,
+        #[schemars(length(min = 1))]
+        events: Option<Vec<EventName>>,
+        description: Option<Description>,
+        enabled: Option<bool>,
+    }
+}
+
+shape! {
+    pub(crate) struct SecretRequest {
+        /// How long the present secret signs beside the new one; 24 unless said.
+        overlap_hours: Option<OverlapHours>,
+    }
+}
 
 /// A new endpoint.
 #[derive(Debug)]

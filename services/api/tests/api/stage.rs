@@ -22,6 +22,8 @@ use tocsin_testkit::{ManualClock, TestDatabase};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use crate::conformance;
+
 pub const KEY: &str = "tocsin_key_of_north";
 pub const OTHER_KEY: &str = "tocsin_key_of_south";
 pub const PASSWORD: &str = "four random words here";
@@ -283,11 +285,14 @@ pub async fn ask(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
+    let called = method.to_string();
     let mut request = client.request(method, format!("{address}{path}")).timeout(SOON).body(body.to_owned());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    read(request.send().await.unwrap()).await
+    let answer = read(request.send().await.unwrap()).await;
+    conformance::check(&called, path, answer.status, &answer.headers, &answer.body);
+    answer
 }
 
 async fn read(response: Response) -> Answer {

@@ -26,6 +26,7 @@ const WEEKDAYS: [(&str, Weekday); 7] = [
 ];
 
 /// A member that does not fit the frequency is a fault, not ignored.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenRecurrence {
