@@ -41,6 +41,8 @@ fn described(path: &str, name: &str) -> (Value, &'static str) {
         "id" if path.starts_with("/v1/series") => (uuid(), "The id of a series."),
         "id" if path.starts_with("/v1/templates") => (uuid(), "The id of a template."),
         "id" if path.starts_with("/v1/imports") => (uuid(), "The id of a delivery."),
+        "id" if path.starts_with("/v1/webhooks") => (uuid(), "The id of a webhook."),
+        "delivery" => (json!({ "type": "string", "minLength": 1 }), "The `webhook-id` of what was sent."),
         "user" => (uuid(), "The id of a user."),
         "key" => (uuid(), "The id of an API key."),
         "person" => (source_id(), "The source id of a person in the roster."),
