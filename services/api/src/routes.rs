@@ -170,7 +170,7 @@ pub(crate) fn pages() -> Vec<Route> {
     use console::{account, assets, cancel, correction, detail, list, receipt, recipients, sign_in, watch};
     use console::{audit, keys, roles, users};
     use console::{
-        communications, compose, consents, help, log, people, person, report, sent, series, upcoming,
+        communications, compose, consents, help, log, people, person, report, sent, series, skip, upcoming,
     };
     const CONSENTS: Needs = Needs::Right(Right::Consents);
     const READ_DIRECTORY: Needs = Needs::Right(Right::ReadDirectory);
@@ -197,6 +197,8 @@ pub(crate) fn pages() -> Vec<Route> {
         post("/series/{id}/edit", EditSeries, editing::post_series),
         get("/series/{id}/cancel", CancelSeries, series::ask),
         post("/series/{id}/cancel", CancelSeries, series::cancel),
+        post("/series/{id}/skip", EditSeries, skip::skip),
+        post("/series/{id}/restore", EditSeries, skip::restore),
         get("/compose", OneOf(SENDS), compose::show),
         post("/compose", OneOf(SENDS), compose::post),
         post("/compose/segments", Caller, compose::segments),

@@ -220,7 +220,17 @@ fn wanted(method: &Method, uri: &Uri) -> String {
         return uri.path_and_query().map_or(HOME, |it| it.as_str()).trim_end_matches("/events").to_owned();
     }
     let path = uri.path();
-    ["/cancel", "/password", "/preferences", "/remove", "/revoke", "/segments"]
+    [
+        "/apply",
+        "/cancel",
+        "/password",
+        "/preferences",
+        "/remove",
+        "/restore",
+        "/revoke",
+        "/segments",
+        "/skip",
+    ]
         .iter()
         .find_map(|act| path.strip_suffix(act))
         .unwrap_or(path)

@@ -34,6 +34,7 @@ pub(crate) mod sent;
 pub(crate) mod series;
 mod session;
 pub(crate) mod sign_in;
+pub(crate) mod skip;
 mod summary;
 pub(crate) mod upcoming;
 pub(crate) mod users;

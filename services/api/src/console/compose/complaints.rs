@@ -89,6 +89,7 @@ fn of_member(path: &str) -> (String, String) {
         "recurrence.starts_on" => ("starts_on", "The start date"),
         "recurrence.at" => ("series_time", "The time"),
         "recurrence.ends_on" => ("ends_on", "The end date"),
+        "recurrence.except" => ("except", "The days that are left out:"),
         "recurrence.count" | "count" => ("count", "The number of times"),
         other => return (String::new(), format!("The request: {other}")),
     };

@@ -278,6 +278,10 @@ impl Draft {
             }
             _ => {}
         }
+        let except = self.all("except");
+        if !except.is_empty() {
+            put("except", json!(except));
+        }
         Value::Object(written)
     }
 
@@ -400,6 +404,7 @@ impl Draft {
             _ => "never",
         };
         self.set("ends", ends);
+        strings(recurrence.get("except")).iter().for_each(|day| self.add("except", day));
     }
 }
 
@@ -455,7 +460,7 @@ mod tests {
              &on_day=2026-12-01&at_time=08:00",
             "subject=A&message_type=general&channel=email&who=some&role=guardian&school=s&body=B&languages=2&language_1=es\
              &body_1=C&email_1=D&language_2=vi&body_2=E&when=recurring&frequency=weekly&interval=2&weekday=mo&weekday=we\
-             &starts_on=2026-09-01&series_time=08:00&ends=on&ends_on=2027-06-01",
+             &starts_on=2026-09-01&series_time=08:00&ends=on&ends_on=2027-06-01&except=2026-12-23&except=2026-12-28",
             "subject=A&message_type=general&channel=email&who=all&role=guardian&body=B&when=recurring&frequency=monthly\
              &interval=1&monthly=week&week=-1&week_day=fr&starts_on=2026-09-01&series_time=08:00&ends=after&count=7",
             "subject=A&message_type=general&channel=email&who=all&role=guardian&body=B&when=recurring&frequency=monthly\
