@@ -223,18 +223,21 @@ fn wanted(method: &Method, uri: &Uri) -> String {
     [
         "/apply",
         "/cancel",
+        "/consent",
+        "/limits",
         "/password",
         "/preferences",
         "/remove",
         "/restore",
         "/revoke",
         "/segments",
+        "/sending",
         "/skip",
     ]
-        .iter()
-        .find_map(|act| path.strip_suffix(act))
-        .unwrap_or(path)
-        .to_owned()
+    .iter()
+    .find_map(|act| path.strip_suffix(act))
+    .unwrap_or(path)
+    .to_owned()
 }
 
 /// Pages of ours only, or a link could lead from the sign-in to anywhere.

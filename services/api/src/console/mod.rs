@@ -18,10 +18,12 @@ pub(crate) mod detail;
 mod form;
 mod guard;
 pub(crate) mod help;
+pub(crate) mod imports;
 pub(crate) mod keys;
 pub(crate) mod list;
 mod live;
 pub(crate) mod log;
+mod multipart;
 mod page;
 pub(crate) mod people;
 pub(crate) mod person;
@@ -33,9 +35,11 @@ mod rows;
 pub(crate) mod sent;
 pub(crate) mod series;
 mod session;
+pub(crate) mod settings;
 pub(crate) mod sign_in;
 pub(crate) mod skip;
 mod summary;
+pub(crate) mod templates;
 pub(crate) mod upcoming;
 pub(crate) mod users;
 pub(crate) mod watch;
@@ -73,6 +77,8 @@ pub(crate) async fn front(visitor: Visitor) -> Redirect {
         "/people"
     } else if visitor.tenant.may(Right::Consents) {
         "/consents"
+    } else if visitor.tenant.may(Right::Settings) {
+        "/settings"
     } else if visitor.tenant.may(Right::Administration) {
         "/users"
     } else if visitor.tenant.may(Right::Audit) {

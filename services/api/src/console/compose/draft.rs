@@ -20,6 +20,9 @@ pub(super) struct Draft {
     pairs: Vec<(String, String)>,
 }
 
+/// Of a template: its recipients are chosen when it is used.
+pub(super) const WHO_LATER: &str = "later";
+
 /// A request, and for each of its contents the language that it is of, counted from 0, and the channel.
 #[derive(Debug)]
 pub(super) struct Request {
@@ -148,7 +151,9 @@ impl Draft {
         members.insert("subject".to_owned(), given(self.text("subject")));
         members.insert("message_type".to_owned(), given(self.text("message_type")));
         members.insert("channels".to_owned(), json!(self.all("channel")));
-        members.insert("audience".to_owned(), self.audience());
+        if self.text("who") != WHO_LATER {
+            members.insert("audience".to_owned(), self.audience());
+        }
         let mode = if self.has("each_student", "yes") { "per_device_and_student" } else { "per_device" };
         members.insert("mode".to_owned(), json!(mode));
         let (contents, texts) = self.contents();
