@@ -27,6 +27,7 @@ mod multipart;
 mod page;
 pub(crate) mod people;
 pub(crate) mod person;
+mod plot;
 pub(crate) mod receipt;
 pub(crate) mod recipients;
 pub(crate) mod report;

@@ -61,8 +61,11 @@ impl Things {
     async fn make() -> Result<Self> {
         let gallery = Gallery::hang().await?;
         let hall = &gallery.hall;
-        let key = made(hall, "/v1/api-keys", &json!({ "name": "Student system", "roles": ["secretary"] })).await?;
-        hall.client.ask_put("/v1/roles/nurse", &json!({ "rights": ["send"], "message_types": ["attendance"] })).await?;
+        let key =
+            made(hall, "/v1/api-keys", &json!({ "name": "Student system", "roles": ["secretary"] })).await?;
+        hall.client
+            .ask_put("/v1/roles/nurse", &json!({ "rights": ["send"], "message_types": ["attendance"] }))
+            .await?;
         let series = json!({
             "subject": "Lunch menu of the week",
             "channels": ["email", "inbox"],
@@ -83,11 +86,13 @@ impl Things {
         });
         let template = made(hall, "/v1/templates", &template).await?;
         let import = hall.import().await?;
-        let user = hall.user("lee@cedar-valley.example", "Robin Lee", &["secretary", "nurse"]).await?.to_string();
+        let user =
+            hall.user("lee@cedar-valley.example", "Robin Lee", &["secretary", "nurse"]).await?.to_string();
         let rows = hall.client.ask_get(&format!("/v1/campaigns/{}/recipients?limit=1", gallery.sent)).await?;
         let recipient = rows["recipients"][0]["recipient_id"].to_string();
         let people = hall.client.ask_get("/v1/people?role=guardian&limit=1").await?;
-        let person = people["people"][0]["source_id"].as_str().context("nobody is in the directory")?.to_owned();
+        let person =
+            people["people"][0]["source_id"].as_str().context("nobody is in the directory")?.to_owned();
         Ok(Self { series, template, import, user, key, person, recipient, gallery })
     }
 
@@ -168,13 +173,21 @@ async fn every_page_is_accessible_at_every_width_by_day_and_by_night() -> Result
 }
 
 /// One page in all its looks. What is wrong with it is added to `faults`, so that one run finds all.
-async fn look_at(browser: &Browser, axe: &str, name: &str, url: &str, faults: &mut Vec<String>) -> Result<()> {
+async fn look_at(
+    browser: &Browser,
+    axe: &str,
+    name: &str,
+    url: &str,
+    faults: &mut Vec<String>,
+) -> Result<()> {
     for scheme in [Scheme::Light, Scheme::Dark] {
         for (width, height) in [PHONE, DESKTOP] {
             browser.look(width, height, scheme).await?;
             browser.open(url).await?;
             let look = format!("{name} at {width} px, {scheme:?}");
-            for (what, script) in [("axe", format!("{axe};{RUN_AXE}")), ("beyond the edge", BEYOND.to_owned())] {
+            for (what, script) in
+                [("axe", format!("{axe};{RUN_AXE}")), ("beyond the edge", BEYOND.to_owned())]
+            {
                 let found = browser.run(&script).await.with_context(|| look.clone())?;
                 let found = found.as_array().cloned().unwrap_or_else(|| vec![found]);
                 faults.extend(found.iter().map(|fault| format!("{look}: {what}: {fault}")));

@@ -20,7 +20,12 @@ const SUBJECT: &str = "The boiler is broken";
 /// Slow enough that there is something to watch and to cancel.
 fn limits() -> Vec<ChannelLimits> {
     Channel::ALL
-        .map(|channel| ChannelLimits { channel, rate_per_second: Some(6.0), burst: Some(2), concurrency: None })
+        .map(|channel| ChannelLimits {
+            channel,
+            rate_per_second: Some(6.0),
+            burst: Some(2),
+            concurrency: None,
+        })
         .to_vec()
 }
 
@@ -79,7 +84,9 @@ async fn composes_to_a_school(browser: &Browser) -> Result<String> {
         browser.click(&format!("#channel input[value={channel}]")).await?;
     }
     browser.type_into("#subject", SUBJECT).await?;
-    browser.type_into("#body", "Dear {{ given_name }}, the boiler is broken and school ends at noon.").await?;
+    browser
+        .type_into("#body", "Dear {{ given_name }}, the boiler is broken and school ends at noon.")
+        .await?;
     browser.comes_to("what a text costs", "#segments-body", "1 segment").await?;
     browser.click("#review-button").await?;
     browser.comes_to("the review", "#send-button", "Send to").await?;
@@ -95,8 +102,10 @@ async fn watches_progress(browser: &Browser) -> Result<()> {
     browser.run("document.body.dataset.loaded = 'once'").await?;
     wait_until("progress", WITHIN, async || percent(browser).await.is_ok_and(|percent| percent > 0)).await?;
     let before = percent(browser).await?;
-    wait_until("more progress", WITHIN, async || percent(browser).await.is_ok_and(|percent| percent > before))
-        .await?;
+    wait_until("more progress", WITHIN, async || {
+        percent(browser).await.is_ok_and(|percent| percent > before)
+    })
+    .await?;
     ensure!(browser.has("body[data-loaded]").await?, "the page was loaded again");
     Ok(())
 }
