@@ -245,8 +245,13 @@ impl Table {
         }
     }
 
+    fn kinds(&self) -> [(&'static str, &[String]); 3] {
+        let TableSamples { added, changed, gone } = &self.samples;
+        [("Added", added), ("Changed", changed), ("Gone", gone)]
+    }
+
     fn has_samples(&self) -> bool {
-        !(self.samples.added.is_empty() && self.samples.changed.is_empty() && self.samples.gone.is_empty())
+        self.kinds().iter().any(|(_, names)| !names.is_empty())
     }
 }
 

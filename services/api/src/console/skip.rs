@@ -6,8 +6,9 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::{Map, json};
+use tocsin_domain::SeriesId;
 use tocsin_domain::recurrence::Recurrence;
-use tocsin_store::tenant::series::Series;
+use tocsin_store::tenant::series::{Series, SeriesContent};
 
 use super::access::Visitor;
 use super::form::Form;
@@ -41,7 +42,9 @@ pub(crate) async fn skip(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    change(&visitor, &api, id, &body, Recurrence::leaving_out).await
+    let Asked { series, on, version } = Asked::read(&visitor, id, &body, api.clock.now()).await?;
+    let recurrence = without_past(&series.content, api.clock.now()).leaving_out(on);
+    change(&visitor, &api, (series.id, version), &recurrence).await
 }
 
 /// `POST /series/{id}/restore` with `on` and `version`.
@@ -51,49 +54,58 @@ pub(crate) async fn restore(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    change(&visitor, &api, id, &body, Recurrence::taking_back).await
+    let Asked { series, on, version } = Asked::read(&visitor, id, &body, api.clock.now()).await?;
+    let recurrence = without_past(&series.content, api.clock.now()).taking_back(on);
+    change(&visitor, &api, (series.id, version), &recurrence).await
+}
+
+/// Which day of which series, and of which version of it.
+struct Asked {
+    series: Series,
+    on: NaiveDate,
+    version: i32,
+}
+
+impl Asked {
+    async fn read(visitor: &Visitor, id: String, body: &[u8], now: DateTime<Utc>) -> Result<Self, Refused> {
+        let series = existing(&visitor.tenant, series_id(Ok(Path(id)))?).await?;
+        let form = Form::of(body);
+        let content = &series.content;
+        let unbroken = content.recurrence.unbroken();
+        let is_to_come = |on: &NaiveDate| {
+            let occurrence = unbroken.between(content.zone, *on, *on, 1);
+            occurrence.first().is_some_and(|occurrence| occurrence.at > now)
+        };
+        let Some(on) = form.text("on").parse::<NaiveDate>().ok().filter(is_to_come) else {
+            let reason =
+                "is no occurrence of this series that is still to come: go back to its page and choose one";
+            return Err(Refused::faulty(vec![Fault {
+                field: "the day".to_owned(),
+                reason: reason.to_owned(),
+            }]));
+        };
+        let version = form.text("version").parse().unwrap_or_default();
+        Ok(Self { series, on, version })
+    }
 }
 
 async fn change(
     visitor: &Visitor,
     api: &Api,
-    id: String,
-    body: &[u8],
-    changed: fn(Recurrence, NaiveDate) -> Recurrence,
+    (id, version): (SeriesId, i32),
+    recurrence: &Recurrence,
 ) -> Result<Response, Refused> {
-    let series = existing(&visitor.tenant, series_id(Ok(Path(id)))?).await?;
-    let form = Form::of(body);
-    let content = &series.content;
-    let now = api.clock.now();
-    let is_to_come = |on: &NaiveDate| {
-        let occurrence = content.recurrence.unbroken().between(content.zone, *on, *on, 1);
-        occurrence.first().is_some_and(|occurrence| occurrence.at > now)
-    };
-    let on = form.text("on").parse::<NaiveDate>().ok().filter(is_to_come);
-    let Some(on) = on else {
-        let reason =
-            "is no occurrence of this series that is still to come: go back to its page and choose one";
-        return Err(Refused::faulty(vec![Fault { field: "the day".to_owned(), reason: reason.to_owned() }]));
-    };
-    let members = Map::from_iter([(
-        "recurrence".to_owned(),
-        json!(changed(without_past(&content.recurrence, content.zone, now), on)),
-    )]);
-    let version = form.text("version").parse().unwrap_or_default();
+    let members = Map::from_iter([("recurrence".to_owned(), json!(recurrence))]);
     let changes = Changes { version, by: visitor.actor.clone(), members };
-    edit_order(api, &visitor.tenant, series.id, &changes).await?;
-    Ok(Redirect::to(&format!("/series/{}#coming", series.id)).into_response())
+    edit_order(api, &visitor.tenant, id, &changes).await?;
+    Ok(Redirect::to(&format!("/series/{id}#coming")).into_response())
 }
 
 /// Days that are over are named no more, or the list would only grow. Yesterday stays: a time that the clocks skipped at
 /// midnight comes a day after its own.
-fn without_past(
-    recurrence: &Recurrence,
-    zone: tocsin_domain::window::Zone,
-    now: DateTime<Utc>,
-) -> Recurrence {
-    let today = now.with_timezone(&zone).date_naive();
+fn without_past(content: &SeriesContent, now: DateTime<Utc>) -> Recurrence {
+    let today = now.with_timezone(&content.zone).date_naive();
     let kept_from = today.checked_sub_days(Days::new(1)).unwrap_or(today);
-    let over: Vec<NaiveDate> = recurrence.except().filter(|day| *day < kept_from).collect();
-    over.into_iter().fold(recurrence.clone(), Recurrence::taking_back)
+    let over: Vec<NaiveDate> = content.recurrence.except().filter(|day| *day < kept_from).collect();
+    over.into_iter().fold(content.recurrence.clone(), Recurrence::taking_back)
 }

@@ -141,12 +141,15 @@ pub(crate) async fn put_sending(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let form = Form::of(&body);
-    let done = match SendingForm::request(&form) {
+    let faults = match SendingForm::request(&form) {
         Ok(request) => complained(sending_policy::replace(&api, &visitor.tenant, request).await)?,
         Err(faults) => Complaints::all(faults),
     };
-    settle(&visitor, &api, "sending", done, |page, faults| page.sending = SendingForm::typed(&form, faults))
-        .await
+    if faults.is_empty() {
+        return Ok(saved("sending"));
+    }
+    let page = page(&visitor, api.clock.now()).await?;
+    Ok(refused(&SettingsPage { sending: SendingForm::typed(&form, faults), ..page }))
 }
 
 /// `POST /settings/limits` with `rate_…`, `concurrency_…` and `spares_…` of each channel.
@@ -156,12 +159,15 @@ pub(crate) async fn put_limits(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let form = Form::of(&body);
-    let done = match LimitsForm::request(&form) {
+    let faults = match LimitsForm::request(&form) {
         Ok(request) => complained(crate::limits::replace(&api, &visitor.tenant, request).await)?,
         Err(faults) => Complaints::all(faults),
     };
-    settle(&visitor, &api, "limits", done, |page, faults| page.limits = LimitsForm::typed(&form, faults))
-        .await
+    if faults.is_empty() {
+        return Ok(saved("limits"));
+    }
+    let page = page(&visitor, api.clock.now()).await?;
+    Ok(refused(&SettingsPage { limits: LimitsForm::typed(&form, faults), ..page }))
 }
 
 /// `POST /settings/consent`.
@@ -171,12 +177,15 @@ pub(crate) async fn put_consent(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let form = Form::of(&body);
-    let done = match ConsentForm::request(&form) {
+    let faults = match ConsentForm::request(&form) {
         Ok(request) => complained(consent_policy::carry_out(&api, &visitor.tenant, request).await)?,
         Err(faults) => Complaints::all(faults),
     };
-    settle(&visitor, &api, "consent", done, |page, faults| page.consent = ConsentForm::typed(&form, faults))
-        .await
+    if faults.is_empty() {
+        return Ok(saved("consent"));
+    }
+    let page = page(&visitor, api.clock.now()).await?;
+    Ok(refused(&SettingsPage { consent: ConsentForm::typed(&form, faults), ..page }))
 }
 
 /// What is wrong with a request; nothing: it is done.
@@ -187,20 +196,14 @@ fn complained<T>(done: Result<T, Problem>) -> Result<Complaints, Refused> {
     }
 }
 
-/// Leads back to the form, or shows the page with what was typed into it.
-async fn settle(
-    visitor: &Visitor,
-    api: &Api,
-    form: &'static str,
-    faults: Complaints,
-    typed: impl FnOnce(&mut SettingsPage, Complaints),
-) -> Result<Response, Refused> {
-    if faults.is_empty() {
-        return Ok(Redirect::to(&format!("/settings?saved={form}#{form}")).into_response());
-    }
-    let mut page = page(visitor, api.clock.now()).await?;
-    typed(&mut page, faults);
-    Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page))
+/// Leads back to the form.
+fn saved(form: &'static str) -> Response {
+    Redirect::to(&format!("/settings?saved={form}#{form}")).into_response()
+}
+
+/// The page with what was typed into one of its forms.
+fn refused(page: &SettingsPage) -> Response {
+    answer(StatusCode::UNPROCESSABLE_ENTITY, page)
 }
 
 /// The number that was typed, as JSON; what is none is a fault of the member at `path`.
