@@ -183,9 +183,8 @@ pub(crate) async fn remove(
 
 /// The one command behind every place where a template is removed.
 pub(crate) async fn take_off(api: &Api, tenant: &Tenant, id: Uuid) -> Result<(), Problem> {
-    if let Some(found) = tenant.template(id).await? {
-        needs::may_send(tenant, &found.content.message_type)?;
-    }
+    let found = existing(tenant, id).await?;
+    needs::may_send(tenant, &found.content.message_type)?;
     tenant.delete_template(id, tenant.acts_as(), api.clock.now()).await?;
     Ok(())
 }

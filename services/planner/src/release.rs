@@ -304,10 +304,12 @@ impl Releaser {
         Ok(Drawn { due, passed_over })
     }
 
-    /// It begins anew with the next tick, for jobs that came back meanwhile may lie before its position.
+    /// It begins anew, for jobs that came back meanwhile may lie before its position: at once, or it would sit out the
+    /// rest of the tick. Drawn from its head, it has no more.
     fn is_at_the_end(&mut self, campaign: CampaignId, left: &mut Vec<&OpenCampaign>) {
-        self.positions.remove(&campaign);
-        left.retain(|known| known.id != campaign);
+        if self.positions.remove(&campaign).is_none() {
+            left.retain(|known| known.id != campaign);
+        }
     }
 
     /// Those of `passed_over` that have no job due leave `left`, as many of them as may be looked at: where few places

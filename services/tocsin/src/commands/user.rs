@@ -57,7 +57,7 @@ Examples:
         #[arg(long = "role", value_name = "ROLE", required = true)]
         roles: Vec<String>,
         #[command(flatten)]
-        password: Password,
+        password: PasswordSource,
     },
     /// List users, by district and email address.
     #[command(after_long_help = "\
@@ -90,18 +90,18 @@ Examples:
         #[arg(long, value_name = "NAME")]
         district: String,
         #[command(flatten)]
-        password: Password,
+        password: PasswordSource,
     },
 }
 
 #[derive(Debug, clap::Args)]
-struct Password {
+struct PasswordSource {
     /// A file with the password in its first line; `-` reads standard input. Default: asked for on the terminal.
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
 }
 
-impl Password {
+impl PasswordSource {
     /// The password, which is one for `login`.
     fn read(&self, login: &str) -> Result<String> {
         let password = match &self.password_file {

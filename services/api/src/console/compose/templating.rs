@@ -63,7 +63,6 @@ pub(crate) async fn remove(
     Path(id): Path<String>,
 ) -> Result<Response, Refused> {
     let id = template_id(Ok(Path(id)))?;
-    existing(&visitor.tenant, id).await?;
     take_off(&api, &visitor.tenant, id).await?;
     Ok(Redirect::to("/templates").into_response())
 }
