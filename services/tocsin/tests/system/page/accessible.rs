@@ -153,57 +153,61 @@ async fn made(hall: &Hall, path: &str, body: &Value) -> Result<String> {
 async fn every_page_is_accessible_at_every_width_by_day_and_by_night() -> Result<()> {
     let things = Things::make().await?;
     let hall = &things.gallery.hall;
-    let axe = std::env::var_os("TOCSIN_TEST_AXE")
-        .context("TOCSIN_TEST_AXE names no axe.min.js: run the tests by `make test`, which fetches it")?;
-    let axe = std::fs::read_to_string(axe)?;
     let browser = Browser::start().await?;
-    let mut faults = Vec::new();
+    let mut inspector = Inspector::new(&browser)?;
     // Of those whom nobody has to know: the second is shown where nobody signs in.
-    let (sign_in, districts) =
-        (format!("{}/sign-in", hall.door), format!("{}/districts", hall.system.api_url));
-    look_at(&browser, &axe, "sign-in", &sign_in, &mut faults).await?;
-    look_at(&browser, &axe, "districts", &districts, &mut faults).await?;
+    inspector.look_at("sign-in", &format!("{}/sign-in", hall.door)).await?;
+    inspector.look_at("districts", &format!("{}/districts", hall.system.api_url)).await?;
     hall.sign_in(&browser).await?;
     let pages = things.pages()?;
     ensure!(pages.len() > 40, "the table has lost its pages: {pages:?}");
     for (name, path) in pages {
-        look_at(&browser, &axe, &name, &format!("{}{path}", hall.door), &mut faults).await?;
+        inspector.look_at(&name, &format!("{}{path}", hall.door)).await?;
     }
+    let faults = inspector.faults;
     ensure!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     browser.close().await?;
     things.gallery.hall.close().await
 }
 
-/// One page in all its looks. What is wrong with it is added to `faults`, so that one run finds all.
-async fn look_at(
-    browser: &Browser,
-    axe: &str,
-    name: &str,
-    url: &str,
-    faults: &mut Vec<String>,
-) -> Result<()> {
-    for scheme in [Scheme::Light, Scheme::Dark] {
-        for (width, height) in [PHONE, DESKTOP] {
-            browser.look(width, height, scheme).await?;
-            browser.open(url).await?;
-            let look = format!("{name} at {width} px, {scheme:?}");
-            for (what, script) in
-                [("axe", format!("{axe};{RUN_AXE}")), ("beyond the edge", BEYOND.to_owned())]
-            {
-                let found = browser.run(&script).await.with_context(|| look.clone())?;
-                let found = found.as_array().cloned().unwrap_or_else(|| vec![found]);
-                faults.extend(found.iter().map(|fault| format!("{look}: {what}: {fault}")));
+/// Looks at pages, and collects what is wrong with them, so that one run finds all.
+struct Inspector<'a> {
+    browser: &'a Browser,
+    axe: String,
+    faults: Vec<String>,
+}
+
+impl<'a> Inspector<'a> {
+    fn new(browser: &'a Browser) -> Result<Self> {
+        let axe = std::env::var_os("TOCSIN_TEST_AXE")
+            .context("TOCSIN_TEST_AXE names no axe.min.js: run the tests by `make test`, which fetches it")?;
+        Ok(Self { browser, axe: std::fs::read_to_string(axe)?, faults: Vec::new() })
+    }
+
+    /// One page in all its looks.
+    async fn look_at(&mut self, name: &str, url: &str) -> Result<()> {
+        for scheme in [Scheme::Light, Scheme::Dark] {
+            for (width, height) in [PHONE, DESKTOP] {
+                self.browser.look(width, height, scheme).await?;
+                self.browser.open(url).await?;
+                let look = format!("{name} at {width} px, {scheme:?}");
+                let axe = format!("{};{RUN_AXE}", self.axe);
+                for (what, script) in [("axe", axe.as_str()), ("beyond the edge", BEYOND)] {
+                    let found = self.browser.run(script).await.with_context(|| look.clone())?;
+                    let found = found.as_array().cloned().unwrap_or_else(|| vec![found]);
+                    self.faults.extend(found.iter().map(|fault| format!("{look}: {what}: {fault}")));
+                }
+                self.browser.picture(&format!("{name}-{width}-{scheme:?}").to_lowercase()).await?;
             }
-            browser.picture(&format!("{name}-{width}-{scheme:?}").to_lowercase()).await?;
         }
-    }
-    for complaint in browser.complaints().await? {
-        // The page that is not there is a complaint of the browser's own.
-        if !(name == "no-page" && complaint.contains("404")) {
-            faults.push(format!("{name}: the browser says {complaint}"));
+        for complaint in self.browser.complaints().await? {
+            // The page that is not there is a complaint of the browser's own.
+            if !(name == "no-page" && complaint.contains("404")) {
+                self.faults.push(format!("{name}: the browser says {complaint}"));
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 const RUN_AXE: &str = "
