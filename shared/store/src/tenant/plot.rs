@@ -52,9 +52,12 @@ impl Tenant {
             .map(|found| {
                 let (channels, contacted): (Vec<i16>, Vec<i32>) =
                     (found.get("channels"), found.get("contacted"));
-                let of = |(channel, count): (i16, i32)| Ok((row::channel(NAME, channel)?, i64::from(count)));
-                let contacted = channels.into_iter().zip(contacted).map(of).collect::<Result<_, _>>()?;
-                Ok(Sample { at: found.get("at"), contacted })
+                let of = |(channel, count): (i16, i32)| {
+                    row::channel(NAME, channel).map(|channel| (channel, i64::from(count)))
+                };
+                let contacted: Result<Vec<_>, StoreError> =
+                    channels.into_iter().zip(contacted).map(of).collect();
+                Ok(Sample { at: found.get("at"), contacted: contacted? })
             })
             .collect()
     }
