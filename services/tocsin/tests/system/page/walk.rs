@@ -78,8 +78,8 @@ async fn composes_to_a_school(browser: &Browser) -> Result<String> {
     browser.click(".nav a[href='/compose']").await?;
     browser.comes_to("the form", "h1", "Compose a message").await?;
     browser.click("#who-some").await?;
-    let school = browser.text("#school .option:nth-of-type(2)").await?.trim().to_owned();
-    browser.click("#school .option:nth-of-type(2) input").await?;
+    let school = browser.text("#school .option:nth-of-type(1)").await?.trim().to_owned();
+    browser.click("#school .option:nth-of-type(1) input").await?;
     for channel in Channel::ALL {
         browser.click(&format!("#channel input[value={channel}]")).await?;
     }
