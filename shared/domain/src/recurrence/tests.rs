@@ -248,8 +248,9 @@ fn any_recurrence() -> impl Strategy<Value = Recurrence> {
         1 => (0u64..900).prop_map(|days| End::On(day("2024-01-01") + Days::new(days))),
     ];
     let except = prop::collection::btree_set(0u64..1000, 0..20);
-    let except =
-        except.prop_map(|days| days.into_iter().map(|on| day("2024-01-01") + Days::new(on)).collect());
+    let except = except.prop_map(|days| {
+        days.into_iter().map(|on| day("2024-01-01") + Days::new(on)).collect::<BTreeSet<_>>()
+    });
     (repeat, 1u16..4, 0u64..800, 0u32..24 * 60, end, except).prop_map(
         |(repeat, interval, start, minute, end, except)| Recurrence {
             repeat,
