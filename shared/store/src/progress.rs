@@ -16,7 +16,7 @@ impl Store {
 /// second at least: 100 of its first two minutes, and not 800 of its first day.
 pub(crate) const SAMPLE_PROGRESS: &str = "-- store.sample_progress
 insert into progress (campaign_id, at, district_id, channels, contacted, ended)
-select c.id, $1, c.district_id, t.channels, t.contacted, t.ended
+select c.id, $1::timestamptz, c.district_id, t.channels, t.contacted, t.ended
 from campaigns c
 left join lateral (
   select p.at, p.contacted, p.ended from progress p where p.campaign_id = c.id order by p.at desc limit 1) last on true

@@ -111,7 +111,7 @@ select at, channels, contacted
 from (
   select at, channels, contacted, row_number() over (order by at) as nth, count(*) over () as many
   from progress where campaign_id = $1) p
-where nth = many or nth % greatest(1, ceil(many / $2::float8)::bigint) = 0
+where nth = many or nth % greatest(1, (many + $2::bigint - 1) / $2::bigint) = 0
 order by at";
 
 /// Along the index of what is due, whose order is the limit's.
