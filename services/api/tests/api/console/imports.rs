@@ -103,6 +103,6 @@ async fn what_is_no_delivery_is_refused_beside_the_field() {
     let strict = send(&stage, &admin, "strict.zip", &delivery(&[STUDENT, BROKEN]), true).await;
     let path = strict.headers["location"].to_str().unwrap().to_owned();
     let page = page_with(&admin, &path, "Refused").await;
-    assert!(page.contains("Nothing was applied: 1 rows have faults"), "{page}");
+    assert!(page.contains("Nothing was applied: 2 rows have faults"), "{page}");
     assert_eq!(admin.get("/imports/none").await.status, 404);
 }
