@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::consent::EmergencyPolicy;
 use tocsin_domain::consent::reminder::{DAYS, FLYER_URL_CHARS_MAX, ReminderPolicy, TIMES, check_flyer_url};
+use tocsin_store::Tenant;
 use tocsin_store::tenant::consents::ConsentPolicy;
 
 use crate::auth::Caller;
@@ -86,12 +87,16 @@ pub(crate) async fn change(
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Json<PolicyView>, Problem> {
-    let body = json::required(&headers, body)?;
-    let standing = tenant.consent_policy().await?;
-    let (policy, by) = read(body, standing, tenant.acts_as())
-        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
-    tenant.set_consent_policy(&policy, &by, api.clock.now()).await?;
+    carry_out(&api, &tenant, json::required(&headers, body)?).await?;
     Ok(Json(PolicyView::of(tenant.consent_policy().await?)))
+}
+
+/// The one command behind every place where it is changed.
+pub(crate) async fn carry_out(api: &Api, tenant: &Tenant, request: Value) -> Result<(), Problem> {
+    let standing = tenant.consent_policy().await?;
+    let (policy, by) = read(request, standing, tenant.acts_as())
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    Ok(tenant.set_consent_policy(&policy, &by, api.clock.now()).await?)
 }
 
 fn read(body: Value, standing: ConsentPolicy, actor: &str) -> Result<(ConsentPolicy, String), Vec<Fault>> {

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 pub use self::rows::directory_of;
 use self::view::ImportView;
+pub(crate) use self::view::standing;
 use crate::auth::Caller;
 use crate::directory::NAME_CHARS_MAX;
 use crate::fields::{Fault, Faults, Fields, named};
@@ -76,7 +77,15 @@ pub(crate) async fn create(
 ) -> Result<Placed<ImportView>, Problem> {
     let wanted = read_query(query.as_deref(), tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
-    let zip = body.map_err(|rejection| match rejection.status() {
+    let zip = body.map_err(|rejection| broken_off(&rejection))?;
+    let id = receive(&api, &tenant, &wanted, zip).await?;
+    let view = ImportView::of(existing(&tenant, id).await?, api.clock.now());
+    Ok(Placed { status: StatusCode::ACCEPTED, location: format!("/v1/imports/{id}"), view })
+}
+
+/// Why the bytes of a delivery are not all there.
+pub(crate) fn broken_off(rejection: &BytesRejection) -> Problem {
+    match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             let detail = format!(
                 "the delivery is longer than {DELIVERY_BYTES_MAX} bytes: pack it, or send it in parts"
@@ -84,7 +93,16 @@ pub(crate) async fn create(
             Problem::new(Kind::TooLarge, detail)
         }
         _ => Problem::new(Kind::NotADelivery, "the delivery broke off before its end: send it again"),
-    })?;
+    }
+}
+
+/// The one command behind every place where deliveries are sent.
+pub(crate) async fn receive(
+    api: &Api,
+    tenant: &Tenant,
+    wanted: &Wanted,
+    zip: Bytes,
+) -> Result<Uuid, Problem> {
     if !zip.starts_with(ZIP) {
         let detail =
             "the body is no zip: send a zip with the OneRoster CSV files in its root, as the body itself";
@@ -94,10 +112,9 @@ pub(crate) async fn create(
     let id = Uuid::now_v7();
     let new = NewImport { id, actor: &wanted.by, file_name: &wanted.name, strict: wanted.strict, zip: &zip };
     tenant.keep_import(&new, now).await?;
-    work::compare(&api, &tenant, id, zip.into(), wanted.strict);
+    work::compare(api, tenant, id, zip.into(), wanted.strict);
     tracing::info!(import.id = %id, "delivery received");
-    let view = ImportView::of(existing(&tenant, id).await?, now);
-    Ok(Placed { status: StatusCode::ACCEPTED, location: format!("/v1/imports/{id}"), view })
+    Ok(id)
 }
 
 pub(crate) const LIST: Operation =
@@ -186,6 +203,13 @@ pub(crate) async fn apply(
     let by = fields.take("applied_by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
     fields.finish(&mut faults);
     faults.or(Some(())).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    apply_order(&api, &tenant, id, by.unwrap_or_else(|| tenant.acts_as().to_owned())).await?;
+    let view = ImportView::of(existing(&tenant, id).await?, api.clock.now());
+    Ok(Placed { status: StatusCode::ACCEPTED, location: format!("/v1/imports/{id}"), view })
+}
+
+/// The one command behind every place where deliveries are applied.
+pub(crate) async fn apply_order(api: &Api, tenant: &Tenant, id: Uuid, by: String) -> Result<(), Problem> {
     let now = api.clock.now();
     match tenant.begin_import(id, now).await?.ok_or_else(unknown_import)? {
         Begun::Yes => {}
@@ -195,21 +219,21 @@ pub(crate) async fn apply(
             return Err(Problem::new(Kind::DirectoryMoved, detail));
         }
         Begun::NotCompared => {
-            let state = ImportView::of(existing(&tenant, id).await?, now).state();
+            let state = standing(&existing(tenant, id).await?, now).0.as_str();
             let detail = format!("the delivery is {state}: only one that is compared can be applied");
             return Err(Problem::new(Kind::ImportNotReady, detail));
         }
     }
-    let by = by.unwrap_or_else(|| tenant.acts_as().to_owned());
-    work::apply(&api, &tenant, id, by);
-    let view = ImportView::of(existing(&tenant, id).await?, now);
-    Ok(Placed { status: StatusCode::ACCEPTED, location: format!("/v1/imports/{id}"), view })
+    work::apply(api, tenant, id, by);
+    Ok(())
 }
 
-struct Wanted {
-    name: String,
-    strict: bool,
-    by: String,
+/// What is said of a delivery beside its bytes.
+pub(crate) struct Wanted {
+    pub name: String,
+    /// Is it refused where a row has faults?
+    pub strict: bool,
+    pub by: String,
 }
 
 fn read_query(query: Option<&str>, actor: &str) -> Result<Wanted, Vec<Fault>> {
@@ -229,14 +253,14 @@ fn read_query(query: Option<&str>, actor: &str) -> Result<Wanted, Vec<Fault>> {
     }))
 }
 
-async fn existing(tenant: &Tenant, id: Uuid) -> Result<Import, Problem> {
+pub(crate) async fn existing(tenant: &Tenant, id: Uuid) -> Result<Import, Problem> {
     tenant.import(id).await?.ok_or_else(unknown_import)
 }
 
-fn import_id(path: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
+pub(crate) fn import_id(path: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
     path.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok()).ok_or_else(unknown_import)
 }
 
-fn unknown_import() -> Problem {
+pub(crate) fn unknown_import() -> Problem {
     Problem::new(Kind::UnknownImport, "this district has no delivery of that id")
 }

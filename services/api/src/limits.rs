@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::Channel;
 use tocsin_domain::limits::{CONCURRENCY, CampaignLimit, CampaignLimits, DistrictLimit, RATE_PER_SECOND};
+use tocsin_store::Tenant;
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Fields, below};
@@ -81,12 +82,21 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Json<LimitsView>, Problem> {
-    let request = json::required(&headers, body)?;
+    let channels = replace(&api, &tenant, json::required(&headers, body)?).await?;
+    Ok(Json(LimitsView { channels }))
+}
+
+/// The one command behind every place where limits are replaced.
+pub(crate) async fn replace(
+    api: &Api,
+    tenant: &Tenant,
+    request: Value,
+) -> Result<BTreeMap<Channel, DistrictLimit>, Problem> {
     let (channels, by) =
         read(request, tenant.acts_as()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     tenant.put_limits(&channels, &by, api.clock.now()).await?;
     tracing::info!(channels = channels.len(), "limits replaced");
-    Ok(Json(LimitsView { channels }))
+    Ok(channels)
 }
 
 fn read(request: Value, actor: &str) -> Result<(BTreeMap<Channel, DistrictLimit>, String), Vec<Fault>> {

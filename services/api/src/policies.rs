@@ -12,6 +12,7 @@ use serde_json::Value;
 use tocsin_domain::policy::{ATTEMPTS, Machines, MessagePolicy, RedialPolicy, WAIT_SECONDS};
 use tocsin_domain::window::{CallingWindow, PolicyFault, WrittenHours, WrittenWindow};
 use tocsin_domain::{Lane, Outcome, OutcomeSet};
+use tocsin_store::Tenant;
 use tocsin_store::tenant::policies::KeptPolicy;
 
 use crate::auth::Caller;
@@ -155,15 +156,26 @@ pub(crate) async fn put(
 ) -> Result<Json<PolicyView>, Problem> {
     let message_type = named(message_type)?;
     let request = json::required(&headers, body)?;
+    let kept = replace(&api, &tenant, message_type, request).await?;
+    Ok(Json(PolicyView::of(message_type, Some(kept))))
+}
+
+/// The one command behind every place where a policy is replaced.
+pub(crate) async fn replace(
+    api: &Api,
+    tenant: &Tenant,
+    message_type: MessageType,
+    request: Value,
+) -> Result<KeptPolicy, Problem> {
     let (policy, updated_by) = read(request, message_type.lane(), tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let kept = KeptPolicy { policy, updated_at: api.clock.now(), updated_by };
     tenant.put_policy(message_type.as_str(), &kept).await?;
     tracing::info!(message_type = message_type.as_str(), "policy replaced");
-    Ok(Json(PolicyView::of(message_type, Some(kept))))
+    Ok(kept)
 }
 
-fn named(path: Result<Path<String>, PathRejection>) -> Result<MessageType, Problem> {
+pub(crate) fn named(path: Result<Path<String>, PathRejection>) -> Result<MessageType, Problem> {
     path.ok().and_then(|Path(name)| MessageType::named(&name)).ok_or_else(|| {
         let names = MessageType::ALL.map(MessageType::as_str).join(", ");
         Problem::new(Kind::UnknownMessageType, format!("no message type of that name: use {names}"))

@@ -205,15 +205,19 @@ pub(crate) fn rest() -> Vec<Endpoint> {
 /// The console's pages.
 pub(crate) fn pages() -> Vec<Route> {
     use compose::editing;
+    use compose::templating;
+    use console::settings::policy;
     use console::{
         account, assets, cancel, correction, detail, docs, list, receipt, recipients, sign_in, watch,
     };
-    use console::{audit, keys, roles, users};
+    use console::{audit, imports, keys, roles, settings, templates, users};
     use console::{
-        communications, compose, consents, help, log, people, person, report, sent, series, upcoming,
+        communications, compose, consents, help, log, people, person, report, sent, series, skip, upcoming,
     };
     const CONSENTS: Needs = Needs::Right(Right::Consents);
     const READ_DIRECTORY: Needs = Needs::Right(Right::ReadDirectory);
+    const EDIT_DIRECTORY: Needs = Needs::Right(Right::EditDirectory);
+    const SETTINGS: Needs = Needs::Right(Right::Settings);
     const ADMINISTRATION: Needs = Needs::Right(Right::Administration);
     vec![
         get("/", Caller, console::front),
@@ -237,22 +241,41 @@ pub(crate) fn pages() -> Vec<Route> {
         post("/series/{id}/edit", EditSeries, editing::post_series),
         get("/series/{id}/cancel", CancelSeries, series::ask),
         post("/series/{id}/cancel", CancelSeries, series::cancel),
+        post("/series/{id}/skip", EditSeries, skip::skip),
+        post("/series/{id}/restore", EditSeries, skip::restore),
         get("/compose", OneOf(SENDS), compose::show),
         post("/compose", OneOf(SENDS), compose::post),
         post("/compose/segments", Caller, compose::segments),
+        get("/templates", OneOf(SENDS), templates::list),
+        get("/templates/new", OneOf(SENDS), templating::ask_new),
+        post("/templates/new", OneOf(SENDS), templating::add),
+        get("/templates/{id}", OneOf(SENDS), templating::ask),
+        post("/templates/{id}", OneOf(SENDS), templating::post),
+        post("/templates/{id}/remove", OneOf(SENDS), templating::remove),
         get("/consents", CONSENTS, consents::show),
         get("/consents.csv", CONSENTS, consents::file),
         get("/help/statuses", Caller, help::statuses),
         get("/docs", Nothing, docs::show),
         get("/people", READ_DIRECTORY, people::show),
         get("/people/{person}", READ_DIRECTORY, person::show),
-        post("/people/{person}/preferences", Needs::Right(Right::EditDirectory), person::prefer),
+        post("/people/{person}/preferences", EDIT_DIRECTORY, person::prefer),
         get("/people/{person}/communications", MessageAnd(Right::ReadDirectory), communications::show),
         get(
             "/people/{person}/communications/{campaign}/{recipient}",
             MessageAnd(Right::ReadDirectory),
             sent::show,
         ),
+        get("/imports", EDIT_DIRECTORY, imports::list),
+        post("/imports", EDIT_DIRECTORY, imports::send).taking(imports::body_limit()),
+        get("/imports/{id}", EDIT_DIRECTORY, imports::show),
+        get("/imports/{id}/problems", EDIT_DIRECTORY, imports::problems),
+        post("/imports/{id}/apply", EDIT_DIRECTORY, imports::apply),
+        get("/settings", SETTINGS, settings::show),
+        post("/settings/sending", SETTINGS, settings::put_sending),
+        post("/settings/limits", SETTINGS, settings::put_limits),
+        post("/settings/consent", SETTINGS, settings::put_consent),
+        get("/settings/policies/{message_type}", SETTINGS, policy::ask),
+        post("/settings/policies/{message_type}", SETTINGS, policy::put),
         get("/users", ADMINISTRATION, users::list),
         get("/users/new", ADMINISTRATION, users::ask_new),
         post("/users/new", ADMINISTRATION, users::add),

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use tocsin_store::Tenant;
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field};
@@ -64,12 +65,17 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Json<PolicyView>, Problem> {
-    let request = json::required(&headers, body)?;
-    let (undo_seconds, by) =
-        read(request, caller.0.acts_as()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
-    caller.0.put_sending_policy(undo_seconds, &by, api.clock.now()).await?;
-    tracing::info!(undo_seconds, "sending policy replaced");
+    replace(&api, &caller.0, json::required(&headers, body)?).await?;
     show(caller).await
+}
+
+/// The one command behind every place where it is replaced.
+pub(crate) async fn replace(api: &Api, tenant: &Tenant, request: Value) -> Result<(), Problem> {
+    let (undo_seconds, by) =
+        read(request, tenant.acts_as()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    tenant.put_sending_policy(undo_seconds, &by, api.clock.now()).await?;
+    tracing::info!(undo_seconds, "sending policy replaced");
+    Ok(())
 }
 
 fn read(request: Value, actor: &str) -> Result<(u32, String), Vec<Fault>> {

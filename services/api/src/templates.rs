@@ -130,16 +130,22 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Placed<TemplateView>, Problem> {
+    let id = make(&api, &tenant, json::required(&headers, body)?).await?;
+    let view = TemplateView::of(existing(&tenant, id).await?);
+    Ok(Placed { status: StatusCode::CREATED, location: format!("/v1/templates/{id}"), view })
+}
+
+/// The one command behind every place where templates are made.
+pub(crate) async fn make(api: &Api, tenant: &Tenant, request: Value) -> Result<Uuid, Problem> {
     let now = api.clock.now();
-    let read = read(&tenant, json::required(&headers, body)?, now).await?;
+    let read = read(tenant, request, now).await?;
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     let id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
     match tenant.create_template(id, &read.content, &read.by, now).await? {
         Written::Done => {}
         Written::NameTaken | Written::Moved => return Err(name_taken()),
     }
-    let view = TemplateView::of(existing(&tenant, id).await?);
-    Ok(Placed { status: StatusCode::CREATED, location: format!("/v1/templates/{id}"), view })
+    Ok(id)
 }
 
 pub(crate) const LIST: Operation =
@@ -199,20 +205,27 @@ pub(crate) async fn replace(
     body: json::Received,
 ) -> Result<Json<TemplateView>, Problem> {
     let id = template_id(id)?;
-    let found = existing(&tenant, id).await?;
-    needs::may_send(&tenant, &found.content.message_type)?;
+    existing(&tenant, id).await?;
+    change(&api, &tenant, id, json::required(&headers, body)?).await?;
+    Ok(Json(TemplateView::of(existing(&tenant, id).await?)))
+}
+
+/// The one command behind every place where a template is replaced.
+pub(crate) async fn change(api: &Api, tenant: &Tenant, id: Uuid, request: Value) -> Result<(), Problem> {
+    let found = existing(tenant, id).await?;
+    needs::may_send(tenant, &found.content.message_type)?;
     let now = api.clock.now();
-    let read = read(&tenant, json::required(&headers, body)?, now).await?;
+    let read = read(tenant, request, now).await?;
     let Some(version) = read.version else {
         let reason = "is missing: give the version that you saw, so that nobody else's edit is lost";
         let fault = Fault { field: "version".to_owned(), reason: reason.to_owned() };
         return Err(Problem::faulty(Kind::InvalidBody, vec![fault]));
     };
     match tenant.replace_template(id, version, &read.content, &read.by, now).await? {
-        Written::Done => Ok(Json(TemplateView::of(existing(&tenant, id).await?))),
+        Written::Done => Ok(()),
         Written::NameTaken => Err(name_taken()),
         Written::Moved => {
-            let found = existing(&tenant, id).await?;
+            let found = existing(tenant, id).await?;
             Err(Problem::edited_meanwhile(found.version, found.modified_by.as_deref()))
         }
     }
@@ -228,11 +241,16 @@ pub(crate) async fn remove(
     State(api): State<Api>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let id = template_id(id)?;
-    let found = existing(&tenant, id).await?;
-    needs::may_send(&tenant, &found.content.message_type)?;
-    tenant.delete_template(id, tenant.acts_as(), api.clock.now()).await?;
+    take_off(&api, &tenant, template_id(id)?).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The one command behind every place where a template is removed.
+pub(crate) async fn take_off(api: &Api, tenant: &Tenant, id: Uuid) -> Result<(), Problem> {
+    let found = existing(tenant, id).await?;
+    needs::may_send(tenant, &found.content.message_type)?;
+    tenant.delete_template(id, tenant.acts_as(), api.clock.now()).await?;
+    Ok(())
 }
 
 pub(crate) async fn existing(tenant: &Tenant, id: Uuid) -> Result<Template, Problem> {
@@ -240,7 +258,7 @@ pub(crate) async fn existing(tenant: &Tenant, id: Uuid) -> Result<Template, Prob
     tenant.template(id).await?.ok_or_else(unknown)
 }
 
-fn template_id(path: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
+pub(crate) fn template_id(path: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
     let unknown = || Problem::new(Kind::UnknownTemplate, "this district has no template of that id");
     path.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)
 }

@@ -274,9 +274,10 @@ impl Planner {
         Ok(Progress::Idle)
     }
 
-    /// Folds counters and makes partitions ahead.
+    /// Folds counters, takes samples of how far campaigns are, and makes partitions ahead.
     pub async fn keep_house(&self) -> Result<Progress, PlannerError> {
         self.store.fold().await?;
+        self.store.sample_progress(self.clock.now()).await?;
         let made = self.store.make_partitions(self.clock.now() + PARTITIONS_AHEAD).await?;
         if made > 0 {
             tracing::info!(partitions = made, "partitions made ahead");

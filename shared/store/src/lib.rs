@@ -30,6 +30,7 @@ pub mod others;
 #[doc(hidden)]
 pub mod plans;
 mod pool;
+pub mod progress;
 mod receipt;
 pub mod recount;
 pub mod release;

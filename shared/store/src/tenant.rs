@@ -15,6 +15,7 @@ pub mod keys;
 pub mod limits;
 pub mod matching;
 pub mod messages;
+pub mod plot;
 pub mod policies;
 pub mod progress;
 pub mod receipt;

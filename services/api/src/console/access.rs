@@ -220,11 +220,26 @@ fn wanted(method: &Method, uri: &Uri) -> String {
         return uri.path_and_query().map_or(HOME, |it| it.as_str()).trim_end_matches("/events").to_owned();
     }
     let path = uri.path();
-    ["/cancel", "/password", "/preferences", "/remove", "/revoke", "/secret", "/segments", "/test"]
-        .iter()
-        .find_map(|act| path.strip_suffix(act))
-        .unwrap_or(path)
-        .to_owned()
+    [
+        "/apply",
+        "/cancel",
+        "/consent",
+        "/limits",
+        "/password",
+        "/preferences",
+        "/remove",
+        "/restore",
+        "/revoke",
+        "/segments",
+        "/secret",
+        "/sending",
+        "/skip",
+        "/test",
+    ]
+    .iter()
+    .find_map(|act| path.strip_suffix(act))
+    .unwrap_or(path)
+    .to_owned()
 }
 
 /// Pages of ours only, or a link could lead from the sign-in to anywhere.

@@ -19,13 +19,16 @@ pub(crate) mod docs;
 mod form;
 mod guard;
 pub(crate) mod help;
+pub(crate) mod imports;
 pub(crate) mod keys;
 pub(crate) mod list;
 mod live;
 pub(crate) mod log;
+mod multipart;
 mod page;
 pub(crate) mod people;
 pub(crate) mod person;
+mod plot;
 pub(crate) mod receipt;
 pub(crate) mod recipients;
 pub(crate) mod report;
@@ -34,8 +37,11 @@ mod rows;
 pub(crate) mod sent;
 pub(crate) mod series;
 mod session;
+pub(crate) mod settings;
 pub(crate) mod sign_in;
+pub(crate) mod skip;
 mod summary;
+pub(crate) mod templates;
 pub(crate) mod upcoming;
 pub(crate) mod users;
 pub(crate) mod watch;
@@ -74,6 +80,8 @@ pub(crate) async fn front(visitor: Visitor) -> Redirect {
         "/people"
     } else if visitor.tenant.may(Right::Consents) {
         "/consents"
+    } else if visitor.tenant.may(Right::Settings) {
+        "/settings"
     } else if visitor.tenant.may(Right::Administration) {
         "/users"
     } else if visitor.tenant.may(Right::Audit) {

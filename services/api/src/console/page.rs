@@ -42,6 +42,8 @@ pub(crate) struct Menu {
     pub sends: bool,
     pub consents: bool,
     pub directory: bool,
+    pub imports: bool,
+    pub settings: bool,
     pub administration: bool,
     pub audit: bool,
 }
@@ -99,6 +101,8 @@ impl Who {
             sends: SENDS.iter().any(|right| actor.may(*right)),
             consents: actor.may(Right::Consents),
             directory: actor.may(Right::ReadDirectory),
+            imports: actor.may(Right::EditDirectory),
+            settings: actor.may(Right::Settings),
             administration: actor.may(Right::Administration),
             audit: actor.may(Right::Audit),
         };

@@ -68,14 +68,19 @@ struct FilePreview {
     rows_left_out: u64,
 }
 
+/// Where a delivery is by now, and why nothing will become of it.
+pub(crate) fn standing(import: &Import, now: DateTime<Utc>) -> (ImportState, Option<String>) {
+    let under_way = matches!(import.state, ImportState::Reading | ImportState::Applying);
+    let broken_off = under_way && import.looked_at.is_none_or(|at| now - at > BROKEN_OFF_AFTER);
+    match broken_off {
+        true => (ImportState::GivenUp, Some("the work on it broke off: send it again".to_owned())),
+        false => (import.state, import.reason.clone()),
+    }
+}
+
 impl ImportView {
     pub fn of(import: Import, now: DateTime<Utc>) -> Self {
-        let under_way = matches!(import.state, ImportState::Reading | ImportState::Applying);
-        let broken_off = under_way && import.looked_at.is_none_or(|at| now - at > BROKEN_OFF_AFTER);
-        let (state, reason) = match broken_off {
-            true => (ImportState::GivenUp, Some("the work on it broke off: send it again".to_owned())),
-            false => (import.state, import.reason),
-        };
+        let (state, reason) = standing(&import, now);
         Self {
             id: import.id,
             state: state.as_str(),
@@ -88,9 +93,5 @@ impl ImportView {
             applied_at: import.applied_at,
             applied_by: import.applied_by,
         }
-    }
-
-    pub fn state(&self) -> &'static str {
-        self.state
     }
 }

@@ -203,6 +203,10 @@ fn read_recurrence(fields: &mut Fields, faults: &mut Faults) -> Option<Recurrenc
         None => Some(Vec::new()),
         Some(field) => field.list(faults).and_then(|entries| all_of(entries, |entry| entry.string(faults))),
     };
+    let except = match fields.take("except") {
+        None => Some(Vec::new()),
+        Some(field) => field.list(faults).and_then(|entries| all_of(entries, |entry| entry.string(faults))),
+    };
     // What is out of range the domain refuses; what is no number is refused here.
     let interval = match fields.take("interval") {
         None => Some(1),
@@ -222,6 +226,7 @@ fn read_recurrence(fields: &mut Fields, faults: &mut Faults) -> Option<Recurrenc
         at: at?,
         ends_on: given(ends_on)?,
         count: given(count)?,
+        except: except?,
     };
     Recurrence::read(&written)
         .map_err(|found| found.into_iter().for_each(|it| faults.add(below(&path, it.field), it.reason)))

@@ -4,11 +4,15 @@ mod access;
 mod administration;
 mod compose;
 mod events;
+mod imports;
 mod pages;
 mod people;
 mod receipts;
 mod recipients;
 mod sessions;
+mod settings;
+mod skips;
+mod templates;
 
 use reqwest::Method;
 

@@ -108,6 +108,7 @@ pub(super) async fn review(
         (Target::Campaign(_), When::At) => format!("Update: {at}, to {people}"),
         (Target::Campaign(_), When::Now | When::Recurring) => button,
         (Target::Series(_), _) => "Update the series".to_owned(),
+        (Target::NewTemplate | Target::Template(_), _) => "Save the template".to_owned(),
     };
     let segments = text_segments(campaign);
     let page = ReviewPage {
@@ -175,15 +176,19 @@ async fn planned(visitor: &Visitor, api: &Api, target: Target, draft: &Draft) ->
     let members = request(visitor, draft)?;
     if draft.when() != When::Recurring {
         let campaign = match target {
-            Target::New => validated(tenant, Value::Object(members), now).await?,
             Target::Campaign(_) | Target::Series(_) => valid(tenant, Value::Object(members), now).await?,
+            Target::New | Target::NewTemplate | Target::Template(_) => {
+                validated(tenant, Value::Object(members), now).await?
+            }
         };
         let campaign = campaign.into_campaign(String::new(), Vec::new(), now);
         return Ok(Planned { campaign, recurrence: None });
     }
     let read = match target {
-        Target::New => series::validated(tenant, Value::Object(members), now).await?,
         Target::Campaign(_) | Target::Series(_) => series::valid(tenant, Value::Object(members), now).await?,
+        Target::New | Target::NewTemplate | Target::Template(_) => {
+            series::validated(tenant, Value::Object(members), now).await?
+        }
     };
     let campaign = read.first();
     Ok(Planned { campaign, recurrence: Some(read.content.recurrence) })
