@@ -32,7 +32,7 @@ impl fmt::Display for Recurrence {
         }
         match self.except.len() {
             0 => Ok(()),
-            ..=EXCEPT_NAMED => {
+            1..=EXCEPT_NAMED => {
                 let days: Vec<_> = self.except.iter().map(|day| written_out(*day)).collect();
                 write!(f, ", but not on {}", days.join(" or "))
             }
