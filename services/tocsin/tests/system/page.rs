@@ -1,11 +1,8 @@
 //! The console in a real browser: it moves by itself, cancels, is reached by keyboard, fits a phone, and the
 //! browser has nothing to complain about.
 
-mod accessible;
 mod browser;
 mod gallery;
-mod hall;
-mod walk;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -182,7 +179,7 @@ async fn pages_fit_a_phone_and_have_contrast_by_day_and_night() -> Result<()> {
     let gallery = Gallery::hang().await?;
     let Gallery { sent, canceled, running, .. } = gallery;
     let browser = Browser::start().await?;
-    let url = &gallery.hall.system.api_url;
+    let url = &gallery.system.api_url;
     for (name, path) in [
         ("list", "/campaigns".to_owned()),
         ("campaign", format!("/campaigns/{running}")),
@@ -225,7 +222,7 @@ async fn pages_fit_a_phone_and_have_contrast_by_day_and_night() -> Result<()> {
         "{complaints:?}"
     );
     browser.close().await?;
-    gallery.hall.close().await
+    gallery.system.stop().await
 }
 
 /// What makes the page wider than the window.
