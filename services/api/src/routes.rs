@@ -52,11 +52,16 @@ macro_rules! methods {
     };
 }
 
-impl Endpoint {
+impl Route {
     /// Its body may be of another length.
     fn taking(self, limit: DefaultBodyLimit) -> Self {
-        let Route { method, path, needs, handler } = self.route;
-        Self { route: Route { method, path, needs, handler: handler.layer(limit) }, ..self }
+        Self { handler: self.handler.layer(limit), ..self }
+    }
+}
+
+impl Endpoint {
+    fn taking(self, limit: DefaultBodyLimit) -> Self {
+        Self { route: self.route.taking(limit), ..self }
     }
 }
 

@@ -23,8 +23,7 @@ pub(crate) use self::request::OVERLAP_HOURS;
 use self::request::{SecretRequest, WebhookPatch, WebhookRequest};
 use crate::auth::Caller;
 use crate::json;
-use crate::openapi::Operation;
-use crate::openapi::answers::Placed;
+use crate::openapi::{Operation, Placed};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 
