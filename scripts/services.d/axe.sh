@@ -2,43 +2,40 @@
 # Sourced by scripts/services, which stops at the first error.
 #
 # axe-core, which the console's tests put into every page and ask what it finds wrong (MPL-2.0; it is fetched and not kept
-# in the repository). What is fetched is held against its hash, so that it is always the same.
+# in the repository). It comes out of a Python package, for pip is needed anyway and knows the index that is used here.
+# What is fetched is held against its hash, so that it is always the same.
 
-AXE_VERSION=4.10.3
-AXE_SHA256=880970c081707360e64f34cea25ff91892f5bc95675b0776925b9709dd8a68bb
+AXE_PACKAGE=axe-playwright-python==0.1.8
+AXE_FILE=axe_playwright_python/axe.min.js
+AXE_SHA256=84494fec757e4710dc751c8d7a636e457f4532f08f85c86dc9070133fbff53bc
 
 is_axe() { [[ -f $1 && $(sha256sum "$1" | cut -d' ' -f1) == "$AXE_SHA256" ]]; }
 
-# fetch_axe FOLDER: the package's archive, by npm where there is one, for it knows the registry that is used here.
+# fetch_axe FOLDER: the file of the package, by a pip of its own.
 fetch_axe() {
-  local name=axe-core-$AXE_VERSION.tgz
-  if command -v npm >/dev/null && (cd "$1" && npm pack --silent "axe-core@$AXE_VERSION" >/dev/null 2>&1); then
-    return
-  fi
-  command -v curl >/dev/null &&
-    curl --fail --silent --show-error --location --max-time 120 --output "$1/$name" \
-      "https://registry.npmjs.org/axe-core/-/$name"
+  python3 -m venv "$1/venv" >/dev/null 2>&1 || { install_package python3-venv && python3 -m venv "$1/venv" >&2; } || return 1
+  "$1/venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$1" "$AXE_PACKAGE" >&2 &&
+    python3 -m zipfile -e "$1"/*.whl "$1/package"
 }
 
 find_axe() {
-  local kept=$ROOT/.services/axe/axe-$AXE_VERSION.min.js folder
+  local kept=$ROOT/target/axe-$AXE_SHA256.min.js folder
   if [[ -n ${TOCSIN_TEST_AXE:-} ]]; then
     say "axe: as TOCSIN_TEST_AXE says"
     return
   fi
   if ! is_axe "$kept"; then
-    say "fetching axe-core $AXE_VERSION"
+    say "fetching axe-core"
     folder=$(mktemp -d)
-    if fetch_axe "$folder" && tar -xzf "$folder/axe-core-$AXE_VERSION.tgz" -C "$folder" package/axe.min.js &&
-      is_axe "$folder/package/axe.min.js"; then
-      mkdir -p "$(dirname "$kept")"
-      mv "$folder/package/axe.min.js" "$kept"
+    if fetch_axe "$folder" && is_axe "$folder/package/$AXE_FILE"; then
+      mkdir -p "$ROOT/target"
+      mv "$folder/package/$AXE_FILE" "$kept"
     fi
     rm -rf "$folder"
   fi
-  is_axe "$kept" || fail "no axe-core $AXE_VERSION to be had for the accessibility tests. Do one of these:
-  let npm or curl reach the npm registry
-  set TOCSIN_TEST_AXE to the axe.min.js of axe-core $AXE_VERSION (sha256 $AXE_SHA256)"
+  is_axe "$kept" || fail "no axe-core to be had for the accessibility tests. Do one of these:
+  install Python 3.10 or newer with its venv module (Debian's python3-venv), and let pip fetch $AXE_PACKAGE
+  set TOCSIN_TEST_AXE to that package's $AXE_FILE (sha256 $AXE_SHA256)"
   export TOCSIN_TEST_AXE=$kept
   say "axe: $kept"
 }
