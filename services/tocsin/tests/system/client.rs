@@ -74,6 +74,25 @@ impl Client {
         self.ask(self.http.get(format!("{}/v1/consents/{phone}", self.url))).await
     }
 
+    pub async fn ask_get(&self, path: &str) -> Result<Value> {
+        self.ask(self.http.get(format!("{}{path}", self.url))).await
+    }
+
+    /// Posts under a key of its own.
+    pub async fn ask_post(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = self.http.post(format!("{}{path}", self.url)).json(body);
+        self.ask(request.header("idempotency-key", Uuid::now_v7().to_string())).await
+    }
+
+    pub async fn ask_put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.ask(self.http.put(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    /// Posts bytes as they are.
+    pub async fn ask_upload(&self, path: &str, body: Vec<u8>) -> Result<Value> {
+        self.ask(self.http.post(format!("{}{path}", self.url)).body(body)).await
+    }
+
     async fn ask(&self, request: RequestBuilder) -> Result<Value> {
         let answer = request.bearer_auth(&self.key).send().await.context("the API does not answer")?;
         let status = answer.status();

@@ -3,6 +3,8 @@
 
 mod browser;
 mod gallery;
+mod hall;
+mod walk;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -149,7 +151,8 @@ async fn everything_is_reached_by_keyboard() -> Result<()> {
         "the first stop is not the skip link"
     );
     let mut stops = Vec::new();
-    for _ in 0..20 {
+    // More than there are links beside the page.
+    for _ in 0..40 {
         browser.press(TAB).await?;
         stops.push(focused(&browser, "textContent").await?);
         if focused(&browser, "id").await? == "cancel-button" {
@@ -179,7 +182,7 @@ async fn pages_fit_a_phone_and_have_contrast_by_day_and_night() -> Result<()> {
     let gallery = Gallery::hang().await?;
     let Gallery { sent, canceled, running, .. } = gallery;
     let browser = Browser::start().await?;
-    let url = &gallery.system.api_url;
+    let url = &gallery.hall.system.api_url;
     for (name, path) in [
         ("list", "/campaigns".to_owned()),
         ("campaign", format!("/campaigns/{running}")),
@@ -222,7 +225,7 @@ async fn pages_fit_a_phone_and_have_contrast_by_day_and_night() -> Result<()> {
         "{complaints:?}"
     );
     browser.close().await?;
-    gallery.system.stop().await
+    gallery.hall.close().await
 }
 
 /// What makes the page wider than the window.

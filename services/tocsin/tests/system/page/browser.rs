@@ -12,8 +12,12 @@ use tempfile::TempDir;
 use tocsin_testkit::wait_until;
 use tokio::process::{Child, Command};
 
+use crate::facts::WITHIN;
+
 /// A browser starts slowly on a busy machine.
 const STARTS_WITHIN: Duration = Duration::from_secs(60);
+/// An inspection of a long page takes long on a busy machine.
+const SCRIPT_TIMEOUT_MS: u32 = 180_000;
 /// How an element is named in answers.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 
@@ -22,7 +26,7 @@ pub struct Browser {
     session: String,
     // Ended with the value, then its folder goes.
     _driver: Child,
-    _profile: TempDir,
+    profile: TempDir,
 }
 
 /// How a page is looked at.
@@ -57,10 +61,17 @@ impl Browser {
         let folder = profile.path().join("profile");
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome",
+            "timeouts": { "script": SCRIPT_TIMEOUT_MS },
             "goog:loggingPrefs": { "browser": "ALL" },
             "goog:chromeOptions": {
                 "binary": chromium,
-                "args": ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+                // A PDF is a file as any other.
+                "prefs": {
+                    "plugins.always_open_pdf_externally": true,
+                    "download.default_directory": profile.path().join("downloads"),
+                    "download.prompt_for_download": false,
+                },
+                "args": ["--headless", "--lang=en-US", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
                     "--disable-dev-shm-usage", "--hide-scrollbars", "--force-device-scale-factor=1",
                     format!("--user-data-dir={}", folder.display())],
             },
@@ -75,7 +86,7 @@ impl Browser {
         let made = value_of(answer).await?;
         let id = made["sessionId"].as_str().context("a session without an id")?;
         let session = format!("http://127.0.0.1:{port}/session/{id}");
-        Ok(Self { http, session, _driver: child, _profile: profile })
+        Ok(Self { http, session, _driver: child, profile })
     }
 
     pub async fn open(&self, url: &str) -> Result<()> {
@@ -111,6 +122,53 @@ impl Browser {
         }
     }
 
+    /// Chooses what has that value, of a list of them.
+    pub async fn choose(&self, selector: &str, value: &str) -> Result<()> {
+        self.click(&format!("{selector} option[value={value:?}]")).await
+    }
+
+    /// Fills in a date or a time, as the browser's own picker does.
+    pub async fn pick(&self, selector: &str, value: &str) -> Result<()> {
+        let script = format!(
+            "const it = document.querySelector({selector:?}); it.value = {value:?};
+             it.dispatchEvent(new Event('input', {{ bubbles: true }})); return it.value"
+        );
+        let is = self.run(&script).await?;
+        ensure!(is == value, "{selector} takes no {value}: {is}");
+        Ok(())
+    }
+
+    /// Waits until the page has that.
+    pub async fn shows(&self, selector: &str) -> Result<()> {
+        let shown = wait_until(selector, WITHIN, async || self.has(selector).await.unwrap_or(false)).await;
+        shown.map_err(anyhow::Error::from).with_context(|| format!("the page never had {selector}"))
+    }
+
+    /// Waits until an element of the page says that; a click does not wait for the page that it leads to.
+    pub async fn comes_to(&self, what: &str, selector: &str, text: &str) -> Result<()> {
+        let mut last = String::new();
+        let come = wait_until(what, WITHIN, async || {
+            last = self.text(selector).await.unwrap_or_default();
+            last.contains(text)
+        })
+        .await;
+        come.map_err(anyhow::Error::from).with_context(|| format!("{selector} says {last:?}, not {text:?}"))
+    }
+
+    /// The file that was saved under a name that ends so, once it is whole.
+    pub async fn saved(&self, ending: &str) -> Result<Vec<u8>> {
+        let folder = self.profile.path().join("downloads");
+        let mut found = None;
+        wait_until(&format!("a file {ending}"), WITHIN, async || {
+            let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            let mut files = files.map(|file| file.path());
+            found = files.find(|file| file.to_string_lossy().ends_with(ending));
+            found.is_some()
+        })
+        .await?;
+        Ok(std::fs::read(found.context("no file")?)?)
+    }
+
     pub async fn type_into(&self, selector: &str, text: &str) -> Result<()> {
         let element = self.element(selector).await?;
         self.post(&format!("element/{element}/value"), json!({ "text": text })).await.map(drop)
@@ -139,11 +197,11 @@ impl Browser {
             json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await?;
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.devtools("Emulation.setEmulatedMedia", media).await
+        self.devtools("Emulation.setEmulatedMedia", media).await.map(drop)
     }
 
-    async fn devtools(&self, command: &str, params: Value) -> Result<()> {
-        self.post("goog/cdp/execute", json!({ "cmd": command, "params": params })).await.map(drop)
+    async fn devtools(&self, command: &str, params: Value) -> Result<Value> {
+        self.post("goog/cdp/execute", json!({ "cmd": command, "params": params })).await
     }
 
     /// What the console said since it was asked last: errors and warnings of scripts, policies and loads.
@@ -153,14 +211,16 @@ impl Browser {
         Ok(entries.iter().map(|entry| entry["message"].to_string()).collect())
     }
 
-    /// A picture of the page, kept where `TOCSIN_TEST_SCREENSHOTS` says, if anywhere.
+    /// A picture of the whole page, kept where `TOCSIN_TEST_SCREENSHOTS` says, if anywhere.
     pub async fn picture(&self, name: &str) -> Result<()> {
         let Some(folder) = std::env::var_os("TOCSIN_TEST_SCREENSHOTS").map(PathBuf::from) else {
             return Ok(());
         };
-        let answer = self.http.get(format!("{}/screenshot", self.session)).send().await?;
-        let picture = value_of(answer).await?;
-        let picture = STANDARD.decode(picture.as_str().context("a picture that is no text")?)?;
+        let size = self.devtools("Page.getLayoutMetrics", json!({})).await?["cssContentSize"].take();
+        let clip = json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 });
+        let params = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+        let picture = self.devtools("Page.captureScreenshot", params).await?;
+        let picture = STANDARD.decode(picture["data"].as_str().context("a picture that is no text")?)?;
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join(format!("{name}.png")), picture)?;
         Ok(())

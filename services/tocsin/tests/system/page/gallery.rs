@@ -4,70 +4,41 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tocsin::commands::district::add;
-use tocsin::commands::import::directory_of;
-use tocsin::commands::keys::add_key;
-use tocsin::system::{ChannelLimits, Stores, System, SystemOptions};
+use tocsin::system::ChannelLimits;
 use tocsin_domain::{CampaignId, Channel};
-use tocsin_queue::MemoryBroker;
-use tocsin_roster::sample::{SampleOptions, generate};
-use tocsin_roster::{OneRosterVersion, ReadOptions};
 use tocsin_runtime::{Clock as _, SystemClock};
 use tocsin_testkit::simulator::{Callbacks, ChannelScenario, Delay, Fate, Scenario};
-use tocsin_testkit::{TestDatabase, wait_until};
+use tocsin_testkit::wait_until;
 
+use super::hall::Hall;
 use crate::client::Client;
 use crate::facts::{WITHIN, closed};
 
-const STUDENTS: usize = 400;
-
 pub struct Gallery {
-    pub system: System,
+    pub hall: Hall,
     pub sent: CampaignId,
     pub canceled: CampaignId,
     pub running: CampaignId,
-    _database: TestDatabase,
+    pub scheduled: CampaignId,
 }
 
 impl Gallery {
     pub async fn hang() -> Result<Self> {
-        let database = TestDatabase::create().await?;
-        let system = System::start(SystemOptions {
-            stores: Stores::open(&database.url, 8)?,
-            broker: std::sync::Arc::new(MemoryBroker::new()),
-            scenario: scenario(),
-            limits: limits(),
-            workers: 1,
-            in_flight_max: 64,
-            others: Vec::new(),
-        })
-        .await?;
-        let name = "Cedar Valley School District".to_owned();
-        let district = add(&system.store, name, Some(Tz::America__Chicago), "US".to_owned()).await?;
-        let folder = TempDir::new()?;
-        let version = OneRosterVersion::V1_2;
-        generate(&SampleOptions { students: STUDENTS, seed: 2_026, version, out: folder.path() })?;
-        let options = ReadOptions { default_region: "US".to_owned(), today: None };
-        let roster = tocsin_roster::read(folder.path(), &options)?;
-        let now = SystemClock.now();
-        system.store.import_directory(district.id, &directory_of(&roster), "system test", now).await?;
-        let client = Client::new(&system.api_url, add_key(&system.store, &district, "system test").await?)?;
-
+        let hall = Hall::open(scenario(), limits()).await?;
+        let (client, system, now) = (&hall.client, &hall.system, SystemClock.now());
         let sent = client.send(&message("Bus 12 runs late", "priority", &["inbox"], BUS)).await?;
         closed(&system.store, sent).await?;
         let canceled = client.send(&message("Picture day on Thursday", "general", &ALL, PICTURES)).await?;
-        attempted(&client, canceled, 150).await?;
+        attempted(client, canceled, 150).await?;
         client.cancel(canceled).await?;
         closed(&system.store, canceled).await?;
         let mut later = message("Spring conferences: choose your time", "general", &["email"], PICTURES);
         later["scheduled_at"] = json!((now + TimeDelta::days(3)).to_rfc3339());
-        client.send(&later).await?;
+        let scheduled = client.send(&later).await?;
         let running = client.send(&message("Early dismissal today", "emergency", &ALL, STORM)).await?;
-        attempted(&client, running, 600).await?;
-        Ok(Self { system, sent, canceled, running, _database: database })
+        attempted(client, running, 600).await?;
+        Ok(Self { hall, sent, canceled, running, scheduled })
     }
 }
 
@@ -126,7 +97,7 @@ fn message(subject: &str, kind: &str, channels: &[&str], texts: Texts) -> Value 
     })
 }
 
-fn scenario() -> Scenario {
+pub fn scenario() -> Scenario {
     let fates = |weights: &[(Fate, f64)]| ChannelScenario {
         fates: vec![weights.iter().copied().collect::<BTreeMap<_, _>>()],
         callbacks: Callbacks { delay: Delay::Uniform(50, 800), ..Callbacks::default() },
