@@ -13,12 +13,12 @@ use tocsin_store::tenant::campaigns::editing::{Edit, Edited};
 
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, detail, existing, valid};
-use crate::fields::{Faults, Field};
+use crate::fields::{Fault, Faults, Field};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{ACTOR_CHARS_MAX, WrittenCampaign, merged, written};
 use crate::view::DetailView;
-use crate::{announce, json, needs};
+use crate::{announce, json, needs, second_person};
 
 /// What is to be another, of which version, and who says so.
 #[derive(Debug)]
@@ -83,9 +83,18 @@ pub(crate) async fn carry_out(
         return Err(not_scheduled(state));
     }
     let made = tenant.as_it_was_made(id).await?.ok_or_else(Problem::unknown_campaign)?;
+    if made.test {
+        return Err(Problem::new(Kind::IsATest, "a test is not edited: cancel it, and send another"));
+    }
     let request = merged(request_of(&made), changes.members);
     let submission = valid(tenant, request, now).await?;
     needs::may_edit_to(tenant, &made.message_type, submission.message_type().as_str())?;
+    if submission.is_test() {
+        let reason = "is said when a message is made: send the test as a message of its own".to_owned();
+        let fault = Fault { field: "test".to_owned(), reason };
+        return Err(Problem::faulty(Kind::InvalidBody, vec![fault]));
+    }
+    second_person::refuse(tenant, submission.message_type().lane(), submission.audience()).await?;
     let new = submission.into_campaign(String::new(), Vec::new(), now);
     let edit = Edit { campaign: id, version: changes.version, by: &changes.by, at: now };
     match tenant.edit_campaign(edit, &new).await? {

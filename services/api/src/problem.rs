@@ -56,6 +56,11 @@ pub(crate) enum Kind {
     LoginTaken,
     RoleInUse,
     OwnAccount,
+    UnknownApproval,
+    OwnApproval,
+    NotWaiting,
+    SecondPersonNeeded,
+    IsATest,
     TooLarge,
     MediaType,
     NotCsvMedia,
@@ -115,6 +120,13 @@ impl Kind {
             Self::LoginTaken => (StatusCode::CONFLICT, "login-taken", "Another user has that email address"),
             Self::RoleInUse => (StatusCode::CONFLICT, "role-in-use", "Somebody has the role"),
             Self::OwnAccount => (StatusCode::CONFLICT, "own-account", "One cannot shut oneself out"),
+            Self::UnknownApproval => (StatusCode::NOT_FOUND, "unknown-approval", "No such approval"),
+            Self::OwnApproval => (StatusCode::FORBIDDEN, "own-approval", "A second person is needed"),
+            Self::NotWaiting => (StatusCode::CONFLICT, "not-waiting", "It does not wait any more"),
+            Self::SecondPersonNeeded => {
+                (StatusCode::CONFLICT, "second-person-needed", "A second person is needed")
+            }
+            Self::IsATest => (StatusCode::CONFLICT, "is-a-test", "It is a test"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),
             Self::NotCsvMedia => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-csv", "The body must be CSV"),

@@ -16,14 +16,17 @@ use crate::needs::Needs::{
 use crate::needs::{Needs, SENDS};
 use crate::server::Api;
 use crate::{
-    accounts, api_keys, audience, audit_log, auth, campaigns, cancel, communications, consent_policy,
-    consents, console, correction, directory, editing, forecast, imports, inbox, limits, me, message_types,
-    messages, policies, receipt, recipients, report, roles, sending_policy, series, suppressions, templates,
-    unsubscribes, users,
+    accounts, api_keys, approvals, audience, audit_log, auth, campaigns, cancel, communications,
+    consent_policy, consents, console, correction, directory, editing, forecast, imports, inbox, limits, me,
+    message_types, messages, policies, receipt, recipients, report, roles, sending_policy, series,
+    suppressions, templates, unsubscribes, users,
 };
 
 /// What those need who look whom a message may go to.
 const CHOOSES: &[Right] = &[Right::ReadDirectory, Right::Send, Right::SendEmergency];
+
+/// Whoever may send an emergency may be the second person for one.
+const APPROVES: Needs = Needs::Right(Right::SendEmergency);
 
 /// One method of one path.
 #[derive(Debug)]
@@ -89,6 +92,10 @@ pub(crate) fn rest() -> Vec<Route> {
         get("/v1/campaigns/{id}/recipients", Message, recipients::list),
         get("/v1/campaigns/{id}/recipients/{recipient}/message", Message, messages::sent),
         get("/v1/campaigns/{id}/report", MessageAnd(Right::Reports), report::file),
+        get("/v1/approvals", APPROVES, approvals::list),
+        get("/v1/approvals/{id}", APPROVES, approvals::show),
+        post("/v1/approvals/{id}/approve", APPROVES, approvals::approve),
+        post("/v1/approvals/{id}/decline", APPROVES, approvals::decline),
         post("/v1/series", OneOf(SENDS), series::create),
         get("/v1/series", Message, series::list),
         get("/v1/series/{id}", Series, series::show),
@@ -167,7 +174,9 @@ pub(crate) fn rest() -> Vec<Route> {
 /// The console's pages.
 pub(crate) fn pages() -> Vec<Route> {
     use compose::editing;
-    use console::{account, assets, cancel, correction, detail, list, receipt, recipients, sign_in, watch};
+    use console::{
+        account, approvals, assets, cancel, correction, detail, list, receipt, recipients, sign_in, watch,
+    };
     use console::{audit, keys, roles, users};
     use console::{
         communications, compose, consents, help, log, people, person, report, sent, series, upcoming,
@@ -197,6 +206,10 @@ pub(crate) fn pages() -> Vec<Route> {
         post("/series/{id}/edit", EditSeries, editing::post_series),
         get("/series/{id}/cancel", CancelSeries, series::ask),
         post("/series/{id}/cancel", CancelSeries, series::cancel),
+        get("/approvals", APPROVES, approvals::list),
+        get("/approvals/{id}", APPROVES, approvals::show),
+        post("/approvals/{id}/approve", APPROVES, approvals::approve),
+        post("/approvals/{id}/decline", APPROVES, approvals::decline),
         get("/compose", OneOf(SENDS), compose::show),
         post("/compose", OneOf(SENDS), compose::post),
         post("/compose/segments", Caller, compose::segments),

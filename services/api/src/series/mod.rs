@@ -28,7 +28,7 @@ use crate::fields::{Fault, Faults, Fields, named};
 use crate::page::{encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::{json, needs};
+use crate::{json, needs, second_person};
 
 /// Occurrences to come that one answer works out.
 pub(crate) const COMING_MAX: u32 = 366;
@@ -68,6 +68,7 @@ pub(crate) async fn submit(
         return shown(tenant, key, SeriesId(known.id.0)).await;
     }
     let read = validated(tenant, request, now).await?;
+    second_person::refuse(tenant, read.content.lane, &read.content.audience).await?;
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     let moment = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
     let new = NewSeries {

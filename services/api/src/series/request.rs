@@ -62,6 +62,10 @@ pub(crate) async fn valid(
         faults
             .add("audience.receipt", "is for one correction, which does not recur: choose another audience");
     }
+    if members.get("test").and_then(Value::as_bool) == Some(true) {
+        faults.add("test", "is for one message: send it by itself, and make the series without");
+        members.remove("test");
+    }
     let own = ["recurrence", "late_seconds_max"]
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), members.remove(name)?)));

@@ -207,6 +207,8 @@ fn what_each_built_in_role_may_use() {
         ("POST /v1/api-keys", &[Administrator]),
         ("GET /v1/audit", &[Administrator]),
         ("GET /v1/me", &BuiltIn::ALL),
+        ("POST /v1/approvals/{id}/approve", &[Administrator, Communications]),
+        ("POST /approvals/{id}/decline", &[Administrator, Communications]),
         ("POST /users/new", &[Administrator]),
         ("POST /campaigns/{id}/cancel", &[Administrator, Communications, Secretary, Viewer]),
     ] {

@@ -1,0 +1,47 @@
+//! What callers see of what waits for a second person.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use tocsin_domain::CampaignId;
+use tocsin_store::tenant::approvals::Approval;
+use uuid::Uuid;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct ApprovalView {
+    pub id: Uuid,
+    pub state: &'static str,
+    pub subject: String,
+    /// The body of `POST /v1/campaigns`, with who made it.
+    pub request: Value,
+    pub asked_by: String,
+    /// The user or API key that asked, who cannot approve; null: nobody signed in.
+    pub asker_id: Option<Uuid>,
+    pub asked_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub decided_by: Option<String>,
+    pub decided_at: Option<DateTime<Utc>>,
+    /// Of a decline.
+    pub reason: Option<String>,
+    /// What it became; null until it is approved.
+    pub campaign: Option<CampaignId>,
+}
+
+impl ApprovalView {
+    pub fn of(found: Approval, now: DateTime<Utc>) -> Self {
+        Self {
+            id: found.id,
+            state: found.state(now).as_str(),
+            subject: found.subject,
+            request: found.request,
+            asked_by: found.asked_by,
+            asker_id: found.asker,
+            asked_at: found.asked_at,
+            expires_at: found.expires_at,
+            decided_by: found.decided_by,
+            decided_at: found.decided_at,
+            reason: found.reason,
+            campaign: found.campaign,
+        }
+    }
+}
