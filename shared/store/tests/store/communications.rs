@@ -153,7 +153,7 @@ async fn a_week_is_read_from_the_partitions_of_its_campaigns_alone() {
             tenant.batch_execute(&format!("prepare {name} as {sql}")).await.unwrap();
             let explain = format!(
                 "explain (analyze, format json) execute {name}('{district}', {ann}, '{}', '{}', null, null, null, null,
-                 1, '{{}}', null, null, null, null, 100)",
+                 1, '{{}}', null, null, null, null, 100, false, null)",
                 (now - TimeDelta::days(7)).to_rfc3339(),
                 (now + TimeDelta::days(1)).to_rfc3339()
             );

@@ -321,7 +321,9 @@ async fn a_page_of_a_list_is_read_by_an_index_in_its_order() {
              insert into campaigns overriding system value select (jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid(),
                  'number', 100 + n, 'client_key', n::text, 'creator_id', ('00000000-0000-0000-0000-' || lpad(to_hex(n % 500), 12, '0')),
                  'state', case when n % 50 = 0 then 1 else 5 end))).*
-               from campaigns c, generate_series(1, 20000) n where c.id = '{campaign}'"
+               from campaigns c, generate_series(1, 20000) n where c.id = '{campaign}';
+             insert into contents (campaign_id, ordinal, district_id, body)
+               select id, 1, district_id, 'Text' from campaigns where id <> '{campaign}'"
         ))
         .await;
     // These tables grow slowly, and are analysed long before a sort of them costs anything.
@@ -344,6 +346,8 @@ async fn a_page_of_a_list_is_read_by_an_index_in_its_order() {
         for scan in found {
             let condition = scan["Index Cond"].as_str().unwrap_or_default();
             let columns = compared(condition);
+            // Beside a row of the list only what it says of its texts is looked up.
+            let key = if scan["Relation Name"] == "contents" { &["campaign_id"][..] } else { *key };
             let keyed = key.iter().all(|column| columns.iter().any(|is| is == column));
             if scan["Node Type"] != "Index Scan" || !keyed || sorts {
                 faults.push(format!("{name}: {} by {condition:?}, sorted: {sorts}", scan["Node Type"]));
