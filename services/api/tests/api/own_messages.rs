@@ -212,8 +212,7 @@ async fn whoever_sees_all_that_is_scheduled_sees_of_what_was_sent_only_their_own
         .assert_problem(404, "unknown-campaign");
     // A series that is over is scheduled no more.
     for id in [&theirs.series, &mine.series] {
-        let canceled =
-            send(&stage, Method::POST, KEY, &format!("/v1/series/{id}/cancel"), &Value::Null).await;
+        let canceled = send(&stage, Method::POST, KEY, &format!("/v1/series/{id}/cancel"), &json!({})).await;
         assert!(canceled.status < 300, "{canceled:?}");
     }
     assert_eq!(subjects(&stage.get_as(&key, "/v1/series").await, "series"), ["Mine"]);
