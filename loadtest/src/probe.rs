@@ -33,6 +33,14 @@ pub struct CancelTimes {
     pub never_tried: i64,
 }
 
+/// When a cancel was committed, by the store's clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Committed {
+    /// None where the server keeps no times of commits.
+    pub at: Option<DateTime<Utc>>,
+    pub seen_at: DateTime<Utc>,
+}
+
 /// From a claim to its outcome, by attempt.
 #[derive(Debug)]
 pub struct Attempts {
@@ -77,14 +85,16 @@ impl Probe {
 
     /// Waits until the cancel's commit is seen, and returns the store's clock read after it. Asked again and again
     /// without a pause: the answer is late by one round trip at most.
-    pub async fn cancel_committed(&self, campaign: CampaignId) -> Result<DateTime<Utc>> {
-        let seen = self
-            .client
-            .prepare("select clock_timestamp() from campaigns where id = $1 and cancel_epoch is not null")
-            .await?;
+    pub async fn cancel_committed(&self, campaign: CampaignId) -> Result<Committed> {
+        // The row as the cancel left it: the sweep writes it again.
+        let sql = "select clock_timestamp() as seen_at, case
+              when swept_at is null and current_setting('track_commit_timestamp')::boolean
+              then pg_xact_commit_timestamp(xmin) end as at
+            from campaigns where id = $1 and cancel_epoch is not null";
+        let seen = self.client.prepare(sql).await?;
         loop {
             if let Some(row) = self.client.query_opt(&seen, &[&campaign.0]).await? {
-                return Ok(row.get(0));
+                return Ok(Committed { at: row.get("at"), seen_at: row.get("seen_at") });
             }
         }
     }

@@ -64,7 +64,7 @@ private_postgres() {
   # Into the server's own log, or the server would hold this script's output open.
   (cd "$data" && $user "$folder/pg_ctl" -D "$data/data" -l "$data/log" -w -t 60 start \
     -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c max_connections=200
-        -c shared_buffers=256MB -c max_wal_size=4GB -c fsync=off -c full_page_writes=off") >"$STATE/pg_ctl.log" 2>&1 ||
+        -c shared_buffers=256MB -c track_commit_timestamp=on -c max_wal_size=4GB -c fsync=off -c full_page_writes=off") >"$STATE/pg_ctl.log" 2>&1 ||
     { cat "$STATE/pg_ctl.log" "$data/log" >&2; fail "PostgreSQL did not start"; }
   DATABASE_URL=postgres://postgres@127.0.0.1:$port/postgres
 }

@@ -80,7 +80,7 @@ struct Canceled {
     claims_after_commit: Option<i64>,
     last_send_after_commit_ms: f64,
     call_ms: f64,
-    /// From the time that the cancel's statement read until its commit was seen.
+    /// From the time that the cancel's statement read until its commit, or until it was seen.
     commit_ms: f64,
     canceled_seconds: f64,
     never_tried: i64,
@@ -239,8 +239,8 @@ async fn cancel(stage: &mut Stage, probe: &Probe, district: &District, case: Cas
         let pressed = district.client.press_cancel(campaign, "load test", Some("load test")).await;
         pressed.map(|_| started.elapsed())
     };
-    let (call, committed_at) = tokio::join!(calling, probe.cancel_committed(campaign));
-    let (call, committed_at) = (call?, committed_at?);
+    let (call, committed) = tokio::join!(calling, probe.cancel_committed(campaign));
+    let (call, committed) = (call?, committed?);
     if case.fault == Fault::WorkerRestarted {
         let fleet = stage.own_fleet()?;
         fleet.kill(Role::Worker)?;
@@ -258,20 +258,21 @@ async fn cancel(stage: &mut Stage, probe: &Probe, district: &District, case: Cas
     let sends = arrivals.get(&campaign).map(Vec::as_slice).unwrap_or_default();
     let last = sends.iter().max();
     let claims = match stage.ground.is_own() {
-        true => Some(probe.claims_asked_after(campaign, committed_at).await?),
+        true => Some(probe.claims_asked_after(campaign, committed.seen_at).await?),
         false => None,
     };
     let seconds = |to| milliseconds(times.canceled_at, to) / 1_000.0;
+    let committed_at = committed.at.unwrap_or(times.canceled_at);
     Ok(Canceled {
         campaign,
         claims_after_commit: claims,
-        last_send_after_commit_ms: last.map_or(0.0, |last| milliseconds(times.canceled_at, *last)).max(0.0),
+        last_send_after_commit_ms: last.map_or(0.0, |last| milliseconds(committed_at, *last)).max(0.0),
         call_ms: call.as_secs_f64() * 1_000.0,
-        commit_ms: milliseconds(times.canceled_at, committed_at).max(0.0),
+        commit_ms: milliseconds(times.canceled_at, committed.at.unwrap_or(committed.seen_at)).max(0.0),
         canceled_seconds: seconds(times.ended_at),
         never_tried: times.never_tried,
         dropped_per_second: times.never_tried as f64 / seconds(times.swept_at).max(f64::EPSILON),
-        around_commit: counted_around(times.canceled_at, sends),
+        around_commit: counted_around(committed_at, sends),
     })
 }
 
