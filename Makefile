@@ -9,7 +9,7 @@ export RUST_TEST_THREADS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); if [ $$n -l
 help:
 	@echo 'make demo       imports a roster, sends two campaigns over all channels, cancels one; needs no server;'
 	@echo '                ARGS="--json FILE" writes the figures, ARGS="--serve" keeps the page open'
-	@echo 'make test       all tests, on real PostgreSQL, RabbitMQ, Chromium, Exim and LibreOffice; finds or starts them (scripts/services)'
+	@echo 'make test       all tests, on real PostgreSQL, RabbitMQ, Chromium, Exim, LibreOffice and Schemathesis; finds or starts them (scripts/services)'
 	@echo 'make sim        random operations and faults against every promise: SEEDS=n of them, FROM=m on, or just SEED=n'
 	@echo 'make fuzz       changed captures against every parser of outside bytes, TIME=60 seconds each; TARGET=one of them'
 	@echo 'make check      formatting, lints, dependencies (licences, sources, advisories)'
@@ -28,7 +28,7 @@ format:
 # The embedded store has one session, so the store's tests run on a pool of one too, but for those that open
 # sessions of their own.
 test:
-	scripts/services run --browser --mta --papers -- cargo test --locked --workspace --no-fail-fast
+	scripts/services run --browser --mta --papers --schemathesis -- cargo test --locked --workspace --no-fail-fast
 	TOCSIN_TEST_POOL=1 scripts/services run -- cargo test --locked --workspace --test store -- \
 	    --skip leases:: --skip plans:: --skip races:: --skip security::
 

@@ -13,7 +13,8 @@ function align(now, next) {
     return;
   }
   for (const { name } of [...now.attributes]) {
-    if (!next.hasAttribute(name)) now.removeAttribute(name);
+    // What somebody has opened stays open.
+    if (!next.hasAttribute(name) && !(name === "open" && now.nodeName === "DETAILS")) now.removeAttribute(name);
   }
   for (const { name, value } of next.attributes) {
     if (now.getAttribute(name) !== value) now.setAttribute(name, value);

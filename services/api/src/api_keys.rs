@@ -5,6 +5,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_store::Tenant;
@@ -13,22 +14,26 @@ use uuid::Uuid;
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape};
+use crate::page::{PageQuery, encode, instant, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
-use crate::roles::{check_roles, read_roles};
+use crate::roles::{RoleNames, check_roles, read_roles};
 use crate::server::Api;
 use crate::{json, secret};
 
 pub(crate) const NAME_CHARS_MAX: usize = 100;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApiKeyPage")]
 pub(crate) struct ListView {
     api_keys: Vec<KeyView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApiKey")]
 pub(crate) struct KeyView {
     id: Uuid,
     name: String,
@@ -40,6 +45,26 @@ pub(crate) struct KeyView {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
 }
+
+shape! {
+    pub(crate) struct KeyRequest {
+        /// What the key is for.
+        name: Text<NAME_CHARS_MAX>,
+        /// A key without one may do nothing.
+        roles: RoleNames,
+    }
+}
+
+shape! {
+    /// What is to be another of a key. What is left out stays.
+    pub(crate) struct KeyPatch {
+        name: Option<Text<NAME_CHARS_MAX>>,
+        roles: Option<RoleNames>,
+    }
+}
+
+pub(crate) const LIST: Operation =
+    Operation::new("listApiKeys", "List API keys, newest first").asks::<PageQuery>();
 
 /// `GET /v1/api-keys?limit=&cursor=`, the newest first.
 pub(crate) async fn list(
@@ -56,6 +81,11 @@ pub(crate) async fn list(
     Ok(Json(ListView { api_keys: found.into_iter().map(KeyView::of).collect(), next_cursor }))
 }
 
+pub(crate) const ADD: Operation = Operation::new("addApiKey", "Make an API key")
+    .telling("The key stands in `key` of this answer, and nowhere else: it is not kept.")
+    .takes::<KeyRequest>()
+    .answers(&[(201, "")]);
+
 /// `POST /v1/api-keys`.
 pub(crate) async fn add(
     Caller(tenant): Caller,
@@ -69,6 +99,11 @@ pub(crate) async fn add(
     let made = tenant.own_key(id).await?.ok_or_else(unknown)?;
     Ok((StatusCode::CREATED, Json(KeyView { key: Some(key), ..KeyView::of(made) })))
 }
+
+pub(crate) const CHANGE: Operation =
+    Operation::new("changeApiKey", "Change the name or the roles of an API key")
+        .takes::<KeyPatch>()
+        .refuses(&[Kind::UnknownKey, Kind::OwnAccount]);
 
 /// `PATCH /v1/api-keys/{key}`: what is left out stays.
 pub(crate) async fn change(
@@ -85,6 +120,11 @@ pub(crate) async fn change(
     carry_out(&api, &tenant, id, &change).await?;
     Ok(Json(KeyView::of(tenant.own_key(id).await?.ok_or_else(unknown)?)))
 }
+
+pub(crate) const REVOKE: Operation = Operation::new("revokeApiKey", "Revoke an API key")
+    .telling("From then on it opens nothing. It may be sent again.")
+    .answers(&[(204, "")])
+    .refuses(&[Kind::UnknownKey, Kind::OwnAccount]);
 
 /// `DELETE /v1/api-keys/{key}`: from then on it opens nothing. Again: the same answer.
 pub(crate) async fn revoke(
@@ -196,7 +236,7 @@ pub(crate) fn write_cursor(last: &OwnKey) -> String {
 
 pub(crate) fn parse_cursor(text: &str) -> Option<Place> {
     let (at, id) = text.split_once('/')?;
-    Some((DateTime::from_timestamp_micros(at.parse().ok()?)?, id.parse().ok()?))
+    Some((instant(at)?, id.parse().ok()?))
 }
 
 fn read_query(query: Option<&str>) -> Result<(Option<Place>, u32), Vec<Fault>> {

@@ -8,6 +8,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::rights::Right;
@@ -16,15 +17,17 @@ use tocsin_store::tenant::approvals::{Approval, ApprovalQuery, NewApproval};
 use tocsin_store::{StoreError, Tenant};
 use uuid::{NoContext, Timestamp, Uuid};
 
-pub(crate) use self::view::ApprovalView;
+pub(crate) use self::view::{ApprovalStateName, ApprovalView};
 use crate::auth::Caller;
-use crate::cancel::read_order;
+use crate::cancel::{REASON_CHARS_MAX, read_order};
 use crate::fields::{Fault, Faults, Fields, named};
 use crate::json;
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape};
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::Submission;
+use crate::submission::{ACTOR_CHARS_MAX, Submission};
 
 /// A request that a second person is to see, as it came.
 pub(crate) struct Asking {
@@ -76,12 +79,25 @@ pub(crate) async fn asked_by_key(
 }
 
 /// A page, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ApprovalPage")]
 pub(crate) struct ListView {
     approvals: Vec<ApprovalView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
+
+shape! {
+    pub(crate) struct ApprovalQueryShape {
+        #[schemars(flatten)]
+        page: PageQuery,
+        state: Option<ApprovalStateName>,
+    }
+}
+
+pub(crate) const LIST: Operation =
+    Operation::new("listApprovals", "List what waits for a second person or did, newest first")
+        .asks::<ApprovalQueryShape>();
 
 /// `GET /v1/approvals?state=&limit=&cursor=`.
 pub(crate) async fn list(
@@ -112,6 +128,9 @@ fn read_query(query: Option<&str>) -> Result<ApprovalQuery, Vec<Fault>> {
     faults.or(limit.map(|rows_max| ApprovalQuery { state, before, rows_max }))
 }
 
+pub(crate) const SHOW: Operation =
+    Operation::new("showApproval", "Show what waits for a second person").refuses(&[Kind::UnknownApproval]);
+
 /// `GET /v1/approvals/{id}`.
 pub(crate) async fn show(
     Caller(tenant): Caller,
@@ -120,6 +139,29 @@ pub(crate) async fn show(
 ) -> Result<Json<ApprovalView>, Problem> {
     Ok(Json(ApprovalView::of(existing(&tenant, approval_id(id)?).await?, api.clock.now())))
 }
+
+shape! {
+    /// Who approves.
+    pub(crate) struct ApproveRequest {
+        /// The key's name unless said.
+        by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const APPROVE: Operation = Operation::new("approve", "Approve what another person submitted")
+    .telling(
+        "It makes the campaign, once, however often and by how many it is approved. Whoever submitted it cannot.",
+    )
+    .may_take::<ApproveRequest>()
+    .refuses(&[
+        Kind::UnknownApproval,
+        Kind::OwnApproval,
+        Kind::NotWaiting,
+        Kind::KeyReused,
+        Kind::UnknownCampaign,
+        Kind::NotCanceled,
+        Kind::NobodyContacted,
+    ]);
 
 /// `POST /v1/approvals/{id}/approve` with `by`: 200 with the campaign's id, however often and by how many it is approved.
 pub(crate) async fn approve(
@@ -138,6 +180,19 @@ pub(crate) async fn approve(
     deciding::approve(&api, &caller.0, id, &order.by).await?;
     show(caller, State(api), Ok(Path(id.to_string()))).await
 }
+
+shape! {
+    /// Who declines, and why.
+    pub(crate) struct DeclineRequest {
+        /// The key's name unless said.
+        by: Option<Text<ACTOR_CHARS_MAX>>,
+        reason: Option<Text<REASON_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const DECLINE: Operation = Operation::new("decline", "Decline, or take back, what was submitted")
+    .may_take::<DeclineRequest>()
+    .refuses(&[Kind::UnknownApproval, Kind::NotWaiting]);
 
 /// `POST /v1/approvals/{id}/decline` with `by` and `reason`. Whoever asked may take it back so.
 pub(crate) async fn decline(

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::Channel;
@@ -18,6 +19,8 @@ use crate::auth::Caller;
 use crate::directory::NAME_CHARS_MAX;
 use crate::fields::{Fault, Faults, Field};
 use crate::json;
+use crate::openapi::Operation;
+use crate::openapi::shapes::{MessageTypeName, shape};
 use crate::problem::{Kind, Problem};
 use crate::server::BODY_BYTES_MAX;
 use crate::submission::audience as submitted;
@@ -26,7 +29,8 @@ use crate::submission::{mode_name, read_channels};
 /// Unknown ids that an answer shows; all of them are counted.
 const UNKNOWN_SHOWN_MAX: usize = 1000;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AudienceCount")]
 pub(crate) struct CountView {
     /// Unique people.
     recipients: u64,
@@ -35,6 +39,24 @@ pub(crate) struct CountView {
     /// Before duplicates and whoever may not be contacted are taken out.
     devices: BTreeMap<Channel, u64>,
 }
+
+shape! {
+    /// Whose number is asked for. A receipt is counted by its own.
+    pub(crate) struct CountRequest {
+        audience: submitted::AudienceRequest,
+        /// All unless said.
+        #[schemars(length(min = 1), extend("uniqueItems" = true))]
+        channels: Option<Vec<Channel>>,
+        /// `per_device` unless said.
+        mode: Option<DedupeMode>,
+        /// `general` unless said.
+        message_type: Option<MessageTypeName>,
+    }
+}
+
+pub(crate) const COUNT: Operation = Operation::new("countAudience", "Count whom an audience addresses")
+    .takes::<CountRequest>()
+    .example(r#"{"audience": {"schools": ["north"], "grades": ["03", "04"]}, "channels": ["sms"]}"#);
 
 /// `POST /v1/audience/count`.
 pub(crate) async fn count(
@@ -91,7 +113,8 @@ fn read(request: Value) -> Result<Wanted, Vec<Fault>> {
     faults.or(read)
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PeopleOfFile")]
 pub(crate) struct PeopleView {
     /// Source ids that the district has, each once, as `audience.people` takes them.
     people: Vec<String>,
@@ -100,11 +123,18 @@ pub(crate) struct PeopleView {
     unknown: Vec<UnknownView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UnknownSourceId")]
 struct UnknownView {
     line: usize,
     source_id: String,
 }
+
+pub(crate) const PEOPLE: Operation =
+    Operation::new("readPeopleFile", "Read a list of source ids from a file")
+        .telling("A source id stands in the first column of each line.")
+        .takes_file(&["text/csv", "text/plain"])
+        .refuses(&[Kind::NotCsv, Kind::NotCsvMedia]);
 
 /// `POST /v1/audience/people`: a file of source ids, one a line, as the first column of a CSV file with or without a
 /// header.

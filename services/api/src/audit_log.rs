@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::RawQuery;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_store::tenant::audit::{AuditQuery, AuditRow};
@@ -10,18 +11,22 @@ use uuid::Uuid;
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Fields, quoted};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape};
+use crate::page::{PageQuery, encode, instant, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::submission::ACTOR_CHARS_MAX;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditPage")]
 pub(crate) struct ListView {
     entries: Vec<EntryView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntry")]
 struct EntryView {
     at: DateTime<Utc>,
     actor: String,
@@ -31,6 +36,23 @@ struct EntryView {
     subject: String,
     details: Value,
 }
+
+shape! {
+    pub(crate) struct AuditQueryShape {
+        #[schemars(flatten)]
+        page: PageQuery,
+        /// A name, as it stands in an entry.
+        actor: Option<Text<ACTOR_CHARS_MAX>>,
+        /// Such as `user.change`.
+        action: Option<Text<ACTOR_CHARS_MAX>>,
+        from: Option<DateTime<Utc>>,
+        /// Which is left out itself.
+        to: Option<DateTime<Utc>>,
+    }
+}
+
+pub(crate) const LIST: Operation =
+    Operation::new("listAudit", "List what was done in the district, newest first").asks::<AuditQueryShape>();
 
 /// `GET /v1/audit?actor=&action=&from=&to=&limit=&cursor=`, newest first.
 pub(crate) async fn list(
@@ -71,7 +93,7 @@ pub(crate) fn write_cursor(last: &AuditRow) -> String {
 
 pub(crate) fn parse_cursor(text: &str) -> Option<(DateTime<Utc>, i64)> {
     let (at, id) = text.split_once('/')?;
-    Some((DateTime::from_timestamp_micros(at.parse().ok()?)?, id.parse().ok()?))
+    Some((instant(at)?, id.parse().ok()?))
 }
 
 impl EntryView {

@@ -3,10 +3,9 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -20,23 +19,49 @@ use tocsin_store::{StoreError, Tenant};
 use crate::approvals::{ApprovalView, Asking};
 use crate::auth::{self, Caller};
 use crate::fields::{Fault, Faults, Fields};
+use crate::openapi::{Operation, Placed, PlacedOrWaits, Waiting};
 use crate::page::read_limit;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::{Standing, Submission};
+use crate::submission::{CampaignRequest, Standing, Submission};
 use crate::view::{CampaignView, DetailView};
 use crate::{announce, approvals, correction, json, list_query, needs, second_person};
 
-const KEY_HEADER: &str = "Idempotency-Key";
-const KEY_CHARS_MAX: usize = 255;
+pub(crate) const KEY_HEADER: &str = "Idempotency-Key";
+pub(crate) const KEY_CHARS_MAX: usize = 255;
 
-/// `POST /v1/campaigns`: 201 when it made the campaign, 200 when the same request made it before.
+/// A campaign, or what waits for a second person in its place.
+pub(crate) type Answered = PlacedOrWaits<DetailView, ApprovalView>;
+
+/// The answers where a campaign is made.
+pub(crate) const MADE_OR_ASKED: &[(u16, &str)] = &[
+    (201, "This request made it."),
+    (200, "An earlier request with the same key made it."),
+    (202, "Nothing is made yet: it waits for a second person, as this approval."),
+];
+
+/// Whoever names a receipt as audience may be told this of the campaign that is corrected.
+pub(crate) const OF_RECEIPT: &[Kind] = &[Kind::UnknownCampaign, Kind::NotCanceled, Kind::NobodyContacted];
+
+pub(crate) const CREATE: Operation = Operation::new("createCampaign", "Make a campaign")
+    .telling(
+        "It is sent at once, or when its time has come. An emergency to the whole district waits for a second person, where \
+         the district has decided so.",
+    )
+    .takes::<CampaignRequest>()
+    .example(r#"{"subject": "Early dismissal", "channels": ["voice", "sms"], "audience": {"all": true}, "message_type": "priority", "body": "{{ school_name | School }} closes at noon today."}"#)
+    .keyed()
+    .answers(MADE_OR_ASKED)
+    .refuses(OF_RECEIPT);
+
+/// `POST /v1/campaigns`: 201 when it made the campaign, 200 when the same request made it before, 202 when a second person
+/// is asked first.
 pub(crate) async fn create(
     Caller(tenant): Caller,
     State(api): State<Api>,
     headers: HeaderMap,
     body: json::Received,
-) -> Result<Response, Problem> {
+) -> Result<Answered, Problem> {
     let key = client_key(&headers)?;
     let request = json::required(&headers, body)?;
     answered(&api, &tenant, submit(&api, &tenant, key, request).await?).await
@@ -132,16 +157,16 @@ pub(crate) async fn submission_of(
 }
 
 /// The campaign, or with 202 what waits for a second person.
-pub(crate) async fn answered(api: &Api, tenant: &Tenant, submitted: Submitted) -> Result<Response, Problem> {
+pub(crate) async fn answered(api: &Api, tenant: &Tenant, submitted: Submitted) -> Result<Answered, Problem> {
     match submitted {
         Submitted::Campaign(id, status) => {
             let view = detail(api, tenant, id).await?;
-            Ok((status, [(LOCATION, format!("/v1/campaigns/{id}"))], Json(view)).into_response())
+            Ok(Answered::Made(Box::new(Placed { status, location: format!("/v1/campaigns/{id}"), view })))
         }
         Submitted::Asked(asked) => {
-            let location = [(LOCATION, format!("/v1/approvals/{}", asked.id))];
+            let location = format!("/v1/approvals/{}", asked.id);
             let view = ApprovalView::of(*asked, api.clock.now());
-            Ok((StatusCode::ACCEPTED, location, Json(view)).into_response())
+            Ok(Answered::Waits(Waiting { location, view }))
         }
     }
 }
@@ -162,12 +187,17 @@ pub(crate) fn client_key(headers: &HeaderMap) -> Result<String, Problem> {
 }
 
 /// A page of campaigns, newest first.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CampaignPage")]
 pub(crate) struct ListView {
     campaigns: Vec<CampaignView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
+
+pub(crate) const LIST: Operation =
+    Operation::new("listCampaigns", "List campaigns, newest first unless said")
+        .asks::<list_query::CampaignQuery>();
 
 /// `GET /v1/campaigns` with the filters, the order and the page of docs/API.md.
 pub(crate) async fn list(
@@ -196,6 +226,9 @@ fn read_query(query: Option<&str>, zone: Zone) -> Result<(ListQuery, u32), Vec<F
     fields.finish(&mut faults);
     faults.or(limit.map(|shown| (ListQuery { own, campaigns_max: shown + 1, ..filters }, shown)))
 }
+
+pub(crate) const SHOW: Operation =
+    Operation::new("showCampaign", "Show a campaign with its delivery information and content");
 
 /// `GET /v1/campaigns/{id}`.
 pub(crate) async fn show(

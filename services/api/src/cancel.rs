@@ -12,6 +12,8 @@ use tocsin_store::tenant::cancel::Cancel;
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, existing};
 use crate::fields::{Faults, Field};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape};
 use crate::problem::{Kind, Problem};
 use crate::receipt::ReceiptView;
 use crate::server::Api;
@@ -25,6 +27,20 @@ pub(crate) struct Order {
     pub by: String,
     pub reason: Option<String>,
 }
+
+shape! {
+    /// Who cancels, and why.
+    pub(crate) struct CancelRequest {
+        /// The key's name unless said.
+        by: Option<Text<ACTOR_CHARS_MAX>>,
+        reason: Option<Text<REASON_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const CANCEL: Operation = Operation::new("cancelCampaign", "Cancel a campaign")
+    .telling("No send that was not claimed by the time of the answer is begun. It may be sent again.")
+    .may_take::<CancelRequest>()
+    .answers(&[(202, "The cancel is under way."), (200, "Nothing is left to stop.")]);
 
 /// `POST /v1/campaigns/{id}/cancel`: 202 while the cancel is under way, 200 when there is nothing left to
 /// stop. Pressing again tells the workers again and answers with the receipt as it is by then. The commit is what the

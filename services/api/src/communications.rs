@@ -4,6 +4,7 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::{CampaignId, Channel, JobState, Outcome};
 use tocsin_store::Tenant;
@@ -13,7 +14,9 @@ use crate::MessageType;
 use crate::auth::Caller;
 use crate::directory::{NAME_CHARS_MAX, PersonPath, existing, person_of};
 use crate::fields::{Fault, Faults, Fields, named, quoted};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{MessageTypeName, Text, shape, shapes, words};
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 
@@ -22,7 +25,8 @@ pub(crate) const DAYS_DEFAULT: i64 = 7;
 /// More is asked for year by year.
 pub(crate) const DAYS_MAX: i64 = 366;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CommunicationPage")]
 pub(crate) struct ListView {
     from: DateTime<Utc>,
     to: DateTime<Utc>,
@@ -31,7 +35,8 @@ pub(crate) struct ListView {
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Communication")]
 struct RowView {
     campaign: CampaignId,
     number: i64,
@@ -41,6 +46,7 @@ struct RowView {
     student: Option<String>,
     /// Sent to the person, and not to somebody on their behalf.
     own: bool,
+    #[schemars(with = "MessageTypeName")]
     message_type: String,
     subject: String,
     /// Of a message to the district's test people.
@@ -48,6 +54,7 @@ struct RowView {
     channel: Option<Channel>,
     address: Option<String>,
     status: &'static str,
+    #[schemars(with = "Outcome")]
     status_code: &'static str,
     provider_code: Option<String>,
     state: Option<JobState>,
@@ -70,6 +77,36 @@ pub(crate) struct Wanted {
     pub after: Option<Place>,
     pub limit: u32,
 }
+
+shapes! {
+    SortName = words(Sort::ALL.map(sort_name));
+    OrderName = words(["asc", "desc"]);
+}
+
+shape! {
+    pub(crate) struct CommunicationQuery {
+        #[schemars(flatten)]
+        page: PageQuery,
+        /// By when messages were to go; the last 7 days unless said.
+        from: Option<DateTime<Utc>>,
+        /// At most 366 days after `from`.
+        to: Option<DateTime<Utc>>,
+        mode: Option<Channel>,
+        #[schemars(length(min = 1))]
+        status: Option<Vec<Outcome>>,
+        message_type: Option<MessageTypeName>,
+        /// A part of it.
+        subject: Option<Text<NAME_CHARS_MAX>>,
+        /// `time` unless said.
+        sort: Option<SortName>,
+        order: Option<OrderName>,
+    }
+}
+
+pub(crate) const LIST: Operation = Operation::new("listCommunications", "List what a person was sent")
+    .telling("And, of a student, what was sent on their behalf: one row for each message and device.")
+    .asks::<CommunicationQuery>()
+    .refuses(&[Kind::UnknownPerson]);
 
 pub(crate) async fn list(
     Caller(tenant): Caller,
@@ -221,8 +258,8 @@ fn write_cursor(place: &Place) -> String {
 }
 
 pub(crate) fn parse_cursor(text: &str) -> Option<Place> {
-    let (key, campaign, recipient, job) = serde_json::from_str(text).ok()?;
-    Some(Place { key, campaign, recipient, job })
+    let (key, campaign, recipient, job): (String, _, _, _) = serde_json::from_str(text).ok()?;
+    (!key.contains('\0')).then_some(Place { key, campaign, recipient, job })
 }
 
 impl RowView {

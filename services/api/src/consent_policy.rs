@@ -6,37 +6,79 @@ use std::collections::HashSet;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::consent::EmergencyPolicy;
-use tocsin_domain::consent::reminder::{DAYS, ReminderPolicy, TIMES, check_flyer_url};
+use tocsin_domain::consent::reminder::{DAYS, FLYER_URL_CHARS_MAX, ReminderPolicy, TIMES, check_flyer_url};
+use tocsin_store::Tenant;
 use tocsin_store::tenant::consents::ConsentPolicy;
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{HttpsAddress, MessageTypeName, Text, shape};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
 use crate::{MessageType, json};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ConsentPolicy")]
 pub(crate) struct PolicyView {
     emergency_overrides_stop: bool,
+    #[schemars(with = "Vec<MessageTypeName>")]
     opt_in_needed: Vec<String>,
     reminder: ReminderView,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReminderPolicy")]
 pub(crate) struct ReminderView {
     times_max: u8,
     every_days: u8,
     flyer_url: Option<String>,
 }
 
+pub(crate) const SHOW: Operation =
+    Operation::new("showConsentPolicy", "Show what the district decided about consents");
+
 /// `GET /v1/consent-policy`.
 pub(crate) async fn show(Caller(tenant): Caller) -> Result<Json<PolicyView>, Problem> {
     Ok(Json(PolicyView::of(tenant.consent_policy().await?)))
 }
+
+shape! {
+    /// What is left out stays as it is.
+    pub(crate) struct ConsentPolicyRequest {
+        /// Do emergency texts go to phones that opted out, too?
+        emergency_overrides_stop: Option<bool>,
+        /// Message types whose texts go only to phones that opted in; neither `emergency` nor `opt_in`.
+        #[schemars(extend("uniqueItems" = true))]
+        opt_in_needed: Option<Vec<MessageTypeName>>,
+        reminder: Option<ReminderRequest>,
+        by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+shape! {
+    /// Emails to the people of phones that were asked to opt in and have not answered. Whole: what is left out has its default.
+    pub(crate) struct ReminderRequest {
+        /// 2 unless said; 0: none.
+        #[schemars(range(min = *TIMES.start(), max = *TIMES.end()))]
+        times_max: Option<u32>,
+        /// From the question to the first, and between two; 7 unless said.
+        #[schemars(range(min = *DAYS.start(), max = *DAYS.end()))]
+        every_days: Option<u32>,
+        /// That they tell of.
+        #[schemars(length(max = FLYER_URL_CHARS_MAX))]
+        flyer_url: Option<HttpsAddress>,
+    }
+}
+
+pub(crate) const CHANGE: Operation =
+    Operation::new("changeConsentPolicy", "Change what the district decided about consents")
+        .takes::<ConsentPolicyRequest>();
 
 /// `PUT /v1/consent-policy`. What is left out stays as it is. Who changed it stands in the audit.
 pub(crate) async fn change(
@@ -45,12 +87,16 @@ pub(crate) async fn change(
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Json<PolicyView>, Problem> {
-    let body = json::required(&headers, body)?;
-    let standing = tenant.consent_policy().await?;
-    let (policy, by) = read(body, standing, tenant.acts_as())
-        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
-    tenant.set_consent_policy(&policy, &by, api.clock.now()).await?;
+    carry_out(&api, &tenant, json::required(&headers, body)?).await?;
     Ok(Json(PolicyView::of(tenant.consent_policy().await?)))
+}
+
+/// The one command behind every place where it is changed.
+pub(crate) async fn carry_out(api: &Api, tenant: &Tenant, request: Value) -> Result<(), Problem> {
+    let standing = tenant.consent_policy().await?;
+    let (policy, by) = read(request, standing, tenant.acts_as())
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    Ok(tenant.set_consent_policy(&policy, &by, api.clock.now()).await?)
 }
 
 fn read(body: Value, standing: ConsentPolicy, actor: &str) -> Result<(ConsentPolicy, String), Vec<Fault>> {

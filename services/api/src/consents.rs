@@ -1,14 +1,17 @@
 //! Consents to texts: one phone with its history, the list with its totals, and a change by hand (requirements 161 to
 //! 164). A phone number in a path or a cursor is never logged: the server logs routes.
 
+use std::collections::BTreeMap;
+
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Method};
 use axum::response::Response;
 use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tocsin_domain::address::Phone;
 use tocsin_domain::consent::{ConsentChange, ConsentState};
 use tocsin_domain::window::Zone;
@@ -20,7 +23,9 @@ use uuid::Uuid;
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields};
 use crate::json;
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape};
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::report::{self, Renders};
 use crate::server::Api;
@@ -30,7 +35,8 @@ use crate::submission::ACTOR_CHARS_MAX;
 const RESERVED_SOURCES: [&str; 2] = ["text", "provider"];
 
 /// Where one phone stands, and how it came there.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PhoneConsent")]
 pub(crate) struct PhoneView {
     phone: String,
     /// Null: nobody has asked, and nobody has said anything.
@@ -42,7 +48,8 @@ pub(crate) struct PhoneView {
     history: Vec<ChangeView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ConsentChange")]
 struct ChangeView {
     from: Option<ConsentState>,
     to: ConsentState,
@@ -53,21 +60,28 @@ struct ChangeView {
 }
 
 /// A page in the order of phones, and the totals over all pages.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ConsentPage")]
 pub(crate) struct ListView {
-    totals: Map<String, Value>,
+    /// Phones by state.
+    totals: BTreeMap<ConsentState, i64>,
     consents: Vec<ConsentView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Consent")]
 struct ConsentView {
     phone: String,
     state: ConsentState,
     changed_at: DateTime<Utc>,
     source: String,
 }
+
+pub(crate) const SHOW: Operation =
+    Operation::new("showConsent", "Show where a phone stands, and how it came there")
+        .refuses(&[Kind::InvalidPath]);
 
 /// `GET /v1/consents/{phone}`, the phone in E.164.
 pub(crate) async fn show(
@@ -76,6 +90,20 @@ pub(crate) async fn show(
 ) -> Result<Json<PhoneView>, Problem> {
     Ok(Json(view(&tenant, &read_phone(phone)?).await?))
 }
+
+shape! {
+    pub(crate) struct ConsentRequest {
+        state: ConsentState,
+        /// How it is known, such as the form it was signed on; not `text` or `provider`.
+        source: Text<ACTOR_CHARS_MAX>,
+    }
+}
+
+pub(crate) const CHANGE: Operation = Operation::new("changeConsent", "Change the consent of a phone")
+    .telling("Only a phone without any consent can become pending.")
+    .takes::<ConsentRequest>()
+    .example(r#"{"state": "opted_in", "source": "registration form"}"#)
+    .refuses(&[Kind::InvalidPath, Kind::ConsentRefused]);
 
 /// `PUT /v1/consents/{phone}` with the wanted state and who says so.
 pub(crate) async fn change(
@@ -106,6 +134,17 @@ pub(crate) async fn change(
     Ok(Json(now))
 }
 
+shape! {
+    pub(crate) struct ConsentQuery {
+        #[schemars(flatten)]
+        page: PageQuery,
+        state: Option<ConsentState>,
+    }
+}
+
+pub(crate) const LIST: Operation =
+    Operation::new("listConsents", "List consents by phone, with their totals").asks::<ConsentQuery>();
+
 /// `GET /v1/consents?state=&limit=&cursor=`.
 pub(crate) async fn list(
     Caller(tenant): Caller,
@@ -120,11 +159,14 @@ pub(crate) async fn list(
     let next_cursor = found.last().filter(|_| more).map(|last| encode(&last.phone));
     let totals = tenant.consent_totals().await?;
     Ok(Json(ListView {
-        totals: totals.into_iter().map(|(state, phones)| (state.to_string(), phones.into())).collect(),
+        totals: totals.into_iter().collect(),
         consents: found.into_iter().map(ConsentView::of).collect(),
         next_cursor,
     }))
 }
+
+pub(crate) const FILE: Operation =
+    Operation::new("getConsentsFile", "Get all consents as a file").gives_file(&["text/csv"]);
 
 /// `GET /v1/consents.csv`: the SMS status report (164).
 pub(crate) async fn file(

@@ -3,7 +3,6 @@
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
 use serde_json::{Value, json};
 use tocsin_domain::content::SUBJECT_CHARS_MAX;
 use tocsin_domain::{CampaignId, CampaignState};
@@ -11,13 +10,38 @@ use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
 
 use crate::auth::Caller;
-use crate::campaigns::{answered, campaign_id, client_key, existing, submit};
+use crate::campaigns::{Answered, MADE_OR_ASKED, answered, campaign_id, client_key, existing, submit};
 use crate::fields::Fault;
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Varied, shape, varied};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
+use crate::submission::CampaignRequest;
 use crate::{json, needs};
 
 const AUDIENCE: &str = "audience";
+
+varied!(CorrectionRequest, |generator| {
+    Varied::of::<CampaignRequest>(generator)
+        .without(&["audience"])
+        .optional(&["subject", "channels"])
+        .with::<Correction>(generator)
+});
+
+shape! {
+    /// A campaign to those whom a canceled one reached, or may have. Subject, message type, channels and mode are that one's
+    /// where they are left out.
+    struct Correction {}
+}
+
+pub(crate) const CREATE: Operation = Operation::new("createCorrection", "Correct a canceled campaign")
+    .telling(
+        "It goes to those contacted, in flight or unknown, over channels that the canceled campaign used.",
+    )
+    .takes::<CorrectionRequest>()
+    .keyed()
+    .answers(MADE_OR_ASKED)
+    .refuses(&[Kind::NotCanceled, Kind::NobodyContacted]);
 
 /// `POST /v1/campaigns/{id}/correction`: as `POST /v1/campaigns`, for those whom the canceled campaign contacted, or
 /// may have. Subject, message type, channels and mode are those of that campaign where the body leaves them out.
@@ -27,7 +51,7 @@ pub(crate) async fn create(
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: json::Received,
-) -> Result<Response, Problem> {
+) -> Result<Answered, Problem> {
     let id = campaign_id(id)?;
     existing(&tenant, id).await?;
     let key = client_key(&headers)?;

@@ -1,36 +1,37 @@
 //! The totals of the delivery summary (requirements 49, 50, 55 and 65-73; docs/adr/0019-totals.md).
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::counters::Totals;
 
 /// Addresses count once however many people share them, people once however many devices they have.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub(crate) struct DeliverySummary {
-    /// Total Recipients (49, 65).
+    /// Total Recipients.
     pub recipients: u64,
-    /// Total No Device (50).
+    /// Total No Device.
     pub no_device: u64,
-    /// Total Inbox (66): delivered to.
+    /// Total Inbox: delivered to.
     pub inbox: u64,
-    /// Total Emails (67).
+    /// Total Emails.
     pub emails: u64,
-    /// Total Voice (68).
+    /// Total Voice.
     pub voice: u64,
-    /// Total Text (69), the opted out included.
+    /// Total Text, the opted out included.
     pub text: u64,
     /// As `voice_attempted` (decision D3).
     pub inbox_attempted: u64,
     /// As `voice_attempted` (decision D3).
     pub emails_attempted: u64,
-    /// Total Voice Attempted (70): without the canceled.
+    /// Total Voice Attempted: without the canceled.
     pub voice_attempted: u64,
-    /// Total Text Attempted (71): without the canceled and the opted out.
+    /// Total Text Attempted: without the canceled and the opted out.
     pub text_attempted: u64,
-    /// Recipients contacted successfully by phone (72).
+    /// Recipients contacted successfully by phone.
     pub contacted_by_phone: u64,
-    /// Recipients not contacted by phone (73): all others.
+    /// Recipients not contacted by phone: all others.
     pub not_contacted_by_phone: u64,
-    /// Email Delivery Progress (55, 193); null without emails.
+    /// Email Delivery Progress; null without emails.
     pub email_progress_percent: Option<u8>,
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod view;
 use axum::Json;
 use axum::extract::RawQuery;
 use axum::extract::rejection::PathRejection;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::Channel;
 use tocsin_domain::address::Email;
@@ -20,7 +21,9 @@ use tocsin_store::tenant::directory::{Change, Class, School};
 
 use crate::auth::Caller;
 use crate::fields::{Faults, Fields};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape};
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 
 /// Long enough for any source id or name of a roster.
@@ -28,14 +31,16 @@ pub(crate) const NAME_CHARS_MAX: usize = 255;
 
 pub(crate) type PersonPath = Result<axum::extract::Path<String>, PathRejection>;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SchoolPage")]
 pub(crate) struct SchoolsView {
     schools: Vec<SchoolView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "School")]
 struct SchoolView {
     source_id: String,
     name: String,
@@ -45,22 +50,28 @@ struct SchoolView {
     active: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ClassPage")]
 pub(crate) struct ClassesView {
     classes: Vec<ClassView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Class")]
 struct ClassView {
     source_id: String,
     title: String,
     code: Option<String>,
     school: String,
+    /// The year in which it ends.
     school_year: Option<i16>,
     active: bool,
 }
+
+pub(crate) const SCHOOLS: Operation =
+    Operation::new("listSchools", "List schools by source id").asks::<PageQuery>();
 
 /// `GET /v1/schools?limit=&cursor=`.
 pub(crate) async fn schools(
@@ -84,6 +95,18 @@ pub(crate) async fn schools(
     });
     Ok(Json(SchoolsView { schools: schools.collect(), next_cursor }))
 }
+
+shape! {
+    pub(crate) struct ClassQuery {
+        #[schemars(flatten)]
+        page: PageQuery,
+        /// The source id of a school.
+        school: Option<Text<NAME_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const CLASSES: Operation =
+    Operation::new("listClasses", "List classes by source id").asks::<ClassQuery>();
 
 /// `GET /v1/classes?school=&limit=&cursor=`.
 pub(crate) async fn classes(

@@ -14,9 +14,11 @@ use tocsin_store::tenant::campaigns::editing::{Edit, Edited};
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, detail, existing, valid};
 use crate::fields::{Fault, Faults, Field};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, Varied, shape, varied};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::{ACTOR_CHARS_MAX, WrittenCampaign, merged, written};
+use crate::submission::{ACTOR_CHARS_MAX, CampaignRequest, WrittenCampaign, merged, written};
 use crate::view::DetailView;
 use crate::{announce, json, needs, second_person};
 
@@ -27,6 +29,37 @@ pub(crate) struct Changes {
     pub by: String,
     pub members: Map<String, Value>,
 }
+
+varied!(CampaignPatch, |generator| {
+    Varied::of::<CampaignRequest>(generator)
+        .without(&["created_by", "test"])
+        .partial()
+        .with::<EditRequest>(generator)
+});
+
+shape! {
+    /// What is to be another. What is left out stays as it is.
+    pub(crate) struct EditRequest {
+        /// The version that was seen.
+        #[schemars(range(min = 1, max = i32::MAX))]
+        version: i32,
+        /// Who edits it; the key's name unless said.
+        by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const EDIT: Operation = Operation::new("editCampaign", "Edit a campaign that is scheduled")
+    .telling("A `scheduled_at` of null sends it now.")
+    .takes::<CampaignPatch>()
+    .example(r#"{"version": 1, "subject": "Late start"}"#)
+    .refuses(&[
+        Kind::EditedMeanwhile,
+        Kind::NotScheduled,
+        Kind::IsATest,
+        Kind::SecondPersonNeeded,
+        Kind::NotCanceled,
+        Kind::NobodyContacted,
+    ]);
 
 /// `PATCH /v1/campaigns/{id}`: members as of `POST /v1/campaigns`; those that are left out stay as they are.
 pub(crate) async fn edit(

@@ -5,6 +5,7 @@
 
 use std::ops::RangeInclusive;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -14,7 +15,7 @@ const ROOT: &str = "$";
 const QUOTED_CHARS_MAX: usize = 40;
 
 /// A faulty member: its path, such as `contents[1].body`, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Fault {
     pub field: String,
     pub reason: String,

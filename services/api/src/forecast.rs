@@ -22,13 +22,22 @@ use tocsin_store::tenant::forecast::{AudienceQuery, Counted, Fate, ServingAccoun
 pub(crate) use self::cost::text_segments;
 pub(crate) use self::view::{ChannelView, ForecastView, Percentiles};
 use crate::auth::Caller;
-use crate::campaigns::{campaign_id, existing, validated};
+use crate::campaigns::{OF_RECEIPT, campaign_id, existing, validated};
 use crate::json;
+use crate::openapi::Operation;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
+use crate::submission::CampaignRequest;
 
 /// Decides the draws: the same facts give the same forecast.
 const SEED: u64 = 1;
+
+pub(crate) const ASK: Operation =
+    Operation::new("forecastCampaign", "Forecast a campaign that is not made yet")
+        .telling("Nothing is made: it says whom the campaign would reach now, and how long it would take.")
+        .takes::<CampaignRequest>()
+    .example(r#"{"subject": "Early dismissal", "channels": ["voice", "sms"], "audience": {"all": true}, "message_type": "priority", "body": "{{ school_name | School }} closes at noon today."}"#)
+        .refuses(OF_RECEIPT);
 
 /// `POST /v1/campaigns/forecast`: takes what `POST /v1/campaigns` takes.
 pub(crate) async fn ask(
@@ -44,6 +53,9 @@ pub(crate) async fn ask(
     let campaign = submission.into_campaign(String::new(), Vec::new(), now);
     Ok(Json(of(&tenant, &campaign, now).await?))
 }
+
+pub(crate) const SHOW: Operation =
+    Operation::new("showForecast", "Forecast a campaign that is scheduled").refuses(&[Kind::NotScheduled]);
 
 /// `GET /v1/campaigns/{id}/forecast`: of one whose time has not come.
 pub(crate) async fn show(

@@ -10,8 +10,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION};
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_store::Tenant;
 use tocsin_store::tenant::imports::{Begun, Import, NewImport};
@@ -19,10 +20,13 @@ use uuid::Uuid;
 
 pub use self::rows::directory_of;
 use self::view::ImportView;
+pub(crate) use self::view::standing;
 use crate::auth::Caller;
 use crate::directory::NAME_CHARS_MAX;
 use crate::fields::{Fault, Faults, Fields, named};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::shapes::{Text, shape};
+use crate::openapi::{Operation, Placed};
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
@@ -36,12 +40,33 @@ pub(crate) fn body_limit() -> DefaultBodyLimit {
     DefaultBodyLimit::max(DELIVERY_BYTES_MAX)
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ImportPage")]
 pub(crate) struct ListView {
     imports: Vec<ImportView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
+
+shape! {
+    pub(crate) struct DeliveryQuery {
+        /// `roster.zip` unless said.
+        name: Option<Text<NAME_CHARS_MAX>>,
+        /// Refuse it where a row has faults.
+        strict: Option<bool>,
+        created_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const CREATE: Operation = Operation::new("createImport", "Send a delivery of a roster")
+    .telling(
+        "A zip of OneRoster CSV files, 64 MiB at most, as the body itself. It is compared with the directory, and takes the \
+         place of one that waits.",
+    )
+    .takes_file(&["application/zip", "application/octet-stream"])
+    .asks::<DeliveryQuery>()
+    .answers(&[(202, "It is being read.")])
+    .refuses(&[Kind::NotADelivery]);
 
 /// `POST /v1/imports?name=&strict=&created_by=`: 202 with where to ask for what it would change.
 pub(crate) async fn create(
@@ -49,10 +74,18 @@ pub(crate) async fn create(
     State(api): State<Api>,
     RawQuery(query): RawQuery,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Problem> {
+) -> Result<Placed<ImportView>, Problem> {
     let wanted = read_query(query.as_deref(), tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
-    let zip = body.map_err(|rejection| match rejection.status() {
+    let zip = body.map_err(|rejection| broken_off(&rejection))?;
+    let id = receive(&api, &tenant, &wanted, zip).await?;
+    let view = ImportView::of(existing(&tenant, id).await?, api.clock.now());
+    Ok(Placed { status: StatusCode::ACCEPTED, location: format!("/v1/imports/{id}"), view })
+}
+
+/// Why the bytes of a delivery are not all there.
+pub(crate) fn broken_off(rejection: &BytesRejection) -> Problem {
+    match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
             let detail = format!(
                 "the delivery is longer than {DELIVERY_BYTES_MAX} bytes: pack it, or send it in parts"
@@ -60,7 +93,16 @@ pub(crate) async fn create(
             Problem::new(Kind::TooLarge, detail)
         }
         _ => Problem::new(Kind::NotADelivery, "the delivery broke off before its end: send it again"),
-    })?;
+    }
+}
+
+/// The one command behind every place where deliveries are sent.
+pub(crate) async fn receive(
+    api: &Api,
+    tenant: &Tenant,
+    wanted: &Wanted,
+    zip: Bytes,
+) -> Result<Uuid, Problem> {
     if !zip.starts_with(ZIP) {
         let detail =
             "the body is no zip: send a zip with the OneRoster CSV files in its root, as the body itself";
@@ -70,11 +112,13 @@ pub(crate) async fn create(
     let id = Uuid::now_v7();
     let new = NewImport { id, actor: &wanted.by, file_name: &wanted.name, strict: wanted.strict, zip: &zip };
     tenant.keep_import(&new, now).await?;
-    work::compare(&api, &tenant, id, zip.into(), wanted.strict);
+    work::compare(api, tenant, id, zip.into(), wanted.strict);
     tracing::info!(import.id = %id, "delivery received");
-    let view = ImportView::of(existing(&tenant, id).await?, now);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, format!("/v1/imports/{id}"))], Json(view)).into_response())
+    Ok(id)
 }
+
+pub(crate) const LIST: Operation =
+    Operation::new("listImports", "List deliveries of a roster, newest first").asks::<PageQuery>();
 
 /// `GET /v1/imports?limit=&cursor=`, the newest first.
 pub(crate) async fn list(
@@ -100,6 +144,9 @@ pub(crate) async fn list(
     }))
 }
 
+pub(crate) const SHOW: Operation =
+    Operation::new("showImport", "Show a delivery and what it would change").refuses(&[Kind::UnknownImport]);
+
 /// `GET /v1/imports/{id}`.
 pub(crate) async fn show(
     Caller(tenant): Caller,
@@ -109,6 +156,11 @@ pub(crate) async fn show(
     let found = existing(&tenant, import_id(id)?).await?;
     Ok(Json(ImportView::of(found, api.clock.now())))
 }
+
+pub(crate) const PROBLEMS: Operation =
+    Operation::new("getImportProblems", "Get the faults of a delivery's rows as a file")
+        .gives_file(&["text/csv"])
+        .refuses(&[Kind::UnknownImport, Kind::ImportNotReady]);
 
 /// `GET /v1/imports/{id}/problems`: the faults of its rows, as CSV to be saved.
 pub(crate) async fn problems(
@@ -126,19 +178,38 @@ pub(crate) async fn problems(
     Ok((headers, csv).into_response())
 }
 
+shape! {
+    pub(crate) struct ApplyQuery {
+        applied_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const APPLY: Operation = Operation::new("applyImport", "Apply a delivery that was compared")
+    .telling("As it was compared, or not at all.")
+    .asks::<ApplyQuery>()
+    .answers(&[(202, "It is being applied.")])
+    .refuses(&[Kind::UnknownImport, Kind::ImportNotReady, Kind::DirectoryMoved]);
+
 /// `POST /v1/imports/{id}/apply?applied_by=`: 202, and applied as it was compared or not at all.
 pub(crate) async fn apply(
     Caller(tenant): Caller,
     State(api): State<Api>,
     id: Result<Path<String>, PathRejection>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Problem> {
+) -> Result<Placed<ImportView>, Problem> {
     let id = import_id(id)?;
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query.as_deref(), &mut faults);
     let by = fields.take("applied_by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
     fields.finish(&mut faults);
     faults.or(Some(())).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
+    apply_order(&api, &tenant, id, by.unwrap_or_else(|| tenant.acts_as().to_owned())).await?;
+    let view = ImportView::of(existing(&tenant, id).await?, api.clock.now());
+    Ok(Placed { status: StatusCode::ACCEPTED, location: format!("/v1/imports/{id}"), view })
+}
+
+/// The one command behind every place where deliveries are applied.
+pub(crate) async fn apply_order(api: &Api, tenant: &Tenant, id: Uuid, by: String) -> Result<(), Problem> {
     let now = api.clock.now();
     match tenant.begin_import(id, now).await?.ok_or_else(unknown_import)? {
         Begun::Yes => {}
@@ -148,21 +219,21 @@ pub(crate) async fn apply(
             return Err(Problem::new(Kind::DirectoryMoved, detail));
         }
         Begun::NotCompared => {
-            let state = ImportView::of(existing(&tenant, id).await?, now).state();
+            let state = standing(&existing(tenant, id).await?, now).0.as_str();
             let detail = format!("the delivery is {state}: only one that is compared can be applied");
             return Err(Problem::new(Kind::ImportNotReady, detail));
         }
     }
-    let by = by.unwrap_or_else(|| tenant.acts_as().to_owned());
-    work::apply(&api, &tenant, id, by);
-    let view = ImportView::of(existing(&tenant, id).await?, now);
-    Ok((StatusCode::ACCEPTED, [(LOCATION, format!("/v1/imports/{id}"))], Json(view)).into_response())
+    work::apply(api, tenant, id, by);
+    Ok(())
 }
 
-struct Wanted {
-    name: String,
-    strict: bool,
-    by: String,
+/// What is said of a delivery beside its bytes.
+pub(crate) struct Wanted {
+    pub name: String,
+    /// Is it refused where a row has faults?
+    pub strict: bool,
+    pub by: String,
 }
 
 fn read_query(query: Option<&str>, actor: &str) -> Result<Wanted, Vec<Fault>> {
@@ -182,14 +253,14 @@ fn read_query(query: Option<&str>, actor: &str) -> Result<Wanted, Vec<Fault>> {
     }))
 }
 
-async fn existing(tenant: &Tenant, id: Uuid) -> Result<Import, Problem> {
+pub(crate) async fn existing(tenant: &Tenant, id: Uuid) -> Result<Import, Problem> {
     tenant.import(id).await?.ok_or_else(unknown_import)
 }
 
-fn import_id(path: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
+pub(crate) fn import_id(path: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
     path.ok().and_then(|Path(id)| Uuid::parse_str(&id).ok()).ok_or_else(unknown_import)
 }
 
-fn unknown_import() -> Problem {
+pub(crate) fn unknown_import() -> Problem {
     Problem::new(Kind::UnknownImport, "this district has no delivery of that id")
 }

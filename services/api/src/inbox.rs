@@ -5,29 +5,34 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tocsin_domain::{CampaignId, JobKey};
 use tocsin_store::tenant::inbox::{After, InboxEntry, Mark, Show};
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields};
 use crate::json;
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{shape, shapes, words};
+use crate::page::{PageQuery, encode, instant, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 
 const SHOWS: [Show; 3] = [Show::All, Show::UnreadFirst, Show::UnreadOnly];
 
 /// A page, in the order that was asked for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InboxPage")]
 pub(crate) struct ListView {
     messages: Vec<MessageView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InboxMessage")]
 pub(crate) struct MessageView {
     id: String,
     campaign: String,
@@ -40,6 +45,23 @@ pub(crate) struct MessageView {
 
 type PersonPath = Result<Path<String>, PathRejection>;
 type MessagePath = Result<Path<(String, String)>, PathRejection>;
+
+shapes! {
+    ShowName = words(SHOWS.map(show_name));
+}
+
+shape! {
+    pub(crate) struct InboxQuery {
+        #[schemars(flatten)]
+        page: PageQuery,
+        /// `all` unless said, newest first; `unread_first`; `unread`.
+        show: Option<ShowName>,
+    }
+}
+
+pub(crate) const LIST: Operation = Operation::new("listInbox", "List the messages in a person's inbox")
+    .asks::<InboxQuery>()
+    .refuses(&[Kind::UnknownPerson]);
 
 /// `GET /v1/people/{person}/inbox?show=&limit=&cursor=`.
 pub(crate) async fn list(
@@ -62,11 +84,25 @@ pub(crate) async fn list(
     }))
 }
 
-/// `GET /v1/people/{person}/inbox/unread`.
-pub(crate) async fn unread(Caller(tenant): Caller, person: PersonPath) -> Result<Json<Value>, Problem> {
-    let unread = tenant.inbox_unread(&person_of(person)?).await?.ok_or_else(unknown_person)?;
-    Ok(Json(json!({ "unread": unread })))
+/// How many messages are not read.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Unread")]
+pub(crate) struct UnreadView {
+    unread: i64,
 }
+
+pub(crate) const UNREAD: Operation =
+    Operation::new("countUnread", "Count the messages that are not read").refuses(&[Kind::UnknownPerson]);
+
+/// `GET /v1/people/{person}/inbox/unread`.
+pub(crate) async fn unread(Caller(tenant): Caller, person: PersonPath) -> Result<Json<UnreadView>, Problem> {
+    let unread = tenant.inbox_unread(&person_of(person)?).await?.ok_or_else(unknown_person)?;
+    Ok(Json(UnreadView { unread }))
+}
+
+pub(crate) const SHOW: Operation = Operation::new("showInboxMessage", "Show a message of an inbox")
+    .telling("To look is not to read: whoever shows it marks it.")
+    .refuses(&[Kind::UnknownPerson, Kind::UnknownMessage]);
 
 /// `GET /v1/people/{person}/inbox/{message}`.
 pub(crate) async fn show(Caller(tenant): Caller, path: MessagePath) -> Result<Json<MessageView>, Problem> {
@@ -76,6 +112,9 @@ pub(crate) async fn show(Caller(tenant): Caller, path: MessagePath) -> Result<Js
     Ok(Json(MessageView::of(entry, Some(body))))
 }
 
+pub(crate) const MARK_READ: Operation = Operation::new("markRead", "Mark a message as read")
+    .refuses(&[Kind::UnknownPerson, Kind::UnknownMessage]);
+
 /// `PUT /v1/people/{person}/inbox/{message}/read`.
 pub(crate) async fn mark_read(
     caller: Caller,
@@ -84,6 +123,9 @@ pub(crate) async fn mark_read(
 ) -> Result<Json<MessageView>, Problem> {
     mark(caller, &api, path, Mark::Read).await
 }
+
+pub(crate) const MARK_UNREAD: Operation = Operation::new("markUnread", "Mark a message as not read")
+    .refuses(&[Kind::UnknownPerson, Kind::UnknownMessage]);
 
 /// `DELETE /v1/people/{person}/inbox/{message}/read`.
 pub(crate) async fn mark_unread(
@@ -106,6 +148,25 @@ async fn mark(
     Ok(Json(MessageView::of(entry, None)))
 }
 
+shape! {
+    pub(crate) struct MarkRequest {
+        /// Now unless said.
+        until: Option<DateTime<Utc>>,
+    }
+}
+
+/// How many messages were not read before.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Marked")]
+pub(crate) struct MarkedView {
+    marked: i64,
+}
+
+pub(crate) const MARK_ALL: Operation = Operation::new("markAllRead", "Mark all messages of an inbox as read")
+    .telling("Those that were there at `until`.")
+    .may_take::<MarkRequest>()
+    .refuses(&[Kind::UnknownPerson]);
+
 /// `POST /v1/people/{person}/inbox/read`.
 pub(crate) async fn mark_all(
     Caller(tenant): Caller,
@@ -113,7 +174,7 @@ pub(crate) async fn mark_all(
     person: PersonPath,
     headers: HeaderMap,
     body: json::Received,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<MarkedView>, Problem> {
     let person = person_of(person)?;
     let until = match json::optional(&headers, body)? {
         None => None,
@@ -121,7 +182,7 @@ pub(crate) async fn mark_all(
     };
     let now = api.clock.now();
     let marked = tenant.mark_inbox_read(&person, until.unwrap_or(now), now).await?;
-    Ok(Json(json!({ "marked": marked.ok_or_else(unknown_person)? })))
+    Ok(Json(MarkedView { marked: marked.ok_or_else(unknown_person)? }))
 }
 
 fn read_until(body: Value) -> Result<Option<DateTime<Utc>>, Vec<Fault>> {
@@ -204,7 +265,7 @@ fn parse_cursor(text: &str) -> Option<After> {
         "r" => false,
         _ => return None,
     };
-    let created_at = DateTime::from_timestamp_micros(parts.next()?.parse().ok()?)?;
+    let created_at = instant(parts.next()?)?;
     let campaign: CampaignId = parts.next()?.parse().ok()?;
     let job = parts.next()?.parse().ok()?;
     parts.next().is_none().then_some(After { unread, created_at, key: JobKey { campaign, job } })

@@ -5,30 +5,75 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::Channel;
 use tocsin_domain::limits::{CONCURRENCY, CampaignLimit, CampaignLimits, DistrictLimit, RATE_PER_SECOND};
+use tocsin_store::Tenant;
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Fields, below};
 use crate::json;
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
 
 const CHANNELS: [Channel; 4] = Channel::ALL;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Limits")]
 pub(crate) struct LimitsView {
     /// A channel that is not among them has no limit.
     channels: BTreeMap<Channel, DistrictLimit>,
 }
 
+shape! {
+    /// What the author of a campaign allows of a channel.
+    pub(crate) struct CampaignLimitRequest {
+        /// Jobs that may be released a second.
+        #[schemars(range(min = *RATE_PER_SECOND.start(), max = *RATE_PER_SECOND.end()))]
+        rate_per_second: f64,
+    }
+}
+
+shape! {
+    /// What a district allows of a channel: a rate, a concurrency, or both.
+    pub(crate) struct DistrictLimitRequest {
+        /// Jobs that may be released a second.
+        #[schemars(range(min = *RATE_PER_SECOND.start(), max = *RATE_PER_SECOND.end()))]
+        rate_per_second: Option<f64>,
+        /// Jobs that are queued, or claimed and not settled.
+        #[schemars(range(min = *CONCURRENCY.start(), max = *CONCURRENCY.end()))]
+        concurrency: Option<u32>,
+        /// Do emergencies neither heed it nor use it up?
+        spares_emergencies: Option<bool>,
+    }
+}
+
+shape! {
+    /// All limits. A channel that is left out has none any more.
+    pub(crate) struct LimitsRequest {
+        channels: BTreeMap<Channel, Option<DistrictLimitRequest>>,
+        updated_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const SHOW: Operation =
+    Operation::new("showLimits", "Show what the district allows of each channel");
+
 /// `GET /v1/limits`.
 pub(crate) async fn show(Caller(tenant): Caller) -> Result<Json<LimitsView>, Problem> {
     Ok(Json(LimitsView { channels: tenant.limits().await? }))
 }
+
+pub(crate) const PUT: Operation =
+    Operation::new("putLimits", "Replace what the district allows of each channel")
+        .telling("It holds for what is released from now on.")
+        .takes::<LimitsRequest>()
+        .example(r#"{"channels": {"voice": {"rate_per_second": 20, "spares_emergencies": true}}}"#);
 
 /// `PUT /v1/limits`: what is released from now on. A channel that is left out has none any more.
 pub(crate) async fn put(
@@ -37,12 +82,21 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Json<LimitsView>, Problem> {
-    let request = json::required(&headers, body)?;
+    let channels = replace(&api, &tenant, json::required(&headers, body)?).await?;
+    Ok(Json(LimitsView { channels }))
+}
+
+/// The one command behind every place where limits are replaced.
+pub(crate) async fn replace(
+    api: &Api,
+    tenant: &Tenant,
+    request: Value,
+) -> Result<BTreeMap<Channel, DistrictLimit>, Problem> {
     let (channels, by) =
         read(request, tenant.acts_as()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     tenant.put_limits(&channels, &by, api.clock.now()).await?;
     tracing::info!(channels = channels.len(), "limits replaced");
-    Ok(Json(LimitsView { channels }))
+    Ok(channels)
 }
 
 fn read(request: Value, actor: &str) -> Result<(BTreeMap<Channel, DistrictLimit>, String), Vec<Fault>> {

@@ -1,13 +1,15 @@
 //! What lists of campaigns are narrowed and sorted by, as the API and the console read it (requirements 31 and 37 to 43).
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
+use serde_json::json;
 use tocsin_domain::recurrence::instant;
 use tocsin_domain::window::Zone;
 use tocsin_domain::{CampaignState, MessageType};
 use tocsin_store::tenant::campaigns::lists::{Direction, Group, ListQuery, Listed, Place, Sort};
 
 use crate::fields::{Faults, Fields, named, quoted};
-use crate::page::{encode, read_cursor};
+use crate::openapi::shapes::{MessageTypeName, Text, shape, shapes, words};
+use crate::page::{PageQuery, encode, read_cursor};
 
 const TEXT_CHARS_MAX: usize = 255;
 
@@ -25,6 +27,45 @@ const LISTED: [CampaignState; 9] = [
 ];
 
 const GROUPS: [Group; 3] = [Group::Scheduled, Group::InProgress, Group::Sent];
+
+shapes! {
+    ListedState = words(LISTED.map(CampaignState::as_str));
+    GroupName = words(GROUPS.map(group_name));
+    SortName = words(Sort::ALL.map(Sort::as_str));
+    DirectionName = words([Direction::Descending, Direction::Ascending].map(direction_name));
+    DayOrTime = json!({ "type": "string", "anyOf": [{ "format": "date" }, { "format": "date-time" }] });
+}
+
+shape! {
+    pub(crate) struct CampaignQuery {
+        #[schemars(flatten)]
+        page: PageQuery,
+        /// Only campaigns in one of these states.
+        #[schemars(length(min = 1))]
+        state: Option<Vec<ListedState>>,
+        /// `in_progress`: processing, sending, canceling, or failed within seven days; `sent`: the log, all that ended.
+        group: Option<GroupName>,
+        /// The Message ID.
+        #[schemars(range(min = 1))]
+        number: Option<i64>,
+        /// Of `scheduled_at`: an instant, or a day of the district.
+        from: Option<DayOrTime>,
+        /// An instant, which is not included, or a day, which is.
+        to: Option<DayOrTime>,
+        /// The source id of a school that the audience names, or that is among all.
+        school: Option<Text<TEXT_CHARS_MAX>>,
+        /// A part of it, in any case.
+        subject: Option<Text<TEXT_CHARS_MAX>>,
+        /// A part of the name, in any case.
+        created_by: Option<Text<TEXT_CHARS_MAX>>,
+        /// Only those that the key made.
+        mine: Option<bool>,
+        #[schemars(length(min = 1))]
+        message_type: Option<Vec<MessageTypeName>>,
+        sort: Option<SortName>,
+        order: Option<DirectionName>,
+    }
+}
 
 fn group_name(group: Group) -> &'static str {
     match group {

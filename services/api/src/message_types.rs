@@ -1,25 +1,35 @@
 //! `GET /v1/message-types`: what campaigns may be about, and what follows from it (decisions D11 and D12).
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::{Lane, MessageType};
 
 use crate::auth::Caller;
+use crate::openapi::Operation;
+use crate::openapi::shapes::MessageTypeName;
 use crate::problem::Problem;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MessageTypes")]
 pub(crate) struct MessageTypesView {
     message_types: Vec<MessageTypeView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "MessageType")]
 struct MessageTypeView {
+    #[schemars(with = "MessageTypeName")]
     name: &'static str,
     label: String,
     lane: Lane,
     /// The consent that its texts need, as the district decided.
+    #[schemars(with = "tocsin_domain::consent::ConsentClass")]
     consent: &'static str,
 }
+
+pub(crate) const LIST: Operation =
+    Operation::new("listMessageTypes", "List the message types, and what follows from each");
 
 pub(crate) async fn list(Caller(tenant): Caller) -> Result<Json<MessageTypesView>, Problem> {
     let opt_in_needed = tenant.consent_policy().await?.opt_in_needed;

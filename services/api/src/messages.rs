@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::content::{self, Content, Message};
@@ -17,18 +18,23 @@ use crate::campaigns::{existing, validated};
 use crate::directory::NAME_CHARS_MAX;
 use crate::fields::{Fault, Faults, Field, Fields};
 use crate::json;
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, Varied, shape, varied};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
+use crate::submission::CampaignRequest;
 
 /// One message to one person.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RecipientMessages")]
 pub(crate) struct RecipientView {
     pub recipient: String,
     pub student: Option<String>,
     pub messages: Vec<MessageView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Message")]
 pub(crate) struct MessageView {
     pub channel: Channel,
     pub language: Option<String>,
@@ -40,11 +46,37 @@ pub(crate) struct MessageView {
     pub fault: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Preview")]
 pub(crate) struct PreviewView {
     /// One or, in a message for each student, one for each of them. None: the person is not in the audience.
     previews: Vec<RecipientView>,
 }
+
+varied!(PreviewRequest, |generator| Varied::of::<CampaignRequest>(generator)
+    .with::<PreviewOfPerson>(generator));
+
+shape! {
+    /// A campaign, and whose message is to be shown.
+    struct PreviewOfPerson {
+        /// The source id.
+        person: Text<NAME_CHARS_MAX>,
+    }
+}
+
+shape! {
+    pub(crate) struct SentQuery {
+        /// Only the message of this channel.
+        channel: Option<Channel>,
+    }
+}
+
+pub(crate) const PREVIEW: Operation =
+    Operation::new("previewCampaign", "Show what a person would get of a campaign")
+        .telling("Nothing is stored. There is no preview where the person is not in the audience.")
+        .takes::<PreviewRequest>()
+    .example(r#"{"subject": "Early dismissal", "channels": ["voice", "sms"], "audience": {"all": true}, "message_type": "priority", "body": "{{ school_name | School }} closes at noon today.", "person": "ana"}"#)
+        .refuses(&[Kind::UnknownPerson, Kind::UnknownCampaign, Kind::NotCanceled, Kind::NobodyContacted]);
 
 /// `POST /v1/campaigns/preview`: what `POST /v1/campaigns` takes, and `person`.
 pub(crate) async fn preview(
@@ -76,6 +108,10 @@ pub(crate) async fn preview(
     Ok(Json(PreviewView { previews: previews.collect() }))
 }
 
+pub(crate) const SENT: Operation = Operation::new("showRecipientMessage", "Show a message as it was sent")
+    .asks::<SentQuery>()
+    .refuses(&[Kind::UnknownRecipient]);
+
 /// `GET /v1/campaigns/{id}/recipients/{recipient}/message?channel=`.
 pub(crate) async fn sent(
     Caller(tenant): Caller,
@@ -103,7 +139,9 @@ pub(crate) async fn of_recipient(
     if existing(tenant, campaign).await?.state == CampaignState::Discarded {
         return Err(Problem::unknown_campaign());
     }
-    let addressee = tenant.recipient(campaign, recipient.ok_or_else(unknown)?).await?.ok_or_else(unknown)?;
+    // Where a recipient's devices end is told by the next: there is none behind the last number.
+    let recipient = recipient.filter(|number| *number < i32::MAX).ok_or_else(unknown)?;
+    let addressee = tenant.recipient(campaign, recipient).await?.ok_or_else(unknown)?;
     let contents = tenant.contents(campaign).await?;
     Ok(RecipientView::of(addressee, &contents, channel))
 }

@@ -6,23 +6,31 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::policy::{ATTEMPTS, Machines, MessagePolicy, RedialPolicy, WAIT_SECONDS};
 use tocsin_domain::window::{CallingWindow, PolicyFault, WrittenHours, WrittenWindow};
-use tocsin_domain::{Lane, OutcomeSet};
+use tocsin_domain::{Lane, Outcome, OutcomeSet};
+use tocsin_store::Tenant;
 use tocsin_store::tenant::policies::KeptPolicy;
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields, all_of, below};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{
+    Clock, ClockOrMidnight, Day, MachinesName, MessageTypeName, Text, shape, shapes, words,
+};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
 use crate::{MessageType, json};
 
 /// The policy in force for one message type.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Policy")]
 pub(crate) struct PolicyView {
+    #[schemars(with = "MessageTypeName")]
     message_type: &'static str,
     redial: RedialView,
     /// Null: at any hour.
@@ -33,13 +41,65 @@ pub(crate) struct PolicyView {
 }
 
 /// A redial policy with the outcomes that it tries again, whether they are the usual ones or not.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RedialPolicy")]
 pub(crate) struct RedialView {
     attempts_max: u8,
     wait_seconds: u32,
+    #[schemars(with = "MachinesName")]
     machines: &'static str,
     pub confirm: bool,
     outcomes: OutcomeSet,
+}
+
+shape! {
+    /// When a job is tried again, and how often.
+    pub(crate) struct RedialRequest {
+        /// Attempts at most, the first one included.
+        #[schemars(range(min = *ATTEMPTS.start(), max = *ATTEMPTS.end()))]
+        attempts_max: Option<u32>,
+        /// Between an attempt's outcome and the next attempt.
+        #[schemars(range(min = *WAIT_SECONDS.start(), max = *WAIT_SECONDS.end()))]
+        wait_seconds: Option<u32>,
+        /// What becomes of a call that a machine answers.
+        machines: Option<MachinesName>,
+        /// Are people who answer a call asked to press 0 to confirm?
+        confirm: Option<bool>,
+        /// What is tried again: status codes. Not each may be.
+        outcomes: Option<Vec<Outcome>>,
+    }
+}
+
+shape! {
+    /// The hours in which a recipient may be contacted, in the recipient's time zone.
+    pub(crate) struct WindowRequest {
+        hours: Option<Vec<HoursRequest>>,
+        /// Dates without any hours.
+        holidays: Option<Vec<Day>>,
+    }
+}
+
+shape! {
+    /// The same hours on each of some days.
+    pub(crate) struct HoursRequest {
+        days: Vec<DayName>,
+        opens: Clock,
+        closes: ClockOrMidnight,
+    }
+}
+
+shapes! {
+    DayName = words(["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]);
+}
+
+shape! {
+    /// A policy. What is left out gets its default.
+    pub(crate) struct PolicyRequest {
+        redial: Option<RedialRequest>,
+        /// Emergencies have none.
+        calling_window: Option<WindowRequest>,
+        updated_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
 }
 
 impl From<RedialPolicy> for RedialView {
@@ -65,6 +125,10 @@ impl PolicyView {
     }
 }
 
+pub(crate) const SHOW: Operation =
+    Operation::new("showPolicy", "Show redials and calling window of a message type")
+        .refuses(&[Kind::UnknownMessageType]);
+
 /// `GET /v1/policies/{message_type}`.
 pub(crate) async fn show(
     Caller(tenant): Caller,
@@ -74,6 +138,13 @@ pub(crate) async fn show(
     let kept = tenant.policies().await?.remove(message_type.as_str());
     Ok(Json(PolicyView::of(message_type, kept)))
 }
+
+pub(crate) const PUT: Operation =
+    Operation::new("putPolicy", "Replace redials and calling window of a message type")
+        .telling("For campaigns that are made from now on.")
+        .takes::<PolicyRequest>()
+        .example(r#"{"redial": {"attempts_max": 3, "wait_seconds": 600}}"#)
+        .refuses(&[Kind::UnknownMessageType]);
 
 /// `PUT /v1/policies/{message_type}`: for campaigns that are made from now on. What is left out gets its default.
 pub(crate) async fn put(
@@ -85,15 +156,26 @@ pub(crate) async fn put(
 ) -> Result<Json<PolicyView>, Problem> {
     let message_type = named(message_type)?;
     let request = json::required(&headers, body)?;
+    let kept = replace(&api, &tenant, message_type, request).await?;
+    Ok(Json(PolicyView::of(message_type, Some(kept))))
+}
+
+/// The one command behind every place where a policy is replaced.
+pub(crate) async fn replace(
+    api: &Api,
+    tenant: &Tenant,
+    message_type: MessageType,
+    request: Value,
+) -> Result<KeptPolicy, Problem> {
     let (policy, updated_by) = read(request, message_type.lane(), tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let kept = KeptPolicy { policy, updated_at: api.clock.now(), updated_by };
     tenant.put_policy(message_type.as_str(), &kept).await?;
     tracing::info!(message_type = message_type.as_str(), "policy replaced");
-    Ok(Json(PolicyView::of(message_type, Some(kept))))
+    Ok(kept)
 }
 
-fn named(path: Result<Path<String>, PathRejection>) -> Result<MessageType, Problem> {
+pub(crate) fn named(path: Result<Path<String>, PathRejection>) -> Result<MessageType, Problem> {
     path.ok().and_then(|Path(name)| MessageType::named(&name)).ok_or_else(|| {
         let names = MessageType::ALL.map(MessageType::as_str).join(", ");
         Problem::new(Kind::UnknownMessageType, format!("no message type of that name: use {names}"))

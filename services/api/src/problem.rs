@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::rights::Right;
 use tocsin_store::StoreError;
 
 use crate::fields::Fault;
+use crate::openapi::shapes;
 
 /// Seconds after which a caller may try again when the store was away.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
@@ -38,6 +40,8 @@ pub(crate) enum Kind {
     UnknownUser,
     UnknownRole,
     UnknownKey,
+    UnknownWebhook,
+    UnknownDelivery,
     WrongMethod,
     KeyReused,
     ConsentRefused,
@@ -61,6 +65,9 @@ pub(crate) enum Kind {
     NotWaiting,
     SecondPersonNeeded,
     IsATest,
+    WebhooksOff,
+    WebhookDisabled,
+    TooManyWebhooks,
     TooLarge,
     MediaType,
     NotCsvMedia,
@@ -72,6 +79,23 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub fn status(self) -> StatusCode {
+        self.facts().0
+    }
+
+    pub fn name(self) -> &'static str {
+        self.facts().1
+    }
+
+    pub fn title(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// The type of the problem, as its callers see it.
+    pub fn uri(self) -> String {
+        format!("urn:tocsin:problem:{}", self.name())
+    }
+
     fn facts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::NotJson => (StatusCode::BAD_REQUEST, "not-json", "The body is no JSON"),
@@ -98,6 +122,10 @@ impl Kind {
             Self::UnknownUser => (StatusCode::NOT_FOUND, "unknown-user", "No such user"),
             Self::UnknownRole => (StatusCode::NOT_FOUND, "unknown-role", "No such role"),
             Self::UnknownKey => (StatusCode::NOT_FOUND, "unknown-key", "No such API key"),
+            Self::UnknownWebhook => (StatusCode::NOT_FOUND, "unknown-webhook", "No such webhook"),
+            Self::UnknownDelivery => {
+                (StatusCode::NOT_FOUND, "unknown-delivery", "No such delivery to a webhook")
+            }
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong-method", "Method not allowed"),
             Self::KeyReused => (StatusCode::CONFLICT, "key-reused", "The key made another campaign"),
             Self::ConsentRefused => {
@@ -127,6 +155,11 @@ impl Kind {
                 (StatusCode::CONFLICT, "second-person-needed", "A second person is needed")
             }
             Self::IsATest => (StatusCode::CONFLICT, "is-a-test", "It is a test"),
+            Self::WebhooksOff => (StatusCode::CONFLICT, "webhooks-off", "No webhooks are sent here"),
+            Self::WebhookDisabled => (StatusCode::CONFLICT, "webhook-disabled", "The webhook is disabled"),
+            Self::TooManyWebhooks => {
+                (StatusCode::CONFLICT, "too-many-webhooks", "No further webhook is taken")
+            }
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body must be JSON"),
             Self::NotCsvMedia => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-csv", "The body must be CSV"),
@@ -160,15 +193,22 @@ pub(crate) struct Problem {
     right: Option<Right>,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// Why a request was refused (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct Body<'a> {
+    /// `urn:tocsin:problem:` and the name of its kind, which stays as it is.
     r#type: String,
     title: &'a str,
     status: u16,
+    /// What is wrong, and what to do about it.
     detail: &'a str,
+    /// Of a faulty request, every member or parameter that is wrong.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+    /// Of `forbidden`: the right that is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::RightName>")]
     right: Option<&'static str>,
 }
 
@@ -214,11 +254,11 @@ impl Problem {
     }
 
     pub fn status(&self) -> StatusCode {
-        self.kind.facts().0
+        self.kind.status()
     }
 
     pub fn title(&self) -> &'static str {
-        self.kind.facts().2
+        self.kind.title()
     }
 
     pub fn detail(&self) -> &str {
@@ -253,10 +293,10 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (status, name, title) = self.kind.facts();
+        let status = self.kind.status();
         let body = Body {
-            r#type: format!("urn:tocsin:problem:{name}"),
-            title,
+            r#type: self.kind.uri(),
+            title: self.kind.title(),
             status: status.as_u16(),
             detail: &self.detail,
             errors: &self.errors,

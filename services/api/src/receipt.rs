@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::receipt::Part;
 use tocsin_domain::{CampaignId, CampaignState};
@@ -14,7 +15,9 @@ use tocsin_store::tenant::receipt::{Page, Place, Recall, Receipt, ReceiptRow};
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, existing};
 use crate::fields::{Fault, Faults, Fields};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{shapes, words};
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::recipients::{Around, RowView};
 use crate::server::Api;
@@ -24,7 +27,8 @@ const COUNTED_AT_ONCE: i32 = 1_000;
 
 /// Whom a cancel reached. The four counts partition the audience by what is known now. Who and when do not change,
 /// and what was never tried does not once the state is canceled.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Receipt")]
 pub(crate) struct ReceiptView {
     id: CampaignId,
     state: CampaignState,
@@ -39,7 +43,8 @@ pub(crate) struct ReceiptView {
     never_tried: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Canceled")]
 struct CanceledView {
     at: DateTime<Utc>,
     by: String,
@@ -48,7 +53,8 @@ struct CanceledView {
 }
 
 /// A page of one part.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReceiptPage")]
 pub(crate) struct ListView {
     part: Part,
     recipients: Vec<TriedView>,
@@ -56,16 +62,25 @@ pub(crate) struct ListView {
     next_cursor: Option<String>,
 }
 
+shapes! {
+    RecallName = words(["none", "ordered", "stopped", "too_late"]);
+}
+
 /// A row as the recipients' list has it, with what the cancel met.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ReceiptRow")]
 struct TriedView {
     #[serde(flatten)]
     row: RowView,
     first_attempt_at: Option<DateTime<Utc>>,
     last_attempt_at: Option<DateTime<Utc>>,
     /// Of the latest attempt: none, ordered, stopped or too_late.
+    #[schemars(with = "RecallName")]
     recall: &'static str,
 }
+
+pub(crate) const SHOW: Operation =
+    Operation::new("showReceipt", "Show whom a cancel reached").refuses(&[Kind::NotCanceled]);
 
 /// `GET /v1/campaigns/{id}/receipt`.
 pub(crate) async fn show(
@@ -75,6 +90,11 @@ pub(crate) async fn show(
     let campaign = canceled(&tenant, campaign_id(id)?).await?;
     Ok(Json(ReceiptView::read(&tenant, campaign).await?))
 }
+
+pub(crate) const LIST: Operation = Operation::new("listReceiptPart", "List one part of a receipt")
+    .telling("A page may be short, or empty, although others follow.")
+    .asks::<PageQuery>()
+    .refuses(&[Kind::UnknownPart, Kind::NotCanceled]);
 
 /// `GET /v1/campaigns/{id}/receipt/{part}?limit=&cursor=`.
 pub(crate) async fn list(

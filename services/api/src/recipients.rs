@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::wait::Wait;
 use tocsin_domain::window::Zone;
@@ -17,12 +18,14 @@ use tocsin_store::{StoreError, Tenant};
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, existing};
 use crate::fields::{Fault, Faults, Fields};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::Operation;
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 
 /// A page of rows, in recipient order.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RecipientPage")]
 pub(crate) struct ListView {
     recipients: Vec<RowView>,
     /// Null on the last page. While a campaign is expanded, its last page grows.
@@ -30,7 +33,8 @@ pub(crate) struct ListView {
 }
 
 /// A recipient and one of its devices; without any, the fields of the device are null.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Recipient")]
 pub(crate) struct RowView {
     /// Of the campaign: what its message is asked for by.
     recipient_id: i32,
@@ -42,6 +46,7 @@ pub(crate) struct RowView {
     /// What a user reads under Status.
     status: &'static str,
     /// The outcome's stable name.
+    #[schemars(with = "Outcome")]
     status_code: &'static str,
     /// The 1.0 call code of the status (requirement 188).
     call_code: Option<i16>,
@@ -60,12 +65,17 @@ pub(crate) struct RowView {
 }
 
 /// Why a device is not tried yet.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Wait")]
 struct WaitView {
     reason: WaitReason,
     due_at: Option<DateTime<Utc>>,
     words: String,
 }
+
+pub(crate) const LIST: Operation =
+    Operation::new("listRecipients", "List who a campaign is for, and what became of each device")
+        .asks::<PageQuery>();
 
 /// `GET /v1/campaigns/{id}/recipients?limit=&cursor=`.
 pub(crate) async fn list(

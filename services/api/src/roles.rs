@@ -7,14 +7,17 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tocsin_domain::rights::{BuiltIn, EMERGENCY, MessageTypes, Right, Role, check_role_name};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::roles::{KeptRole, ROLES_MAX, Removal};
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, all_of, quoted};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{MessageTypeName, RightName, shape, shapes};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::{MessageType, json};
@@ -22,23 +25,49 @@ use crate::{MessageType, json};
 /// Of one user or key.
 const ROLES_OF_ONE_MAX: usize = 20;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AccessRoles")]
 pub(crate) struct ListView {
     /// Those of every district first, then its own by name.
     roles: Vec<RoleView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "AccessRole")]
 pub(crate) struct RoleView {
     name: String,
     built_in: bool,
+    #[schemars(with = "Vec<RightName>")]
     rights: Vec<&'static str>,
     /// Null: messages of all types may be sent, where `send` is among the rights.
+    #[schemars(with = "Option<Vec<MessageTypeName>>")]
     message_types: Option<Vec<String>>,
     /// Null of those that every district has.
     changed_at: Option<DateTime<Utc>>,
     changed_by: Option<String>,
 }
+
+shape! {
+    /// A role, whole.
+    pub(crate) struct RoleRequest {
+        rights: Vec<RightName>,
+        /// Types that may be sent where `send` is among the rights; all unless said, never `emergency`.
+        message_types: Option<Vec<MessageTypeName>>,
+    }
+}
+
+shapes! {
+    /// Names of roles that the district has, each once.
+    RoleNames = json!({
+        "type": "array",
+        "items": { "type": "string", "minLength": 1 },
+        "uniqueItems": true,
+        "maxItems": ROLES_OF_ONE_MAX,
+    });
+}
+
+pub(crate) const LIST: Operation =
+    Operation::new("listRoles", "List roles: those of every district, and the district's own");
 
 /// `GET /v1/roles`.
 pub(crate) async fn list(Caller(tenant): Caller) -> Result<Json<ListView>, Problem> {
@@ -49,6 +78,11 @@ pub(crate) async fn list(Caller(tenant): Caller) -> Result<Json<ListView>, Probl
         });
     Ok(Json(ListView { roles: built_in.chain(own).collect() }))
 }
+
+pub(crate) const PUT: Operation = Operation::new("putRole", "Make a role, or replace it whole")
+    .telling("It changes at once for all who have it.")
+    .takes::<RoleRequest>()
+    .refuses(&[Kind::UnknownRole]);
 
 /// `PUT /v1/roles/{role}`: makes it, or replaces it whole for all who have it.
 pub(crate) async fn put(
@@ -64,6 +98,10 @@ pub(crate) async fn put(
     keep(&api, &tenant, &role).await?;
     Ok(Json(RoleView::of(role, Some((api.clock.now(), tenant.acts_as().to_owned())))))
 }
+
+pub(crate) const REMOVE: Operation = Operation::new("removeRole", "Remove a role that nobody has")
+    .answers(&[(204, "")])
+    .refuses(&[Kind::UnknownRole, Kind::RoleInUse]);
 
 /// `DELETE /v1/roles/{role}`.
 pub(crate) async fn remove(

@@ -14,12 +14,13 @@ use crate::needs::Needs::{
     Series,
 };
 use crate::needs::{Needs, SENDS};
+use crate::openapi::Endpoint;
 use crate::server::Api;
 use crate::{
     accounts, api_keys, approvals, audience, audit_log, auth, campaigns, cancel, communications,
     consent_policy, consents, console, correction, directory, editing, forecast, imports, inbox, limits, me,
-    message_types, messages, policies, receipt, recipients, report, roles, sending_policy, series,
-    suppressions, templates, unsubscribes, users,
+    message_types, messages, openapi, policies, receipt, recipients, report, roles, sending_policy, series,
+    suppressions, templates, unsubscribes, users, webhooks,
 };
 
 /// What those need who look whom a message may go to.
@@ -61,6 +62,12 @@ impl Route {
     }
 }
 
+impl Endpoint {
+    fn taking(self, limit: DefaultBodyLimit) -> Self {
+        Self { route: self.route.taking(limit), ..self }
+    }
+}
+
 methods! {
     get, "GET";
     post, "POST";
@@ -69,8 +76,9 @@ methods! {
     delete, "DELETE";
 }
 
-/// The REST API.
-pub(crate) fn rest() -> Vec<Route> {
+/// The REST API: each route with what the document says of it.
+pub(crate) fn rest() -> Vec<Endpoint> {
+    use crate::openapi::{delete, get, patch, post, put};
     const SETTINGS: Needs = Needs::Right(Right::Settings);
     const CONSENTS: Needs = Needs::Right(Right::Consents);
     const READ_DIRECTORY: Needs = Needs::Right(Right::ReadDirectory);
@@ -78,111 +86,151 @@ pub(crate) fn rest() -> Vec<Route> {
     const INBOXES: Needs = Needs::Right(Right::Inboxes);
     const ADMINISTRATION: Needs = Needs::Right(Right::Administration);
     vec![
-        post("/v1/campaigns", OneOf(SENDS), campaigns::create),
-        get("/v1/campaigns", Message, campaigns::list),
-        post("/v1/campaigns/forecast", OneOf(SENDS), forecast::ask),
-        post("/v1/campaigns/preview", OneOf(SENDS), messages::preview),
-        get("/v1/campaigns/{id}", Message, campaigns::show),
-        patch("/v1/campaigns/{id}", Edit, editing::edit),
-        get("/v1/campaigns/{id}/forecast", Message, forecast::show),
-        post("/v1/campaigns/{id}/cancel", Cancel, cancel::cancel),
-        get("/v1/campaigns/{id}/receipt", Message, receipt::show),
-        get("/v1/campaigns/{id}/receipt/{part}", Message, receipt::list),
-        post("/v1/campaigns/{id}/correction", MessageAndSend, correction::create),
-        get("/v1/campaigns/{id}/recipients", Message, recipients::list),
-        get("/v1/campaigns/{id}/recipients/{recipient}/message", Message, messages::sent),
-        get("/v1/campaigns/{id}/report", MessageAnd(Right::Reports), report::file),
-        get("/v1/approvals", APPROVES, approvals::list),
-        get("/v1/approvals/{id}", APPROVES, approvals::show),
-        post("/v1/approvals/{id}/approve", APPROVES, approvals::approve),
-        post("/v1/approvals/{id}/decline", APPROVES, approvals::decline),
-        post("/v1/series", OneOf(SENDS), series::create),
-        get("/v1/series", Message, series::list),
-        get("/v1/series/{id}", Series, series::show),
-        patch("/v1/series/{id}", EditSeries, series::edit),
-        post("/v1/series/{id}/cancel", CancelSeries, series::cancel),
-        get("/v1/series/{id}/occurrences", Series, series::occurrences),
-        get("/v1/message-types", Caller, message_types::list),
-        post("/v1/templates", OneOf(SENDS), templates::create),
-        get("/v1/templates", OneOf(SENDS), templates::list),
-        get("/v1/templates/{id}", OneOf(SENDS), templates::show),
-        put("/v1/templates/{id}", OneOf(SENDS), templates::replace),
-        delete("/v1/templates/{id}", OneOf(SENDS), templates::remove),
-        post("/v1/audience/count", OneOf(CHOOSES), audience::count),
-        post("/v1/audience/people", READ_DIRECTORY, audience::people),
-        get("/v1/schools", OneOf(CHOOSES), directory::schools),
-        get("/v1/classes", OneOf(CHOOSES), directory::classes),
-        get("/v1/people", READ_DIRECTORY, people::list),
-        post("/v1/people", EDIT_DIRECTORY, changes::create),
-        get("/v1/people/{person}", READ_DIRECTORY, people::show),
-        put("/v1/people/{person}", EDIT_DIRECTORY, changes::change),
-        delete("/v1/people/{person}", EDIT_DIRECTORY, changes::deactivate),
-        put("/v1/people/{person}/preferences", EDIT_DIRECTORY, preferences::put),
-        get("/v1/people/{person}/communications", MessageAnd(Right::ReadDirectory), communications::list),
-        post("/v1/people/{person}/devices", EDIT_DIRECTORY, changes::add_device),
-        delete("/v1/people/{person}/devices/{channel}/{address}", EDIT_DIRECTORY, changes::remove_device),
-        put("/v1/people/{person}/students/{student}", EDIT_DIRECTORY, links::add_contact),
-        delete("/v1/people/{person}/students/{student}", EDIT_DIRECTORY, links::end_contact),
-        put("/v1/people/{person}/schools/{school}", EDIT_DIRECTORY, links::enrol),
-        delete("/v1/people/{person}/schools/{school}", EDIT_DIRECTORY, links::end_enrolment),
-        get("/v1/imports", EDIT_DIRECTORY, imports::list),
-        post("/v1/imports", EDIT_DIRECTORY, imports::create).taking(imports::body_limit()),
-        get("/v1/imports/{id}", EDIT_DIRECTORY, imports::show),
-        get("/v1/imports/{id}/problems", EDIT_DIRECTORY, imports::problems),
-        post("/v1/imports/{id}/apply", EDIT_DIRECTORY, imports::apply),
-        get("/v1/policies/{message_type}", SETTINGS, policies::show),
-        put("/v1/policies/{message_type}", SETTINGS, policies::put),
-        get("/v1/limits", SETTINGS, limits::show),
-        put("/v1/limits", SETTINGS, limits::put),
-        get("/v1/consents", CONSENTS, consents::list),
-        get("/v1/consents.csv", CONSENTS, consents::file),
-        get("/v1/consents/{phone}", CONSENTS, consents::show),
-        put("/v1/consents/{phone}", CONSENTS, consents::change),
-        get("/v1/accounts", SETTINGS, accounts::list),
-        get("/v1/consent-policy", SETTINGS, consent_policy::show),
-        put("/v1/consent-policy", SETTINGS, consent_policy::change),
-        get("/v1/sending-policy", SETTINGS, sending_policy::show),
-        put("/v1/sending-policy", SETTINGS, sending_policy::put),
-        get("/v1/suppressions", CONSENTS, suppressions::list),
-        post("/v1/suppressions", CONSENTS, suppressions::add),
-        delete("/v1/suppressions/{channel}/{address}", CONSENTS, suppressions::lift),
-        get("/v1/unsubscribes", CONSENTS, unsubscribes::list),
-        delete("/v1/unsubscribes/{message_type}/{address}", CONSENTS, unsubscribes::lift),
-        get("/v1/people/{person}/inbox", INBOXES, inbox::list),
-        get("/v1/people/{person}/inbox/unread", INBOXES, inbox::unread),
-        post("/v1/people/{person}/inbox/read", INBOXES, inbox::mark_all),
-        get("/v1/people/{person}/inbox/{message}", INBOXES, inbox::show),
-        put("/v1/people/{person}/inbox/{message}/read", INBOXES, inbox::mark_read),
-        delete("/v1/people/{person}/inbox/{message}/read", INBOXES, inbox::mark_unread),
-        get("/v1/me", Caller, me::show),
-        get("/v1/users", ADMINISTRATION, users::list),
-        post("/v1/users", ADMINISTRATION, users::add),
-        get("/v1/users/{user}", ADMINISTRATION, users::show),
-        patch("/v1/users/{user}", ADMINISTRATION, users::change),
-        put("/v1/users/{user}/password", ADMINISTRATION, users::set_password),
-        get("/v1/roles", ADMINISTRATION, roles::list),
-        put("/v1/roles/{role}", ADMINISTRATION, roles::put),
-        delete("/v1/roles/{role}", ADMINISTRATION, roles::remove),
-        get("/v1/api-keys", ADMINISTRATION, api_keys::list),
-        post("/v1/api-keys", ADMINISTRATION, api_keys::add),
-        patch("/v1/api-keys/{key}", ADMINISTRATION, api_keys::change),
-        delete("/v1/api-keys/{key}", ADMINISTRATION, api_keys::revoke),
-        get("/v1/audit", Needs::Right(Right::Audit), audit_log::list),
+        post("/v1/campaigns", OneOf(SENDS), campaigns::create, campaigns::CREATE),
+        get("/v1/campaigns", Message, campaigns::list, campaigns::LIST),
+        post("/v1/campaigns/forecast", OneOf(SENDS), forecast::ask, forecast::ASK),
+        post("/v1/campaigns/preview", OneOf(SENDS), messages::preview, messages::PREVIEW),
+        get("/v1/campaigns/{id}", Message, campaigns::show, campaigns::SHOW),
+        patch("/v1/campaigns/{id}", Edit, editing::edit, editing::EDIT),
+        get("/v1/campaigns/{id}/forecast", Message, forecast::show, forecast::SHOW),
+        post("/v1/campaigns/{id}/cancel", Cancel, cancel::cancel, cancel::CANCEL),
+        get("/v1/campaigns/{id}/receipt", Message, receipt::show, receipt::SHOW),
+        get("/v1/campaigns/{id}/receipt/{part}", Message, receipt::list, receipt::LIST),
+        post("/v1/campaigns/{id}/correction", MessageAndSend, correction::create, correction::CREATE),
+        get("/v1/campaigns/{id}/recipients", Message, recipients::list, recipients::LIST),
+        get("/v1/campaigns/{id}/recipients/{recipient}/message", Message, messages::sent, messages::SENT),
+        get("/v1/campaigns/{id}/report", MessageAnd(Right::Reports), report::file, report::FILE),
+        get("/v1/approvals", APPROVES, approvals::list, approvals::LIST),
+        get("/v1/approvals/{id}", APPROVES, approvals::show, approvals::SHOW),
+        post("/v1/approvals/{id}/approve", APPROVES, approvals::approve, approvals::APPROVE),
+        post("/v1/approvals/{id}/decline", APPROVES, approvals::decline, approvals::DECLINE),
+        post("/v1/series", OneOf(SENDS), series::create, series::CREATE),
+        get("/v1/series", Message, series::list, series::LIST),
+        get("/v1/series/{id}", Series, series::show, series::SHOW),
+        patch("/v1/series/{id}", EditSeries, series::edit, series::EDIT),
+        post("/v1/series/{id}/cancel", CancelSeries, series::cancel, series::CANCEL),
+        get("/v1/series/{id}/occurrences", Series, series::occurrences, series::OCCURRENCES),
+        get("/v1/message-types", Caller, message_types::list, message_types::LIST),
+        post("/v1/templates", OneOf(SENDS), templates::create, templates::CREATE),
+        get("/v1/templates", OneOf(SENDS), templates::list, templates::LIST),
+        get("/v1/templates/{id}", OneOf(SENDS), templates::show, templates::SHOW),
+        put("/v1/templates/{id}", OneOf(SENDS), templates::replace, templates::REPLACE),
+        delete("/v1/templates/{id}", OneOf(SENDS), templates::remove, templates::REMOVE),
+        post("/v1/audience/count", OneOf(CHOOSES), audience::count, audience::COUNT),
+        post("/v1/audience/people", READ_DIRECTORY, audience::people, audience::PEOPLE),
+        get("/v1/schools", OneOf(CHOOSES), directory::schools, directory::SCHOOLS),
+        get("/v1/classes", OneOf(CHOOSES), directory::classes, directory::CLASSES),
+        get("/v1/people", READ_DIRECTORY, people::list, people::LIST),
+        post("/v1/people", EDIT_DIRECTORY, changes::create, changes::CREATE),
+        get("/v1/people/{person}", READ_DIRECTORY, people::show, people::SHOW),
+        put("/v1/people/{person}", EDIT_DIRECTORY, changes::change, changes::CHANGE),
+        delete("/v1/people/{person}", EDIT_DIRECTORY, changes::deactivate, changes::DEACTIVATE),
+        put("/v1/people/{person}/preferences", EDIT_DIRECTORY, preferences::put, preferences::PUT),
+        get(
+            "/v1/people/{person}/communications",
+            MessageAnd(Right::ReadDirectory),
+            communications::list,
+            communications::LIST,
+        ),
+        post("/v1/people/{person}/devices", EDIT_DIRECTORY, changes::add_device, changes::ADD_DEVICE),
+        delete(
+            "/v1/people/{person}/devices/{channel}/{address}",
+            EDIT_DIRECTORY,
+            changes::remove_device,
+            changes::REMOVE_DEVICE,
+        ),
+        put("/v1/people/{person}/students/{student}", EDIT_DIRECTORY, links::add_contact, links::ADD_CONTACT),
+        delete(
+            "/v1/people/{person}/students/{student}",
+            EDIT_DIRECTORY,
+            links::end_contact,
+            links::END_CONTACT,
+        ),
+        put("/v1/people/{person}/schools/{school}", EDIT_DIRECTORY, links::enrol, links::ENROL),
+        delete(
+            "/v1/people/{person}/schools/{school}",
+            EDIT_DIRECTORY,
+            links::end_enrolment,
+            links::END_ENROLMENT,
+        ),
+        get("/v1/imports", EDIT_DIRECTORY, imports::list, imports::LIST),
+        post("/v1/imports", EDIT_DIRECTORY, imports::create, imports::CREATE).taking(imports::body_limit()),
+        get("/v1/imports/{id}", EDIT_DIRECTORY, imports::show, imports::SHOW),
+        get("/v1/imports/{id}/problems", EDIT_DIRECTORY, imports::problems, imports::PROBLEMS),
+        post("/v1/imports/{id}/apply", EDIT_DIRECTORY, imports::apply, imports::APPLY),
+        get("/v1/policies/{message_type}", SETTINGS, policies::show, policies::SHOW),
+        put("/v1/policies/{message_type}", SETTINGS, policies::put, policies::PUT),
+        get("/v1/limits", SETTINGS, limits::show, limits::SHOW),
+        put("/v1/limits", SETTINGS, limits::put, limits::PUT),
+        get("/v1/consents", CONSENTS, consents::list, consents::LIST),
+        get("/v1/consents.csv", CONSENTS, consents::file, consents::FILE),
+        get("/v1/consents/{phone}", CONSENTS, consents::show, consents::SHOW),
+        put("/v1/consents/{phone}", CONSENTS, consents::change, consents::CHANGE),
+        get("/v1/accounts", SETTINGS, accounts::list, accounts::LIST),
+        get("/v1/consent-policy", SETTINGS, consent_policy::show, consent_policy::SHOW),
+        put("/v1/consent-policy", SETTINGS, consent_policy::change, consent_policy::CHANGE),
+        get("/v1/sending-policy", SETTINGS, sending_policy::show, sending_policy::SHOW),
+        put("/v1/sending-policy", SETTINGS, sending_policy::put, sending_policy::PUT),
+        get("/v1/suppressions", CONSENTS, suppressions::list, suppressions::LIST),
+        post("/v1/suppressions", CONSENTS, suppressions::add, suppressions::ADD),
+        delete("/v1/suppressions/{channel}/{address}", CONSENTS, suppressions::lift, suppressions::LIFT),
+        get("/v1/unsubscribes", CONSENTS, unsubscribes::list, unsubscribes::LIST),
+        delete("/v1/unsubscribes/{message_type}/{address}", CONSENTS, unsubscribes::lift, unsubscribes::LIFT),
+        get("/v1/people/{person}/inbox", INBOXES, inbox::list, inbox::LIST),
+        get("/v1/people/{person}/inbox/unread", INBOXES, inbox::unread, inbox::UNREAD),
+        post("/v1/people/{person}/inbox/read", INBOXES, inbox::mark_all, inbox::MARK_ALL),
+        get("/v1/people/{person}/inbox/{message}", INBOXES, inbox::show, inbox::SHOW),
+        put("/v1/people/{person}/inbox/{message}/read", INBOXES, inbox::mark_read, inbox::MARK_READ),
+        delete("/v1/people/{person}/inbox/{message}/read", INBOXES, inbox::mark_unread, inbox::MARK_UNREAD),
+        get("/v1/me", Caller, me::show, me::SHOW),
+        get("/v1/users", ADMINISTRATION, users::list, users::LIST),
+        post("/v1/users", ADMINISTRATION, users::add, users::ADD),
+        get("/v1/users/{user}", ADMINISTRATION, users::show, users::SHOW),
+        patch("/v1/users/{user}", ADMINISTRATION, users::change, users::CHANGE),
+        put("/v1/users/{user}/password", ADMINISTRATION, users::set_password, users::SET_PASSWORD),
+        get("/v1/roles", ADMINISTRATION, roles::list, roles::LIST),
+        put("/v1/roles/{role}", ADMINISTRATION, roles::put, roles::PUT),
+        delete("/v1/roles/{role}", ADMINISTRATION, roles::remove, roles::REMOVE),
+        get("/v1/api-keys", ADMINISTRATION, api_keys::list, api_keys::LIST),
+        post("/v1/api-keys", ADMINISTRATION, api_keys::add, api_keys::ADD),
+        patch("/v1/api-keys/{key}", ADMINISTRATION, api_keys::change, api_keys::CHANGE),
+        delete("/v1/api-keys/{key}", ADMINISTRATION, api_keys::revoke, api_keys::REVOKE),
+        get("/v1/webhooks", ADMINISTRATION, webhooks::list, webhooks::LIST),
+        post("/v1/webhooks", ADMINISTRATION, webhooks::add, webhooks::ADD),
+        get("/v1/webhooks/{id}", ADMINISTRATION, webhooks::show, webhooks::SHOW),
+        patch("/v1/webhooks/{id}", ADMINISTRATION, webhooks::change, webhooks::CHANGE),
+        delete("/v1/webhooks/{id}", ADMINISTRATION, webhooks::remove, webhooks::REMOVE),
+        post("/v1/webhooks/{id}/secret", ADMINISTRATION, webhooks::renew_secret, webhooks::RENEW_SECRET),
+        post("/v1/webhooks/{id}/test", ADMINISTRATION, webhooks::test, webhooks::TEST),
+        get("/v1/webhooks/{id}/deliveries", ADMINISTRATION, webhooks::deliveries, webhooks::DELIVERIES),
+        get(
+            "/v1/webhooks/{id}/deliveries/{delivery}",
+            ADMINISTRATION,
+            webhooks::delivery,
+            webhooks::DELIVERY,
+        ),
+        get("/v1/audit", Needs::Right(Right::Audit), audit_log::list, audit_log::LIST),
+        get("/openapi.json", Nothing, openapi::show, openapi::SHOW),
     ]
 }
 
 /// The console's pages.
 pub(crate) fn pages() -> Vec<Route> {
     use compose::editing;
+    use compose::templating;
+    use console::settings::policy;
     use console::{
-        account, approvals, assets, cancel, correction, detail, list, receipt, recipients, sign_in, watch,
+        account, approvals, assets, cancel, correction, detail, docs, list, receipt, recipients, sign_in,
+        watch,
     };
-    use console::{audit, keys, roles, users};
+    use console::{audit, imports, keys, roles, settings, templates, users};
     use console::{
-        communications, compose, consents, help, log, people, person, report, sent, series, upcoming,
+        communications, compose, consents, help, log, people, person, report, sent, series, skip, upcoming,
     };
     const CONSENTS: Needs = Needs::Right(Right::Consents);
     const READ_DIRECTORY: Needs = Needs::Right(Right::ReadDirectory);
+    const EDIT_DIRECTORY: Needs = Needs::Right(Right::EditDirectory);
+    const SETTINGS: Needs = Needs::Right(Right::Settings);
     const ADMINISTRATION: Needs = Needs::Right(Right::Administration);
     vec![
         get("/", Caller, console::front),
@@ -210,21 +258,41 @@ pub(crate) fn pages() -> Vec<Route> {
         get("/approvals/{id}", APPROVES, approvals::show),
         post("/approvals/{id}/approve", APPROVES, approvals::approve),
         post("/approvals/{id}/decline", APPROVES, approvals::decline),
+        post("/series/{id}/skip", EditSeries, skip::skip),
+        post("/series/{id}/restore", EditSeries, skip::restore),
         get("/compose", OneOf(SENDS), compose::show),
         post("/compose", OneOf(SENDS), compose::post),
         post("/compose/segments", Caller, compose::segments),
+        get("/templates", OneOf(SENDS), templates::list),
+        get("/templates/new", OneOf(SENDS), templating::ask_new),
+        post("/templates/new", OneOf(SENDS), templating::add),
+        get("/templates/{id}", OneOf(SENDS), templating::ask),
+        post("/templates/{id}", OneOf(SENDS), templating::post),
+        post("/templates/{id}/remove", OneOf(SENDS), templating::remove),
         get("/consents", CONSENTS, consents::show),
         get("/consents.csv", CONSENTS, consents::file),
         get("/help/statuses", Caller, help::statuses),
+        get("/docs", Nothing, docs::show),
         get("/people", READ_DIRECTORY, people::show),
         get("/people/{person}", READ_DIRECTORY, person::show),
-        post("/people/{person}/preferences", Needs::Right(Right::EditDirectory), person::prefer),
+        post("/people/{person}/preferences", EDIT_DIRECTORY, person::prefer),
         get("/people/{person}/communications", MessageAnd(Right::ReadDirectory), communications::show),
         get(
             "/people/{person}/communications/{campaign}/{recipient}",
             MessageAnd(Right::ReadDirectory),
             sent::show,
         ),
+        get("/imports", EDIT_DIRECTORY, imports::list),
+        post("/imports", EDIT_DIRECTORY, imports::send).taking(imports::body_limit()),
+        get("/imports/{id}", EDIT_DIRECTORY, imports::show),
+        get("/imports/{id}/problems", EDIT_DIRECTORY, imports::problems),
+        post("/imports/{id}/apply", EDIT_DIRECTORY, imports::apply),
+        get("/settings", SETTINGS, settings::show),
+        post("/settings/sending", SETTINGS, settings::put_sending),
+        post("/settings/limits", SETTINGS, settings::put_limits),
+        post("/settings/consent", SETTINGS, settings::put_consent),
+        get("/settings/policies/{message_type}", SETTINGS, policy::ask),
+        post("/settings/policies/{message_type}", SETTINGS, policy::put),
         get("/users", ADMINISTRATION, users::list),
         get("/users/new", ADMINISTRATION, users::ask_new),
         post("/users/new", ADMINISTRATION, users::add),
@@ -242,6 +310,13 @@ pub(crate) fn pages() -> Vec<Route> {
         get("/keys/{key}", ADMINISTRATION, keys::ask),
         post("/keys/{key}", ADMINISTRATION, keys::change),
         post("/keys/{key}/revoke", ADMINISTRATION, keys::revoke),
+        get("/webhooks", ADMINISTRATION, console::webhooks::list),
+        post("/webhooks", ADMINISTRATION, console::webhooks::add),
+        get("/webhooks/{id}", ADMINISTRATION, console::webhooks::ask),
+        post("/webhooks/{id}", ADMINISTRATION, console::webhooks::change),
+        post("/webhooks/{id}/secret", ADMINISTRATION, console::webhooks::renew_secret),
+        post("/webhooks/{id}/test", ADMINISTRATION, console::webhooks::test),
+        post("/webhooks/{id}/remove", ADMINISTRATION, console::webhooks::remove),
         get("/audit", Needs::Right(Right::Audit), audit::show),
         get("/account", Caller, account::ask),
         post("/account", Caller, account::change),
@@ -267,10 +342,15 @@ pub(crate) fn router(routes: Vec<Route>, door: Door, api: &Api) -> Router<Api> {
     })
 }
 
+/// The routes of these.
+pub(crate) fn served(endpoints: Vec<Endpoint>) -> Vec<Route> {
+    endpoints.into_iter().map(|endpoint| endpoint.route).collect()
+}
+
 /// Method, path, needs and door of every route: for tests and documents.
 pub fn table() -> Vec<(&'static str, &'static str, Needs, Door)> {
     let of = |routes: Vec<Route>, door| {
         routes.into_iter().map(move |route| (route.method, route.path, route.needs, door))
     };
-    of(rest(), Door::Key).chain(of(pages(), Door::Page)).collect()
+    of(served(rest()), Door::Key).chain(of(pages(), Door::Page)).collect()
 }

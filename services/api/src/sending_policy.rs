@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_store::Tenant;
@@ -17,23 +18,30 @@ use crate::auth::Caller;
 use crate::directory::NAME_CHARS_MAX;
 use crate::fields::{Fault, Faults, Field, all_of, quoted};
 use crate::json;
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
 
 const UNDO_SECONDS: RangeInclusive<u32> = 0..=3600;
 /// A test of an emergency goes before everything else: so few hold up nobody. The schema knows the number, too.
-const TEST_PEOPLE_MAX: usize = 50;
+pub(crate) const TEST_PEOPLE_MAX: usize = 50;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SendingPolicy")]
 pub(crate) struct PolicyView {
     undo_seconds: u64,
     second_person: bool,
+    /// Source ids.
     test_people: Vec<String>,
     /// Null: nobody has decided yet.
     updated_at: Option<DateTime<Utc>>,
     updated_by: Option<String>,
 }
+
+pub(crate) const SHOW: Operation =
+    Operation::new("showSendingPolicy", "Show what the district decides of sending");
 
 /// `GET /v1/sending-policy`.
 pub(crate) async fn show(Caller(tenant): Caller) -> Result<Json<PolicyView>, Problem> {
@@ -47,6 +55,27 @@ pub(crate) async fn show(Caller(tenant): Caller) -> Result<Json<PolicyView>, Pro
     }))
 }
 
+shape! {
+    pub(crate) struct SendingPolicyRequest {
+        /// So long a campaign that is no emergency waits, from when it is made.
+        #[schemars(range(min = *UNDO_SECONDS.start(), max = *UNDO_SECONDS.end()))]
+        undo_seconds: u32,
+        /// True: an emergency to the whole district waits for another person's yes. As it was unless said.
+        second_person: Option<bool>,
+        /// Source ids of those to whom tests go. As it was unless said.
+        #[schemars(length(max = TEST_PEOPLE_MAX), extend("uniqueItems" = true))]
+        test_people: Option<Vec<Text<NAME_CHARS_MAX>>>,
+        updated_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const PUT: Operation = Operation::new(
+    "putSendingPolicy",
+    "Decide for how long messages can be taken back, who must say yes, and whom tests go to",
+)
+.telling("For campaigns that are made from now on.")
+.takes::<SendingPolicyRequest>();
+
 /// `PUT /v1/sending-policy`: for campaigns that are made from now on.
 pub(crate) async fn put(
     caller: Caller,
@@ -54,16 +83,21 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Json<PolicyView>, Problem> {
+    replace(&api, &caller.0, json::required(&headers, body)?).await?;
+    show(caller).await
+}
+
+/// The one command behind every place where it is replaced.
+pub(crate) async fn replace(api: &Api, tenant: &Tenant, request: Value) -> Result<(), Problem> {
     let faulty = |faults| Problem::faulty(Kind::InvalidBody, faults);
-    let request = json::required(&headers, body)?;
-    let (change, by) = read(request, caller.0.acts_as()).map_err(faulty)?;
-    let unknown = unknown_people(&caller.0, &change).await?;
+    let (change, by) = read(request, tenant.acts_as()).map_err(faulty)?;
+    let unknown = unknown_people(tenant, &change).await?;
     if !unknown.is_empty() {
         return Err(faulty(unknown));
     }
-    caller.0.put_sending_policy(&change, &by, api.clock.now()).await?;
+    tenant.put_sending_policy(&change, &by, api.clock.now()).await?;
     tracing::info!(change.undo_seconds, change.second_person, "sending policy replaced");
-    show(caller).await
+    Ok(())
 }
 
 fn read(request: Value, actor: &str) -> Result<(SendingChange, String), Vec<Fault>> {
@@ -111,7 +145,7 @@ async fn unknown_people(tenant: &Tenant, change: &SendingChange) -> Result<Vec<F
     let unknown = people.iter().enumerate().filter(|(_, id)| !known.contains(*id));
     let fault = |(at, id): (usize, &String)| Fault {
         field: format!("test_people[{at}]"),
-        reason: format!("{} is nobody's source id: give it as the directory has it", quoted(id)),
+        reason: format!("names nobody: write {} as the source id stands in the directory", quoted(id)),
     };
     Ok(unknown.map(fault).collect())
 }

@@ -13,6 +13,7 @@ use tocsin_queue::Publisher;
 use tocsin_runtime::health::Health;
 use tocsin_runtime::{SharedClock, Stopwatch, Tasks};
 use tocsin_store::Store;
+use tocsin_webhooks::Settings;
 use tokio::net::TcpListener;
 use tracing::Instrument as _;
 use tracing::field::Empty;
@@ -38,6 +39,8 @@ pub struct Api {
     pub tasks: Tasks,
     /// Who sees the console's pages.
     pub page: PageAccess,
+    /// None: the installation sends no webhooks.
+    pub webhooks: Option<Settings>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +57,7 @@ pub fn router(api: Api) -> Router {
         let store = store.clone();
         async move { store.check().await }
     });
-    routes::router(routes::rest(), Door::Key, &api)
+    routes::router(routes::served(routes::rest()), Door::Key, &api)
         .merge(console::routes(&api))
         .layer(Extension(report::Renders::default()))
         .with_state(api)

@@ -5,17 +5,20 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use tocsin_domain::Channel;
 use tocsin_domain::address::{Email, Phone};
 use tocsin_domain::suppression::SuppressionReason;
+use tocsin_domain::{Channel, Outcome};
 use tocsin_store::tenant::suppressions::Suppression;
 
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields};
 use crate::json;
-use crate::page::{Asked, cut, read_page};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape};
+use crate::page::{Asked, PageQuery, cut, read_page};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
@@ -23,25 +26,32 @@ use crate::submission::ACTOR_CHARS_MAX;
 const PORTAL_ACCOUNT_CHARS_MAX: usize = 255;
 
 /// A page in the order of channels and addresses.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SuppressionPage")]
 pub(crate) struct ListView {
     suppressions: Vec<SuppressionView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Suppression")]
 struct SuppressionView {
     channel: Channel,
     address: String,
+    #[schemars(with = "SuppressionReason")]
     reason: String,
     /// What a user reads under Status of such a device.
     status: &'static str,
+    #[schemars(with = "Outcome")]
     status_code: &'static str,
     /// `provider`, or a name of the district's.
     source: String,
     created_at: DateTime<Utc>,
 }
+
+pub(crate) const LIST: Operation =
+    Operation::new("listSuppressions", "List addresses that are not tried").asks::<PageQuery>();
 
 /// `GET /v1/suppressions?limit=&cursor=`.
 pub(crate) async fn list(
@@ -59,6 +69,30 @@ pub(crate) async fn list(
     Ok(Json(ListView { suppressions: found.into_iter().map(SuppressionView::of).collect(), next_cursor }))
 }
 
+shape! {
+    pub(crate) struct SuppressionRequest {
+        channel: Channel,
+        /// A phone in E.164, an email address or a portal account.
+        #[schemars(length(min = 1))]
+        address: String,
+        /// `requested` unless said. Each belongs to some channels.
+        reason: Option<SuppressionReason>,
+        by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+shape! {
+    /// Who does it.
+    pub(crate) struct ByQuery {
+        /// The key's name unless said.
+        by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const ADD: Operation = Operation::new("addSuppression", "Keep everybody from an address")
+    .takes::<SuppressionRequest>()
+    .answers(&[(201, "It is new."), (200, "The address was suppressed before.")]);
+
 /// `POST /v1/suppressions`: 201 when it is new, 200 when the address was suppressed before.
 pub(crate) async fn add(
     Caller(tenant): Caller,
@@ -73,6 +107,11 @@ pub(crate) async fn add(
     let added = tenant.suppress(channel, &address, reason, &by, api.clock.now()).await?;
     Ok(if added { StatusCode::CREATED } else { StatusCode::OK })
 }
+
+pub(crate) const LIFT: Operation = Operation::new("liftSuppression", "Lift a suppression")
+    .asks::<ByQuery>()
+    .answers(&[(204, "It is lifted.")])
+    .refuses(&[Kind::UnknownSuppression]);
 
 /// `DELETE /v1/suppressions/{channel}/{address}?by=`.
 pub(crate) async fn lift(

@@ -3,10 +3,9 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tocsin_domain::Channel;
@@ -19,22 +18,26 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::auth::Caller;
 use crate::campaigns::validated;
 use crate::fields::{Fault, Faults, Field, Fields};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::shapes::{MessageTypeName, Text, Varied, shape, varied};
+use crate::openapi::{Operation, Placed};
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::submission::ACTOR_CHARS_MAX;
+use crate::submission::{ACTOR_CHARS_MAX, CampaignRequest};
 use crate::{json, needs};
 
 const NAME_CHARS_MAX: usize = 120;
 /// What a campaign has and a template has not.
-const FOREIGN: [&str; 6] =
-    ["scheduled_at", "expires_in_seconds", "redial", "calling_window", "limits", "created_by"];
+const FOREIGN: [&str; 7] =
+    ["scheduled_at", "expires_in_seconds", "redial", "calling_window", "limits", "created_by", "test"];
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Template")]
 pub(crate) struct TemplateView {
     id: Uuid,
     version: i32,
     name: String,
+    #[schemars(with = "MessageTypeName")]
     message_type: String,
     subject: String,
     channels: Vec<Channel>,
@@ -46,10 +49,44 @@ pub(crate) struct TemplateView {
     modified_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "TemplatePage")]
 pub(crate) struct ListView {
     templates: Vec<TemplateView>,
     next_cursor: Option<String>,
+}
+
+varied!(TemplateRequest, |generator| {
+    Varied::of::<CampaignRequest>(generator)
+        .without(&FOREIGN)
+        .optional(&["audience"])
+        .with::<Named>(generator)
+});
+
+varied!(TemplateReplacement, |generator| {
+    Varied::of::<TemplateRequest>(generator).with::<Seen>(generator)
+});
+
+shape! {
+    /// What messages are begun from.
+    struct Named {
+        /// Once in the district.
+        name: Text<NAME_CHARS_MAX>,
+        /// Who says so; the key's name unless said.
+        by: Option<Text<ACTOR_CHARS_MAX>>,
+        /// Of a replacement: the version that was seen.
+        #[schemars(range(min = 1, max = i32::MAX))]
+        version: Option<i32>,
+    }
+}
+
+shape! {
+    /// All of a template anew.
+    struct Seen {
+        /// The version that was seen.
+        #[schemars(range(min = 1, max = i32::MAX))]
+        version: i32,
+    }
 }
 
 /// A request for a template.
@@ -80,24 +117,39 @@ impl TemplateView {
     }
 }
 
+pub(crate) const CREATE: Operation = Operation::new("createTemplate", "Make a template")
+    .takes::<TemplateRequest>()
+    .example(r#"{"name": "Snow day", "subject": "School is closed", "channels": ["sms", "email"], "body": "{{ school_name | School }} is closed today."}"#)
+    .answers(&[(201, "It was made.")])
+    .refuses(&[Kind::NameTaken, Kind::UnknownCampaign, Kind::NotCanceled, Kind::NobodyContacted]);
+
 /// `POST /v1/templates`. Its name is its key: made twice, it is refused.
 pub(crate) async fn create(
     Caller(tenant): Caller,
     State(api): State<Api>,
     headers: HeaderMap,
     body: json::Received,
-) -> Result<Response, Problem> {
+) -> Result<Placed<TemplateView>, Problem> {
+    let id = make(&api, &tenant, json::required(&headers, body)?).await?;
+    let view = TemplateView::of(existing(&tenant, id).await?);
+    Ok(Placed { status: StatusCode::CREATED, location: format!("/v1/templates/{id}"), view })
+}
+
+/// The one command behind every place where templates are made.
+pub(crate) async fn make(api: &Api, tenant: &Tenant, request: Value) -> Result<Uuid, Problem> {
     let now = api.clock.now();
-    let read = read(&tenant, json::required(&headers, body)?, now).await?;
+    let read = read(tenant, request, now).await?;
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     let id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
     match tenant.create_template(id, &read.content, &read.by, now).await? {
         Written::Done => {}
         Written::NameTaken | Written::Moved => return Err(name_taken()),
     }
-    let view = TemplateView::of(existing(&tenant, id).await?);
-    Ok((StatusCode::CREATED, [(LOCATION, format!("/v1/templates/{id}"))], Json(view)).into_response())
+    Ok(id)
 }
+
+pub(crate) const LIST: Operation =
+    Operation::new("listTemplates", "List templates by name").asks::<PageQuery>();
 
 /// `GET /v1/templates?limit=&cursor=`, in the order of names.
 pub(crate) async fn list(
@@ -122,6 +174,9 @@ fn read_query(query: Option<&str>) -> Result<(u32, Option<String>), Vec<Fault>> 
     faults.or(limit.map(|limit| (limit, after)))
 }
 
+pub(crate) const SHOW: Operation =
+    Operation::new("showTemplate", "Show a template").refuses(&[Kind::UnknownTemplate]);
+
 /// `GET /v1/templates/{id}`.
 pub(crate) async fn show(
     Caller(tenant): Caller,
@@ -129,6 +184,17 @@ pub(crate) async fn show(
 ) -> Result<Json<TemplateView>, Problem> {
     Ok(Json(TemplateView::of(existing(&tenant, template_id(id)?).await?)))
 }
+
+pub(crate) const REPLACE: Operation =
+    Operation::new("replaceTemplate", "Replace a template").takes::<TemplateReplacement>()
+    .example(r#"{"version": 1, "name": "Snow day, all day", "subject": "School is closed", "channels": ["sms", "email"], "body": "{{ school_name | School }} is closed all day."}"#).refuses(&[
+        Kind::UnknownTemplate,
+        Kind::NameTaken,
+        Kind::EditedMeanwhile,
+        Kind::UnknownCampaign,
+        Kind::NotCanceled,
+        Kind::NobodyContacted,
+    ]);
 
 /// `PUT /v1/templates/{id}`: all of it, and the version that was seen.
 pub(crate) async fn replace(
@@ -139,36 +205,52 @@ pub(crate) async fn replace(
     body: json::Received,
 ) -> Result<Json<TemplateView>, Problem> {
     let id = template_id(id)?;
-    let found = existing(&tenant, id).await?;
-    needs::may_send(&tenant, &found.content.message_type)?;
+    existing(&tenant, id).await?;
+    change(&api, &tenant, id, json::required(&headers, body)?).await?;
+    Ok(Json(TemplateView::of(existing(&tenant, id).await?)))
+}
+
+/// The one command behind every place where a template is replaced.
+pub(crate) async fn change(api: &Api, tenant: &Tenant, id: Uuid, request: Value) -> Result<(), Problem> {
+    let found = existing(tenant, id).await?;
+    needs::may_send(tenant, &found.content.message_type)?;
     let now = api.clock.now();
-    let read = read(&tenant, json::required(&headers, body)?, now).await?;
+    let read = read(tenant, request, now).await?;
     let Some(version) = read.version else {
         let reason = "is missing: give the version that you saw, so that nobody else's edit is lost";
         let fault = Fault { field: "version".to_owned(), reason: reason.to_owned() };
         return Err(Problem::faulty(Kind::InvalidBody, vec![fault]));
     };
     match tenant.replace_template(id, version, &read.content, &read.by, now).await? {
-        Written::Done => Ok(Json(TemplateView::of(existing(&tenant, id).await?))),
+        Written::Done => Ok(()),
         Written::NameTaken => Err(name_taken()),
         Written::Moved => {
-            let found = existing(&tenant, id).await?;
+            let found = existing(tenant, id).await?;
             Err(Problem::edited_meanwhile(found.version, found.modified_by.as_deref()))
         }
     }
 }
 
-/// `DELETE /v1/templates/{id}`: 204, also when it is gone already.
+pub(crate) const REMOVE: Operation = Operation::new("removeTemplate", "Remove a template")
+    .answers(&[(204, "It is gone.")])
+    .refuses(&[Kind::UnknownTemplate]);
+
+/// `DELETE /v1/templates/{id}`: 204, once.
 pub(crate) async fn remove(
     Caller(tenant): Caller,
     State(api): State<Api>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let id = template_id(id)?;
-    let found = existing(&tenant, id).await?;
-    needs::may_send(&tenant, &found.content.message_type)?;
-    tenant.delete_template(id, tenant.acts_as(), api.clock.now()).await?;
+    take_off(&api, &tenant, template_id(id)?).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The one command behind every place where a template is removed.
+pub(crate) async fn take_off(api: &Api, tenant: &Tenant, id: Uuid) -> Result<(), Problem> {
+    let found = existing(tenant, id).await?;
+    needs::may_send(tenant, &found.content.message_type)?;
+    tenant.delete_template(id, tenant.acts_as(), api.clock.now()).await?;
+    Ok(())
 }
 
 pub(crate) async fn existing(tenant: &Tenant, id: Uuid) -> Result<Template, Problem> {
@@ -176,7 +258,7 @@ pub(crate) async fn existing(tenant: &Tenant, id: Uuid) -> Result<Template, Prob
     tenant.template(id).await?.ok_or_else(unknown)
 }
 
-fn template_id(path: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
+pub(crate) fn template_id(path: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
     let unknown = || Problem::new(Kind::UnknownTemplate, "this district has no template of that id");
     path.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)
 }

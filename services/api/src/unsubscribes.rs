@@ -5,30 +5,37 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::address::Email;
 use tocsin_store::tenant::unsubscribes::Unsubscribe;
 
 use crate::auth::Caller;
-use crate::page::{Asked, cut, read_page};
+use crate::openapi::Operation;
+use crate::page::{Asked, PageQuery, cut, read_page};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::suppressions::read_by;
+use crate::suppressions::{ByQuery, read_by};
 
 /// A page in the order of addresses and message types.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UnsubscribePage")]
 pub(crate) struct ListView {
     unsubscribes: Vec<UnsubscribeView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Unsubscribe")]
 struct UnsubscribeView {
     address: String,
     message_type: String,
     created_at: DateTime<Utc>,
 }
+
+pub(crate) const LIST: Operation =
+    Operation::new("listUnsubscribes", "List who unsubscribed by the link in a mail").asks::<PageQuery>();
 
 /// `GET /v1/unsubscribes?limit=&cursor=`.
 pub(crate) async fn list(
@@ -50,6 +57,12 @@ pub(crate) async fn list(
     };
     Ok(Json(ListView { unsubscribes: found.into_iter().map(view).collect(), next_cursor }))
 }
+
+pub(crate) const LIFT: Operation =
+    Operation::new("liftUnsubscribe", "Lift an unsubscribe, at the reader's own wish")
+        .asks::<ByQuery>()
+        .answers(&[(204, "It is lifted.")])
+        .refuses(&[Kind::UnknownSuppression]);
 
 /// `DELETE /v1/unsubscribes/{message_type}/{address}?by=`.
 pub(crate) async fn lift(

@@ -3,14 +3,13 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tocsin_domain::address::Email;
-use tocsin_domain::password::check_password;
+use tocsin_domain::password::{PASSWORD_BYTES_MAX, PASSWORD_CHARS_MIN, check_password};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::users::{NewUser, Saved, User, UserChange};
 use uuid::Uuid;
@@ -18,23 +17,27 @@ use uuid::Uuid;
 use crate::auth::Caller;
 use crate::credentials::normalised;
 use crate::fields::{Fault, Faults, Field, Fields};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::shapes::{EmailText, Text, shape, shapes};
+use crate::openapi::{Operation, Placed};
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
-use crate::roles::{check_roles, read_roles};
+use crate::roles::{RoleNames, check_roles, read_roles};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
 use crate::{json, password};
 
 pub(crate) const NAME_CHARS_MAX: usize = ACTOR_CHARS_MAX;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "UserPage")]
 pub(crate) struct ListView {
     users: Vec<UserView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "User")]
 pub(crate) struct UserView {
     id: Uuid,
     email: String,
@@ -47,6 +50,42 @@ pub(crate) struct UserView {
     changed_by: String,
     password_changed_at: DateTime<Utc>,
 }
+
+shape! {
+    pub(crate) struct UserRequest {
+        /// To sign in with, in any case; once in a district.
+        email: EmailText,
+        /// As others see it.
+        name: Text<NAME_CHARS_MAX>,
+        password: Password,
+        /// None unless said.
+        roles: Option<RoleNames>,
+    }
+}
+
+shape! {
+    /// What is to be another of a user. What is left out stays; roles are replaced whole.
+    pub(crate) struct UserPatch {
+        email: Option<EmailText>,
+        name: Option<Text<NAME_CHARS_MAX>>,
+        roles: Option<RoleNames>,
+        active: Option<bool>,
+    }
+}
+
+shape! {
+    pub(crate) struct PasswordRequest {
+        password: Password,
+    }
+}
+
+shapes! {
+    /// None that is guessed first.
+    Password = json!({ "type": "string", "format": "password", "minLength": PASSWORD_CHARS_MIN, "maxLength": PASSWORD_BYTES_MAX });
+}
+
+pub(crate) const LIST: Operation =
+    Operation::new("listUsers", "List users by email address").asks::<PageQuery>();
 
 /// `GET /v1/users?limit=&cursor=`.
 pub(crate) async fn list(
@@ -63,6 +102,8 @@ pub(crate) async fn list(
     Ok(Json(ListView { users: found.into_iter().map(UserView::of).collect(), next_cursor }))
 }
 
+pub(crate) const SHOW: Operation = Operation::new("showUser", "Show a user").refuses(&[Kind::UnknownUser]);
+
 /// `GET /v1/users/{user}`.
 pub(crate) async fn show(
     Caller(tenant): Caller,
@@ -71,19 +112,30 @@ pub(crate) async fn show(
     Ok(Json(UserView::of(existing(&tenant, user_id(id)?).await?)))
 }
 
+pub(crate) const ADD: Operation = Operation::new("addUser", "Add a user, who signs in to the console")
+    .takes::<UserRequest>()
+    .example(r#"{"email": "ana.garcia@north.example", "name": "Ana García", "password": "four random words here", "roles": ["secretary"]}"#)
+    .answers(&[(201, "")])
+    .refuses(&[Kind::LoginTaken]);
+
 /// `POST /v1/users`.
 pub(crate) async fn add(
     Caller(tenant): Caller,
     State(api): State<Api>,
     headers: HeaderMap,
     body: json::Received,
-) -> Result<Response, Problem> {
+) -> Result<Placed<UserView>, Problem> {
     let request = json::required(&headers, body)?;
     let wanted = read_new(request).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let id = make(&api, &tenant, wanted).await?;
     let view = UserView::of(existing(&tenant, id).await?);
-    Ok((StatusCode::CREATED, [(LOCATION, format!("/v1/users/{id}"))], Json(view)).into_response())
+    Ok(Placed { status: StatusCode::CREATED, location: format!("/v1/users/{id}"), view })
 }
+
+pub(crate) const CHANGE: Operation = Operation::new("changeUser", "Change a user")
+    .telling("A user who is deactivated has no session any more, and begins none.")
+    .takes::<UserPatch>()
+    .refuses(&[Kind::UnknownUser, Kind::LoginTaken, Kind::OwnAccount]);
 
 /// `PATCH /v1/users/{user}`: what is left out stays.
 pub(crate) async fn change(
@@ -100,6 +152,12 @@ pub(crate) async fn change(
     carry_out(&api, &tenant, id, &change).await?;
     Ok(Json(UserView::of(existing(&tenant, id).await?)))
 }
+
+pub(crate) const SET_PASSWORD: Operation = Operation::new("setPassword", "Give a user a new password")
+    .telling("All the user's sessions end.")
+    .takes::<PasswordRequest>()
+    .answers(&[(204, "")])
+    .refuses(&[Kind::UnknownUser]);
 
 /// `PUT /v1/users/{user}/password`: ends all the user's sessions.
 pub(crate) async fn set_password(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
@@ -16,16 +17,19 @@ use tocsin_store::tenant::campaigns::{CampaignSummary, ChannelCounts, Counts};
 use uuid::Uuid;
 
 use crate::delivery_summary::DeliverySummary;
+use crate::openapi::shapes::MessageTypeName;
 use crate::policies::RedialView;
 
 /// A campaign in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Campaign")]
 pub(crate) struct CampaignView {
     pub id: CampaignId,
     /// The Message ID that users quote.
     pub number: i64,
     pub state: CampaignState,
     pub subject: String,
+    #[schemars(with = "MessageTypeName")]
     pub message_type: String,
     pub lane: Lane,
     pub channels: Vec<Channel>,
@@ -38,7 +42,7 @@ pub(crate) struct CampaignView {
     pub ended_at: Option<DateTime<Utc>>,
     pub expires_at: DateTime<Utc>,
     pub failure_reason: Option<String>,
-    /// Requirement 192: null unless it was canceled.
+    /// Null unless it was canceled (requirement 192).
     pub cancel: Option<CancelView>,
     /// It goes to the district's test people, who are its audience.
     pub test: bool,
@@ -52,7 +56,8 @@ pub(crate) struct CampaignView {
     pub modified_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Cancel")]
 pub(crate) struct CancelView {
     pub at: DateTime<Utc>,
     pub by: Option<String>,
@@ -60,7 +65,8 @@ pub(crate) struct CancelView {
 }
 
 /// A campaign with its delivery information and content.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CampaignDetail")]
 pub(crate) struct DetailView {
     #[serde(flatten)]
     pub campaign: CampaignView,
@@ -69,9 +75,9 @@ pub(crate) struct DetailView {
     pub totals: Totals,
     pub by_channel: BTreeMap<Channel, ChannelView>,
     pub delivery_summary: DeliverySummary,
-    /// Requirement 53: from the start of dispatch to the end, or until now; null before it starts.
+    /// From the start of dispatch to the end, or until now; null before it starts (requirement 53).
     pub seconds: Option<f64>,
-    /// Requirement 52 for the slowest channel; null while a device still waits for its first attempt.
+    /// Of the slowest channel; null while a device still waits for its first attempt (requirement 52).
     pub first_attempt_seconds: Option<f64>,
     /// As they were when the campaign was made; a null window is open at any hour.
     pub redial: RedialView,
@@ -79,13 +85,13 @@ pub(crate) struct DetailView {
     /// The author's own, by channel.
     pub limits: CampaignLimits,
     pub contents: Vec<Content>,
-    /// Requirements 48 and 185.
+    /// As it was given (requirements 48 and 185).
     pub audience: Audience,
     pub mode: DedupeMode,
 }
 
-/// Requirement 51, with what became of the rest: duplicates are in none of the other numbers.
-#[derive(Debug, Default, Clone, Copy, Serialize)]
+/// What became of devices; duplicates are in none of the other numbers (requirement 51).
+#[derive(Debug, Default, Clone, Copy, Serialize, JsonSchema)]
 pub(crate) struct Totals {
     pub devices: i64,
     pub attempts: i64,
@@ -99,11 +105,12 @@ pub(crate) struct Totals {
     pub confirmed: i64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChannelTotals")]
 pub(crate) struct ChannelView {
     #[serde(flatten)]
     pub totals: Totals,
-    /// Requirement 52: null while a device still waits for its first attempt, or if none had any.
+    /// Null while a device still waits for its first attempt, or if none had any (requirement 52).
     pub first_attempt_seconds: Option<f64>,
 }
 

@@ -7,4 +7,6 @@ pub enum PlannerError {
     Store(#[from] tocsin_store::StoreError),
     #[error(transparent)]
     Queue(#[from] tocsin_queue::QueueError),
+    #[error(transparent)]
+    Webhooks(#[from] tocsin_webhooks::WebhooksError),
 }

@@ -24,6 +24,7 @@ mod sweep;
 mod turns;
 mod unserved;
 mod urgent;
+mod webhooks;
 mod windows;
 
 use std::collections::HashMap;
@@ -50,6 +51,7 @@ pub use release::Releaser;
 pub use remind::tick as remind;
 pub use sweep::Sweeper;
 pub use urgent::Urgent;
+pub use webhooks::{Deliverer, Outbound, Teller};
 
 /// Release runs at least this often (design: every 250 ms), and so do the ticks that a user waits for.
 const QUICK: Duration = Duration::from_millis(250);
@@ -78,6 +80,8 @@ pub struct Planner {
     pub people_per_chunk: i64,
     /// Of released jobs over messages.
     pub spread: Spread,
+    /// None: this installation sends no webhooks.
+    pub webhooks: Option<Outbound>,
 }
 
 /// Signals between ticks, and from the control exchange.
@@ -124,7 +128,17 @@ impl Planner {
     pub fn new(store: Store, broker: Arc<dyn Broker>, clock: SharedClock, id: Uuid) -> Self {
         let publisher = Arc::new(Publisher::new(Arc::clone(&broker), "planner"));
         let (wakes, spread) = (Wakes::new(), Spread::default());
-        Self { store, broker, publisher, clock, id, wakes, people_per_chunk: PEOPLE_PER_CHUNK, spread }
+        Self {
+            store,
+            broker,
+            publisher,
+            clock,
+            id,
+            wakes,
+            people_per_chunk: PEOPLE_PER_CHUNK,
+            spread,
+            webhooks: None,
+        }
     }
 
     /// Starts every loop below `tasks`.
@@ -149,6 +163,9 @@ impl Planner {
         self.start_recur(tasks);
         self.start_remind(tasks);
         self.start_housekeeping(tasks);
+        if let Some(outbound) = &self.webhooks {
+            webhooks::start(self, outbound, tasks);
+        }
         listen::start(self.clone(), tasks);
     }
 
@@ -257,9 +274,10 @@ impl Planner {
         Ok(Progress::Idle)
     }
 
-    /// Folds counters and makes partitions ahead.
+    /// Folds counters, takes samples of how far campaigns are, and makes partitions ahead.
     pub async fn keep_house(&self) -> Result<Progress, PlannerError> {
         self.store.fold().await?;
+        self.store.sample_progress(self.clock.now()).await?;
         let made = self.store.make_partitions(self.clock.now() + PARTITIONS_AHEAD).await?;
         if made > 0 {
             tracing::info!(partitions = made, "partitions made ahead");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use tocsin_api::{Api, PageAccess, SignIn};
 use tocsin_domain::{Channel, WorkerId};
-use tocsin_planner::Planner;
+use tocsin_planner::{Outbound, Planner};
 use tocsin_providers::{AccountSettings, ProviderKind, Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker, Publisher, RabbitBroker};
 use tocsin_runtime::config::{AccountConfig, ProviderKind as ConfiguredKind, WorkerConfig};
@@ -14,6 +14,7 @@ use tocsin_runtime::{Config, SharedClock, SystemClock, Tasks};
 use tocsin_status_collector::{Collector, Counts};
 use tocsin_store::accounts::AccountLimits;
 use tocsin_store::{Access, Store};
+use tocsin_webhooks::{Client, Keys, Reach, Settings};
 use tocsin_worker::{Worker, WorkerSettings};
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -27,7 +28,8 @@ pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Tenants).await?;
     let publisher = Arc::new(Publisher::new(broker(config)?, "api"));
     let page = PageAccess::SignIn(SignIn { proxies: config.api.proxies });
-    let api = Api { store, publisher, clock: clock(), tasks: tasks.clone(), page };
+    let webhooks = webhooks(config);
+    let api = Api { store, publisher, clock: clock(), tasks: tasks.clone(), page, webhooks };
     let listener = listen(config.api.listen, "api.listen").await?;
     tracing::info!(listen = %config.api.listen, "api listens");
     tasks.spawn_essential("api", tocsin_api::serve(api, listener));
@@ -38,7 +40,8 @@ pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
 pub async fn start_planner(config: &Config, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Engine).await?;
     configure_accounts(config, &store).await?;
-    let planner = Planner::new(store.clone(), broker(config)?, clock(), Uuid::now_v7());
+    let mut planner = Planner::new(store.clone(), broker(config)?, clock(), Uuid::now_v7());
+    planner.webhooks = webhooks(config).map(outbound).transpose()?;
     planner.start(tasks);
     serve_health(config, &store, tasks).await
 }
@@ -157,6 +160,19 @@ pub(crate) fn token_keys(config: &Config) -> Result<TokenKeys> {
     let current = Secret::new(secrets.current.expose());
     let previous = secrets.previous.as_ref().map(|secret| Secret::new(secret.expose()));
     Ok(TokenKeys::new(&current, previous.as_ref()))
+}
+
+/// None: no key is configured to make endpoints' secrets with, and so none is told anything.
+pub(crate) fn webhooks(config: &Config) -> Option<Settings> {
+    let secrets = config.webhooks.secrets.as_ref()?;
+    let previous = secrets.previous.as_ref().map(|secret| secret.expose());
+    let keys = Keys::new(secrets.current.expose(), previous);
+    Some(Settings { keys, reach: Reach::beside(config.webhooks.networks.clone()) })
+}
+
+/// What a planner sends webhooks with.
+pub(crate) fn outbound(settings: Settings) -> Result<Outbound> {
+    Ok(Outbound::new(settings.keys, Client::new(settings.reach)?))
 }
 
 /// The adapters of the configured accounts. The inbox has none: it is the store.

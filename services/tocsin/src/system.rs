@@ -152,7 +152,9 @@ impl System {
         let store = self.options.stores.tenants.clone();
         let publisher = Arc::new(Publisher::new(Arc::clone(&self.options.broker), "api"));
         let page = PageAccess::Open(self.store.clone());
-        let api = Api { store, publisher, clock: clock(), tasks: self.tasks.clone(), page };
+        // Nobody listens to a demonstration.
+        let webhooks = None;
+        let api = Api { store, publisher, clock: clock(), tasks: self.tasks.clone(), page, webhooks };
         self.tasks.spawn_essential("api", tocsin_api::serve(api, listener));
     }
 

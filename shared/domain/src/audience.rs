@@ -8,6 +8,7 @@ use crate::receipt::Addressed;
 /// schools are the guardians of students who are in one of the schools and in one of the grades. Classes and
 /// school years are those that a student is taught in, and that staff teach in. Several such groups side by
 /// side are `any_of`: whoever is in one of them is addressed, and once.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Audience {
@@ -37,7 +38,9 @@ pub struct Audience {
     pub receipt: Option<Addressed>,
 }
 
-/// In what capacity a person is reached. The numbers are those stored in the database.
+/// In what capacity a person is reached.
+// The numbers are those stored in the database.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(i16)]

@@ -33,6 +33,7 @@ pub const SUBJECT_CHARS_MAX: usize = 255;
 pub const AUDIO_URL_BYTES_MAX: usize = 1000;
 
 /// One text of a campaign, for all devices or for those of one channel or language.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Content {

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Channel;
 
-/// How many messages one device may get of one campaign. The numbers are those stored in the database.
+/// How many messages one device may get of one campaign.
+// The numbers are those stored in the database.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(i16)]

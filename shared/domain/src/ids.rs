@@ -8,6 +8,7 @@ use uuid::Uuid;
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
@@ -32,7 +33,8 @@ uuid_id!(
     DistrictId
 );
 uuid_id!(
-    /// A campaign. UUIDv7: its time order is what the growing tables are partitioned on.
+    /// A campaign.
+    // UUIDv7: its time order is what the growing tables are partitioned on.
     CampaignId
 );
 uuid_id!(

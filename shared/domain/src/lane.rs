@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Ordered by urgency: emergency first. The discriminants are the numbers stored in the database.
+/// How urgent it is.
+// Ordered by urgency: emergency first. The discriminants are the numbers stored in the database.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(i16)]

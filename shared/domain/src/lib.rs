@@ -20,6 +20,7 @@ pub mod lane;
 pub mod lease;
 pub mod limits;
 pub mod message_type;
+pub mod network;
 pub mod outcome;
 pub mod password;
 pub mod policy;
@@ -34,6 +35,7 @@ pub mod settlement;
 pub mod state;
 pub mod suppression;
 pub mod wait;
+pub mod webhook;
 pub mod window;
 
 pub use channel::Channel;

@@ -16,6 +16,7 @@ pub const CONCURRENCY: RangeInclusive<u32> = 1..=2_000;
 const SAVED_SECONDS: f64 = 0.5;
 
 /// What a district allows of one channel. None is no limit.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct DistrictLimit {
     pub rate_per_second: Option<f64>,
@@ -34,6 +35,7 @@ impl DistrictLimit {
 /// What the author of a campaign allows, by channel.
 pub type CampaignLimits = BTreeMap<Channel, CampaignLimit>;
 
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CampaignLimit {
     pub rate_per_second: f64,

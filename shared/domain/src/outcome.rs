@@ -20,8 +20,9 @@ use table::{Family, Row};
 
 pub use set::OutcomeSet;
 
-/// The numbers are those stored in the database; they are never reused. The serde name is
-/// [`Outcome::code`].
+/// What an attempt came to.
+// The numbers are those stored in the database; they are never reused. The serde name is `Outcome::code`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[repr(i16)]

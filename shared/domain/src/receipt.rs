@@ -53,6 +53,7 @@ impl Part {
 }
 
 /// The people of a receipt that another campaign is for.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Addressed {
@@ -62,10 +63,11 @@ pub struct Addressed {
     pub part: AddressedPart,
 }
 
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AddressedPart {
-    /// [`Part::Contacted`] and [`Part::InFlightOrUnknown`].
+    /// The contacted, and those in flight or unknown.
     #[default]
     ContactedOrUnknown,
 }

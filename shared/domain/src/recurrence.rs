@@ -9,6 +9,7 @@
 mod words;
 mod written;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Days, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset as _, TimeDelta};
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::Lane;
 use crate::window::{Zone, local};
 
-pub use written::{COUNT, INTERVAL, RecurrenceFault, WrittenRecurrence};
+pub use written::{COUNT, EXCEPT_MAX, INTERVAL, RecurrenceFault, WrittenRecurrence};
 
 /// The next occurrence is looked for this far ahead: the rarest rule, February 29 every 96 months, comes within it.
 const HORIZON: Days = Days::new(40 * 366);
@@ -32,6 +33,7 @@ const GAP_STEP: TimeDelta = TimeDelta::minutes(15);
 pub const LATE_MAX: Duration = Duration::from_secs(12 * 3600);
 
 /// When a series recurs. At most once on one day.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenRecurrence", into = "WrittenRecurrence")]
 pub struct Recurrence {
@@ -42,6 +44,8 @@ pub struct Recurrence {
     starts_on: NaiveDate,
     at: NaiveTime,
     end: End,
+    /// Days that are left out. A count counts them all the same, as RFC 5545 has it.
+    except: BTreeSet<NaiveDate>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +103,28 @@ impl Recurrence {
         self.starts_on
     }
 
+    /// The days that are left out, the earliest first.
+    pub fn except(&self) -> impl Iterator<Item = NaiveDate> + '_ {
+        self.except.iter().copied()
+    }
+
+    /// The same without that day.
+    pub fn leaving_out(mut self, day: NaiveDate) -> Self {
+        self.except.insert(day);
+        self
+    }
+
+    /// The same with that day again.
+    pub fn taking_back(mut self, day: NaiveDate) -> Self {
+        self.except.remove(&day);
+        self
+    }
+
+    /// What it would be if no day were left out.
+    pub fn unbroken(&self) -> Self {
+        Self { except: BTreeSet::new(), ..self.clone() }
+    }
+
     /// Occurrences on the days from `from` to `to`, at most `max` of them, the earliest first.
     pub fn between(&self, zone: Zone, from: NaiveDate, to: NaiveDate, max: usize) -> Vec<Occurrence> {
         self.days(to, |days| {
@@ -138,6 +164,7 @@ impl Recurrence {
         };
         let set = if to < self.starts_on { None } else { self.set(to) };
         let days = set.iter().flatten().take(count).map(|day| day.date_naive());
+        let days = days.filter(|day| !self.except.contains(day));
         then(&mut days.take_while(|day| *day <= to))
     }
 

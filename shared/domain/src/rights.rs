@@ -55,8 +55,8 @@ rights! {
     Inboxes => "inboxes", "Read and mark people's inboxes";
     Consents => "consents", "See and change consents and suppressions";
     Settings => "settings", "See and change what the district decides";
-    /// Users, roles and keys. Whoever has it can give themselves all others.
-    Administration => "administration", "Manage users, roles and API keys";
+    /// Users, roles, keys and webhooks. Whoever has it can give themselves all others.
+    Administration => "administration", "Manage users, roles, API keys and webhooks";
     Audit => "audit", "Read the audit";
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! numbered {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal => $text:literal,)* }) => {
         $(#[$doc])*
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         #[repr(i16)]
@@ -86,7 +87,7 @@ impl CampaignState {
 numbered! {
     /// Where a job stands. Its row is written when it is released, claimed and ended.
     JobState {
-        /// Waits for its `due_at`, with a [`WaitReason`].
+        /// Waits for its `due_at`, with a reason.
         Waiting = 1 => "waiting",
         /// Released: a message of its present generation is, or will be, on the queue.
         Queued = 2 => "queued",

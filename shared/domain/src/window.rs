@@ -23,6 +23,7 @@ const LOOK: TimeDelta = TimeDelta::hours(6);
 pub const ZONE_UNKNOWN_WAIT: TimeDelta = TimeDelta::minutes(15);
 
 /// Opening hours by weekday, Monday first, and the dates on which it stays closed.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "WrittenWindow", into = "WrittenWindow")]
 pub struct CallingWindow {

@@ -30,6 +30,7 @@ pub mod others;
 #[doc(hidden)]
 pub mod plans;
 mod pool;
+pub mod progress;
 mod receipt;
 pub mod recount;
 pub mod release;
@@ -45,6 +46,7 @@ pub mod sweep;
 pub mod tallies;
 pub mod tenant;
 mod unhurried;
+pub mod webhooks;
 
 pub use error::StoreError;
 pub use migrations::{fingerprint as migrations_fingerprint, migrate, migrate_embedded, schema_version};

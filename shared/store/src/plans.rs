@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::tenant::campaigns::lists::{Direction, ListQuery, Place, Sort, statement};
 use crate::{
     budgets, campaigns, claim, consents, events, expand, expand_receipt, expire, inbox, kept, look_up,
-    others, recount, release, rematch, settle, suppressions, sweep,
+    others, recount, release, rematch, settle, suppressions, sweep, webhooks,
 };
 
 pub use crate::pool::{ENGINE_SESSION, TENANT_SESSION};
@@ -64,6 +64,7 @@ pub const LISTED: &[(&str, &str)] = &[
     ("audit_log", crate::tenant::audit::AUDIT_LOG),
     ("audit_of_action", crate::tenant::audit::AUDIT_OF_ACTION),
     ("audit_of_actor", crate::tenant::audit::AUDIT_OF_ACTOR),
+    ("webhook_deliveries", crate::tenant::webhooks::DELIVERIES),
 ];
 
 /// What is to come, over all of it; then series and their past.
@@ -113,4 +114,5 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("unsubscribe", suppressions::UNSUBSCRIBE),
     ("suppress_anywhere", suppressions::SUPPRESS_ANYWHERE),
     ("recipient_values", campaigns::RECIPIENT_VALUES),
+    ("ended_devices", webhooks::ENDED_DEVICES),
 ];

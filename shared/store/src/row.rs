@@ -4,6 +4,7 @@ use tocsin_domain::audience::Role;
 use tocsin_domain::consent::ConsentState;
 use tocsin_domain::content::Content;
 use tocsin_domain::limits::{CampaignLimits, DistrictLimit};
+use tocsin_domain::webhook::DeliveryState;
 use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{AttemptState, CampaignState, Channel, JobState, Lane, Outcome};
 
@@ -32,6 +33,7 @@ read_number! {
     consent_state -> ConsentState, "a consent";
     role -> Role, "a role";
     import_state -> ImportState, "the state of an import";
+    delivery_state -> DeliveryState, "the state of a delivery";
 }
 
 pub(crate) fn optional_outcome(

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod limits;
 pub mod matching;
 pub mod messages;
+pub mod plot;
 pub mod policies;
 pub mod progress;
 pub mod receipt;
@@ -32,6 +33,7 @@ pub mod unsubscribes;
 pub mod upcoming;
 pub mod users;
 pub mod visitor;
+pub mod webhooks;
 
 use std::sync::Arc;
 

@@ -1,18 +1,30 @@
 //! What callers see of what waits for a second person.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tocsin_domain::CampaignId;
+use tocsin_domain::second_person::ApprovalState;
 use tocsin_store::tenant::approvals::Approval;
 use uuid::Uuid;
 
-#[derive(Debug, Serialize)]
+use crate::openapi::shapes::{shapes, words};
+
+shapes! {
+    ApprovalStateName = words(ApprovalState::ALL.map(ApprovalState::as_str));
+}
+
+/// An emergency to the whole district that was submitted, and what became of it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Approval")]
 pub(crate) struct ApprovalView {
     pub id: Uuid,
+    #[schemars(with = "ApprovalStateName")]
     pub state: &'static str,
     pub subject: String,
     /// The body of `POST /v1/campaigns`, with who made it.
+    #[schemars(with = "Map<String, Value>")]
     pub request: Value,
     pub asked_by: String,
     /// The user or API key that asked, who cannot approve; null: nobody signed in.

@@ -226,11 +226,28 @@ fn wanted(method: &Method, uri: &Uri) -> String {
         return uri.path_and_query().map_or(HOME, |it| it.as_str()).trim_end_matches("/events").to_owned();
     }
     let path = uri.path();
-    ["/approve", "/cancel", "/decline", "/password", "/preferences", "/remove", "/revoke", "/segments"]
-        .iter()
-        .find_map(|act| path.strip_suffix(act))
-        .unwrap_or(path)
-        .to_owned()
+    [
+        "/apply",
+        "/approve",
+        "/cancel",
+        "/consent",
+        "/decline",
+        "/limits",
+        "/password",
+        "/preferences",
+        "/remove",
+        "/restore",
+        "/revoke",
+        "/segments",
+        "/secret",
+        "/sending",
+        "/skip",
+        "/test",
+    ]
+    .iter()
+    .find_map(|act| path.strip_suffix(act))
+    .unwrap_or(path)
+    .to_owned()
 }
 
 /// Pages of ours only, or a link could lead from the sign-in to anywhere.

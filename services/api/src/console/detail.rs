@@ -10,6 +10,7 @@ use tocsin_domain::content::Content;
 use super::access::Visitor;
 use super::live::{Live, ReceiptFrom, read};
 use super::page::{Refused, Shell, answer};
+use super::plot;
 use super::words;
 use crate::cancel::REASON_CHARS_MAX;
 use crate::server::Api;
@@ -46,7 +47,12 @@ pub(crate) async fn show(
     State(api): State<Api>,
     Path(id): Path<String>,
 ) -> Result<Response, Refused> {
-    let (live, id) = existing(&visitor, &api, &id).await?;
+    let id: CampaignId = id.parse().map_err(|_| Refused::unknown_campaign())?;
+    let now = api.clock.now();
+    let seen = read(&visitor.tenant, id, ReceiptFrom::Store, visitor.zone, now).await?;
+    let seen = seen.ok_or_else(Refused::unknown_campaign)?;
+    let drawn_of = plot::read(&visitor.tenant, id, seen.live.over, now).await?;
+    let live = seen.drawn(&drawn_of, visitor.zone, now);
     let contents = visitor.tenant.contents(id).await?;
     let texts = Text::all(contents, &live.subject);
     let shell = Shell::new(&live.subject, &visitor.who, "");

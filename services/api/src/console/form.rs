@@ -42,8 +42,21 @@ impl Complaints {
         if faults.is_empty() { Err(problem.into()) } else { Ok(Self(faults.to_vec())) }
     }
 
+    pub fn all(faults: Vec<Fault>) -> Self {
+        Self(faults)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn one(field: &str, reason: &str) -> Self {
         Self(vec![Fault { field: field.to_owned(), reason: reason.to_owned() }])
+    }
+
+    /// About that field alone, and none of its entries.
+    pub fn exactly(&self, field: &str, called: &str) -> Option<String> {
+        self.0.iter().find(|fault| fault.field == field).map(|fault| format!("{called} {}.", fault.reason))
     }
 
     /// About that field, as sentences that begin with what it is called.

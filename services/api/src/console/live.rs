@@ -8,11 +8,12 @@ use tocsin_domain::receipt::Part;
 use tocsin_domain::rights::{Actor, Right};
 use tocsin_domain::{CampaignId, CampaignState, Channel, SeriesId};
 use tocsin_store::Tenant;
-use tocsin_store::tenant::campaigns::CampaignSummary;
+use tocsin_store::tenant::campaigns::{CampaignSummary, Counts};
 use tocsin_store::tenant::receipt::Receipt;
 
 use super::bar::{self, Results, parts, percent};
 use super::page::Count;
+use super::plot::{self, Course, Plot};
 use super::summary::Summary;
 use super::when::{Length, Stamp, Zone};
 use super::words::{self, Tone};
@@ -60,6 +61,8 @@ pub(crate) struct Live {
     pub channels: Vec<Line>,
     pub summary: Summary,
     pub receipt: Option<ReceiptCard>,
+    /// Of the campaign's own page, once there is something to draw.
+    pub plot: Option<Plot>,
 }
 
 /// The counters of a channel, or of all.
@@ -144,6 +147,21 @@ pub(crate) struct Seen {
     pub live: Live,
     pub receipt: Option<Receipt>,
     pub state: CampaignState,
+    pub counts: Counts,
+    /// None: it has not begun to send.
+    pub began: Option<DateTime<Utc>>,
+    pub ended: Option<DateTime<Utc>>,
+}
+
+impl Seen {
+    /// With its plot, of what was read for it.
+    pub fn drawn(self, read: &plot::Read, zone: Zone, now: DateTime<Utc>) -> Live {
+        let plot = self.began.and_then(|began| {
+            let ended = self.live.over.then_some(self.ended.unwrap_or(now));
+            Plot::of(read, Course { began, ended, counts: &self.counts, now }, zone)
+        });
+        Live { plot, ..self.live }
+    }
 }
 
 /// Reads what moves; None if there is no such campaign.
@@ -165,8 +183,10 @@ pub(crate) async fn read(
     let offers = Offers::of(tenant, &campaign);
     let card = receipt.and_then(|receipt| ReceiptCard::of(&campaign, receipt, offers, zone, now));
     let closed = campaign.closed_at.is_some();
+    let (began, ended) = (campaign.started_at, campaign.ended_at);
     let detail = DetailView::of(campaign, &counts, Vec::new(), now);
-    Ok(Some(Seen { live: Live::of(detail, closed, card, offers, zone, now), receipt, state }))
+    let live = Live::of(detail, closed, card, offers, zone, now);
+    Ok(Some(Seen { live, receipt, state, counts, began, ended }))
 }
 
 impl Live {
@@ -220,6 +240,7 @@ impl Live {
             channels: channels.collect(),
             summary,
             receipt,
+            plot: None,
             subject: campaign.subject,
         }
     }

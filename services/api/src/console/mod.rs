@@ -16,16 +16,20 @@ pub(crate) mod compose;
 pub(crate) mod consents;
 pub(crate) mod correction;
 pub(crate) mod detail;
+pub(crate) mod docs;
 mod form;
 mod guard;
 pub(crate) mod help;
+pub(crate) mod imports;
 pub(crate) mod keys;
 pub(crate) mod list;
 mod live;
 pub(crate) mod log;
+mod multipart;
 mod page;
 pub(crate) mod people;
 pub(crate) mod person;
+mod plot;
 pub(crate) mod receipt;
 pub(crate) mod recipients;
 pub(crate) mod report;
@@ -34,11 +38,15 @@ mod rows;
 pub(crate) mod sent;
 pub(crate) mod series;
 mod session;
+pub(crate) mod settings;
 pub(crate) mod sign_in;
+pub(crate) mod skip;
 mod summary;
+pub(crate) mod templates;
 pub(crate) mod upcoming;
 pub(crate) mod users;
 pub(crate) mod watch;
+pub(crate) mod webhooks;
 mod when;
 pub(crate) mod words;
 
@@ -73,6 +81,8 @@ pub(crate) async fn front(visitor: Visitor) -> Redirect {
         "/people"
     } else if visitor.tenant.may(Right::Consents) {
         "/consents"
+    } else if visitor.tenant.may(Right::Settings) {
+        "/settings"
     } else if visitor.tenant.may(Right::Administration) {
         "/users"
     } else if visitor.tenant.may(Right::Audit) {

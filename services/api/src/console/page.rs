@@ -47,6 +47,8 @@ pub(crate) struct Menu {
     pub approves: bool,
     pub consents: bool,
     pub directory: bool,
+    pub imports: bool,
+    pub settings: bool,
     pub administration: bool,
     pub audit: bool,
 }
@@ -112,6 +114,8 @@ impl Who {
             approves: false,
             consents: actor.may(Right::Consents),
             directory: actor.may(Right::ReadDirectory),
+            imports: actor.may(Right::EditDirectory),
+            settings: actor.may(Right::Settings),
             administration: actor.may(Right::Administration),
             audit: actor.may(Right::Audit),
         };

@@ -14,10 +14,11 @@ use super::detail::Text;
 use super::page::{Refused, Shell, answer};
 use super::rows::{Schools, modes};
 use super::sign_in::field;
+use super::skip::{Day, left_out};
 use super::when::{Stamp, Zone};
 use super::words::{self, Tone};
 use crate::cancel::{Order, REASON_CHARS_MAX};
-use crate::series::{cancel_order, coming, existing, series_id};
+use crate::series::{OccurrenceView, cancel_order, coming, existing, series_id};
 use crate::server::Api;
 
 const COMING_SHOWN: u32 = 6;
@@ -28,7 +29,8 @@ const PAST_SHOWN: u32 = 25;
 struct SeriesPage {
     shell: Shell,
     series: Shown,
-    coming: Vec<Stamp>,
+    coming: Vec<Day>,
+    left_out: Vec<Day>,
     past: Vec<Past>,
     texts: Vec<Text>,
 }
@@ -48,6 +50,8 @@ struct CancelPage {
 struct Shown {
     id: String,
     number: i64,
+    /// What an edit names.
+    version: i32,
     subject: String,
     state: (&'static str, Tone),
     editable: bool,
@@ -90,6 +94,7 @@ impl Shown {
         Self {
             id: series.id.to_string(),
             number: series.number,
+            version: series.version,
             subject: content.subject.clone(),
             state,
             editable: active && actor.is_some_and(|actor| actor.may_edit(series.creator).is_ok()),
@@ -139,7 +144,11 @@ pub(crate) async fn show(
     let past = visitor.tenant.past_occurrences(series.id, None, PAST_SHOWN).await?;
     let page = SeriesPage {
         shell: Shell::new(&series.content.subject, &visitor.who, "upcoming"),
-        coming: stamps(&series, visitor.zone, now),
+        coming: days(&series, visitor.zone, now),
+        left_out: match series.state {
+            SeriesState::Active => left_out(&series, visitor.zone, now),
+            SeriesState::Ended | SeriesState::Canceled => Vec::new(),
+        },
         past: past.iter().map(|past| Past::of(past, visitor.zone, now)).collect(),
         texts: Text::all(series.content.contents.clone(), &series.content.subject),
         series: Shown::of(&visitor, &series, &schools, now),
@@ -196,7 +205,7 @@ impl CancelPage {
     fn new(visitor: &Visitor, series: &Series, schools: &Schools, now: DateTime<Utc>) -> Self {
         Self {
             shell: Shell::new(format!("Cancel {}", series.content.subject), &visitor.who, "upcoming"),
-            coming: stamps(series, visitor.zone, now),
+            coming: days(series, visitor.zone, now).into_iter().map(|day| day.at).collect(),
             series: Shown::of(visitor, series, schools, now),
             reason: String::new(),
             fault: None,
@@ -210,6 +219,7 @@ async fn found(visitor: &Visitor, id: String) -> Result<(Series, Schools), Refus
     Ok((series, Schools::read(&visitor.tenant).await?))
 }
 
-fn stamps(series: &Series, zone: Zone, now: DateTime<Utc>) -> Vec<Stamp> {
-    coming(series, COMING_SHOWN).iter().map(|occurrence| zone.stamp(occurrence.at, now)).collect()
+fn days(series: &Series, zone: Zone, now: DateTime<Utc>) -> Vec<Day> {
+    let day = |it: &OccurrenceView| Day { on: it.on, at: zone.stamp(it.at, now) };
+    coming(series, COMING_SHOWN).iter().map(day).collect()
 }

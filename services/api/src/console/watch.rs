@@ -25,13 +25,14 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::access::Visitor;
 use super::live::{LivePart, Offers, ReceiptFrom, Seen, read};
 use super::page::Refused;
+use super::plot;
 use super::when::Zone;
 use crate::server::Api;
 
 /// Open streams of this process.
 const STREAMS_MAX: usize = 256;
 const PERIOD: Duration = Duration::from_secs(1);
-/// A receipt is counted over the whole campaign, so not with each look.
+/// A receipt is counted over the whole campaign, and a plot reads thousands of rows: so not with each look.
 const RECEIPT_EVERY_LOOKS: u32 = 5;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After which a browser asks again, and is asked again who it is: so long a session that was ended elsewhere still sees
@@ -124,6 +125,7 @@ impl Watches {
             id,
             entry: Entry { watches: self.clone(), key, sender },
             receipt: None,
+            plot: plot::Read::default(),
             looks: 0,
         };
         api.tasks.spawn("console.watch", watcher.run());
@@ -168,6 +170,7 @@ struct Watcher {
     id: CampaignId,
     entry: Entry,
     receipt: Option<(CampaignState, Receipt)>,
+    plot: plot::Read,
     looks: u32,
 }
 
@@ -206,7 +209,13 @@ impl Watcher {
         let Some(seen) = seen else { return false };
         self.receipt = seen.receipt.map(|receipt| (seen.state, receipt));
         let over = seen.live.over;
-        let Ok(part) = (LivePart { live: seen.live }).render() else { return false };
+        if over || self.looks % RECEIPT_EVERY_LOOKS == 1 {
+            let read = plot::read(&self.tenant, self.id, over, self.api.clock.now()).await;
+            let Ok(read) = read else { return false };
+            self.plot = read;
+        }
+        let live = seen.drawn(&self.plot, self.zone, self.api.clock.now());
+        let Ok(part) = (LivePart { live }).render() else { return false };
         // An event's data cannot hold one.
         let part: Arc<str> = part.replace('\r', "").into();
         self.entry.sender.send_if_modified(|look| {

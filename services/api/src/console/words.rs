@@ -2,7 +2,7 @@
 
 use tocsin_domain::audience::{Audience, Role};
 use tocsin_domain::receipt::Part;
-use tocsin_domain::{AttemptResult, CampaignState, Channel, Outcome};
+use tocsin_domain::{AttemptResult, CampaignState, Channel, Outcome, WaitReason};
 use tocsin_store::tenant::accounts::AccountState;
 use tocsin_store::tenant::receipt::Recall;
 
@@ -107,6 +107,24 @@ pub(crate) fn receipt_part(part: Part) -> (&'static str, &'static str) {
         Part::InFlightOrUnknown => ("In flight or unknown", "may have been contacted"),
         Part::Recalled => ("Recalled", "stopped on its way, nobody was contacted"),
         Part::NeverTried => ("Never tried", "not contacted by this message"),
+    }
+}
+
+/// Why devices are not tried yet.
+pub(crate) fn waiting(reason: WaitReason) -> &'static str {
+    match reason {
+        WaitReason::Turn => "wait for their turn",
+        WaitReason::Redial => "wait to be called again",
+        WaitReason::ProviderBusy => "wait for the provider, which is busy or down",
+        WaitReason::Limiter => "wait at the provider's limit",
+        WaitReason::NotAsked => "are taken up again, for the last try came too late to be sent",
+        WaitReason::Republish => "are put on the queue again, where their message was lost",
+        WaitReason::Doubt => "wait to be tried again: nobody knows what became of the last try",
+        WaitReason::Window => "wait for their calling hours",
+        WaitReason::NoAccount => "wait, for no provider account serves the channel",
+        WaitReason::ZoneUnknown => {
+            "wait for a time zone: the recipients' is unknown, and so is the district's"
+        }
     }
 }
 

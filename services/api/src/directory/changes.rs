@@ -4,10 +4,8 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tocsin_domain::Channel;
 use tocsin_domain::audience::Role;
 use tocsin_store::tenant::directory::Change;
@@ -19,6 +17,8 @@ use super::{NAME_CHARS_MAX, PersonPath, existing, normalised, person_of, settled
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields, quoted};
 use crate::json;
+use crate::openapi::shapes::{Text, shape, shapes};
+use crate::openapi::{Operation, Placed};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
@@ -29,13 +29,62 @@ const NAMED_BY_ROSTER: &str = "the roster has this person and says names and rol
 const DEVICE_OF_ROSTER: &str = "the roster has this device: change it in the student information system, switch it off \
      by PUT /v1/people/{person}/preferences, or keep everybody from it by POST /v1/suppressions";
 
+shapes! {
+    /// A BCP 47 tag.
+    Language = json!({ "type": "string", "minLength": 2, "examples": ["es", "zh-Hant"] });
+    /// An IANA name.
+    ZoneName = json!({ "type": "string", "minLength": 1, "examples": ["America/Chicago"] });
+}
+
+shape! {
+    /// Somebody whom the roster does not have.
+    pub(crate) struct PersonRequest {
+        /// One is made unless it is given.
+        source_id: Option<Text<NAME_CHARS_MAX>>,
+        given_name: Text<NAME_CHARS_MAX>,
+        family_name: Text<NAME_CHARS_MAX>,
+        role: Role,
+        language: Option<Language>,
+        time_zone: Option<ZoneName>,
+        updated_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+shape! {
+    /// What is to be another of a person. What is left out stays.
+    pub(crate) struct PersonPatch {
+        given_name: Option<Text<NAME_CHARS_MAX>>,
+        family_name: Option<Text<NAME_CHARS_MAX>>,
+        role: Option<Role>,
+        active: Option<bool>,
+        updated_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+shape! {
+    /// Where a person is reached.
+    pub(crate) struct DeviceRequest {
+        channel: Channel,
+        /// A phone as it is written in the district's region, or with + and country code; an email address; a portal account.
+        address: Text<NAME_CHARS_MAX>,
+        updated_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const CREATE: Operation =
+    Operation::new("createPerson", "Add somebody whom the roster does not have")
+        .telling("A roster that delivers the source id later takes the person over.")
+        .takes::<PersonRequest>()
+        .answers(&[(201, "")])
+        .refuses(&[Kind::PersonExists]);
+
 /// `POST /v1/people`: 201 with the person.
 pub(crate) async fn create(
     Caller(tenant): Caller,
     State(api): State<Api>,
     headers: HeaderMap,
     body: json::Received,
-) -> Result<Response, Problem> {
+) -> Result<Placed<PersonView>, Problem> {
     let new = read_new(json::required(&headers, body)?, tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let person = NewPerson {
@@ -54,8 +103,13 @@ pub(crate) async fn create(
     tracing::info!("person added by hand");
     let view = PersonView::of(existing(&tenant, &new.source_id).await?);
     let location = format!("/v1/people/{}", encoded(&new.source_id));
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Json(view)).into_response())
+    Ok(Placed { status: StatusCode::CREATED, location, view })
 }
+
+pub(crate) const CHANGE: Operation = Operation::new("changePerson", "Change a person")
+    .telling("Names and roles of people whom the roster has are changed there.")
+    .takes::<PersonPatch>()
+    .refuses(&[Kind::UnknownPerson, Kind::OfRoster]);
 
 /// `PUT /v1/people/{person}`: what is left out stays.
 pub(crate) async fn change(
@@ -85,6 +139,10 @@ pub(crate) async fn change(
     Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
 }
 
+pub(crate) const DEACTIVATE: Operation = Operation::new("deactivatePerson", "Make a person inactive")
+    .telling("Nobody is deleted: what they were sent stays known.")
+    .refuses(&[Kind::UnknownPerson, Kind::OfRoster]);
+
 /// `DELETE /v1/people/{person}`: makes inactive; whoever was sent something stays known.
 pub(crate) async fn deactivate(
     Caller(tenant): Caller,
@@ -96,6 +154,10 @@ pub(crate) async fn deactivate(
     settled(change, unknown_person, NAMED_BY_ROSTER)?;
     Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
 }
+
+pub(crate) const ADD_DEVICE: Operation = Operation::new("addDevice", "Add a device to a person")
+    .takes::<DeviceRequest>()
+    .refuses(&[Kind::UnknownPerson, Kind::OfRoster]);
 
 /// `POST /v1/people/{person}/devices`.
 pub(crate) async fn add_device(
@@ -118,6 +180,13 @@ pub(crate) async fn add_device(
     settled(change, unknown_person, DEVICE_OF_ROSTER)?;
     Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
 }
+
+pub(crate) const REMOVE_DEVICE: Operation =
+    Operation::new("removeDevice", "Remove a device that was added here").refuses(&[
+        Kind::UnknownPerson,
+        Kind::UnknownDevice,
+        Kind::OfRoster,
+    ]);
 
 /// `DELETE /v1/people/{person}/devices/{channel}/{address}`, the address as the person's devices show it.
 pub(crate) async fn remove_device(

@@ -15,13 +15,41 @@ use super::{NAME_CHARS_MAX, existing, person_of, settled};
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, named};
 use crate::json;
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape, shapes, words};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
+use crate::submission::ACTOR_CHARS_MAX;
 
 /// As the roster's own words.
 const RELATIONSHIPS: [&str; 4] = ["parent", "guardian", "relative", "other"];
 
 type TwoPaths = Result<Path<(String, String)>, PathRejection>;
+
+shapes! {
+    Relationship = words(RELATIONSHIPS);
+}
+
+shape! {
+    pub(crate) struct ContactRequest {
+        /// `other` unless said.
+        relationship: Option<Relationship>,
+        updated_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+shape! {
+    pub(crate) struct EnrolmentRequest {
+        grade: Option<Text<NAME_CHARS_MAX>>,
+        updated_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+pub(crate) const ADD_CONTACT: Operation =
+    Operation::new("addContact", "Make a person a contact of a student")
+        .telling("It lifts what ended it.")
+        .may_take::<ContactRequest>()
+        .refuses(&[Kind::UnknownPerson, Kind::NotAStudent, Kind::InvalidPath]);
 
 /// `PUT /v1/people/{person}/students/{student}`: the person is contacted on behalf of the student.
 pub(crate) async fn add_contact(
@@ -45,6 +73,10 @@ pub(crate) async fn add_contact(
     Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
 }
 
+pub(crate) const END_CONTACT: Operation = Operation::new("endContact", "End a contact")
+    .telling("At once, whoever named it; no delivery names it again.")
+    .refuses(&[Kind::UnknownPerson]);
+
 /// `DELETE /v1/people/{person}/students/{student}`: at once, and whatever is imported.
 pub(crate) async fn end_contact(
     Caller(tenant): Caller,
@@ -58,6 +90,10 @@ pub(crate) async fn end_contact(
     tracing::info!("contact ended by hand");
     Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
 }
+
+pub(crate) const ENROL: Operation = Operation::new("enrol", "Enrol a student")
+    .may_take::<EnrolmentRequest>()
+    .refuses(&[Kind::UnknownPerson, Kind::NotAStudent, Kind::UnknownSchool]);
 
 /// `PUT /v1/people/{person}/schools/{school}`: the student is enrolled there.
 pub(crate) async fn enrol(
@@ -78,6 +114,13 @@ pub(crate) async fn enrol(
     }
     Ok(Json(PersonView::of(existing(&tenant, &student).await?)))
 }
+
+pub(crate) const END_ENROLMENT: Operation =
+    Operation::new("endEnrolment", "End an enrolment that was made here").refuses(&[
+        Kind::UnknownPerson,
+        Kind::UnknownSchool,
+        Kind::OfRoster,
+    ]);
 
 /// `DELETE /v1/people/{person}/schools/{school}`: of an enrolment that was made here.
 pub(crate) async fn end_enrolment(

@@ -2,7 +2,9 @@
 
 use axum::Json;
 use axum::extract::RawQuery;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use tocsin_domain::audience::Role;
 use tocsin_roster::PhoneReader;
 use tocsin_store::Tenant;
@@ -12,7 +14,9 @@ use super::view::{PersonView, SummaryView};
 use super::{NAME_CHARS_MAX, PersonPath, existing, person_of};
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Fields, named};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Text, shape, shapes};
+use crate::page::{PageQuery, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::submission::audience::role_name;
 
@@ -21,12 +25,35 @@ pub(crate) const SEARCH_CHARS_MIN: usize = 2;
 /// Digits from which a text is taken for a phone number's beginning.
 const PHONE_DIGITS_MIN: usize = 3;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PeoplePage")]
 pub(crate) struct ListView {
     people: Vec<SummaryView>,
     /// Null on the last page.
     next_cursor: Option<String>,
 }
+
+shapes! {
+    SearchText = json!({ "type": "string", "minLength": SEARCH_CHARS_MIN, "maxLength": NAME_CHARS_MAX, "pattern": r"\S.*\S" });
+}
+
+shape! {
+    pub(crate) struct PeopleQueryShape {
+        #[schemars(flatten)]
+        page: PageQuery,
+        /// The beginning of a name, a source id, an email address or a phone.
+        q: Option<SearchText>,
+        role: Option<Role>,
+        /// The source id of a school.
+        school: Option<Text<NAME_CHARS_MAX>>,
+        /// Of current students.
+        grade: Option<Text<NAME_CHARS_MAX>>,
+        active: Option<bool>,
+    }
+}
+
+pub(crate) const LIST: Operation =
+    Operation::new("listPeople", "List people by family name").asks::<PeopleQueryShape>();
 
 /// `GET /v1/people?q=&role=&school=&grade=&active=&limit=&cursor=`.
 pub(crate) async fn list(
@@ -38,6 +65,9 @@ pub(crate) async fn list(
     let (people, next_cursor) = page(&tenant, q.as_deref(), query).await?;
     Ok(Json(ListView { people: people.into_iter().map(SummaryView::of).collect(), next_cursor }))
 }
+
+pub(crate) const SHOW: Operation =
+    Operation::new("showPerson", "Show a person").refuses(&[Kind::UnknownPerson]);
 
 /// `GET /v1/people/{person}`.
 pub(crate) async fn show(Caller(tenant): Caller, person: PersonPath) -> Result<Json<PersonView>, Problem> {
@@ -119,6 +149,7 @@ fn write_cursor(place: &Place) -> String {
 }
 
 pub(crate) fn parse_cursor(text: &str) -> Option<Place> {
-    let (family, given, id) = serde_json::from_str(text).ok()?;
-    Some(Place { family, given, id })
+    let (family, given, id): (String, String, _) = serde_json::from_str(text).ok()?;
+    let takes = |name: &str| !name.contains('\0');
+    (takes(&family) && takes(&given)).then_some(Place { family, given, id })
 }

@@ -9,15 +9,47 @@ use tocsin_domain::Channel;
 use tocsin_store::tenant::directory::person::Person;
 use tocsin_store::tenant::directory::preferences::{DevicePreference, Preferences};
 
-use super::changes::{language, read_by, zone};
+use super::changes::{Language, ZoneName, language, read_by, zone};
 use super::view::PersonView;
 use super::{NAME_CHARS_MAX, PersonPath, existing, person_of, settled, unknown_person};
 use crate::MessageType;
 use crate::auth::Caller;
 use crate::fields::{Fault, Faults, Field, Fields, all_of, below};
 use crate::json;
+use crate::openapi::Operation;
+use crate::openapi::shapes::{MessageTypeName, Text, shape};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
+use crate::submission::ACTOR_CHARS_MAX;
+
+shape! {
+    /// What a person wishes. What is left out stays.
+    pub(crate) struct PreferencesRequest {
+        /// Null: what the roster says.
+        language: Option<Language>,
+        /// Null: what the roster says.
+        time_zone: Option<ZoneName>,
+        devices: Option<Vec<DevicePreferenceRequest>>,
+        updated_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
+
+shape! {
+    /// Which messages use a device of the person: all but `declined`, or `accepted` alone. Emergencies use each.
+    pub(crate) struct DevicePreferenceRequest {
+        channel: Channel,
+        /// As the person's devices show it.
+        address: Text<NAME_CHARS_MAX>,
+        declined: Option<Vec<MessageTypeName>>,
+        accepted: Option<Vec<MessageTypeName>>,
+    }
+}
+
+pub(crate) const PUT: Operation =
+    Operation::new("putPreferences", "Say in which language and by which devices a person is reached")
+        .takes::<PreferencesRequest>()
+        .example(r#"{"language": "es"}"#)
+        .refuses(&[Kind::UnknownPerson]);
 
 pub(crate) async fn put(
     Caller(tenant): Caller,

@@ -1,28 +1,34 @@
 //! People as the API shows them.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::Channel;
+use tocsin_domain::audience::Role;
 use tocsin_store::tenant::directory::people::PersonSummary;
 use tocsin_store::tenant::directory::person::{Enrolment, Membership, OwnDevice, Person, Related};
 
 use crate::submission::audience::role_name;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PersonSummary")]
 pub(crate) struct SummaryView {
     source_id: String,
     given_name: String,
     family_name: String,
+    #[schemars(with = "Role")]
     role: &'static str,
     language: Option<String>,
     active: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Person")]
 pub(crate) struct PersonView {
     source_id: String,
     given_name: String,
     family_name: String,
+    #[schemars(with = "Role")]
     role: &'static str,
     /// What is used: the preference, else what the roster says.
     language: Option<String>,
@@ -39,13 +45,15 @@ pub(crate) struct PersonView {
     classes: Vec<ClassView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Preferences")]
 struct PreferencesView {
     language: Option<String>,
     time_zone: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Device")]
 struct DeviceView {
     channel: Channel,
     address: String,
@@ -56,7 +64,8 @@ struct DeviceView {
     declined: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Enrolment")]
 struct EnrolmentView {
     school: String,
     school_name: Option<String>,
@@ -65,7 +74,8 @@ struct EnrolmentView {
     by_hand: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Related")]
 struct RelatedView {
     source_id: String,
     name: String,
@@ -77,11 +87,13 @@ struct RelatedView {
     ended_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ClassMembership")]
 struct ClassView {
     source_id: String,
     title: Option<String>,
     school_year: Option<i16>,
+    #[schemars(with = "Role")]
     role: &'static str,
 }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::forecast::{self, Forecast};
 use tocsin_domain::{Channel, Outcome};
 use tocsin_store::tenant::forecast::{Counted, Fate};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Forecast")]
 pub(crate) struct ForecastView {
     /// From when its seconds count.
     pub begins_at: DateTime<Utc>,
@@ -23,7 +25,8 @@ pub(crate) struct ForecastView {
     pub notes: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChannelForecast")]
 pub(crate) struct ChannelView {
     pub devices: u64,
     #[serde(flatten)]
@@ -33,7 +36,8 @@ pub(crate) struct ChannelView {
 }
 
 /// Duplicates are in none of the other numbers.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, JsonSchema)]
+#[schemars(rename = "ForecastTotals")]
 pub(crate) struct Totals {
     pub to_be_tried: u64,
     pub duplicates: u64,
@@ -44,13 +48,14 @@ pub(crate) struct Totals {
 }
 
 /// Null: nothing is to be done, or nothing can be sent.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[schemars(rename = "ForecastTimes")]
 pub(crate) struct Times {
     pub seconds_to_last_first_attempt: Option<Percentiles>,
     pub seconds_to_completion: Option<Percentiles>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
 pub(crate) struct Percentiles {
     pub p50: f64,
     pub p90: f64,

@@ -16,11 +16,22 @@ use tocsin_store::Tenant;
 
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, existing};
+use crate::openapi::Operation;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 
-pub(crate) use query::{folded, read_query};
+pub(crate) use query::{ReportQuery, folded, read_query};
 pub(crate) use stream::{File, Framing, Renders, consents, respond};
+
+pub(crate) const FILE: Operation = Operation::new("getReport", "Get the Sent Message Report as a file")
+    .telling("It is sent while it is made. A file that cannot be finished breaks off. HEAD gives the headers alone.")
+    .asks::<ReportQuery>()
+    .gives_file(&[
+        "application/pdf",
+        "text/csv",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ])
+    .refuses(&[Kind::InProgress]);
 
 /// `GET /v1/campaigns/{id}/report?format=&detail=&modes=&statuses=&include_no_device=`.
 pub(crate) async fn file(

@@ -1,9 +1,34 @@
 //! What a report's query asks for, or all its faults.
 
-use tocsin_domain::Channel;
+use tocsin_domain::{Channel, Outcome};
 use tocsin_reports::{Choice, Detail, Format, Group, Statuses};
 
 use crate::fields::{Fault, Faults, Field, Fields, named, quoted};
+use crate::openapi::shapes::{shape, shapes, words};
+
+shapes! {
+    FormatName = words(Format::ALL.map(Format::as_str));
+    DetailName = words(Detail::ALL.map(Detail::as_str));
+    StatusName = words(Group::ALL.iter().map(|group| group.as_str()).chain(Outcome::all().map(|outcome| outcome.code())));
+}
+
+shape! {
+    pub(crate) struct ReportQuery {
+        /// `pdf` unless said.
+        format: Option<FormatName>,
+        /// `all` unless said; `summary`, without recipients; `failed`, the recipients of whom a device failed, of campaigns
+        /// that are over.
+        detail: Option<DetailName>,
+        /// Channels of the campaign; all unless said.
+        #[schemars(length(min = 1))]
+        modes: Option<Vec<Channel>>,
+        /// All unless said.
+        #[schemars(length(min = 1))]
+        statuses: Option<Vec<StatusName>>,
+        /// Also recipients without any device, and their number.
+        include_no_device: Option<bool>,
+    }
+}
 
 /// `channels` are those of the message: others are not available (requirement 58).
 pub(crate) fn read_query(query: Option<&str>, channels: &[Channel]) -> Result<(Format, Choice), Vec<Fault>> {

@@ -4,16 +4,19 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tocsin_domain::SeriesId;
 use tocsin_store::Tenant;
 use tocsin_store::tenant::series::{Series, SeriesEdit, SeriesEdited, SeriesState};
 
-use super::{COMING_MAX, SeriesView, existing, request, series_id};
+use super::{COMING_MAX, SeriesRequest, SeriesView, existing, request, series_id};
 use crate::auth::Caller;
-use crate::cancel::{Order, read_order};
-use crate::editing::{Changes, read_changes};
+use crate::cancel::{CancelRequest, Order, read_order};
+use crate::editing::{Changes, EditRequest, read_changes};
+use crate::openapi::Operation;
+use crate::openapi::shapes::{Varied, varied};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{WrittenCampaign, merged, written};
@@ -23,13 +26,31 @@ use crate::{json, needs, second_person};
 const TRIES: usize = 3;
 
 /// What an edit made of a series.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "EditedSeries")]
 pub(crate) struct EditedView {
     #[serde(flatten)]
     series: SeriesView,
     /// Occurrences that would have come before the next that does now.
     removed_occurrences: usize,
 }
+
+varied!(SeriesPatch, |generator| {
+    Varied::of::<SeriesRequest>(generator).without(&["created_by"]).partial().with::<EditRequest>(generator)
+});
+
+pub(crate) const EDIT: Operation = Operation::new("editSeries", "Edit a series")
+    .telling("It changes all that is not yet sent.")
+    .takes::<SeriesPatch>()
+    .example(r#"{"version": 1, "subject": "Lunch menu and snacks"}"#)
+    .refuses(&[
+        Kind::EditedMeanwhile,
+        Kind::NotActive,
+        Kind::SecondPersonNeeded,
+        Kind::UnknownCampaign,
+        Kind::NotCanceled,
+        Kind::NobodyContacted,
+    ]);
 
 /// `PATCH /v1/series/{id}`: members as of `POST /v1/series`; those that are left out stay as they are.
 pub(crate) async fn edit(
@@ -125,6 +146,12 @@ pub(crate) fn request_of(series: &Series) -> Map<String, Value> {
     members.insert("late_seconds_max".to_owned(), json!(content.late_max.as_secs()));
     members
 }
+
+pub(crate) const CANCEL: Operation = Operation::new("cancelSeries", "Cancel a series")
+    .telling(
+        "No occurrence comes any more; what became a campaign is canceled by itself. It may be sent again.",
+    )
+    .may_take::<CancelRequest>();
 
 /// `POST /v1/series/{id}/cancel`, with `by` and `reason` or nothing.
 pub(crate) async fn cancel(

@@ -7,10 +7,9 @@ mod view;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
 use chrono::{DateTime, NaiveDate, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -19,13 +18,15 @@ use tocsin_store::tenant::series::{NewSeries, Series, SeriesQuery, SeriesState};
 use tocsin_store::{StoreError, Tenant};
 use uuid::{NoContext, Timestamp, Uuid};
 
-pub(crate) use self::changing::{cancel, cancel_order, edit, edit_order, request_of};
-pub(crate) use self::request::Read;
+pub(crate) use self::changing::{CANCEL, EDIT, cancel, cancel_order, edit, edit_order, request_of};
+pub(crate) use self::request::{Read, SeriesRequest};
 pub(crate) use self::view::{OccurrenceView, SeriesView, coming, past};
 use crate::auth::{self, Caller};
 use crate::campaigns::client_key;
 use crate::fields::{Fault, Faults, Fields, named};
-use crate::page::{encode, read_cursor, read_limit};
+use crate::openapi::shapes::{shape, shapes, words};
+use crate::openapi::{Operation, Placed};
+use crate::page::{PageQuery, day, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::{json, needs, second_person};
@@ -33,18 +34,28 @@ use crate::{json, needs, second_person};
 /// Occurrences to come that one answer works out.
 pub(crate) const COMING_MAX: u32 = 366;
 
+pub(crate) const CREATE: Operation = Operation::new("createSeries", "Make a campaign that recurs")
+    .telling(
+        "The district's time zone must be set. Each occurrence becomes a campaign when its time has come.",
+    )
+    .takes::<SeriesRequest>()
+    .example(r#"{"subject": "Lunch menu", "channels": ["email"], "audience": {"grades": ["03"]}, "body": "This week: …", "recurrence": {"frequency": "weekly", "weekdays": ["mo"], "starts_on": "2026-09-07", "at": "08:00"}}"#)
+    .keyed()
+    .answers(&[(201, "This request made it."), (200, "An earlier request with the same key made it.")])
+    .refuses(&[Kind::SecondPersonNeeded, Kind::UnknownCampaign, Kind::NotCanceled, Kind::NobodyContacted]);
+
 /// `POST /v1/series`: 201 when it made the series, 200 when the same request made it before.
 pub(crate) async fn create(
     Caller(tenant): Caller,
     State(api): State<Api>,
     headers: HeaderMap,
     body: json::Received,
-) -> Result<Response, Problem> {
+) -> Result<Placed<SeriesView>, Problem> {
     let key = client_key(&headers)?;
     let request = json::required(&headers, body)?;
     let (id, status) = submit(&api, &tenant, key, request).await?;
     let view = SeriesView::of(existing(&tenant, id).await?);
-    Ok((status, [(LOCATION, format!("/v1/series/{id}"))], Json(view)).into_response())
+    Ok(Placed { status, location: format!("/v1/series/{id}"), view })
 }
 
 /// What the request asks for, or all its faults, or which right its type needs.
@@ -102,11 +113,30 @@ async fn shown(tenant: &Tenant, key: String, id: SeriesId) -> Result<(SeriesId, 
     Err(StoreError::KeyReused { key }.into())
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "SeriesPage")]
 pub(crate) struct ListView {
     series: Vec<SeriesView>,
     next_cursor: Option<String>,
 }
+
+shapes! {
+    StateName = words(SeriesState::ALL.map(SeriesState::as_str));
+}
+
+shape! {
+    pub(crate) struct SeriesQueryShape {
+        #[schemars(flatten)]
+        page: PageQuery,
+        #[schemars(length(min = 1))]
+        state: Option<Vec<StateName>>,
+        /// Only those that the key made.
+        mine: Option<bool>,
+    }
+}
+
+pub(crate) const LIST: Operation =
+    Operation::new("listSeries", "List series, newest first").asks::<SeriesQueryShape>();
 
 /// `GET /v1/series?state=&mine=&limit=&cursor=`, newest first.
 pub(crate) async fn list(
@@ -142,6 +172,8 @@ fn read_query(query: Option<&str>) -> Result<SeriesQuery, Vec<Fault>> {
     }))
 }
 
+pub(crate) const SHOW: Operation = Operation::new("showSeries", "Show a series");
+
 /// `GET /v1/series/{id}`.
 pub(crate) async fn show(
     Caller(tenant): Caller,
@@ -150,13 +182,18 @@ pub(crate) async fn show(
     Ok(Json(SeriesView::of(existing(&tenant, series_id(id)?).await?)))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "OccurrencePage")]
 pub(crate) struct OccurrencesView {
     /// On the first page alone.
     coming: Vec<OccurrenceView>,
     past: Vec<OccurrenceView>,
     next_cursor: Option<String>,
 }
+
+pub(crate) const OCCURRENCES: Operation =
+    Operation::new("listOccurrences", "List the occurrences of a series, past and to come")
+        .asks::<PageQuery>();
 
 /// `GET /v1/series/{id}/occurrences?limit=&cursor=`: those to come, and those that were, the latest first.
 pub(crate) async fn occurrences(
@@ -182,7 +219,7 @@ fn read_page(query: Option<&str>) -> Result<(u32, Option<NaiveDate>), Vec<Fault>
     let mut faults = Faults::default();
     let mut fields = Fields::of_query(query, &mut faults);
     let limit = read_limit(&mut fields, &mut faults);
-    let before = read_cursor(&mut fields, &mut faults, |text| text.parse().ok());
+    let before = read_cursor(&mut fields, &mut faults, day);
     fields.finish(&mut faults);
     faults.or(limit.map(|limit| (limit, before)))
 }

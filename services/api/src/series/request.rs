@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Map, Value, json};
 use tocsin_domain::recurrence::{
-    INTERVAL, LATE_MAX, Occurrence, Recurrence, WrittenRecurrence, default_late_max,
+    COUNT, INTERVAL, LATE_MAX, Occurrence, Recurrence, WrittenRecurrence, default_late_max,
 };
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::NewCampaign;
@@ -13,11 +13,62 @@ use tocsin_store::tenant::series::SeriesContent;
 
 use crate::campaigns::valid as valid_campaign;
 use crate::fields::{Faults, Field, Fields, all_of, below};
+use crate::openapi::shapes::{Clock, Day, Varied, shape, shapes, varied, words};
 use crate::problem::{Kind, Problem};
-use crate::submission::SCHEDULE_AHEAD_MAX;
+use crate::submission::audience::AudienceRequest;
+use crate::submission::{CampaignRequest, SCHEDULE_AHEAD_MAX};
 
 const NO_ZONE: &str = "is told by the clocks of the district, whose time zone is not set: set it with \
                        `tocsin district time-zone`";
+
+varied!(SeriesRequest, |generator| {
+    Varied::of::<CampaignRequest>(generator).without(&["scheduled_at", "test"]).with::<Recurring>(generator)
+});
+
+shape! {
+    /// A campaign that recurs. Where `redial` or `calling_window` is left out, each occurrence has what the district decides
+    /// by then.
+    struct Recurring {
+        audience: AudienceRequest,
+        recurrence: RecurrenceRequest,
+        /// How late an occurrence may run that nothing ran in time; later it is skipped. 3600 unless said, of emergencies 43200.
+        #[schemars(range(min = 0, max = LATE_MAX.as_secs()))]
+        late_seconds_max: Option<u32>,
+    }
+}
+
+shapes! {
+    Frequency = words(["daily", "weekly", "monthly"]);
+    Weekday = words(["mo", "tu", "we", "th", "fr", "sa", "su"]);
+}
+
+shape! {
+    /// When it recurs: at most once on one day. A member that does not fit the frequency is a fault.
+    struct RecurrenceRequest {
+        frequency: Frequency,
+        /// Every so many days, weeks or months; 1 unless said.
+        #[schemars(range(min = *INTERVAL.start(), max = *INTERVAL.end()))]
+        interval: Option<u32>,
+        /// Of weekly ones all their days, of monthly ones the one that `week` counts.
+        #[schemars(extend("uniqueItems" = true))]
+        weekdays: Option<Vec<Weekday>>,
+        /// Of monthly ones: 1 to 31, or -1 for the last.
+        #[schemars(range(min = -1, max = 31))]
+        month_day: Option<i32>,
+        /// Of monthly ones: 1 to 4, or -1 for the last.
+        #[schemars(range(min = -1, max = 4))]
+        week: Option<i32>,
+        /// From which day on.
+        starts_on: Day,
+        /// By the clocks of the district.
+        at: Clock,
+        /// The last day, within ten years.
+        ends_on: Option<Day>,
+        /// Instead of `ends_on`: so many occurrences from the start.
+        #[schemars(range(min = *COUNT.start(), max = *COUNT.end()))]
+        count: Option<u32>,
+    }
+}
 
 /// A series as its author wants it.
 #[derive(Debug)]
@@ -158,6 +209,10 @@ fn read_recurrence(fields: &mut Fields, faults: &mut Faults) -> Option<Recurrenc
         None => Some(Vec::new()),
         Some(field) => field.list(faults).and_then(|entries| all_of(entries, |entry| entry.string(faults))),
     };
+    let except = match fields.take("except") {
+        None => Some(Vec::new()),
+        Some(field) => field.list(faults).and_then(|entries| all_of(entries, |entry| entry.string(faults))),
+    };
     // What is out of range the domain refuses; what is no number is refused here.
     let interval = match fields.take("interval") {
         None => Some(1),
@@ -177,6 +232,7 @@ fn read_recurrence(fields: &mut Fields, faults: &mut Faults) -> Option<Recurrenc
         at: at?,
         ends_on: given(ends_on)?,
         count: given(count)?,
+        except: except?,
     };
     Recurrence::read(&written)
         .map_err(|found| found.into_iter().for_each(|it| faults.add(below(&path, it.field), it.reason)))

@@ -1,6 +1,7 @@
 //! What callers see of a series.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
@@ -11,20 +12,24 @@ use tocsin_domain::window::CallingWindow;
 use tocsin_domain::{CampaignId, CampaignState, Channel, Lane, SeriesId};
 use tocsin_store::tenant::series::{PastOccurrence, Series};
 
+use crate::openapi::shapes::{MessageTypeName, shapes, words};
 use crate::policies::RedialView;
 use crate::view::CancelView;
 
 /// How far ahead occurrences are worked out.
 const AHEAD: Days = Days::new(3653);
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Series")]
 pub(crate) struct SeriesView {
     pub id: SeriesId,
     pub number: i64,
+    #[schemars(with = "super::StateName")]
     pub state: &'static str,
     /// What an edit names.
     pub version: i32,
     pub subject: String,
+    #[schemars(with = "MessageTypeName")]
     pub message_type: String,
     pub lane: Lane,
     pub channels: Vec<Channel>,
@@ -37,8 +42,11 @@ pub(crate) struct SeriesView {
     pub limits: CampaignLimits,
     pub expires_in_seconds: u64,
     pub recurrence: Recurrence,
+    /// The rule in words.
     pub words: String,
+    /// The rule as RFC 5545 writes it.
     pub rrule: String,
+    /// The district's, by whose clocks it recurs.
     pub time_zone: &'static str,
     pub late_seconds_max: u64,
     /// Null once it has ended or was canceled.
@@ -51,10 +59,16 @@ pub(crate) struct SeriesView {
     pub cancel: Option<CancelView>,
 }
 
-#[derive(Debug, Serialize)]
+shapes! {
+    OccurrenceState = words(["coming", "sent", "skipped"]);
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Occurrence")]
 pub(crate) struct OccurrenceView {
     pub on: NaiveDate,
     pub at: DateTime<Utc>,
+    #[schemars(with = "OccurrenceState")]
     pub state: &'static str,
     /// Of one that was sent.
     pub campaign: Option<CampaignId>,

@@ -1,16 +1,64 @@
 //! Whom a campaign is for: the domain's audience, member by member.
 
 use tocsin_domain::CampaignId;
-use tocsin_domain::audience::{Audience, AudienceError, Role};
+use tocsin_domain::audience::{Audience, AudienceError, GROUPS_MAX, Role};
 use tocsin_domain::receipt::{Addressed, AddressedPart};
 
 use crate::fields::{Faults, Field, Fields, all_of, below, quoted};
+use crate::openapi::shapes::{Text, shape};
 
 /// Long enough for any source id or grade of a roster.
 const ENTRY_CHARS_MAX: usize = 255;
 
 const RECEIPT: &str = "receipt";
 const ANY_OF: &str = "any_of";
+
+shape! {
+    /// Who is meant. Every list that is given narrows; at least one of `all`, the lists, `any_of` and `receipt` is.
+    pub(crate) struct AudienceRequest {
+        #[schemars(flatten)]
+        group: GroupRequest,
+        /// In place of all others: whoever is in one of these groups, once.
+        #[schemars(length(min = 1, max = GROUPS_MAX))]
+        any_of: Option<Vec<GroupRequest>>,
+        /// In place of all others: those whom a canceled campaign reached, or may have.
+        receipt: Option<ReceiptRequest>,
+    }
+}
+
+shape! {
+    /// One group of people.
+    pub(crate) struct GroupRequest {
+        /// Everybody in the district who has one of the roles.
+        all: Option<bool>,
+        /// Source ids of schools.
+        schools: Option<Vec<Text<ENTRY_CHARS_MAX>>>,
+        grades: Option<Vec<Text<ENTRY_CHARS_MAX>>>,
+        /// Source ids of classes.
+        classes: Option<Vec<Text<ENTRY_CHARS_MAX>>>,
+        /// Each by the year in which it ends.
+        #[schemars(inner(range(min = 1990, max = 2200)))]
+        school_years: Option<Vec<i16>>,
+        /// Guardians unless said.
+        #[schemars(length(min = 1))]
+        roles: Option<Vec<Role>>,
+        /// Source ids of people.
+        people: Option<Vec<Text<ENTRY_CHARS_MAX>>>,
+        /// Only people who prefer it.
+        language: Option<String>,
+        /// Also people, students and classes that are not active any more.
+        include_inactive: Option<bool>,
+    }
+}
+
+shape! {
+    /// A part of a canceled campaign's receipt.
+    pub(crate) struct ReceiptRequest {
+        /// The canceled campaign.
+        campaign: CampaignId,
+        part: Option<AddressedPart>,
+    }
+}
 
 pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience> {
     const REMEDY: &str =
@@ -49,7 +97,10 @@ fn read_groups(field: Field, faults: &mut Faults) -> Option<Vec<Audience>> {
         let mut fields = entry.object(faults)?;
         let group = read_filters(&mut fields, faults);
         for member in [RECEIPT, ANY_OF] {
-            if let Some(within) = fields.take(member) {
+            // Asked first: what is taken is told to whoever looks for what may stand here.
+            if fields.holds(member)
+                && let Some(within) = fields.take(member)
+            {
                 faults.add(within.path, AudienceError::WithinGroups(member).to_string());
             }
         }

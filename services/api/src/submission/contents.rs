@@ -1,12 +1,34 @@
 //! What a campaign says: `contents`, or the shorthand `body`, and the subject.
 
 use tocsin_domain::Channel;
-use tocsin_domain::content::{AUDIO_URL_BYTES_MAX, Content, ContentError, SUBJECT_CHARS_MAX, choose};
+use tocsin_domain::content::{
+    AUDIO_URL_BYTES_MAX, Content, ContentError, EMAIL_BODY_BYTES_MAX, SUBJECT_CHARS_MAX, choose,
+};
 
 use crate::fields::{Faults, Field, Fields, all_of, below};
+use crate::openapi::shapes::{HttpsAddress, Text, shape};
 
 /// Four channels in two dozen languages.
-const CONTENTS_MAX: usize = 100;
+pub(super) const CONTENTS_MAX: usize = 100;
+
+shape! {
+    /// One text, for all devices or for those of one channel or language.
+    pub(super) struct ContentRequest {
+        /// A tag such as `es`; left out, for every language that has no content of its own.
+        #[schemars(length(min = 1))]
+        language: Option<String>,
+        /// Left out, for every channel that has no content of its own.
+        channel: Option<Channel>,
+        /// Of emails and inbox messages.
+        subject: Option<Text<SUBJECT_CHARS_MAX>>,
+        /// Of calls: the https address of a recording that is played in place of the body.
+        #[schemars(length(max = AUDIO_URL_BYTES_MAX))]
+        audio_url: Option<HttpsAddress>,
+        /// With merge fields: `{{ field }}` or `{{ field | fallback }}`.
+        #[schemars(length(min = 1, max = EMAIL_BODY_BYTES_MAX))]
+        body: String,
+    }
+}
 
 /// What the contents are for, as far as it could be read.
 #[derive(Debug, Clone, Copy)]

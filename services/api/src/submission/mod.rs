@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use tocsin_domain::audience::Audience;
 use tocsin_domain::consent::ConsentClass;
-use tocsin_domain::content::Content;
+use tocsin_domain::content::{Content, EMAIL_BODY_BYTES_MAX, SUBJECT_CHARS_MAX};
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::{MessagePolicy, RedialPolicy, default_expiry};
@@ -26,8 +26,10 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::MessageType;
 use crate::correction;
 use crate::fields::{Fault, Faults, Field, Fields, quoted};
-use crate::limits::read_campaign;
-use crate::policies::{read_redial, read_window};
+use crate::limits::{CampaignLimitRequest, read_campaign};
+use crate::openapi::shapes::{MessageTypeName, Text, shape};
+use crate::policies::{RedialRequest, WindowRequest, read_redial, read_window};
+use contents::CONTENTS_MAX;
 
 pub(crate) use written::{WrittenCampaign, merged, written};
 
@@ -38,6 +40,48 @@ const SCHEDULE_PAST_MAX: TimeDelta = TimeDelta::seconds(60);
 /// A schedule beyond it is taken for a slip of the year.
 pub(crate) const SCHEDULE_AHEAD_MAX: TimeDelta = TimeDelta::days(366);
 const EXPIRY_SECONDS: std::ops::RangeInclusive<u32> = 60..=7 * 24 * 3600;
+
+shape! {
+    /// A campaign. The text is `body`, one for all, or `contents`.
+    #[schemars(extend("anyOf" = [{ "required": ["body"] }, { "required": ["contents"] }]))]
+    pub(crate) struct CampaignRequest {
+        /// The title, and the subject of emails and inbox messages.
+        subject: Text<SUBJECT_CHARS_MAX>,
+        /// Each once.
+        #[schemars(length(min = 1), extend("uniqueItems" = true))]
+        channels: Vec<Channel>,
+        /// Whom it is for. Only a test may leave it out.
+        audience: Option<audience::AudienceRequest>,
+        /// True: it goes to the district's test people and to nobody else, whatever the audience. They are stored as its
+        /// audience, and it is marked.
+        test: Option<bool>,
+        /// The text for every channel and language, with merge fields: `{{ field }}` or `{{ field | fallback }}`, of
+        /// `recipient_name`, `given_name`, `family_name`, `student_name`, `student_given_name`, `school_name`, `grade`. At
+        /// most 4000 characters by voice, 1600 by text, 1 MiB else.
+        #[schemars(length(min = 1, max = EMAIL_BODY_BYTES_MAX))]
+        body: Option<String>,
+        /// Texts by channel and language, in place of `body`. Every channel needs one without language.
+        #[schemars(length(min = 1, max = CONTENTS_MAX))]
+        contents: Option<Vec<contents::ContentRequest>>,
+        /// Decides lane, consent and policy; `general` unless said.
+        message_type: Option<MessageTypeName>,
+        /// `per_device` unless said.
+        mode: Option<DedupeMode>,
+        /// At once unless said; within a year, and not before the district's undo period is over.
+        scheduled_at: Option<DateTime<Utc>>,
+        /// From `scheduled_at`: a day unless said, of emergencies 12 hours.
+        #[schemars(range(min = *EXPIRY_SECONDS.start(), max = *EXPIRY_SECONDS.end()))]
+        expires_in_seconds: Option<u32>,
+        /// What is left out is the policy's.
+        redial: Option<RedialRequest>,
+        /// What is left out is the policy's. Emergencies have none.
+        calling_window: Option<WindowRequest>,
+        /// By channel of the campaign.
+        limits: Option<BTreeMap<Channel, Option<CampaignLimitRequest>>>,
+        /// For whom the key makes it; its own name unless said.
+        created_by: Option<Text<ACTOR_CHARS_MAX>>,
+    }
+}
 
 /// A campaign as its author wants it, every default filled in.
 #[derive(Debug, Clone, PartialEq)]

@@ -5,11 +5,15 @@ mod administration;
 mod approvals;
 mod compose;
 mod events;
+mod imports;
 mod pages;
 mod people;
 mod receipts;
 mod recipients;
 mod sessions;
+mod settings;
+mod skips;
+mod templates;
 
 use reqwest::Method;
 

@@ -12,9 +12,9 @@ use crate::stage::{Answer, KEY, OTHER_KEY, SOON, Stage};
 
 const ORGS: &str = "sourcedId,name,type\nd,Springfield,district\nn,North,school\n";
 const HEADER: &str = "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,email,sms,phone,agentSourcedIds,grades\n";
-const STUDENT: &str = "s1,true,n,student,s1,Bo,Lee,,,,g1,03\n";
-const PARENT: &str = "g1,false,n,parent,,Ana,Lee,ana@example.org,,603-555-0142,,\n";
-const BROKEN: &str = "t1,true,n,teacher,,Cy,Orr,cy@nowhere@,,,,\n";
+pub const STUDENT: &str = "s1,true,n,student,s1,Bo,Lee,,,,g1,03\n";
+pub const PARENT: &str = "g1,false,n,parent,,Ana,Lee,ana@example.org,,603-555-0142,,\n";
+pub const BROKEN: &str = "t1,true,n,teacher,,Cy,Orr,cy@nowhere@,,,,\n";
 
 fn zip(files: &[(&str, &str)]) -> Vec<u8> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
@@ -25,7 +25,7 @@ fn zip(files: &[(&str, &str)]) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-fn delivery(users: &[&str]) -> Vec<u8> {
+pub fn delivery(users: &[&str]) -> Vec<u8> {
     zip(&[("orgs.csv", ORGS), ("users.csv", &format!("{HEADER}{}", users.concat()))])
 }
 

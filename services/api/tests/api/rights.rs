@@ -44,6 +44,7 @@ struct Things {
     template: String,
     user: Uuid,
     key: Uuid,
+    webhook: String,
 }
 
 impl Things {
@@ -60,6 +61,11 @@ impl Things {
             series: send("/v1/series", &series).await,
             template: send("/v1/templates", &template).await,
             campaign: made.id(),
+            webhook: send(
+                "/v1/webhooks",
+                &json!({"url": "https://hooks.example.org/", "events": ["campaign.closed"]}),
+            )
+            .await,
             user: stage.user(district, "thing@example.org", &[]).await,
             key: stage.key(district, "thing", &[]).await.1,
         }
@@ -69,6 +75,7 @@ impl Things {
         let id = match pattern {
             it if it.contains("/series/") => &self.series,
             it if it.contains("/templates/") => &self.template,
+            it if it.contains("/webhooks/") => &self.webhook,
             it if it.contains("/imports/") => "00000000-0000-7000-8000-000000000000",
             _ => &self.campaign,
         };
@@ -80,6 +87,7 @@ impl Things {
             ("{school}", "north"),
             ("{user}", &self.user.to_string()),
             ("{key}", &self.key.to_string()),
+            ("{delivery}", "msg_00000000000000000000000000000001"),
             ("{role}", "nurse"),
             ("{message_type}", "general"),
             ("{phone}", "+15550100123"),
@@ -205,6 +213,8 @@ fn what_each_built_in_role_may_use() {
         ("POST /v1/users", &[Administrator]),
         ("PUT /v1/roles/{role}", &[Administrator]),
         ("POST /v1/api-keys", &[Administrator]),
+        ("POST /v1/webhooks", &[Administrator]),
+        ("GET /webhooks", &[Administrator]),
         ("GET /v1/audit", &[Administrator]),
         ("GET /v1/me", &BuiltIn::ALL),
         ("POST /v1/approvals/{id}/approve", &[Administrator, Communications]),

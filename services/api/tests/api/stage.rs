@@ -22,9 +22,13 @@ use tocsin_testkit::{ManualClock, TestDatabase};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use crate::conformance;
+
 pub const KEY: &str = "tocsin_key_of_north";
 pub const OTHER_KEY: &str = "tocsin_key_of_south";
 pub const PASSWORD: &str = "four random words here";
+/// What webhooks' secrets are made with.
+pub const WEBHOOK_KEY: &str = "the key of webhooks in tests";
 /// Bounds a wait that is expected to end at once.
 pub const SOON: Duration = Duration::from_secs(20);
 
@@ -262,7 +266,11 @@ pub async fn serve_pages(
     page: PageAccess,
 ) -> String {
     let publisher = Arc::new(Publisher::new(Arc::new(broker.clone()), "api"));
-    let api = Api { store, publisher, clock: clock.shared(), tasks: tasks.clone(), page };
+    let webhooks = Some(tocsin_webhooks::Settings {
+        keys: tocsin_webhooks::Keys::new(WEBHOOK_KEY, None),
+        reach: tocsin_webhooks::Reach::beside(vec!["127.0.0.0/8".parse().unwrap()]),
+    });
+    let api = Api { store, publisher, clock: clock.shared(), tasks: tasks.clone(), page, webhooks };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tasks.spawn_essential("api", tocsin_api::serve(api, listener));
@@ -277,11 +285,14 @@ pub async fn ask(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
+    let called = method.to_string();
     let mut request = client.request(method, format!("{address}{path}")).timeout(SOON).body(body.to_owned());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    read(request.send().await.unwrap()).await
+    let answer = read(request.send().await.unwrap()).await;
+    conformance::check(&called, path, answer.status, &answer.headers, &answer.body);
+    answer
 }
 
 async fn read(response: Response) -> Answer {

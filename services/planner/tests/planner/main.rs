@@ -12,3 +12,4 @@ mod redials;
 mod stage;
 mod turns;
 mod unserved;
+mod webhooks;

@@ -33,7 +33,7 @@ use tocsin_store::{Access, Store};
 
 pub use directory::DataDirectory;
 pub use marker::Sample;
-pub use private::{ApiKey, callback_secret};
+pub use private::{ApiKey, callback_secret, webhook_secret};
 
 use server::Server;
 

@@ -1,5 +1,5 @@
-//! Files in the data directory that nobody but its owner may read, and what they keep: the secret that
-//! callback addresses are signed with, and an API key for the command line.
+//! Files in the data directory that nobody but its owner may read, and what they keep: the secrets that
+//! callback addresses are signed and webhooks' secrets are made with, and an API key for the command line.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -13,6 +13,7 @@ use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 
 const CALLBACK_SECRET: &str = "callback-secret";
+const WEBHOOK_SECRET: &str = "webhook-secret";
 const API_KEY: &str = "api-key";
 const SECRET_BYTES: usize = 32;
 
@@ -44,14 +45,22 @@ fn read(path: &Path) -> Result<Option<String>> {
 
 /// The secret of callback addresses, made once: what providers report after a restart is still believed.
 pub fn callback_secret(directory: &Path) -> Result<String> {
-    let path = directory.join(CALLBACK_SECRET);
-    if let Some(secret) = read(&path)? {
+    made_once(&directory.join(CALLBACK_SECRET))
+}
+
+/// What webhooks' secrets are made with, made once: what receivers were given stays right.
+pub fn webhook_secret(directory: &Path) -> Result<String> {
+    made_once(&directory.join(WEBHOOK_SECRET))
+}
+
+fn made_once(path: &Path) -> Result<String> {
+    if let Some(secret) = read(path)? {
         return Ok(secret);
     }
     let mut bytes = [0; SECRET_BYTES];
     OsRng.try_fill_bytes(&mut bytes).context("the system gives no random bytes")?;
     let secret = BASE64_URL_SAFE_NO_PAD.encode(bytes);
-    write(&path, secret.as_bytes())?;
+    write(path, secret.as_bytes())?;
     Ok(secret)
 }
 

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 use tocsin_providers::{Secret, TokenKeys};
 use tocsin_runtime::Config;
 use tocsin_store::Store;
+use tocsin_webhooks::{Keys, Reach, Settings};
 
 use crate::commands::keys::add_key;
 use crate::embedded::{self, ApiKey};
@@ -18,6 +19,15 @@ pub fn token_keys(config: &Config, directory: &Path) -> Result<TokenKeys> {
         return roles::token_keys(config);
     }
     Ok(TokenKeys::new(&Secret::new(embedded::callback_secret(directory)?), None))
+}
+
+/// With the configured secret, else with the one that the directory keeps.
+pub fn webhooks(config: &Config, directory: &Path) -> Result<Settings> {
+    if let Some(settings) = roles::webhooks(config) {
+        return Ok(settings);
+    }
+    let keys = Keys::new(&embedded::webhook_secret(directory)?, None);
+    Ok(Settings { keys, reach: Reach::beside(config.webhooks.networks.clone()) })
 }
 
 /// Is there a key that `tocsin campaign` finds by itself?

@@ -121,6 +121,7 @@ async fn start(
     if matches!(providers, Providers::Configured) {
         credentials::start(config, &registry, &tasks);
     }
+    let webhooks = keys::webhooks(config, directory.path())?;
     let roles = Roles {
         config,
         ground,
@@ -128,6 +129,8 @@ async fn start(
         token_keys: keys::token_keys(config, directory.path())?,
         public_url,
         page,
+        outbound: crate::roles::outbound(webhooks.clone())?,
+        webhooks,
     };
     store.configure_accounts(&providers.limits(config, store).await?, ground::now()).await?;
     let key = keys::api_key(store, directory.path()).await?;

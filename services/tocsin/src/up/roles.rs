@@ -6,12 +6,13 @@ use std::sync::Arc;
 use axum::Router;
 use tocsin_api::{Api, PageAccess};
 use tocsin_domain::{Channel, WorkerId};
-use tocsin_planner::Planner;
+use tocsin_planner::{Outbound, Planner};
 use tocsin_providers::{Registry, TokenKeys};
 use tocsin_queue::Publisher;
 use tocsin_runtime::config::WorkerConfig;
 use tocsin_runtime::{Config, SharedClock, SystemClock, Tasks};
 use tocsin_status_collector::{Collector, Counts};
+use tocsin_webhooks::Settings;
 use tocsin_worker::{Worker, WorkerSettings};
 use tokio::net::TcpListener;
 use uuid::Uuid;
@@ -25,6 +26,8 @@ pub struct Roles<'a> {
     pub token_keys: TokenKeys,
     pub public_url: String,
     pub page: PageAccess,
+    pub webhooks: Settings,
+    pub outbound: Outbound,
 }
 
 impl Roles<'_> {
@@ -40,6 +43,7 @@ impl Roles<'_> {
             Uuid::now_v7(),
         );
         planner.people_per_chunk = self.ground.stores.people_per_chunk;
+        planner.webhooks = Some(self.outbound.clone());
         planner.start(tasks);
         self.worker().start(tasks);
     }
@@ -51,6 +55,7 @@ impl Roles<'_> {
             clock: clock(),
             tasks: tasks.clone(),
             page: self.page.clone(),
+            webhooks: Some(self.webhooks.clone()),
         }
     }
 

@@ -45,6 +45,21 @@ impl Serialize for OutcomeSet {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for OutcomeSet {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "OutcomeSet".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        std::collections::BTreeSet::<Outcome>::json_schema(generator)
+    }
+}
+
 impl<'de> Deserialize<'de> for OutcomeSet {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Vec::<Outcome>::deserialize(deserializer).map(|outcomes| outcomes.into_iter().collect())

@@ -80,6 +80,20 @@ fn a_series_ends_after_so_many_or_on_its_day() {
 }
 
 #[test]
+fn a_day_that_is_left_out_has_nothing_and_counts_all_the_same() {
+    let counted = recurrence(r#""frequency":"daily","starts_on":"2026-01-30","at":"08:00","count":3"#);
+    let broken = counted.clone().leaving_out(day("2026-01-31")).leaving_out(day("2026-06-01"));
+    assert_eq!(days_of(&broken, "2020-01-01", "2030-01-01"), ["2026-01-30", "2026-02-01"]);
+    let next = broken.next(Zone::UTC, at("2026-01-30T08:00:00Z"), day("2026-01-01"));
+    assert_eq!(next.map(|it| it.on), Some(day("2026-02-01")));
+    assert_eq!(broken.unbroken(), counted);
+    assert_eq!(broken.clone().taking_back(day("2026-01-31")).taking_back(day("2026-06-01")), counted);
+    let written = serde_json::to_string(&broken).unwrap();
+    assert!(written.contains(r#""except":["2026-01-31","2026-06-01"]"#), "{written}");
+    assert_eq!(serde_json::from_str::<Recurrence>(&written).unwrap(), broken);
+}
+
+#[test]
 fn a_skipped_time_comes_later_and_one_shown_twice_once() {
     let cases = [
         ("America/New_York", "2007-03-11T02:30:00", Some("2007-03-11T07:30:00Z")),
@@ -117,7 +131,7 @@ fn what_is_late_runs_within_its_limit_and_no_longer_than_it_would_live() {
 
 #[test]
 fn a_faulty_rule_is_refused_with_each_fault() {
-    let cases: [(&str, &[&str]); 14] = [
+    let cases: [(&str, &[&str]); 16] = [
         (r#"{"frequency":"hourly","starts_on":"2026-09-01","at":"08:00"}"#, &["frequency"]),
         (
             r#"{"frequency":"daily","interval":0,"starts_on":"2026-9-1","at":"8:00"}"#,
@@ -160,6 +174,15 @@ fn a_faulty_rule_is_refused_with_each_fault() {
             r#"{"frequency":"daily","starts_on":"2026-09-01","at":"08:00","ends_on":"2026-10-01","count":3}"#,
             &["count"],
         ),
+        (
+            r#"{"frequency":"daily","starts_on":"2026-09-01","at":"08:00","except":["2026-09-02","soon"]}"#,
+            &["except"],
+        ),
+        // Nothing would be left.
+        (
+            r#"{"frequency":"daily","starts_on":"2026-09-01","at":"08:00","count":1,"except":["2026-09-01"]}"#,
+            &["except"],
+        ),
     ];
     for (json, fields) in cases {
         let faults = read(json).unwrap_err();
@@ -183,6 +206,11 @@ fn it_is_told_in_words_and_as_a_rule() {
             r#""frequency":"monthly","week":-1,"weekdays":["fr"],"starts_on":"2026-09-01","at":"15:30","ends_on":"2027-06-01""#,
             "every month on the last Friday at 3:30 PM, from September 1, 2026 to June 1, 2027",
             "FREQ=MONTHLY;INTERVAL=1;BYDAY=-1FR;UNTIL=20270601",
+        ),
+        (
+            r#""frequency":"daily","starts_on":"2026-09-01","at":"08:00","except":["2026-12-25","2026-11-26"]"#,
+            "every day at 8:00 AM, from September 1, 2026, but not on November 26, 2026 or December 25, 2026",
+            "FREQ=DAILY;INTERVAL=1",
         ),
     ];
     for (fields, words, rule) in cases {
@@ -219,15 +247,20 @@ fn any_recurrence() -> impl Strategy<Value = Recurrence> {
         1 => (1u16..400).prop_map(End::After),
         1 => (0u64..900).prop_map(|days| End::On(day("2024-01-01") + Days::new(days))),
     ];
-    (repeat, 1u16..4, 0u64..800, 0u32..24 * 60, end).prop_map(|(repeat, interval, start, minute, end)| {
-        Recurrence {
+    let except = prop::collection::btree_set(0u64..1000, 0..20);
+    let except = except.prop_map(|days| {
+        days.into_iter().map(|on| day("2024-01-01") + Days::new(on)).collect::<BTreeSet<_>>()
+    });
+    (repeat, 1u16..4, 0u64..800, 0u32..24 * 60, end, except).prop_map(
+        |(repeat, interval, start, minute, end, except)| Recurrence {
             repeat,
             interval,
             starts_on: day("2024-01-01") + Days::new(start),
             at: NaiveTime::from_num_seconds_from_midnight_opt(minute * 60, 0).unwrap(),
             end,
-        }
-    })
+            except,
+        },
+    )
 }
 
 /// What the rule says of a day, without the library: its reference.
@@ -274,6 +307,7 @@ proptest! {
             End::On(last) => all.filter(|on| *on <= last).collect(),
             End::After(count) => all.take(count.into()).collect(),
         };
+        let wanted: Vec<_> = wanted.into_iter().filter(|on| !recurrence.except.contains(on)).collect();
         prop_assert_eq!(found.iter().map(|it| it.on).collect::<Vec<_>>(), wanted);
         prop_assert!(found.windows(2).all(|pair| pair[0].at < pair[1].at));
         for occurrence in found {

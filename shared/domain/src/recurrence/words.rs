@@ -6,6 +6,9 @@ use chrono::{NaiveDate, Weekday};
 
 use super::{End, Recurrence, Repeat};
 
+/// More days than these that are left out are only counted.
+const EXCEPT_NAMED: usize = 3;
+
 impl fmt::Display for Recurrence {
     /// `every 2 weeks on Monday and Wednesday at 8:00 AM, from September 1, 2026, 10 times`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -22,10 +25,18 @@ impl fmt::Display for Recurrence {
         }
         write!(f, " at {}, from {}", self.at.format("%-I:%M %p"), written_out(self.starts_on))?;
         match self.end {
-            End::Never => Ok(()),
-            End::On(last) => write!(f, " to {}", written_out(last)),
-            End::After(1) => f.write_str(", once"),
-            End::After(count) => write!(f, ", {count} times"),
+            End::Never => {}
+            End::On(last) => write!(f, " to {}", written_out(last))?,
+            End::After(1) => f.write_str(", once")?,
+            End::After(count) => write!(f, ", {count} times")?,
+        }
+        match self.except.len() {
+            0 => Ok(()),
+            1..=EXCEPT_NAMED => {
+                let days: Vec<_> = self.except.iter().map(|day| written_out(*day)).collect();
+                write!(f, ", but not on {}", days.join(" or "))
+            }
+            more => write!(f, ", but for {more} days"),
         }
     }
 }

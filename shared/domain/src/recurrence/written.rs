@@ -1,5 +1,6 @@
 //! A recurrence as it is written in the API and in the store, and what may be wrong with it.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use chrono::{DateTime, Datelike as _, Months, NaiveDate, NaiveTime, Utc, Weekday};
@@ -11,6 +12,8 @@ use crate::window::Zone;
 pub const INTERVAL: RangeInclusive<u32> = 1..=99;
 /// Occurrences of a series that ends after so many.
 pub const COUNT: RangeInclusive<u32> = 1..=1000;
+/// Days that one series may leave out: a school year, and some.
+pub const EXCEPT_MAX: usize = 366;
 /// A series that ends on a day ends within this time.
 const LENGTH_MAX: Months = Months::new(120);
 /// Calendars that are written down; beyond them nothing is meant.
@@ -26,6 +29,7 @@ const WEEKDAYS: [(&str, Weekday); 7] = [
 ];
 
 /// A member that does not fit the frequency is a fault, not ignored.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenRecurrence {
@@ -50,6 +54,9 @@ pub struct WrittenRecurrence {
     pub ends_on: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
+    /// Days on which nothing comes, although the rule says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<String>,
 }
 
 fn one() -> u32 {
@@ -105,6 +112,7 @@ impl Recurrence {
             at: self.at.format("%H:%M").to_string(),
             ends_on,
             count,
+            except: self.except.iter().map(NaiveDate::to_string).collect(),
         }
     }
 
@@ -112,6 +120,10 @@ impl Recurrence {
     fn that_occurs(self) -> Result<Self, RecurrenceFault> {
         if self.next(Zone::UTC, DateTime::<Utc>::MIN_UTC, self.starts_on).is_some() {
             return Ok(self);
+        }
+        if !self.except.is_empty() {
+            let reason = "leaves nothing of the series: leave out fewer days, or cancel it";
+            return Err(RecurrenceFault { field: "except", reason: reason.to_owned() });
         }
         let reason = match self.end {
             End::On(_) => "comes before the first occurrence: give a later day, or another rule",
@@ -140,7 +152,26 @@ impl Reading<'_> {
         let starts_on = self.day("starts_on", &self.written.starts_on);
         let at = self.time();
         let end = self.end(starts_on);
-        Some(Recurrence { repeat: repeat?, interval: interval?, starts_on: starts_on?, at: at?, end: end? })
+        let except = self.except();
+        Some(Recurrence {
+            repeat: repeat?,
+            interval: interval?,
+            starts_on: starts_on?,
+            at: at?,
+            end: end?,
+            except: except?,
+        })
+    }
+
+    /// One that the rule does not fall on leaves out nothing, and is no fault: an edit of the rule keeps the list.
+    fn except(&mut self) -> Option<BTreeSet<NaiveDate>> {
+        let written = self.written;
+        if written.except.len() > EXCEPT_MAX {
+            let is = written.except.len();
+            return self.fault("except", format!("has {is} days: leave out at most {EXCEPT_MAX}"));
+        }
+        let days: Vec<_> = written.except.iter().filter_map(|text| self.day("except", text)).collect();
+        (days.len() == written.except.len()).then(|| days.into_iter().collect())
     }
 
     fn repeat(&mut self) -> Option<Repeat> {

@@ -15,6 +15,7 @@ const YEARS: std::ops::RangeInclusive<i32> = 2000..=2199;
 
 /// A window in words: `{"hours": [{"days": ["monday"], "opens": "08:00", "closes": "20:00"}], "holidays":
 /// ["2026-12-25"]}`. A day without hours is closed; hours that close at midnight close at 24:00.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenWindow {
@@ -24,6 +25,7 @@ pub struct WrittenWindow {
 }
 
 /// The same hours on each of some days.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenHours {

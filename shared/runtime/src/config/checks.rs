@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::Uri;
+use tocsin_domain::network::Network;
 
-use super::file::{RawCallback, RawConfig};
-use super::secret::Secret;
-use super::{CallbackSecrets, Config, ConfigError, Origin, accounts};
+use super::file::{RawCallback, RawConfig, RawWebhooks};
+use super::secret::{Secret, SecretPlace};
+use super::{CallbackSecrets, Config, ConfigError, Origin, WebhookSecrets, WebhooksConfig, accounts};
 use crate::telemetry;
 
-/// Shorter callback secrets could be guessed.
-const CALLBACK_SECRET_MIN_CHARS: usize = 16;
+/// Shorter secrets could be guessed.
+const SECRET_MIN_CHARS: usize = 16;
 /// A week: nobody posts a callback later.
 const OVERLAP_HOURS_MAX: u32 = 168;
 
@@ -47,6 +48,9 @@ pub(super) fn check(
     let (accounts, faulty) = accounts::check(raw.accounts, environment);
     faults.extend(faulty);
     let callback = note(&mut faults, callback(raw.callback, environment)).flatten();
+    let webhooks = note(&mut faults, webhooks(raw.webhooks, environment));
+    // None: there is a fault.
+    let Some(webhooks) = webhooks else { return Err(faults) };
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -58,6 +62,7 @@ pub(super) fn check(
         collector: raw.collector,
         public_url,
         callback,
+        webhooks,
         worker: raw.worker,
         credentials: raw.credentials,
         health_listen: raw.health.listen,
@@ -123,31 +128,51 @@ fn callback(
     raw: RawCallback,
     environment: &BTreeMap<String, String>,
 ) -> Result<Option<CallbackSecrets>, ConfigError> {
-    let (current, previous) = raw.places();
-    let current = current.resolve("callback.secret", environment)?;
-    let previous = previous.resolve("callback.previous_secret", environment)?;
+    let secrets = secrets("callback", raw.places(), environment)?;
+    Ok(secrets.map(|(current, previous)| CallbackSecrets { current, previous }))
+}
+
+fn webhooks(raw: RawWebhooks, environment: &BTreeMap<String, String>) -> Result<WebhooksConfig, ConfigError> {
+    let named = |(at, text): (usize, &String)| {
+        text.parse::<Network>().map_err(|_| {
+            let key = format!("webhooks.networks[{at}]");
+            ConfigError::value(key, format!("{text:?} is no network"), "write it as 127.0.0.0/8 or ::1/128")
+        })
+    };
+    let networks = raw.networks.iter().enumerate().map(named).collect::<Result<_, _>>()?;
+    let secrets = secrets("webhooks", raw.places(), environment)?;
+    Ok(WebhooksConfig {
+        secrets: secrets.map(|(current, previous)| WebhookSecrets { current, previous }),
+        networks,
+    })
+}
+
+/// `secret` and `previous_secret` of a section.
+fn secrets(
+    section: &str,
+    (current, previous): (SecretPlace, SecretPlace),
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<(Secret, Option<Secret>)>, ConfigError> {
+    let (key, previous_key) = (format!("{section}.secret"), format!("{section}.previous_secret"));
+    let current = current.resolve(&key, environment)?;
+    let previous = previous.resolve(&previous_key, environment)?;
     let Some(current) = current else {
         return match previous {
             None => Ok(None),
-            Some(_) => Err(ConfigError::missing("callback.secret", "set it beside callback.previous_secret")),
+            Some(_) => Err(ConfigError::missing(key, "set it beside previous_secret")),
         };
     };
     let mut seen = BTreeSet::new();
-    for (key, secret) in
-        [("callback.secret", Some(&current)), ("callback.previous_secret", previous.as_ref())]
-    {
+    for (key, secret) in [(&key, Some(&current)), (&previous_key, previous.as_ref())] {
         let Some(secret) = secret else { continue };
-        if secret.expose().chars().count() < CALLBACK_SECRET_MIN_CHARS {
-            let remedy = format!("give at least {CALLBACK_SECRET_MIN_CHARS} random characters");
+        if secret.expose().chars().count() < SECRET_MIN_CHARS {
+            let remedy = format!("give at least {SECRET_MIN_CHARS} random characters");
             return Err(ConfigError::value(key, "is too short", remedy));
         }
         if !seen.insert(secret.expose()) {
-            return Err(ConfigError::value(
-                key,
-                "is the same as callback.secret",
-                "give the old one, or remove it",
-            ));
+            let fault = format!("is the same as {section}.secret");
+            return Err(ConfigError::value(key, fault, "give the old one, or remove it"));
         }
     }
-    Ok(Some(CallbackSecrets { current, previous }))
+    Ok(Some((current, previous)))
 }

@@ -15,6 +15,7 @@ accounts = []
 api = { listen = "127.0.0.1:8080", proxies = 0 }
 collector.listen = "127.0.0.1:8081"
 callback = {}
+webhooks = { networks = [] }
 health = {}
 log = { format = "text", filter = "info,lapin=off" }
 
@@ -39,6 +40,7 @@ pub(super) struct RawConfig {
     pub collector: Listen,
     pub public_url: Option<String>,
     pub callback: RawCallback,
+    pub webhooks: RawWebhooks,
     pub worker: WorkerConfig,
     pub credentials: CredentialsConfig,
     pub health: RawHealth,
@@ -64,6 +66,31 @@ pub(super) struct RawCallback {
 }
 
 impl RawCallback {
+    pub fn places(self) -> (SecretPlace, SecretPlace) {
+        (
+            SecretPlace { value: self.secret, variable: self.secret_env, file: self.secret_file },
+            SecretPlace {
+                value: self.previous_secret,
+                variable: self.previous_secret_env,
+                file: self.previous_secret_file,
+            },
+        )
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawWebhooks {
+    secret: Option<Secret>,
+    secret_env: Option<String>,
+    secret_file: Option<PathBuf>,
+    previous_secret: Option<Secret>,
+    previous_secret_env: Option<String>,
+    previous_secret_file: Option<PathBuf>,
+    pub networks: Vec<String>,
+}
+
+impl RawWebhooks {
     pub fn places(self) -> (SecretPlace, SecretPlace) {
         (
             SecretPlace { value: self.secret, variable: self.secret_env, file: self.secret_file },

@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use tocsin_domain::Channel;
+use tocsin_domain::network::Network;
 
 pub use self::error::ConfigError;
 pub use self::secret::Secret;
@@ -42,6 +43,7 @@ pub struct Config {
     /// Where providers reach the status collector, without a slash at the end: `https://calls.example.org`.
     pub public_url: Option<String>,
     pub callback: Option<CallbackSecrets>,
+    pub webhooks: WebhooksConfig,
     pub worker: WorkerConfig,
     pub credentials: CredentialsConfig,
     /// Where `/livez` and `/readyz` are served by the roles that listen for nothing else; nowhere when None.
@@ -93,6 +95,22 @@ pub struct Listen {
 /// What callback addresses are signed with. The previous secret is still accepted, never used to sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallbackSecrets {
+    pub current: Secret,
+    pub previous: Option<Secret>,
+}
+
+/// How a district's own systems are told what happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhooksConfig {
+    /// What endpoints' secrets are made with. None: there are no webhooks.
+    pub secrets: Option<WebhookSecrets>,
+    /// Beside the public internet endpoints may be in these, and there over plain http: for development.
+    pub networks: Vec<Network>,
+}
+
+/// Endpoints whose secret was made with the previous one keep it until they are rotated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookSecrets {
     pub current: Secret,
     pub previous: Option<Secret>,
 }

@@ -101,7 +101,9 @@ fn the_sample_shows_the_defaults_and_reads_in_full() {
                 .unwrap_or(line)
         })
         .filter(|line| {
-            !line.starts_with("secret = ") && !line.starts_with("secret_file = \"/run/secrets/callback")
+            !line.starts_with("secret = ")
+                && !line.starts_with("secret_file = \"/run/secrets/callback")
+                && !line.starts_with("secret_file = \"/run/secrets/webhooks")
         })
         .filter(|line| !line.starts_with("previous_secret"))
         .map(|line| match line {
@@ -114,6 +116,7 @@ fn the_sample_shows_the_defaults_and_reads_in_full() {
         .collect();
     let variables = [
         ("TOCSIN_SECRET_CALLBACK", "0123456789abcdef"),
+        ("TOCSIN_SECRET_WEBHOOKS", "fedcba9876543210"),
         ("TOCSIN_SECRET_TWILIO", "token"),
         ("TOCSIN_SECRET_RELAY", "relay"),
         ("TOCSIN_SECRET_BOUNCES", "bounces"),
@@ -199,6 +202,7 @@ fn addresses_lose_the_slash_at_their_end() {
 #[test]
 fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
     let callback = |rest: &str| format!("[callback]\n{rest}\n");
+    let webhooks = |rest: &str| format!("[webhooks]\n{rest}\n");
     let cases = [
         ("databse_url = \"x\"".to_owned(), "databse_url", "unknown key"),
         ("[worker]\nprefetch = 1".to_owned(), "worker.prefetch", "unknown key"),
@@ -230,6 +234,9 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
             "callback.previous_secret",
             "the same",
         ),
+        (webhooks("secret = \"short\""), "webhooks.secret", "at least 16"),
+        (webhooks("previous_secret = \"0123456789abcdef\""), "webhooks.secret", "missing"),
+        (webhooks("networks = [\"::1/128\", \"10.0.0.0\"]"), "webhooks.networks[1]", "no network"),
         (TWILIO.replace("main-voice", "Main Voice"), "accounts[0].name", "lower-case"),
         (format!("{TWILIO}{TWILIO}"), "accounts[1].name", "another account"),
         (TWILIO.replace("name = \"main-voice\"", ""), "accounts[0].name", "missing"),

@@ -109,6 +109,17 @@ impl Tenant {
         Ok(rows.first().map(|found| found.get(0)))
     }
 
+    /// The beginning of the same, of so many characters at most: the last line may be broken off.
+    pub async fn import_problems_begin(
+        &self,
+        id: Uuid,
+        chars_max: i32,
+    ) -> Result<Option<String>, StoreError> {
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 3] = [&self.district.0, &id, &chars_max];
+        let rows = self.rows("import_problems_begin", IMPORT_PROBLEMS_BEGIN, &parameters).await?;
+        Ok(rows.first().and_then(|found| found.get(0)))
+    }
+
     /// The zip as it was sent, while something can become of it.
     pub async fn import_zip(&self, id: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
         let rows = self.rows("import_zip", IMPORT_ZIP, &[&self.district.0, &id]).await?;
@@ -224,6 +235,9 @@ from imports where district_id = $1 and id < $2 order by id desc limit $3";
 
 const IMPORT_PROBLEMS: &str = "-- store.import_problems
 select problems from imports where district_id = $1 and id = $2";
+
+const IMPORT_PROBLEMS_BEGIN: &str = "-- store.import_problems_begin
+select left(problems, $3) from imports where district_id = $1 and id = $2";
 
 const IMPORT_ZIP: &str = "-- store.import_zip
 select delivery from imports where district_id = $1 and id = $2";

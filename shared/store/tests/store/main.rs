@@ -30,6 +30,7 @@ mod matching;
 mod opt_ins;
 mod others;
 mod plans;
+mod plot;
 mod pool_of_one;
 mod preferences;
 mod races;

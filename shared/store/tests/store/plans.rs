@@ -40,6 +40,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("students", &["district_id", "person_id"]),
     ("suppressions", &["district_id", "channel", "address"]),
     ("unsubscribes", &["district_id", "address", "message_type"]),
+    ("webhook_deliveries", &["district_id", "endpoint_id", "id"]),
+    ("webhook_devices", &["campaign_id", "job_id"]),
 ];
 
 /// Statements that find rows of a table by another index, or walk one campaign.
@@ -296,6 +298,11 @@ const PAGES: &[(&str, &str, &[&str])] = &[
         "'{district}', '2000-01-01', now(), 0, 51, 'actor 7', null",
         &["district_id", "actor", "at"],
     ),
+    (
+        "webhook_deliveries",
+        "'{district}', '{person}', 'ffffffff-ffff-ffff-ffff-ffffffffffff', 51",
+        &["district_id", "endpoint_id", "id"],
+    ),
 ];
 
 /// The lists that grow with a district, as the api's sessions read them: by an index that has their order, without a sort
@@ -317,6 +324,13 @@ async fn a_page_of_a_list_is_read_by_an_index_in_its_order() {
                from generate_series(1, 20000) n;
              insert into api_keys (district_id, id, name, key_hash, created_at)
                select '{district}', gen_random_uuid(), 'key', sha256(n::text::bytea), now() - n * interval '1 s'
+               from generate_series(1, 20000) n;
+             insert into webhook_endpoints (district_id, id, url, description, events, enabled_at, secret_key, created_at,
+                 created_by, changed_at, changed_by)
+               values ('{district}', '{person}', 'https://hooks.example.org/', '', '{{campaign.closed}}', now(), 'key', now(),
+                 'a', now(), 'a');
+             insert into webhook_deliveries (district_id, endpoint_id, id, event_type, body, created_at, next_at)
+               select '{district}', '{person}', gen_random_uuid(), 'campaign.closed', '', now(), now()
                from generate_series(1, 20000) n;
              insert into campaigns overriding system value select (jsonb_populate_record(c, jsonb_build_object('id', gen_random_uuid(),
                  'number', 100 + n, 'client_key', n::text, 'creator_id', ('00000000-0000-0000-0000-' || lpad(to_hex(n % 500), 12, '0')),

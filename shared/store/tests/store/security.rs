@@ -61,6 +61,7 @@ async fn filled() -> Setting {
     setting.store.opt_out(setting.district, "+15550000001", "STOP", now).await.unwrap();
     setting.store.add_api_key(setting.district, Uuid::now_v7(), "key", &[1; 32], now).await.unwrap();
     signed_in(&setting).await;
+    with_webhook(&setting).await;
     setting.student(&[1]).await;
     let policy = tocsin_domain::policy::MessagePolicy::default_for(tocsin_domain::Lane::General);
     let kept =
@@ -74,6 +75,31 @@ async fn filled() -> Setting {
         ))
         .await;
     setting
+}
+
+/// An endpoint with a delivery, and what was told of the campaign.
+async fn with_webhook(setting: &Setting) {
+    let (now, tenant, id) = (setting.now().await, setting.tenant(), Uuid::new_v4());
+    let events = ["device.outcome".to_owned()];
+    let new = tocsin_store::tenant::webhooks::NewEndpoint {
+        id,
+        url: "https://hooks.example.org/",
+        description: "",
+        events: &events,
+        disabled: None,
+        secret_key: "key",
+    };
+    assert!(tenant.add_webhook(&new, now).await.unwrap());
+    let test =
+        tocsin_store::tenant::webhooks::NewDelivery { id: Uuid::now_v7(), event: "webhook.test", body: "{}" };
+    assert!(tenant.deliver_to_webhook(id, test, now).await.unwrap());
+    assert!(setting.store.follow_campaigns(now, now).await.unwrap() > 0);
+    setting
+        .run(
+            "insert into webhook_devices (campaign_id, job_id, district_id, outcome)
+             select campaign_id, id, district_id, 107 from jobs limit 1",
+        )
+        .await;
 }
 
 /// A user with a session, a role, and a guess.
@@ -204,6 +230,8 @@ async fn a_district_sees_its_own_rows() {
         "sessions",
         "roles",
         "approvals",
+        "webhook_endpoints",
+        "webhook_deliveries",
     ] {
         let count = format!("select count(*) from {table}");
         let own: i64 = app.query_one(&count, &[]).await.unwrap().get(0);

@@ -24,6 +24,11 @@ impl Complaint {
         Self { field: String::new(), text: format!("{}: {detail}.", problem.title()) }
     }
 
+    pub fn name_taken() -> Self {
+        let text = "The name is another template's of the district: give another one.".to_owned();
+        Self { field: "name".to_owned(), text }
+    }
+
     pub fn unsure() -> Self {
         let text = "Tick that this is an emergency: it is sent at once, at any hour.".to_owned();
         Self { field: "sure".to_owned(), text }
@@ -68,6 +73,7 @@ fn of_content(path: &str, texts: &[(usize, Option<Channel>)]) -> Option<(String,
 fn of_member(path: &str) -> (String, String) {
     let bare = path.split('[').next().unwrap_or_default();
     let (field, label) = match bare {
+        "name" => ("name", "The name"),
         "subject" => ("subject", "The subject"),
         "contents" => ("body", "The message"),
         "channels" => ("channel", "The delivery modes:"),
@@ -90,6 +96,7 @@ fn of_member(path: &str) -> (String, String) {
         "recurrence.starts_on" => ("starts_on", "The start date"),
         "recurrence.at" => ("series_time", "The time"),
         "recurrence.ends_on" => ("ends_on", "The end date"),
+        "recurrence.except" => ("except", "The days that are left out:"),
         "recurrence.count" | "count" => ("count", "The number of times"),
         other => return (String::new(), format!("The request: {other}")),
     };

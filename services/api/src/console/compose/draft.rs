@@ -20,6 +20,9 @@ pub(super) struct Draft {
     pairs: Vec<(String, String)>,
 }
 
+/// Of a template: its recipients are chosen when it is used.
+pub(super) const WHO_LATER: &str = "later";
+
 /// A request, and for each of its contents the language that it is of, counted from 0, and the channel.
 #[derive(Debug)]
 pub(super) struct Request {
@@ -148,7 +151,9 @@ impl Draft {
         members.insert("subject".to_owned(), given(self.text("subject")));
         members.insert("message_type".to_owned(), given(self.text("message_type")));
         members.insert("channels".to_owned(), json!(self.all("channel")));
-        members.insert("audience".to_owned(), self.audience());
+        if self.text("who") != WHO_LATER {
+            members.insert("audience".to_owned(), self.audience());
+        }
         let mode = if self.has("each_student", "yes") { "per_device_and_student" } else { "per_device" };
         members.insert("mode".to_owned(), json!(mode));
         let (contents, texts) = self.contents();
@@ -278,6 +283,10 @@ impl Draft {
             }
             _ => {}
         }
+        let except = self.all("except");
+        if !except.is_empty() {
+            put("except", json!(except));
+        }
         Value::Object(written)
     }
 
@@ -400,6 +409,7 @@ impl Draft {
             _ => "never",
         };
         self.set("ends", ends);
+        strings(recurrence.get("except")).iter().for_each(|day| self.add("except", day));
     }
 }
 
@@ -455,7 +465,7 @@ mod tests {
              &on_day=2026-12-01&at_time=08:00",
             "subject=A&message_type=general&channel=email&who=some&role=guardian&school=s&body=B&languages=2&language_1=es\
              &body_1=C&email_1=D&language_2=vi&body_2=E&when=recurring&frequency=weekly&interval=2&weekday=mo&weekday=we\
-             &starts_on=2026-09-01&series_time=08:00&ends=on&ends_on=2027-06-01",
+             &starts_on=2026-09-01&series_time=08:00&ends=on&ends_on=2027-06-01&except=2026-12-23&except=2026-12-28",
             "subject=A&message_type=general&channel=email&who=all&role=guardian&body=B&when=recurring&frequency=monthly\
              &interval=1&monthly=week&week=-1&week_day=fr&starts_on=2026-09-01&series_time=08:00&ends=after&count=7",
             "subject=A&message_type=general&channel=email&who=all&role=guardian&body=B&when=recurring&frequency=monthly\

@@ -7,6 +7,7 @@ mod complaints;
 mod draft;
 pub(crate) mod editing;
 pub(super) mod review;
+pub(crate) mod templating;
 mod testing;
 
 use askama::Template;
@@ -19,6 +20,7 @@ use tocsin_domain::rights::Right;
 use tocsin_domain::segments::Encoding;
 use tocsin_domain::{CampaignId, Channel, SeriesId};
 use tocsin_store::Tenant;
+use tocsin_store::tenant::templates::TemplateContent;
 use uuid::Uuid;
 
 use self::complaints::{Complaint, complaints};
@@ -31,7 +33,7 @@ use super::rows::{Choice, Schools, message_types_of};
 use super::sign_in::field;
 use super::words;
 use crate::campaigns::Submitted;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{WrittenCampaign, written};
 use crate::{campaigns, forecast, series, templates};
@@ -45,6 +47,8 @@ enum Target {
     New,
     Campaign(CampaignId),
     Series(SeriesId),
+    NewTemplate,
+    Template(Uuid),
 }
 
 #[derive(Template)]
@@ -86,6 +90,8 @@ impl Target {
             Self::New => "/compose".to_owned(),
             Self::Campaign(id) => format!("/campaigns/{id}/edit"),
             Self::Series(id) => format!("/series/{id}/edit"),
+            Self::NewTemplate => "/templates/new".to_owned(),
+            Self::Template(id) => format!("/templates/{id}"),
         }
     }
 
@@ -95,7 +101,12 @@ impl Target {
             Self::New => "/upcoming".to_owned(),
             Self::Campaign(id) => format!("/campaigns/{id}"),
             Self::Series(id) => format!("/series/{id}"),
+            Self::NewTemplate | Self::Template(_) => "/templates".to_owned(),
         }
+    }
+
+    fn is_template(self) -> bool {
+        matches!(self, Self::NewTemplate | Self::Template(_))
     }
 
     fn title(self) -> &'static str {
@@ -103,6 +114,8 @@ impl Target {
             Self::New => "Compose a message",
             Self::Campaign(_) => "Edit the message",
             Self::Series(_) => "Edit the series",
+            Self::NewTemplate => "New template",
+            Self::Template(_) => "Edit the template",
         }
     }
 }
@@ -114,7 +127,7 @@ impl ComposePage {
         let grades = visitor.tenant.grades().await?;
         let templates = match target {
             Target::New => visitor.tenant.templates(None, TEMPLATES_MAX).await?,
-            Target::Campaign(_) | Target::Series(_) => Vec::new(),
+            Target::Campaign(_) | Target::Series(_) | Target::NewTemplate | Target::Template(_) => Vec::new(),
         };
         let template = |it: tocsin_store::tenant::templates::Template| Choice {
             value: it.id.to_string(),
@@ -125,7 +138,11 @@ impl ComposePage {
         let second_person = draft.is_one_screen() && visitor.tenant.sending_policy().await?.second_person;
         let title = if draft.is_one_screen() { "Send an emergency" } else { target.title() };
         Ok(Self {
-            shell: Shell::new(title, &visitor.who, "compose"),
+            shell: Shell::new(
+                title,
+                &visitor.who,
+                if target.is_template() { "templates" } else { "compose" },
+            ),
             target,
             kinds: message_types_of(&visitor.tenant, draft.text("message_type")),
             may_alarm: visitor.tenant.may(Right::SendEmergency),
@@ -270,7 +287,8 @@ pub(crate) async fn show(visitor: Visitor, RawQuery(query): RawQuery) -> Result<
     Ok(answer(StatusCode::OK, &ComposePage::new(&visitor, Target::New, draft).await?))
 }
 
-fn of_template(content: &tocsin_store::tenant::templates::TemplateContent, visitor: &Visitor) -> Draft {
+/// A message of it, or the form of the template itself.
+fn of_template(content: &TemplateContent, visitor: &Visitor) -> Draft {
     let everybody = tocsin_domain::audience::Audience { all: true, ..Default::default() };
     let mut members = written(WrittenCampaign {
         subject: &content.subject,
@@ -329,6 +347,7 @@ async fn refused(
 ) -> Result<Response, Refused> {
     let texts = draft.request(visitor.zone.zone()).texts;
     let faults = match problem.errors() {
+        [] if problem.kind() == Kind::NameTaken => vec![Complaint::name_taken()],
         [] => vec![Complaint::general(problem)],
         faults => complaints(faults, &texts),
     };
@@ -390,6 +409,8 @@ async fn carry_out(
             series::edit_order(api, tenant, id, &changes).await?;
             Ok(format!("/series/{id}"))
         }
+        Target::NewTemplate => templating::make(api, tenant, draft, members).await,
+        Target::Template(id) => templating::change(api, tenant, id, draft, members).await,
     }
 }
 
@@ -399,7 +420,7 @@ fn request(visitor: &Visitor, draft: &Draft) -> Result<serde_json::Map<String, V
     if request.faults.is_empty() {
         return Ok(request.members);
     }
-    Err(Problem::faulty(crate::problem::Kind::InvalidBody, request.faults))
+    Err(Problem::faulty(Kind::InvalidBody, request.faults))
 }
 
 /// `POST /compose/segments` with `body`: what a text costs, while it is written.

@@ -119,6 +119,7 @@ pub(super) async fn review(visitor: &Visitor, api: &Api, look: Look) -> Result<R
         (Target::Campaign(_), When::At) => format!("Update: {at}, to {people}"),
         (Target::Campaign(_), When::Now | When::Recurring) => button,
         (Target::Series(_), _) => "Update the series".to_owned(),
+        (Target::NewTemplate | Target::Template(_), _) => "Save the template".to_owned(),
     };
     let second_person = target == Target::New
         && planned.recurrence.is_none()
@@ -126,7 +127,7 @@ pub(super) async fn review(visitor: &Visitor, api: &Api, look: Look) -> Result<R
     let button = if second_person { format!("Ask a second person to send to {people}") } else { button };
     let test_people = match target {
         Target::New => visitor.tenant.sending_policy().await?.test_people.len(),
-        Target::Campaign(_) | Target::Series(_) => 0,
+        Target::Campaign(_) | Target::Series(_) | Target::NewTemplate | Target::Template(_) => 0,
     };
     draft.set(TEST_KEY, &Uuid::now_v7().to_string());
     let segments = text_segments(campaign);
@@ -198,15 +199,19 @@ async fn planned(visitor: &Visitor, api: &Api, target: Target, draft: &Draft) ->
     let members = request(visitor, draft)?;
     if draft.when() != When::Recurring {
         let campaign = match target {
-            Target::New => validated(tenant, Value::Object(members), now).await?,
             Target::Campaign(_) | Target::Series(_) => valid(tenant, Value::Object(members), now).await?,
+            Target::New | Target::NewTemplate | Target::Template(_) => {
+                validated(tenant, Value::Object(members), now).await?
+            }
         };
         let campaign = campaign.into_campaign(String::new(), Vec::new(), now);
         return Ok(Planned { campaign, recurrence: None });
     }
     let read = match target {
-        Target::New => series::validated(tenant, Value::Object(members), now).await?,
         Target::Campaign(_) | Target::Series(_) => series::valid(tenant, Value::Object(members), now).await?,
+        Target::New | Target::NewTemplate | Target::Template(_) => {
+            series::validated(tenant, Value::Object(members), now).await?
+        }
     };
     let campaign = read.first();
     Ok(Planned { campaign, recurrence: Some(read.content.recurrence) })

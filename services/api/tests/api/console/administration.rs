@@ -117,6 +117,57 @@ async fn a_role_and_a_key_are_made_by_form() {
 }
 
 #[tokio::test]
+async fn a_webhook_is_added_tested_rotated_and_removed_by_form() {
+    let stage = Stage::start().await;
+    let admin = Visitor::sign_in(&stage).await;
+    assert!(admin.page("/users").await.contains(r#"href="/webhooks""#));
+    assert!(admin.page("/webhooks").await.contains("No webhooks yet"));
+    let faulty = admin.post("/webhooks", "url=https%3A%2F%2F10.0.0.1%2F&description=%3Cb%3ESIS").await;
+    let text = text_of(&faulty);
+    assert_eq!(faulty.status, 422);
+    for expected in
+        [r#"value="https://10.0.0.1/" aria-invalid="true""#, "It lies in a private", "The list is empty"]
+    {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    assert!(!text.contains("<b>SIS"), "{text}");
+    let form =
+        "url=https%3A%2F%2Fhooks.example.org%2Fin&description=SIS&event=device.outcome&event=campaign.closed";
+    let made = admin.post("/webhooks", form).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let secret_of = |answer: &crate::stage::Answer| {
+        let (_, rest) = text_of(answer).split_once(r#"id="secret">"#).unwrap();
+        rest.split('<').next().unwrap().to_owned()
+    };
+    let secret = secret_of(&made);
+    let list = admin.page("/webhooks").await;
+    assert!(
+        secret.starts_with("whsec_") && !list.contains("whsec_") && list.contains("hooks.example.org"),
+        "{list}"
+    );
+    let row = stage.sql.query_one("select id from webhook_endpoints", &[]).await.unwrap();
+    let path = format!("/webhooks/{}", row.get::<_, uuid::Uuid>(0));
+    let page = admin.page(&path).await;
+    assert!(
+        page.contains(r#"value="device.outcome" checked"#) && page.contains("Nothing was sent yet"),
+        "{page}"
+    );
+    let tested = admin.post(&format!("{path}/test"), "").await;
+    assert_eq!((tested.status, location(&tested)), (303, path.clone()));
+    let page = admin.page(&path).await;
+    assert!(page.contains("webhook.test") && page.contains("Waiting"), "{page}");
+    let rotated = admin.post(&format!("{path}/secret"), "").await;
+    assert!(rotated.status == 200 && secret_of(&rotated) != secret, "{rotated:?}");
+    let off = admin.post(&path, form).await;
+    assert_eq!((off.status, location(&off)), (303, path.clone()));
+    assert!(admin.page(&path).await.contains("Disabled"));
+    let refused = admin.post(&format!("{path}/test"), "").await;
+    assert!(refused.status == 409 && text_of(&refused).contains("disabled"), "{refused:?}");
+    assert_eq!(admin.post(&format!("{path}/remove"), "").await.status, 303);
+    assert_eq!(admin.get(&path).await.status, 404);
+}
+
+#[tokio::test]
 async fn forms_of_others_sites_change_no_user() {
     let stage = Stage::start().await;
     let admin = Visitor::sign_in(&stage).await;
@@ -129,7 +180,7 @@ async fn forms_of_others_sites_change_no_user() {
         vec![("cookie", admin.cookie()), ("origin", "https://evil.example")],
         vec![("cookie", admin.cookie()), ("origin", &stage.address), ("sec-fetch-site", "cross-site")],
     ] {
-        for path in ["/users/new", "/keys", "/roles/new", "/account", "/sign-out"] {
+        for path in ["/users/new", "/keys", "/webhooks", "/roles/new", "/account", "/sign-out"] {
             let answer = super::post_from(&stage, path, &headers, &form).await;
             assert_eq!(answer.status, 403, "{path} {headers:?}");
         }

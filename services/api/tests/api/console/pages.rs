@@ -215,3 +215,41 @@ async fn the_list_says_what_to_do_when_it_is_empty_and_pages_when_it_is_long() {
     let faulty = visitor.get("/campaigns?view=everything").await;
     assert!(faulty.status == 400 && text_of(&faulty).contains("in-progress"), "{faulty:?}");
 }
+
+#[tokio::test]
+async fn a_campaigns_page_draws_whom_it_contacted_and_says_what_waits() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    stage.staff("ana", &[(2, "+15551230001"), (4, "ana")]).await;
+    stage.staff("ben", &[(2, "+15551230002")]).await;
+    let id = stage.campaign("drawn").await;
+    stage.expand_all().await;
+    assert!(
+        !visitor.page(&format!("/campaigns/{id}")).await.contains("Contacted over time"),
+        "before it began"
+    );
+    let began = stage.clock.now();
+    stage.sql.execute("update campaigns set state = 3, started_at = $1", &[&began]).await.unwrap();
+    stage.engine.sample_progress(began).await.unwrap();
+    let contacted = "insert into tallies (campaign_id, district_id, channel, addresses_contacted)
+                     select id, district_id, 2, 1 from campaigns where id = $1";
+    stage.change(contacted, &id).await;
+    stage.clock.advance(chrono::TimeDelta::seconds(10));
+    let page = visitor.page(&format!("/campaigns/{id}")).await;
+    // Half of the texts' addresses: half of the drawing's height, at its right end.
+    assert!(page.contains(r#"<path class="line sms" d="M0 200H0V200H1000V100"/>"#), "{page}");
+    assert!(page.contains("Text <strong>1</strong> of 2") && page.contains("As a table"), "{page}");
+    assert!(page.contains("Text: <strong>2</strong> wait for their turn"), "{page}");
+    let held = "update jobs set wait_reason = 8, due_at = now() + interval '3 hours' where campaign_id = $1";
+    stage.change(held, &id).await;
+    let page = visitor.page(&format!("/campaigns/{id}")).await;
+    assert!(
+        page.contains("Inbox: <strong>1</strong> wait for their calling hours, the next due <time"),
+        "{page}"
+    );
+    stage
+        .change("update campaigns set state = 5, ended_at = now(), closed_at = now() where id = $1", &id)
+        .await;
+    let page = visitor.page(&format!("/campaigns/{id}")).await;
+    assert!(page.contains("Contacted over time") && !page.contains("What waits"), "{page}");
+}
