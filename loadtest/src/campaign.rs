@@ -68,6 +68,7 @@ pub async fn store(store: &Store, district: &District, kind: Kind) -> Result<Cam
         subject: SUBJECT.to_owned(),
         channels: vec![Channel::Sms],
         audience: Audience { all: true, ..Audience::default() },
+        test: false,
         redial: RedialPolicy::default_for(lane),
         calling_window: None,
         limits: Default::default(),

@@ -11,54 +11,78 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tocsin_domain::window::Zone;
 use tocsin_domain::{CampaignId, Lane};
-use tocsin_store::tenant::campaigns::CampaignSummary;
+use tocsin_store::tenant::approvals::Approval;
 use tocsin_store::tenant::campaigns::lists::ListQuery;
+use tocsin_store::tenant::campaigns::{CampaignSummary, NewCampaign};
 use tocsin_store::{StoreError, Tenant};
 
+use crate::approvals::{ApprovalView, Asking};
 use crate::auth::{self, Caller};
 use crate::fields::{Fault, Faults, Fields};
-use crate::openapi::{Operation, Placed};
+use crate::openapi::{Operation, Placed, PlacedOrWaits, Waiting};
 use crate::page::read_limit;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{CampaignRequest, Standing, Submission};
 use crate::view::{CampaignView, DetailView};
-use crate::{announce, correction, json, list_query, needs};
+use crate::{announce, approvals, correction, json, list_query, needs, second_person};
 
 pub(crate) const KEY_HEADER: &str = "Idempotency-Key";
 pub(crate) const KEY_CHARS_MAX: usize = 255;
+
+/// A campaign, or what waits for a second person in its place.
+pub(crate) type Answered = PlacedOrWaits<DetailView, ApprovalView>;
+
+/// The answers where a campaign is made.
+pub(crate) const MADE_OR_ASKED: &[(u16, &str)] = &[
+    (201, "This request made it."),
+    (200, "An earlier request with the same key made it."),
+    (202, "Nothing is made yet: it waits for a second person, as this approval."),
+];
 
 /// Whoever names a receipt as audience may be told this of the campaign that is corrected.
 pub(crate) const OF_RECEIPT: &[Kind] = &[Kind::UnknownCampaign, Kind::NotCanceled, Kind::NobodyContacted];
 
 pub(crate) const CREATE: Operation = Operation::new("createCampaign", "Make a campaign")
-    .telling("It is sent at once, or when its time has come.")
+    .telling(
+        "It is sent at once, or when its time has come. An emergency to the whole district waits for a second person, where \
+         the district has decided so.",
+    )
     .takes::<CampaignRequest>()
     .example(r#"{"subject": "Early dismissal", "channels": ["voice", "sms"], "audience": {"all": true}, "message_type": "priority", "body": "{{ school_name | School }} closes at noon today."}"#)
     .keyed()
-    .answers(&[(201, "This request made it."), (200, "An earlier request with the same key made it.")])
+    .answers(MADE_OR_ASKED)
     .refuses(OF_RECEIPT);
 
-/// `POST /v1/campaigns`: 201 when it made the campaign, 200 when the same request made it before.
+/// `POST /v1/campaigns`: 201 when it made the campaign, 200 when the same request made it before, 202 when a second person
+/// is asked first.
 pub(crate) async fn create(
     Caller(tenant): Caller,
     State(api): State<Api>,
     headers: HeaderMap,
     body: json::Received,
-) -> Result<Placed<DetailView>, Problem> {
+) -> Result<Answered, Problem> {
     let key = client_key(&headers)?;
     let request = json::required(&headers, body)?;
-    let (id, status) = submit(&api, &tenant, key, request).await?;
-    stored(&api, &tenant, id, status).await
+    answered(&api, &tenant, submit(&api, &tenant, key, request).await?).await
 }
 
-/// The one command behind every place where campaigns are made. The status says whether this call made it.
+/// What a submission came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Submitted {
+    /// The status says whether this call made it.
+    Campaign(CampaignId, StatusCode),
+    /// A second person is asked first; there is no campaign yet.
+    Asked(Box<Approval>),
+}
+
+/// The one command behind every place where campaigns are made.
 pub(crate) async fn submit(
     api: &Api,
     tenant: &Tenant,
     key: String,
     request: Value,
-) -> Result<(CampaignId, StatusCode), Problem> {
+) -> Result<Submitted, Problem> {
     // Of the value, not of the bytes: spaces make no other request.
     let request_hash = Sha256::digest(request.to_string()).to_vec();
     let now = api.clock.now();
@@ -66,22 +90,36 @@ pub(crate) async fn submit(
     if let Some(known) = tenant.campaign_by_key(&key, &request_hash).await? {
         return shown(tenant, key, known.id).await;
     }
-    let campaign = validated(tenant, request, now).await?.into_campaign(key, request_hash, now);
+    if let Some(asked) = approvals::asked_by_key(tenant, &key, &request_hash).await? {
+        return Ok(Submitted::Asked(Box::new(asked)));
+    }
+    let submission = validated(tenant, request.clone(), now).await?;
+    let lane = submission.message_type().lane();
+    if second_person::is_needed(tenant, lane, submission.audience()).await? {
+        let asked = approvals::ask(tenant, Asking { key, request_hash, request, now }, &submission).await?;
+        return Ok(Submitted::Asked(Box::new(asked)));
+    }
+    let campaign = submission.into_campaign(key, request_hash, now);
     let answer = tenant.create_campaign(&campaign).await?;
     if !answer.made {
         return shown(tenant, campaign.client_key, answer.id).await;
     }
+    announce_made(api, &campaign, now);
+    Ok(Submitted::Campaign(answer.id, StatusCode::CREATED))
+}
+
+/// To be called after the campaign's commit.
+pub(crate) fn announce_made(api: &Api, campaign: &NewCampaign, now: DateTime<Utc>) {
     let emergency = campaign.lane == Lane::Emergency && campaign.scheduled_at <= now;
     announce::wake(api, &campaign.channels, emergency);
-    tracing::info!(campaign.id = %answer.id, lane = %campaign.lane, message_type = campaign.message_type,
+    tracing::info!(campaign.id = %campaign.id, lane = %campaign.lane, message_type = campaign.message_type,
         "campaign stored");
-    Ok((answer.id, StatusCode::CREATED))
 }
 
 /// What an earlier request made, if it is the caller's to see; else its key is somebody else's.
-async fn shown(tenant: &Tenant, key: String, id: CampaignId) -> Result<(CampaignId, StatusCode), Problem> {
+async fn shown(tenant: &Tenant, key: String, id: CampaignId) -> Result<Submitted, Problem> {
     if needs::sees(tenant, id).await? {
-        return Ok((id, StatusCode::OK));
+        return Ok(Submitted::Campaign(id, StatusCode::OK));
     }
     Err(StoreError::KeyReused { key }.into())
 }
@@ -103,18 +141,34 @@ pub(crate) async fn valid(
     request: Value,
     now: DateTime<Utc>,
 ) -> Result<Submission, Problem> {
-    let standing = Standing::of(tenant, correction::corrected(tenant, &request).await?).await?;
+    let corrected = correction::corrected(tenant, &request).await?;
+    submission_of(tenant, request, corrected, now).await
+}
+
+/// What the request asks for, or all its faults; `corrected` is the campaign that it corrects.
+pub(crate) async fn submission_of(
+    tenant: &Tenant,
+    request: Value,
+    corrected: Option<CampaignSummary>,
+    now: DateTime<Utc>,
+) -> Result<Submission, Problem> {
+    let standing = Standing::of(tenant, corrected).await?;
     Submission::read(request, &standing, now).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))
 }
 
-pub(crate) async fn stored(
-    api: &Api,
-    tenant: &Tenant,
-    id: CampaignId,
-    status: StatusCode,
-) -> Result<Placed<DetailView>, Problem> {
-    let view = detail(api, tenant, id).await?;
-    Ok(Placed { status, location: format!("/v1/campaigns/{id}"), view })
+/// The campaign, or with 202 what waits for a second person.
+pub(crate) async fn answered(api: &Api, tenant: &Tenant, submitted: Submitted) -> Result<Answered, Problem> {
+    match submitted {
+        Submitted::Campaign(id, status) => {
+            let view = detail(api, tenant, id).await?;
+            Ok(Answered::Made(Box::new(Placed { status, location: format!("/v1/campaigns/{id}"), view })))
+        }
+        Submitted::Asked(asked) => {
+            let location = format!("/v1/approvals/{}", asked.id);
+            let view = ApprovalView::of(*asked, api.clock.now());
+            Ok(Answered::Waits(Waiting { location, view }))
+        }
+    }
 }
 
 pub(crate) fn client_key(headers: &HeaderMap) -> Result<String, Problem> {

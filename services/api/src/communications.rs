@@ -49,6 +49,8 @@ struct RowView {
     #[schemars(with = "MessageTypeName")]
     message_type: String,
     subject: String,
+    /// Of a message to the district's test people.
+    test: bool,
     channel: Option<Channel>,
     address: Option<String>,
     status: &'static str,
@@ -271,6 +273,7 @@ impl RowView {
             own: found.own,
             message_type: found.message_type,
             subject: found.subject,
+            test: found.test,
             channel: found.channel,
             address: found.address,
             status: found.outcome.label(),

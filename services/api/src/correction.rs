@@ -10,14 +10,13 @@ use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
 
 use crate::auth::Caller;
-use crate::campaigns::{campaign_id, client_key, existing, stored, submit};
+use crate::campaigns::{Answered, MADE_OR_ASKED, answered, campaign_id, client_key, existing, submit};
 use crate::fields::Fault;
+use crate::openapi::Operation;
 use crate::openapi::shapes::{Varied, shape, varied};
-use crate::openapi::{Operation, Placed};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::CampaignRequest;
-use crate::view::DetailView;
 use crate::{json, needs};
 
 const AUDIENCE: &str = "audience";
@@ -41,7 +40,7 @@ pub(crate) const CREATE: Operation = Operation::new("createCorrection", "Correct
     )
     .takes::<CorrectionRequest>()
     .keyed()
-    .answers(&[(201, "This request made it."), (200, "An earlier request with the same key made it.")])
+    .answers(MADE_OR_ASKED)
     .refuses(&[Kind::NotCanceled, Kind::NobodyContacted]);
 
 /// `POST /v1/campaigns/{id}/correction`: as `POST /v1/campaigns`, for those whom the canceled campaign contacted, or
@@ -52,13 +51,12 @@ pub(crate) async fn create(
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: json::Received,
-) -> Result<Placed<DetailView>, Problem> {
+) -> Result<Answered, Problem> {
     let id = campaign_id(id)?;
     existing(&tenant, id).await?;
     let key = client_key(&headers)?;
     let request = addressed(id, json::required(&headers, body)?)?;
-    let (id, status) = submit(&api, &tenant, key, request).await?;
-    stored(&api, &tenant, id, status).await
+    answered(&api, &tenant, submit(&api, &tenant, key, request).await?).await
 }
 
 /// The request for a campaign to the people of `id`'s receipt.
@@ -77,12 +75,24 @@ pub(crate) fn addressed(id: CampaignId, mut request: Value) -> Result<Value, Pro
 /// The canceled campaign that `request` corrects, if it names one; else why it cannot be corrected. What is no
 /// campaign's id is a fault of the request, which is told with all others.
 pub(crate) async fn corrected(tenant: &Tenant, request: &Value) -> Result<Option<CampaignSummary>, Problem> {
-    let named = request.pointer("/audience/receipt/campaign").and_then(Value::as_str);
-    let Some(id) = named.and_then(|id| id.parse().ok()) else { return Ok(None) };
+    let Some(id) = named(request) else { return Ok(None) };
     if !needs::sees(tenant, id).await? {
         return Err(Problem::unknown_campaign());
     }
     correctable(tenant, existing(tenant, id).await?).await.map(Some)
+}
+
+/// The same for a second person, who sees what they approve, whoever's the canceled campaign is.
+pub(crate) async fn corrected_by_another(
+    tenant: &Tenant,
+    request: &Value,
+) -> Result<Option<CampaignSummary>, Problem> {
+    let Some(id) = named(request) else { return Ok(None) };
+    correctable(tenant, existing(tenant, id).await?).await.map(Some)
+}
+
+fn named(request: &Value) -> Option<CampaignId> {
+    request.pointer("/audience/receipt/campaign").and_then(Value::as_str)?.parse().ok()
 }
 
 /// The campaign, if it is canceled and was too late for somebody.

@@ -13,14 +13,14 @@ use tocsin_store::tenant::campaigns::editing::{Edit, Edited};
 
 use crate::auth::Caller;
 use crate::campaigns::{campaign_id, detail, existing, valid};
-use crate::fields::{Faults, Field};
+use crate::fields::{Fault, Faults, Field};
 use crate::openapi::Operation;
 use crate::openapi::shapes::{Text, Varied, shape, varied};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{ACTOR_CHARS_MAX, CampaignRequest, WrittenCampaign, merged, written};
 use crate::view::DetailView;
-use crate::{announce, json, needs};
+use crate::{announce, json, needs, second_person};
 
 /// What is to be another, of which version, and who says so.
 #[derive(Debug)]
@@ -31,7 +31,10 @@ pub(crate) struct Changes {
 }
 
 varied!(CampaignPatch, |generator| {
-    Varied::of::<CampaignRequest>(generator).without(&["created_by"]).partial().with::<EditRequest>(generator)
+    Varied::of::<CampaignRequest>(generator)
+        .without(&["created_by", "test"])
+        .partial()
+        .with::<EditRequest>(generator)
 });
 
 shape! {
@@ -49,7 +52,14 @@ pub(crate) const EDIT: Operation = Operation::new("editCampaign", "Edit a campai
     .telling("A `scheduled_at` of null sends it now.")
     .takes::<CampaignPatch>()
     .example(r#"{"version": 1, "subject": "Late start"}"#)
-    .refuses(&[Kind::EditedMeanwhile, Kind::NotScheduled, Kind::NotCanceled, Kind::NobodyContacted]);
+    .refuses(&[
+        Kind::EditedMeanwhile,
+        Kind::NotScheduled,
+        Kind::IsATest,
+        Kind::SecondPersonNeeded,
+        Kind::NotCanceled,
+        Kind::NobodyContacted,
+    ]);
 
 /// `PATCH /v1/campaigns/{id}`: members as of `POST /v1/campaigns`; those that are left out stay as they are.
 pub(crate) async fn edit(
@@ -106,9 +116,18 @@ pub(crate) async fn carry_out(
         return Err(not_scheduled(state));
     }
     let made = tenant.as_it_was_made(id).await?.ok_or_else(Problem::unknown_campaign)?;
+    if made.test {
+        return Err(Problem::new(Kind::IsATest, "a test is not edited: cancel it, and send another"));
+    }
     let request = merged(request_of(&made), changes.members);
     let submission = valid(tenant, request, now).await?;
     needs::may_edit_to(tenant, &made.message_type, submission.message_type().as_str())?;
+    if submission.is_test() {
+        let reason = "is said when a message is made: send the test as a message of its own".to_owned();
+        let fault = Fault { field: "test".to_owned(), reason };
+        return Err(Problem::faulty(Kind::InvalidBody, vec![fault]));
+    }
+    second_person::refuse(tenant, submission.message_type().lane(), submission.audience()).await?;
     let new = submission.into_campaign(String::new(), Vec::new(), now);
     let edit = Edit { campaign: id, version: changes.version, by: &changes.by, at: now };
     match tenant.edit_campaign(edit, &new).await? {

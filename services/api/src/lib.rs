@@ -7,6 +7,7 @@
 mod accounts;
 mod announce;
 mod api_keys;
+mod approvals;
 mod audience;
 mod audit_log;
 mod auth;
@@ -42,6 +43,7 @@ mod recipients;
 mod report;
 mod roles;
 pub mod routes;
+mod second_person;
 mod secret;
 mod sending_policy;
 mod series;

@@ -60,6 +60,11 @@ pub(crate) enum Kind {
     LoginTaken,
     RoleInUse,
     OwnAccount,
+    UnknownApproval,
+    OwnApproval,
+    NotWaiting,
+    SecondPersonNeeded,
+    IsATest,
     WebhooksOff,
     WebhookDisabled,
     TooManyWebhooks,
@@ -143,6 +148,13 @@ impl Kind {
             Self::LoginTaken => (StatusCode::CONFLICT, "login-taken", "Another user has that email address"),
             Self::RoleInUse => (StatusCode::CONFLICT, "role-in-use", "Somebody has the role"),
             Self::OwnAccount => (StatusCode::CONFLICT, "own-account", "One cannot shut oneself out"),
+            Self::UnknownApproval => (StatusCode::NOT_FOUND, "unknown-approval", "No such approval"),
+            Self::OwnApproval => (StatusCode::FORBIDDEN, "own-approval", "A second person is needed"),
+            Self::NotWaiting => (StatusCode::CONFLICT, "not-waiting", "It does not wait any more"),
+            Self::SecondPersonNeeded => {
+                (StatusCode::CONFLICT, "second-person-needed", "A second person is needed")
+            }
+            Self::IsATest => (StatusCode::CONFLICT, "is-a-test", "It is a test"),
             Self::WebhooksOff => (StatusCode::CONFLICT, "webhooks-off", "No webhooks are sent here"),
             Self::WebhookDisabled => (StatusCode::CONFLICT, "webhook-disabled", "The webhook is disabled"),
             Self::TooManyWebhooks => {

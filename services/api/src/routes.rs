@@ -17,14 +17,17 @@ use crate::needs::{Needs, SENDS};
 use crate::openapi::Endpoint;
 use crate::server::Api;
 use crate::{
-    accounts, api_keys, audience, audit_log, auth, campaigns, cancel, communications, consent_policy,
-    consents, console, correction, directory, editing, forecast, imports, inbox, limits, me, message_types,
-    messages, openapi, policies, receipt, recipients, report, roles, sending_policy, series, suppressions,
-    templates, unsubscribes, users, webhooks,
+    accounts, api_keys, approvals, audience, audit_log, auth, campaigns, cancel, communications,
+    consent_policy, consents, console, correction, directory, editing, forecast, imports, inbox, limits, me,
+    message_types, messages, openapi, policies, receipt, recipients, report, roles, sending_policy, series,
+    suppressions, templates, unsubscribes, users, webhooks,
 };
 
 /// What those need who look whom a message may go to.
 const CHOOSES: &[Right] = &[Right::ReadDirectory, Right::Send, Right::SendEmergency];
+
+/// Whoever may send an emergency may be the second person for one.
+const APPROVES: Needs = Needs::Right(Right::SendEmergency);
 
 /// One method of one path.
 #[derive(Debug)]
@@ -97,6 +100,10 @@ pub(crate) fn rest() -> Vec<Endpoint> {
         get("/v1/campaigns/{id}/recipients", Message, recipients::list, recipients::LIST),
         get("/v1/campaigns/{id}/recipients/{recipient}/message", Message, messages::sent, messages::SENT),
         get("/v1/campaigns/{id}/report", MessageAnd(Right::Reports), report::file, report::FILE),
+        get("/v1/approvals", APPROVES, approvals::list, approvals::LIST),
+        get("/v1/approvals/{id}", APPROVES, approvals::show, approvals::SHOW),
+        post("/v1/approvals/{id}/approve", APPROVES, approvals::approve, approvals::APPROVE),
+        post("/v1/approvals/{id}/decline", APPROVES, approvals::decline, approvals::DECLINE),
         post("/v1/series", OneOf(SENDS), series::create, series::CREATE),
         get("/v1/series", Message, series::list, series::LIST),
         get("/v1/series/{id}", Series, series::show, series::SHOW),
@@ -213,7 +220,8 @@ pub(crate) fn pages() -> Vec<Route> {
     use compose::templating;
     use console::settings::policy;
     use console::{
-        account, assets, cancel, correction, detail, docs, list, receipt, recipients, sign_in, watch,
+        account, approvals, assets, cancel, correction, detail, docs, list, receipt, recipients, sign_in,
+        watch,
     };
     use console::{audit, imports, keys, roles, settings, templates, users};
     use console::{
@@ -246,6 +254,10 @@ pub(crate) fn pages() -> Vec<Route> {
         post("/series/{id}/edit", EditSeries, editing::post_series),
         get("/series/{id}/cancel", CancelSeries, series::ask),
         post("/series/{id}/cancel", CancelSeries, series::cancel),
+        get("/approvals", APPROVES, approvals::list),
+        get("/approvals/{id}", APPROVES, approvals::show),
+        post("/approvals/{id}/approve", APPROVES, approvals::approve),
+        post("/approvals/{id}/decline", APPROVES, approvals::decline),
         post("/series/{id}/skip", EditSeries, skip::skip),
         post("/series/{id}/restore", EditSeries, skip::restore),
         get("/compose", OneOf(SENDS), compose::show),

@@ -28,8 +28,8 @@ use crate::{json, needs};
 
 const NAME_CHARS_MAX: usize = 120;
 /// What a campaign has and a template has not.
-const FOREIGN: [&str; 6] =
-    ["scheduled_at", "expires_in_seconds", "redial", "calling_window", "limits", "created_by"];
+const FOREIGN: [&str; 7] =
+    ["scheduled_at", "expires_in_seconds", "redial", "calling_window", "limits", "created_by", "test"];
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Template")]

@@ -44,6 +44,8 @@ pub(crate) struct CampaignView {
     pub failure_reason: Option<String>,
     /// Null unless it was canceled (requirement 192).
     pub cancel: Option<CancelView>,
+    /// It goes to the district's test people, who are its audience.
+    pub test: bool,
     /// The canceled campaign that it corrects, if it does.
     pub corrects: Option<CampaignId>,
     /// Whose occurrence it is.
@@ -132,6 +134,7 @@ impl CampaignView {
             expires_at: found.expires_at,
             failure_reason: found.failure_reason,
             cancel: found.canceled_at.map(|at| CancelView { at, by, reason }),
+            test: found.test,
             corrects: found.corrects,
             series: found.series,
             version: found.version,

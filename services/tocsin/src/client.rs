@@ -36,6 +36,9 @@ pub struct Detail {
     pub state: CampaignState,
     pub subject: String,
     pub message_type: String,
+    /// It went to the district's test people.
+    #[serde(default)]
+    pub test: bool,
     pub created_by: String,
     pub created_at: DateTime<Utc>,
     pub scheduled_at: Option<DateTime<Utc>>,

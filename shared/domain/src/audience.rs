@@ -150,6 +150,11 @@ impl Audience {
         "include_inactive",
     ];
 
+    /// These people, whatever they are.
+    pub fn of_people(people: Vec<String>) -> Self {
+        Self { people, roles: Role::ALL.to_vec(), ..Self::default() }
+    }
+
     pub fn of_receipt(addressed: Addressed) -> Self {
         Self { receipt: Some(addressed), ..Self::default() }
     }

@@ -91,6 +91,7 @@ fn report() -> Report {
         zone: chrono_tz::America::Chicago,
         number: 1,
         subject: "Early dismissal".to_owned(),
+        test: false,
         message_type: "General".to_owned(),
         status: "Sent".to_owned(),
         sender: "Administrator".to_owned(),

@@ -18,6 +18,8 @@ pub struct Report {
     /// The Message ID that users quote.
     pub number: i64,
     pub subject: String,
+    /// It went to the district's test people only.
+    pub test: bool,
     pub message_type: String,
     /// As users read it.
     pub status: String,
@@ -44,6 +46,13 @@ pub struct Report {
     /// What it said.
     pub texts: Vec<Text>,
     pub choice: Choice,
+}
+
+impl Report {
+    /// What stands at the head of it: nobody takes a test for the message itself.
+    pub(crate) fn title(&self) -> &'static str {
+        if self.test { "Sent Message Report of a Test" } else { "Sent Message Report" }
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -16,7 +16,6 @@ use crate::words::{channel, count, length, time};
 use crate::{csv, docx, pdf};
 
 const NONE: &str = "–";
-const TITLE: &str = "Sent Message Report";
 
 /// Why a report could not be written to its end.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +45,7 @@ fn set<E>(
     pages: impl Iterator<Item = Result<Vec<Row>, E>>,
     sheet: &mut dyn Sheet,
 ) -> Result<(), ReportError<E>> {
-    sheet.title(TITLE, &report.subject)?;
+    sheet.title(report.title(), &report.subject)?;
     sheet.facts(&header(report))?;
     sheet.list(&included(report))?;
     sheet.section("Delivery Summary")?;

@@ -1,7 +1,7 @@
 //! Reminders of the question whether to opt in: campaigns of emails to the people of pending phones (requirement 165).
 
 use chrono::{DateTime, Utc};
-use tocsin_domain::audience::{Audience, Role};
+use tocsin_domain::audience::Audience;
 use tocsin_domain::consent::ConsentClass;
 use tocsin_domain::consent::reminder::ReminderPolicy;
 use tocsin_domain::dedupe::DedupeMode;
@@ -106,7 +106,8 @@ fn campaign(due: &ReminderDue, people: Vec<String>, now: DateTime<Utc>) -> NewCa
         message_type: "opt_in".to_owned(),
         subject: content.subject.clone().unwrap_or_default(),
         channels: vec![Channel::Email],
-        audience: Audience { people, roles: Role::ALL.to_vec(), ..Audience::default() },
+        audience: Audience::of_people(people),
+        test: false,
         redial: RedialPolicy::default_for(LANE),
         calling_window: None,
         limits: Default::default(),

@@ -140,6 +140,7 @@ impl DueSeries {
             subject: content.subject.clone(),
             channels: content.channels.clone(),
             audience: content.audience.clone(),
+            test: false,
             redial: content.redial.clone().unwrap_or(policy.redial),
             calling_window: content.calling_window.clone().or(policy.calling_window),
             limits: content.limits.clone(),

@@ -1,6 +1,7 @@
 //! What the api may do: every statement in the tenant's role, with one district set.
 
 pub mod accounts;
+pub mod approvals;
 pub mod audience;
 pub mod audit;
 pub mod campaigns;

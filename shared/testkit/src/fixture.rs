@@ -125,6 +125,7 @@ impl Fixture {
             subject: subject.clone(),
             channels: channels.to_vec(),
             audience: Audience { all: true, ..Audience::default() },
+            test: false,
             redial,
             calling_window: None,
             limits: Default::default(),

@@ -264,6 +264,7 @@ impl<'a> World<'a> {
             subject: subject.clone(),
             channels: submission.channels.clone(),
             audience: audience.clone(),
+            test: false,
             redial: redial.clone(),
             calling_window: submission.window.map(window).transpose()?,
             limits: submission.channels.iter().filter_map(|channel| Some((*channel, own?))).collect(),

@@ -10,7 +10,7 @@ use axum::http::{Extensions, HeaderMap, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tocsin_domain::DistrictId;
-use tocsin_domain::rights::{Actor, ActorKind, Grant};
+use tocsin_domain::rights::{Actor, ActorKind, Grant, Right};
 use tocsin_store::callers::Use;
 use tocsin_store::{Store, StoreError, Tenant};
 use tracing::Span;
@@ -91,13 +91,19 @@ pub(crate) async fn authorise(
     next: Next,
 ) -> Response {
     let wanted = wanted(request.method(), request.uri());
-    let visitor = match visitor(&api, request.headers(), wanted).await {
+    let mut visitor = match visitor(&api, request.headers(), wanted).await {
         Ok(visitor) => visitor,
         Err(turned_away) => return turned_away.into_response(),
     };
     Span::current().record("district.id", tracing::field::display(visitor.tenant.district()));
     if let Err(denial) = needs.check(&visitor.tenant, &mut request).await {
         return Refused::from(Problem::from(denial)).into_response();
+    }
+    if visitor.tenant.may(Right::SendEmergency) {
+        match visitor.tenant.approvals_waiting(api.clock.now()).await {
+            Ok(waiting) => visitor.who.waited_for(waiting),
+            Err(error) => return Refused::from(error).into_response(),
+        }
     }
     request.extensions_mut().insert(visitor);
     next.run(request).await
@@ -222,8 +228,10 @@ fn wanted(method: &Method, uri: &Uri) -> String {
     let path = uri.path();
     [
         "/apply",
+        "/approve",
         "/cancel",
         "/consent",
+        "/decline",
         "/limits",
         "/password",
         "/preferences",

@@ -142,12 +142,16 @@ fn read_day(field: Field, faults: &mut Faults) -> Option<NaiveDate> {
 
 impl Row {
     fn of(row: AuditRow, stamp: impl Fn(chrono::DateTime<chrono::Utc>) -> Stamp) -> Self {
-        let is_campaign = row.action.starts_with("campaign.");
+        let page = match row.action.split('.').next() {
+            Some("campaign") => Some("campaigns"),
+            Some("approval") => Some("approvals"),
+            Some(_) | None => None,
+        };
         Self {
             at: stamp(row.at),
             actor: row.actor,
             action: row.action,
-            link: is_campaign.then(|| format!("/campaigns/{}", row.subject)),
+            link: page.map(|page| format!("/{page}/{}", row.subject)),
             subject: row.subject,
             details: details(&row.details),
         }

@@ -97,6 +97,8 @@ struct Column {
 struct Row {
     path: String,
     subject: String,
+    /// Did it go to the district's test people?
+    test: bool,
     kind: String,
     number: i64,
     recipient: String,
@@ -340,6 +342,7 @@ impl Row {
         Self {
             path: format!("/people/{person}/communications/{campaign}/{}{query}", found.recipient),
             subject: found.subject,
+            test: found.test,
             kind: words::message_type(&found.message_type),
             number: found.number,
             recipient: found.name,

@@ -19,7 +19,7 @@ use super::live::Live;
 use super::page::{Count, Refused, Shell, answer};
 use super::sign_in::field;
 use super::words;
-use crate::campaigns::submit;
+use crate::campaigns::{Submitted, submit};
 use crate::correction::{addressed, correctable, subject_for};
 use crate::fields::Fault;
 use crate::server::Api;
@@ -159,7 +159,8 @@ pub(crate) async fn send(
     let typed = Typed::of_form(&body, &campaign);
     let request = addressed(id, typed.request(&visitor.actor))?;
     match submit(&api, &visitor.tenant, typed.key.clone(), request).await {
-        Ok((made, _)) => Ok(Redirect::to(&format!("/campaigns/{made}")).into_response()),
+        Ok(Submitted::Campaign(made, _)) => Ok(Redirect::to(&format!("/campaigns/{made}")).into_response()),
+        Ok(Submitted::Asked(asked)) => Ok(Redirect::to(&format!("/approvals/{}", asked.id)).into_response()),
         Err(problem) if !problem.errors().is_empty() => {
             let faults = problem.errors().iter().map(|fault| complaint(fault, &typed)).collect();
             let page = CorrectionPage { faults, ..CorrectionPage::new(&visitor, live, campaign.lane, typed) };

@@ -52,6 +52,8 @@ struct Row {
     id: CampaignId,
     number: i64,
     subject: String,
+    /// Did it go to the district's test people?
+    test: bool,
     kind: String,
     urgent: bool,
     channels: String,
@@ -175,6 +177,7 @@ impl Row {
             devices: progress.map(|progress| Count(progress.devices)),
             percent: progress.filter(|it| it.devices > 0).map(|it| percent(it.devices - it.open, it.devices)),
             parts: progress.map(|progress| parts(results(progress))).unwrap_or_default(),
+            test: campaign.test,
             subject: campaign.subject,
         }
     }

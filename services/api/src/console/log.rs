@@ -56,6 +56,8 @@ struct Row {
     date: Stamp,
     calendars: String,
     subject: String,
+    /// Did it go to the district's test people?
+    test: bool,
     by: String,
     kind: String,
     urgent: bool,
@@ -213,6 +215,7 @@ impl Row {
             attachment: listed.attachment,
             recurring: campaign.series.is_some(),
             status: status(campaign.state),
+            test: campaign.test,
             subject: campaign.subject,
         }
     }

@@ -7,6 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use tocsin_domain::rights::{Actor, ActorKind, Outlook, Right};
 use tocsin_store::StoreError;
+use tocsin_store::tenant::approvals::Waiting;
 
 use super::assets::{ASSETS, Assets};
 use crate::fields::Fault;
@@ -33,6 +34,8 @@ pub(crate) struct Who {
     /// Can another district be chosen?
     pub several: bool,
     pub menu: Menu,
+    /// Emergencies for which a second person is asked; of those who may not approve, none.
+    pub waiting: Waiting,
 }
 
 /// What of the navigation leads to pages that they may see.
@@ -40,6 +43,8 @@ pub(crate) struct Who {
 pub(crate) struct Menu {
     pub messages: bool,
     pub sends: bool,
+    /// May send emergencies, where something waits for a second person.
+    pub approves: bool,
     pub consents: bool,
     pub directory: bool,
     pub imports: bool,
@@ -88,17 +93,25 @@ impl Shell {
 
 impl Who {
     pub fn named(district: String, name: String) -> Self {
-        Self { district, zone: "", name: Some(name), several: false, menu: Menu::default() }
+        Self {
+            district,
+            zone: "",
+            name: Some(name),
+            several: false,
+            menu: Menu::default(),
+            waiting: Waiting::default(),
+        }
     }
 
     pub fn nobody(district: String, several: bool) -> Self {
-        Self { district, zone: "", name: None, several, menu: Menu::default() }
+        Self { district, zone: "", name: None, several, menu: Menu::default(), waiting: Waiting::default() }
     }
 
     pub fn at(self, zone: &'static str, actor: &Actor) -> Self {
         let menu = Menu {
             messages: actor.outlook() != Outlook::None || actor.kind == ActorKind::Nobody,
             sends: SENDS.iter().any(|right| actor.may(*right)),
+            approves: false,
             consents: actor.may(Right::Consents),
             directory: actor.may(Right::ReadDirectory),
             imports: actor.may(Right::EditDirectory),
@@ -107,6 +120,12 @@ impl Who {
             audit: actor.may(Right::Audit),
         };
         Self { zone, menu, ..self }
+    }
+
+    /// With what waits for a second person, which every page tells.
+    pub fn waited_for(&mut self, waiting: Waiting) {
+        self.waiting = waiting;
+        self.menu.approves = waiting.others + waiting.own > 0;
     }
 }
 

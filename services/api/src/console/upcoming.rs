@@ -60,6 +60,7 @@ struct Asked {
 struct Row {
     link: String,
     subject: String,
+    test: bool,
     number: String,
     /// Of a series, in words.
     recurrence: Option<String>,
@@ -272,6 +273,7 @@ impl Row {
             state: None,
             progress: None,
             failure: None,
+            test: it.test,
             subject: it.subject,
         }
     }
@@ -317,6 +319,7 @@ impl Row {
             state: Some(words::state(campaign.state)),
             progress: progress.get(&campaign.id).filter(|it| it.devices > 0).map(moving),
             failure: campaign.failure_reason,
+            test: campaign.test,
             subject: campaign.subject,
         }
     }

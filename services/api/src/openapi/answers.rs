@@ -14,6 +14,8 @@ use crate::problem::Problem;
 pub(crate) struct Told {
     /// Of its JSON; None: it has no body, or is a file.
     pub body: Option<Schema>,
+    /// Of the JSON that comes with 202, where that is another thing's.
+    pub waiting: Option<Schema>,
     pub place: Place,
 }
 
@@ -39,6 +41,31 @@ impl<T: Serialize> IntoResponse for Placed<T> {
     }
 }
 
+/// What is not made yet, with where it waits.
+#[derive(Debug)]
+pub(crate) struct Waiting<W> {
+    pub location: String,
+    pub view: W,
+}
+
+/// A thing that was made, or with 202 another that waits in its place.
+#[derive(Debug)]
+pub(crate) enum PlacedOrWaits<T, W> {
+    Made(Box<Placed<T>>),
+    Waits(Waiting<W>),
+}
+
+impl<T: Serialize, W: Serialize> IntoResponse for PlacedOrWaits<T, W> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Made(placed) => placed.into_response(),
+            Self::Waits(Waiting { location, view }) => {
+                Placed { status: StatusCode::ACCEPTED, location, view }.into_response()
+            }
+        }
+    }
+}
+
 /// What may be answered with.
 pub(crate) trait Answer {
     fn told(generator: &mut SchemaGenerator) -> Told;
@@ -52,13 +79,19 @@ impl<T: Answer> Answer for Result<T, Problem> {
 
 impl<T: JsonSchema> Answer for Json<T> {
     fn told(generator: &mut SchemaGenerator) -> Told {
-        Told { body: Some(generator.subschema_for::<T>()), place: Place::Untold }
+        Told { body: Some(generator.subschema_for::<T>()), ..Told::default() }
     }
 }
 
 impl<T: JsonSchema> Answer for Placed<T> {
     fn told(generator: &mut SchemaGenerator) -> Told {
-        Told { body: Some(generator.subschema_for::<T>()), place: Place::InHeader }
+        Told { body: Some(generator.subschema_for::<T>()), place: Place::InHeader, waiting: None }
+    }
+}
+
+impl<T: JsonSchema, W: JsonSchema> Answer for PlacedOrWaits<T, W> {
+    fn told(generator: &mut SchemaGenerator) -> Told {
+        Told { waiting: Some(generator.subschema_for::<W>()), ..Placed::<T>::told(generator) }
     }
 }
 

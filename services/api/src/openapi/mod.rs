@@ -14,7 +14,7 @@ use schemars::generate::{Contract, SchemaSettings};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::answers::Placed;
+pub(crate) use self::answers::{Placed, PlacedOrWaits, Waiting};
 use self::operation::Body;
 pub(crate) use self::operation::{Endpoint, Operation, delete, get, patch, post, put};
 use crate::needs::Needs;
@@ -32,11 +32,12 @@ const ABOUT: &str = "Tocsin delivers a school district's messages by voice call,
     is 404 `unknown-route`; a method that a path does not have is 405 `wrong-method`, with `Allow`.";
 
 /// What is told of the parts of the API, in the order in which they are shown.
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 12] = [
     (
         "Campaigns",
         "One message to one audience over one or more channels: made, forecast, watched, canceled, corrected.",
     ),
+    ("Approvals", "Emergencies to the whole district that wait for a second person."),
     ("Series", "Campaigns that recur, by the clocks of the district."),
     ("Templates", "What messages are begun from, and the types that there are."),
     ("Audience", "How many an audience is, and lists of people from a file."),
@@ -74,6 +75,7 @@ fn tag(path: &str) -> String {
     let first = parts.next().unwrap_or_default();
     let known = match first {
         "campaigns" => "Campaigns",
+        "approvals" => "Approvals",
         "series" => "Series",
         "templates" | "message-types" => "Templates",
         "audience" => "Audience",

@@ -38,6 +38,7 @@ fn described(path: &str, name: &str) -> (Value, &'static str) {
     let source_id = || json!({ "type": "string", "minLength": 1 });
     match name {
         "id" if path.starts_with("/v1/campaigns") => (uuid(), "The id of a campaign."),
+        "id" if path.starts_with("/v1/approvals") => (uuid(), "The id of an approval."),
         "id" if path.starts_with("/v1/series") => (uuid(), "The id of a series."),
         "id" if path.starts_with("/v1/templates") => (uuid(), "The id of a template."),
         "id" if path.starts_with("/v1/imports") => (uuid(), "The id of a delivery."),

@@ -41,7 +41,12 @@ fn success(endpoint: &Endpoint, status: u16, says: &str, told: &Told) -> Value {
         (says, _) => says,
     };
     let mut response = json!({ "description": description });
-    if let Some(schema) = told.body.as_ref().filter(|_| status != 204) {
+    let body = match status {
+        202 => told.waiting.as_ref().or(told.body.as_ref()),
+        204 => None,
+        _ => told.body.as_ref(),
+    };
+    if let Some(schema) = body {
         response["content"] = json!({ "application/json": { "schema": schema } });
     }
     for media_type in endpoint.operation.files {

@@ -37,6 +37,7 @@ pub(super) async fn report(
         district: district.map(|district| district.name).unwrap_or_default(),
         zone: zone.unwrap_or(Zone::UTC),
         number: campaign.number,
+        test: campaign.test,
         message_type: tocsin_reports::message_type(&campaign.message_type),
         status: words::state(campaign.state).0.to_owned(),
         created_at: campaign.created_at,

@@ -20,7 +20,7 @@ use crate::openapi::shapes::{Varied, varied};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{WrittenCampaign, merged, written};
-use crate::{json, needs};
+use crate::{json, needs, second_person};
 
 /// How often an edit is tried while occurrences come. More than one in a row means that something else is wrong.
 const TRIES: usize = 3;
@@ -46,6 +46,7 @@ pub(crate) const EDIT: Operation = Operation::new("editSeries", "Edit a series")
     .refuses(&[
         Kind::EditedMeanwhile,
         Kind::NotActive,
+        Kind::SecondPersonNeeded,
         Kind::UnknownCampaign,
         Kind::NotCanceled,
         Kind::NobodyContacted,
@@ -86,6 +87,7 @@ pub(crate) async fn edit_order(
         let request = merged(request_of(&series), changes.members.clone());
         let read = request::valid(tenant, request, now, made).await?;
         needs::may_edit_to(tenant, &series.content.message_type, &read.content.message_type)?;
+        second_person::refuse(tenant, read.content.lane, &read.content.audience).await?;
         let edit = SeriesEdit {
             series: id,
             version: changes.version,

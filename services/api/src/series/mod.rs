@@ -22,14 +22,14 @@ pub(crate) use self::changing::{CANCEL, EDIT, cancel, cancel_order, edit, edit_o
 pub(crate) use self::request::{Read, SeriesRequest};
 pub(crate) use self::view::{OccurrenceView, SeriesView, coming, past};
 use crate::auth::{self, Caller};
-use crate::campaigns::{OF_RECEIPT, client_key};
+use crate::campaigns::client_key;
 use crate::fields::{Fault, Faults, Fields, named};
 use crate::openapi::shapes::{shape, shapes, words};
 use crate::openapi::{Operation, Placed};
 use crate::page::{PageQuery, day, encode, read_cursor, read_limit};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
-use crate::{json, needs};
+use crate::{json, needs, second_person};
 
 /// Occurrences to come that one answer works out.
 pub(crate) const COMING_MAX: u32 = 366;
@@ -42,7 +42,7 @@ pub(crate) const CREATE: Operation = Operation::new("createSeries", "Make a camp
     .example(r#"{"subject": "Lunch menu", "channels": ["email"], "audience": {"grades": ["03"]}, "body": "This week: …", "recurrence": {"frequency": "weekly", "weekdays": ["mo"], "starts_on": "2026-09-07", "at": "08:00"}}"#)
     .keyed()
     .answers(&[(201, "This request made it."), (200, "An earlier request with the same key made it.")])
-    .refuses(OF_RECEIPT);
+    .refuses(&[Kind::SecondPersonNeeded, Kind::UnknownCampaign, Kind::NotCanceled, Kind::NobodyContacted]);
 
 /// `POST /v1/series`: 201 when it made the series, 200 when the same request made it before.
 pub(crate) async fn create(
@@ -79,6 +79,7 @@ pub(crate) async fn submit(
         return shown(tenant, key, SeriesId(known.id.0)).await;
     }
     let read = validated(tenant, request, now).await?;
+    second_person::refuse(tenant, read.content.lane, &read.content.audience).await?;
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     let moment = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
     let new = NewSeries {

@@ -15,19 +15,21 @@ use crate::campaigns::valid as valid_campaign;
 use crate::fields::{Faults, Field, Fields, all_of, below};
 use crate::openapi::shapes::{Clock, Day, Varied, shape, shapes, varied, words};
 use crate::problem::{Kind, Problem};
+use crate::submission::audience::AudienceRequest;
 use crate::submission::{CampaignRequest, SCHEDULE_AHEAD_MAX};
 
 const NO_ZONE: &str = "is told by the clocks of the district, whose time zone is not set: set it with \
                        `tocsin district time-zone`";
 
 varied!(SeriesRequest, |generator| {
-    Varied::of::<CampaignRequest>(generator).without(&["scheduled_at"]).with::<Recurring>(generator)
+    Varied::of::<CampaignRequest>(generator).without(&["scheduled_at", "test"]).with::<Recurring>(generator)
 });
 
 shape! {
     /// A campaign that recurs. Where `redial` or `calling_window` is left out, each occurrence has what the district decides
     /// by then.
     struct Recurring {
+        audience: AudienceRequest,
         recurrence: RecurrenceRequest,
         /// How late an occurrence may run that nothing ran in time; later it is skipped. 3600 unless said, of emergencies 43200.
         #[schemars(range(min = 0, max = LATE_MAX.as_secs()))]
@@ -110,6 +112,10 @@ pub(crate) async fn valid(
     if members.get("audience").is_some_and(|audience| audience.get("receipt").is_some()) {
         faults
             .add("audience.receipt", "is for one correction, which does not recur: choose another audience");
+    }
+    if members.get("test").and_then(Value::as_bool) == Some(true) {
+        faults.add("test", "is for one message: send it by itself, and make the series without");
+        members.remove("test");
     }
     let own = ["recurrence", "late_seconds_max"]
         .into_iter()

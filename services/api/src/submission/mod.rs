@@ -2,6 +2,7 @@
 
 pub(crate) mod audience;
 mod contents;
+mod testing;
 mod written;
 
 use std::collections::{BTreeMap, HashSet};
@@ -49,7 +50,11 @@ shape! {
         /// Each once.
         #[schemars(length(min = 1), extend("uniqueItems" = true))]
         channels: Vec<Channel>,
-        audience: audience::AudienceRequest,
+        /// Whom it is for. Only a test may leave it out.
+        audience: Option<audience::AudienceRequest>,
+        /// True: it goes to the district's test people and to nobody else, whatever the audience. They are stored as its
+        /// audience, and it is marked.
+        test: Option<bool>,
         /// The text for every channel and language, with merge fields: `{{ field }}` or `{{ field | fallback }}`, of
         /// `recipient_name`, `given_name`, `family_name`, `student_name`, `student_given_name`, `school_name`, `grade`. At
         /// most 4000 characters by voice, 1600 by text, 1 MiB else.
@@ -86,6 +91,7 @@ pub(crate) struct Submission {
     message_type: MessageType,
     consent_class: ConsentClass,
     audience: Audience,
+    test: bool,
     contents: Vec<Content>,
     mode: DedupeMode,
     scheduled_at: DateTime<Utc>,
@@ -106,6 +112,8 @@ pub(crate) struct Standing {
     opt_in_needed: Vec<String>,
     /// So long what is no emergency can be taken back.
     undo: TimeDelta,
+    /// Source ids of those whom tests go to.
+    test_people: Vec<String>,
     /// Whose it is where the author does not say.
     actor: String,
     corrected: Option<CampaignSummary>,
@@ -114,11 +122,13 @@ pub(crate) struct Standing {
 impl Standing {
     /// `corrected` gives what a correction's author leaves out.
     pub async fn of(tenant: &Tenant, corrected: Option<CampaignSummary>) -> Result<Self, StoreError> {
+        let sending = tenant.sending_policy().await?;
         Ok(Self {
             policies: tenant.policies().await?,
             zone: tenant.time_zone().await?,
             opt_in_needed: tenant.consent_policy().await?.opt_in_needed,
-            undo: TimeDelta::from_std(tenant.sending_policy().await?.undo).unwrap_or_default(),
+            undo: TimeDelta::from_std(sending.undo).unwrap_or_default(),
+            test_people: sending.test_people,
             actor: tenant.acts_as().to_owned(),
             corrected,
         })
@@ -155,6 +165,22 @@ impl Submission {
         self.message_type
     }
 
+    pub fn audience(&self) -> &Audience {
+        &self.audience
+    }
+
+    pub fn is_test(&self) -> bool {
+        self.test
+    }
+
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    pub fn created_by(&self) -> &str {
+        &self.created_by
+    }
+
     /// The row to store. Its id carries `now`, so that campaigns are partitioned and listed by age.
     pub fn into_campaign(self, client_key: String, request_hash: Vec<u8>, now: DateTime<Utc>) -> NewCampaign {
         let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
@@ -170,6 +196,7 @@ impl Submission {
             subject: self.subject,
             channels: self.channels,
             audience: self.audience,
+            test: self.test,
             redial: self.redial,
             calling_window: self.calling_window,
             limits: self.limits,
@@ -197,7 +224,7 @@ fn read(
         .and_then(|field| field.one_of(&MessageType::ALL, MessageType::as_str, faults))
         .unwrap_or_else(|| standing.message_type());
     let lane = message_type.lane();
-    let audience = audience::read(&mut fields, faults);
+    let addressed = testing::read(&mut fields, standing, faults);
     let texts = contents::Wanted { subject: subject.as_deref(), channels: channels.as_deref() };
     let contents = contents::read(&mut fields, texts, faults);
     let mode = fields.take("mode").and_then(|field| field.one_of(&DedupeMode::ALL, mode_name, faults));
@@ -224,12 +251,14 @@ fn read(
     }
     let created_by = fields.take("created_by").and_then(|field| field.text(ACTOR_CHARS_MAX, faults));
     fields.finish(faults);
+    let testing::Addressed { test, audience } = addressed?;
     Some(Submission {
         subject: subject?,
         channels: channels?,
         message_type,
         consent_class: standing.consent_class(message_type),
-        audience: audience?,
+        audience,
+        test,
         contents: contents?,
         mode: mode.or(corrected.map(|campaign| campaign.mode)).unwrap_or_default(),
         scheduled_at,

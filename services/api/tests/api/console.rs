@@ -2,6 +2,7 @@
 
 mod access;
 mod administration;
+mod approvals;
 mod compose;
 mod events;
 mod imports;

@@ -217,6 +217,8 @@ fn what_each_built_in_role_may_use() {
         ("GET /webhooks", &[Administrator]),
         ("GET /v1/audit", &[Administrator]),
         ("GET /v1/me", &BuiltIn::ALL),
+        ("POST /v1/approvals/{id}/approve", &[Administrator, Communications]),
+        ("POST /approvals/{id}/decline", &[Administrator, Communications]),
         ("POST /users/new", &[Administrator]),
         ("POST /campaigns/{id}/cancel", &[Administrator, Communications, Secretary, Viewer]),
     ] {

@@ -194,6 +194,16 @@ fn show(answer: &Value, as_json: bool, in_words: impl FnOnce(Value) -> Result<()
 }
 
 fn sent(answer: Value) -> Result<()> {
+    // No campaign yet: the district asks a second person for an emergency to all of it.
+    if let (Some(id), Some(until)) = (answer["id"].as_str(), answer["expires_at"].as_str())
+        && answer.get("asked_at").is_some()
+    {
+        print(format_args!("{id}\n"))?;
+        say(format_args!(
+            "nothing is sent yet: a second person must approve it by {until}, at /approvals/{id} of the console"
+        ));
+        return Ok(());
+    }
     let detail: Detail = read(answer)?;
     print(format_args!("{}\n", detail.id))?;
     say(format_args!(

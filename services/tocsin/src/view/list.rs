@@ -23,6 +23,9 @@ pub struct Summary {
     number: i64,
     state: CampaignState,
     message_type: String,
+    /// It went to the district's test people.
+    #[serde(default)]
+    test: bool,
     subject: String,
     created_at: DateTime<Utc>,
 }
@@ -32,7 +35,7 @@ pub fn campaigns(list: &[Summary]) -> String {
         [
             format!("#{}", campaign.number),
             in_words(campaign.state.as_str()),
-            in_words(&campaign.message_type),
+            kind(&campaign.message_type, campaign.test),
             campaign.created_at.format("%F %R").to_string(),
             campaign.id.to_string(),
             shortened(&campaign.subject),
@@ -49,6 +52,11 @@ pub fn campaigns(list: &[Summary]) -> String {
         page.push('\n');
     }
     page
+}
+
+fn kind(message_type: &str, test: bool) -> String {
+    let kind = in_words(message_type);
+    if test { format!("{kind} (test)") } else { kind }
 }
 
 fn shortened(subject: &str) -> String {

@@ -35,6 +35,9 @@ impl fmt::Display for Page<'_> {
         let mut row = |name: &str, value: String| writeln!(f, "  {name:<16}{value}");
         row("Status", in_colour_of(detail.state, &in_words(detail.state.as_str())))?;
         row("Type", in_words(&detail.message_type))?;
+        if detail.test {
+            row("Test", "it goes to the district's test people only".to_owned())?;
+        }
         row("Sender", format!("{}, {}", detail.created_by, detail.created_at.format("%F %T UTC")))?;
         row("Content", content(detail))?;
         row("Recipients", HumanCount(detail.recipients).to_string())?;

@@ -64,13 +64,14 @@ fn properties(report: &Report) -> String {
     let dated = report.ended_at.or(report.as_of).unwrap_or(report.created_at);
     let dated = dated.to_rfc3339_opts(SecondsFormat::Secs, true);
     format!(
-        "{}<dc:title>Sent Message Report: {}</dc:title><dc:creator>Tocsin</dc:creator>\
+        "{}<dc:title>{}: {}</dc:title><dc:creator>Tocsin</dc:creator>\
          <dcterms:created xsi:type=\"dcterms:W3CDTF\">{dated}</dcterms:created></cp:coreProperties>",
         xml!(
             "<cp:coreProperties xmlns:cp=\"http://schemas.openxmlformats.org/package/2006/metadata/core-properties\" ",
             "xmlns:dc=\"http://purl.org/dc/elements/1.1/\" xmlns:dcterms=\"http://purl.org/dc/terms/\" ",
             "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\">"
         ),
+        report.title(),
         escaped(&report.subject)
     )
 }

@@ -47,7 +47,7 @@ impl<W: Write> Pdf<W> {
     pub fn new(sink: W, report: &Report) -> io::Result<Self> {
         let footer = format!("{} · Message {}", report.district, report.number);
         let dated = report.ended_at.or(report.as_of).unwrap_or(report.created_at);
-        let title = format!("Sent Message Report: {}", report.subject);
+        let title = format!("{}: {}", report.title(), report.subject);
         Ok(Self { pages: Pages::new(sink, footer, title, dated)?, in_detail: false })
     }
 

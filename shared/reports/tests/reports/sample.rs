@@ -24,6 +24,7 @@ pub fn report(choice: Choice, rows: &[Row]) -> Report {
         zone: "America/Chicago".parse().unwrap(),
         number: 1042,
         subject: "School is cancelled".to_owned(),
+        test: false,
         message_type: "General".to_owned(),
         status: "Sent".to_owned(),
         sender: "Administrator, System".to_owned(),

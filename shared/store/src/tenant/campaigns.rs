@@ -38,6 +38,8 @@ pub struct NewCampaign {
     pub subject: String,
     pub channels: Vec<Channel>,
     pub audience: Audience,
+    /// It goes to the district's test people, who are its audience.
+    pub test: bool,
     pub redial: RedialPolicy,
     /// None: at any hour.
     pub calling_window: Option<CallingWindow>,
@@ -71,6 +73,8 @@ pub struct CampaignSummary {
     pub channels: Vec<Channel>,
     pub mode: DedupeMode,
     pub audience: Audience,
+    /// It goes to the district's test people.
+    pub test: bool,
     /// The canceled campaign whose recipients this one is for, if it is a correction.
     pub corrects: Option<CampaignId>,
     /// Whose occurrence it is.
@@ -254,6 +258,7 @@ impl Tenant {
             subject: summary.subject,
             channels: summary.channels,
             audience: summary.audience,
+            test: summary.test,
             redial: summary.redial,
             calling_window: summary.calling_window,
             limits: summary.limits,
@@ -335,6 +340,7 @@ pub(super) fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummar
         mode: mode(NAME, found.get("mode"))?,
         corrects: audience.receipt.map(|addressed| addressed.campaign),
         audience,
+        test: found.get("test"),
         series: found.get::<_, Option<Uuid>>("series_id").map(SeriesId),
         version: found.get("version"),
         modified_by: found.get("modified_by"),

@@ -62,6 +62,8 @@ pub struct Communication {
     pub number: i64,
     pub message_type: String,
     pub subject: String,
+    /// It was a test, which went to the district's test people.
+    pub test: bool,
     pub recipient: i32,
     pub name: String,
     pub student: Option<String>,
@@ -186,6 +188,7 @@ fn read(found: &tokio_postgres::Row, person: i64) -> Result<Communication, Store
         number: found.get("number"),
         message_type: found.get("message_type"),
         subject: found.get("subject"),
+        test: found.get("test"),
         recipient: place.recipient,
         name: found.get("name"),
         student: found.get("student_name"),
@@ -212,7 +215,7 @@ macro_rules! communications {
             $name,
             "
 with told as materialized (
-  select c.id, c.number, c.message_type, c.subject, c.scheduled_at
+  select c.id, c.number, c.message_type, c.subject, c.test, c.scheduled_at
   from campaigns c
   where c.district_id = $1 and c.scheduled_at >= $3 and c.scheduled_at < $4 and c.number > 0
     and c.state not in (1, 10)
@@ -224,7 +227,7 @@ with told as materialized (
   from told c cross join lateral (
     select recipient_id from recipient_people where campaign_id = c.id and person_id = $2 offset 0) r
 ), shown as (
-  select c.id as campaign_id, c.number, c.message_type, c.subject, c.scheduled_at, c.recipient_id, r.person_id, r.name,
+  select c.id as campaign_id, c.number, c.message_type, c.subject, c.test, c.scheduled_at, c.recipient_id, r.person_id, r.name,
     r.student_name, coalesce(j.id, 0) as job_id, j.channel, j.state, d.address, d.duplicate, a.provider_code,
     coalesce(j.outcome, case when j.id is null then 30 else 20 end)::smallint as status,
     coalesce(j.ended_at, a.claimed_at, c.scheduled_at) as time

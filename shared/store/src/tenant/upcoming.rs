@@ -39,6 +39,8 @@ pub struct Upcoming {
     pub schools: Vec<String>,
     pub at: DateTime<Utc>,
     pub attachment: bool,
+    /// It goes to the district's test people.
+    pub test: bool,
     /// Of a series.
     pub recurrence: Option<serde_json::Value>,
     pub created_by: String,
@@ -100,6 +102,7 @@ impl Tenant {
                         .unwrap_or_default(),
                     at: found.get("at"),
                     attachment: found.get("attachment"),
+                    test: found.get("test"),
                     recurrence,
                     created_by: found.get("created_by"),
                     modified_by: found.get("modified_by"),
@@ -127,7 +130,7 @@ with campaign as materialized (
   select id, number, subject, message_type, channels, audience->'schools' as schools, scheduled_at as at,
     coalesce((select true from contents t where t.campaign_id = c.id and t.audio_url is not null limit 1), false)
       as attachment,
-    null::jsonb as recurrence, created_by, modified_by, modified_at
+    test, null::jsonb as recurrence, created_by, modified_by, modified_at
   from campaigns c
   where district_id = $1 and state = 1 and state in (1, 2, 3, 4, 9)
     and (scheduled_at, id) > (coalesce($6::timestamptz, '-infinity'), coalesce($7::uuid, '00000000-0000-0000-0000-000000000000'))",
@@ -137,7 +140,7 @@ with campaign as materialized (
 ), recurring as materialized (
   select id, number, subject, message_type, channels, audience->'schools' as schools, next_at as at,
     jsonb_path_exists(contents, '$[*].audio_url ? (@ != null)') as attachment,
-    recurrence, created_by, modified_by, modified_at
+    false as test, recurrence, created_by, modified_by, modified_at
   from series
   where district_id = $1 and next_at is not null
     and (next_at, id) > (coalesce($6::timestamptz, '-infinity'), coalesce($7::uuid, '00000000-0000-0000-0000-000000000000'))",

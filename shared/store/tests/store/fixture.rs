@@ -273,6 +273,7 @@ pub fn new_campaign(now: DateTime<Utc>) -> NewCampaign {
         subject: "Early dismissal".to_owned(),
         channels: vec![Channel::Sms],
         audience: Audience { all: true, roles: vec![Role::Staff], ..Audience::default() },
+        test: false,
         redial: RedialPolicy { wait_seconds: 60, ..RedialPolicy::default_for(Lane::General) },
         calling_window: None,
         limits: Default::default(),

@@ -8,6 +8,8 @@ use tocsin_testkit::fixture::Fixture;
 use uuid::Uuid;
 
 use tocsin_store::events::{About, Event};
+use tocsin_store::tenant::approvals::NewApproval;
+use tocsin_store::tenant::sending::SendingChange;
 use tocsin_store::tenant::sessions::NewSession;
 use tocsin_store::tenant::users::{NewUser, Saved};
 
@@ -121,7 +123,19 @@ async fn signed_in(setting: &Setting) {
     assert!(tenant.begin_session(&session, now).await.unwrap());
     let role = Role { name: "nurse".to_owned(), rights: [Right::Send].into(), types: MessageTypes::All };
     assert!(tenant.put_role(&role, now).await.unwrap());
-    tenant.put_sending_policy(60, "ana", now).await.unwrap();
+    let change = SendingChange { undo_seconds: 60, ..SendingChange::default() };
+    tenant.put_sending_policy(&change, "ana", now).await.unwrap();
+    let asked = NewApproval {
+        id: Uuid::now_v7(),
+        client_key: "k".to_owned(),
+        request_hash: vec![4; 32],
+        request: serde_json::json!({}),
+        subject: "Lockdown".to_owned(),
+        asked_by: "ana".to_owned(),
+        asked_at: now,
+        expires_at: now + TimeDelta::minutes(30),
+    };
+    tenant.ask_approval(&asked).await.unwrap();
     let span = std::time::Duration::from_secs(60);
     assert_eq!(setting.store.take_guess(&[(vec![3; 32], 1)], now, span).await.unwrap(), None);
 }
@@ -215,6 +229,7 @@ async fn a_district_sees_its_own_rows() {
         "users",
         "sessions",
         "roles",
+        "approvals",
         "webhook_endpoints",
         "webhook_deliveries",
     ] {

@@ -84,6 +84,7 @@ fn of_member(path: &str) -> (String, String) {
         "audience.people" => ("people", "The people:"),
         "audience.roles" => ("role", "The roles:"),
         "audience.language" => ("only_language", "The language"),
+        "test" => ("", "A test"),
         "scheduled_at" | "on_day" => ("on_day", "The date"),
         "at_time" => ("at_time", "The time"),
         "recurrence" => ("when", "The recurrence"),

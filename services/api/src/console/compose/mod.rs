@@ -6,8 +6,9 @@
 mod complaints;
 mod draft;
 pub(crate) mod editing;
-mod review;
+pub(super) mod review;
 pub(crate) mod templating;
+mod testing;
 
 use askama::Template;
 use axum::body::Bytes;
@@ -24,12 +25,14 @@ use uuid::Uuid;
 
 use self::complaints::{Complaint, complaints};
 use self::draft::{Draft, When, field_of};
-use self::review::{Counts, counted, review};
+use self::review::{Counts, Look, counted, review};
+use self::testing::TEST_KEY;
 use super::access::Visitor;
 use super::page::{Refused, Shell, answer};
 use super::rows::{Choice, Schools, message_types_of};
 use super::sign_in::field;
 use super::words;
+use crate::campaigns::Submitted;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{WrittenCampaign, written};
@@ -63,6 +66,8 @@ struct ComposePage {
     templates: Vec<Choice>,
     counts: Option<Counts>,
     zone: &'static str,
+    /// Of an emergency on one screen: does one to the whole district wait for a second person?
+    second_person: bool,
 }
 
 /// One language's fields: their names, what they hold, and how many segments its text has.
@@ -116,7 +121,8 @@ impl Target {
 }
 
 impl ComposePage {
-    async fn new(visitor: &Visitor, target: Target, draft: Draft) -> Result<Self, Refused> {
+    async fn new(visitor: &Visitor, target: Target, mut draft: Draft) -> Result<Self, Refused> {
+        draft.set(TEST_KEY, &Uuid::now_v7().to_string());
         let schools = Schools::read(&visitor.tenant).await?;
         let grades = visitor.tenant.grades().await?;
         let templates = match target {
@@ -129,6 +135,7 @@ impl ComposePage {
             name: it.content.name,
         };
         let grade = |it: String| Choice { chosen: draft.has("grade", &it), name: it.clone(), value: it };
+        let second_person = draft.is_one_screen() && visitor.tenant.sending_policy().await?.second_person;
         let title = if draft.is_one_screen() { "Send an emergency" } else { target.title() };
         Ok(Self {
             shell: Shell::new(
@@ -146,6 +153,7 @@ impl ComposePage {
             faults: Vec::new(),
             counts: None,
             zone: visitor.zone.name(),
+            second_person,
         })
     }
 
@@ -309,7 +317,8 @@ async fn step(visitor: &Visitor, api: &Api, target: Target, body: &[u8]) -> Resu
     let action = field(body, "action").unwrap_or_default();
     match action.as_str() {
         "send" => return send(visitor, api, target, draft).await,
-        "review" => return review(visitor, api, target, draft).await,
+        "review" => return review(visitor, api, Look { target, draft, test: None }).await,
+        "test" if target == Target::New => return testing::send(visitor, api, draft).await,
         "count" => {
             let counts = match counted(visitor, api, target, &draft).await {
                 Ok(counts) => counts,
@@ -381,8 +390,10 @@ async fn carry_out(
                 let (id, _) = series::submit(api, tenant, key, request).await?;
                 return Ok(format!("/series/{id}"));
             }
-            let (id, _) = campaigns::submit(api, tenant, key, request).await?;
-            Ok(format!("/campaigns/{id}"))
+            Ok(match campaigns::submit(api, tenant, key, request).await? {
+                Submitted::Campaign(id, _) => format!("/campaigns/{id}"),
+                Submitted::Asked(asked) => format!("/approvals/{}", asked.id),
+            })
         }
         Target::Campaign(id) => {
             // Without a time it is sent now.

@@ -5,12 +5,14 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
-use tocsin_domain::Channel;
 use tocsin_domain::content::{Content, choose};
 use tocsin_domain::recurrence::Recurrence;
+use tocsin_domain::{CampaignId, Channel};
 use tocsin_store::tenant::campaigns::NewCampaign;
+use uuid::Uuid;
 
 use super::draft::{Draft, When};
+use super::testing::TEST_KEY;
 use super::{Target, refused, request, segments_in_words};
 use crate::campaigns::{valid, validated};
 use crate::console::access::Visitor;
@@ -21,8 +23,8 @@ use crate::console::when::Length;
 use crate::console::words;
 use crate::forecast::{self, ForecastView};
 use crate::problem::Problem;
-use crate::series;
 use crate::server::Api;
+use crate::{second_person, series};
 
 #[derive(Template)]
 #[template(path = "review.html")]
@@ -44,10 +46,16 @@ struct ReviewPage {
     /// A line for each text that goes out as one.
     segments: Vec<String>,
     button: String,
+    /// It goes out only after another person has said yes.
+    second_person: bool,
+    /// How many people a test goes to; of what is edited none is offered.
+    test_people: usize,
+    /// That was just sent.
+    test: Option<CampaignId>,
 }
 
 /// Whom a message would reach now, and how long it would take.
-pub(super) struct Counts {
+pub(in crate::console) struct Counts {
     pub recipients: Count,
     pub no_device: Count,
     pub channels: Vec<ChannelCount>,
@@ -56,7 +64,7 @@ pub(super) struct Counts {
     pub notes: Vec<String>,
 }
 
-pub(super) struct ChannelCount {
+pub(in crate::console) struct ChannelCount {
     pub name: &'static str,
     pub devices: Count,
     pub to_be_tried: Count,
@@ -72,13 +80,16 @@ struct Planned {
     recurrence: Option<Recurrence>,
 }
 
+/// What is looked at once more, and the test of it that was just sent.
+pub(super) struct Look {
+    pub target: Target,
+    pub draft: Draft,
+    pub test: Option<CampaignId>,
+}
+
 /// `POST …` with the action `review`: the review, or the form with its faults.
-pub(super) async fn review(
-    visitor: &Visitor,
-    api: &Api,
-    target: Target,
-    draft: Draft,
-) -> Result<Response, Refused> {
+pub(super) async fn review(visitor: &Visitor, api: &Api, look: Look) -> Result<Response, Refused> {
+    let Look { target, mut draft, test } = look;
     let planned = match planned(visitor, api, target, &draft).await {
         Ok(planned) => planned,
         Err(problem) if problem.status().is_client_error() => {
@@ -110,6 +121,15 @@ pub(super) async fn review(
         (Target::Series(_), _) => "Update the series".to_owned(),
         (Target::NewTemplate | Target::Template(_), _) => "Save the template".to_owned(),
     };
+    let second_person = target == Target::New
+        && planned.recurrence.is_none()
+        && second_person::is_needed(&visitor.tenant, campaign.lane, &campaign.audience).await?;
+    let button = if second_person { format!("Ask a second person to send to {people}") } else { button };
+    let test_people = match target {
+        Target::New => visitor.tenant.sending_policy().await?.test_people.len(),
+        Target::Campaign(_) | Target::Series(_) | Target::NewTemplate | Target::Template(_) => 0,
+    };
+    draft.set(TEST_KEY, &Uuid::now_v7().to_string());
     let segments = text_segments(campaign);
     let page = ReviewPage {
         shell: Shell::new("Review", &visitor.who, "compose"),
@@ -127,6 +147,9 @@ pub(super) async fn review(
         segments,
         texts: Text::all(campaign.contents.clone(), &campaign.subject),
         button,
+        second_person,
+        test_people,
+        test,
         draft,
     };
     Ok(answer(StatusCode::OK, &page))
@@ -195,7 +218,7 @@ async fn planned(visitor: &Visitor, api: &Api, target: Target, draft: &Draft) ->
 }
 
 impl Counts {
-    fn of(found: &ForecastView) -> Self {
+    pub fn of(found: &ForecastView) -> Self {
         let count = |number: u64| Count(i64::try_from(number).unwrap_or(i64::MAX));
         let channel = |(channel, view): (&Channel, &forecast::ChannelView)| {
             let totals = view.totals;

@@ -1,5 +1,5 @@
-//! `/settings`: what the district decides. Redials and calling hours by message type are a page each (`policy.rs`); limits, the
-//! undo period and consent are forms of the first page. Each form is checked by the code of the REST API, and comes back with
+//! `/settings`: what the district decides. Redials and calling hours by message type are a page each (`policy.rs`); limits,
+//! what is decided of sending and consent are forms of the first page. Each form is checked by the code of the REST API, and comes back with
 //! all that was typed.
 
 mod consent;
@@ -134,7 +134,7 @@ impl Account {
     }
 }
 
-/// `POST /settings/sending` with `undo_seconds`.
+/// `POST /settings/sending` with `undo_seconds`, `second_person` and `test_people`.
 pub(crate) async fn put_sending(
     visitor: Visitor,
     State(api): State<Api>,

@@ -17,16 +17,22 @@ const NONSENSE: &str = "nonsense";
 
 /// Operations whose bodies are another's with more or fewer members: those that are read beside it, and those of it that they
 /// do not take.
-const VARIED: [(&str, &[&str], &[&str]); 6] = [
+const VARIED: [(&str, &[&str], &[&str]); 7] = [
     ("previewCampaign", &["person"], &[]),
-    ("editCampaign", &["version", "by"], &["created_by"]),
-    ("createSeries", &["recurrence", "late_seconds_max"], &["scheduled_at"]),
-    ("editSeries", &["version", "by", "recurrence", "late_seconds_max"], &["scheduled_at", "created_by"]),
+    ("editCampaign", &["version", "by"], &["created_by", "test"]),
+    ("createSeries", &["recurrence", "late_seconds_max"], &["scheduled_at", "test"]),
+    (
+        "editSeries",
+        &["version", "by", "recurrence", "late_seconds_max"],
+        &["scheduled_at", "created_by", "test"],
+    ),
+    // Read as the body of a decline, whose reason it refuses by itself.
+    ("approve", &[], &["reason"]),
     ("createTemplate", &["name", "by", "version"], TEMPLATES_HAVE_NOT),
     ("replaceTemplate", &["name", "by", "version"], TEMPLATES_HAVE_NOT),
 ];
 const TEMPLATES_HAVE_NOT: &[&str] =
-    &["scheduled_at", "expires_in_seconds", "redial", "calling_window", "limits", "created_by"];
+    &["scheduled_at", "expires_in_seconds", "redial", "calling_window", "limits", "created_by", "test"];
 
 /// Whose body is read when a campaign was canceled that had reached somebody. Its shape is made of `createCampaign`'s.
 const NOT_ASKED: &str = "createCorrection";

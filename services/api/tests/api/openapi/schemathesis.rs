@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::operations;
+use crate::second_person::{decided, emergency};
 use crate::series::{send, with_zone};
 use crate::stage::{KEY, Stage, campaign};
 use reqwest::Method;
@@ -46,6 +47,14 @@ async fn furnish(stage: &Stage) -> Names {
     let (sent, canceled) = (stage.campaign("sent").await, stage.campaign("canceled").await);
     stage.expand_all().await;
     assert!(stage.post(&format!("/v1/campaigns/{canceled}/cancel"), "").await.status < 300);
+    decided(stage).await;
+    let (another, _) = stage.key(stage.north, "another", &["communications"]).await;
+    let mut approvals = Vec::new();
+    for key in ["alarm", "other alarm"] {
+        let asked = stage.submit_as(&another, key, &emergency()).await;
+        assert_eq!(asked.status, 202, "{asked:?}");
+        approvals.push(json!(asked.id()));
+    }
     let mut series = campaign();
     series["recurrence"] = json!({"frequency": "daily", "starts_on": day(2)[..10], "at": "08:00"});
     let mut template = campaign();
@@ -59,6 +68,7 @@ async fn furnish(stage: &Stage) -> Names {
     BTreeMap::from([
         ("campaigns", vec![json!(sent), json!(canceled)]),
         ("scheduled", scheduled),
+        ("approvals", approvals),
         ("series", vec![id(make("/v1/series", series).await)]),
         ("templates", vec![id(make("/v1/templates", template).await)]),
         ("imports", vec![json!("0198c5a0-0000-7000-8000-000000000000")]),

@@ -22,6 +22,9 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     message: Message,
+    /// Send it to the district's test people only, whatever the audience.
+    #[arg(long)]
+    test: bool,
     /// Posting twice with the same key makes one campaign. Default: a new one.
     #[arg(long)]
     key: Option<String>,
@@ -61,7 +64,11 @@ impl Args {
     }
 
     pub(super) fn body(&self) -> Result<Value> {
-        self.message.body()
+        let mut request = self.message.body()?;
+        if self.test {
+            request["test"] = json!(true);
+        }
+        Ok(request)
     }
 }
 
@@ -113,6 +120,13 @@ mod tests {
         assert_eq!(two.get("body"), None, "the API takes one of the two");
         let missing = parse(&["--all", "--body-file", "/nowhere/x"]).unwrap().body().unwrap_err();
         assert!(missing.to_string().contains("--body-file: cannot read /nowhere/x"), "{missing}");
+    }
+
+    #[test]
+    fn a_test_says_so() {
+        let test = |words: &[&str]| parse(words).unwrap().body().unwrap().get("test").cloned();
+        assert_eq!(test(&["--all", "--body", "b", "--test"]), Some(json!(true)));
+        assert_eq!(test(&["--all", "--body", "b"]), None);
     }
 
     #[test]

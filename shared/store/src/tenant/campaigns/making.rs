@@ -51,7 +51,7 @@ impl<'a> CampaignRow<'a> {
         })
     }
 
-    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 23] {
+    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 24] {
         let new = self.new;
         [
             &new.id.0,
@@ -77,6 +77,7 @@ impl<'a> CampaignRow<'a> {
             &self.calling_window,
             &self.limits,
             &self.audio_urls,
+            &new.test,
         ]
     }
 }
@@ -86,9 +87,9 @@ pub(crate) const CREATE_CAMPAIGN: &str = "-- store.create_campaign
 with made as (
   insert into campaigns (id, district_id, client_key, request_hash, state, lane, mode, consent_class,
     message_type, subject, channels, audience, redial, created_by, created_at, scheduled_at, expires_at,
-    calling_window, limits)
+    calling_window, limits, test)
   values ($1, $2, $3, $4, case when $15::timestamptz > $14::timestamptz then 1 else 2 end, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-    $15, $16, $21, $22)
+    $15, $16, $21, $22, $24)
   on conflict (district_id, client_key) do nothing
   returning id, number
 ), written as (
@@ -97,7 +98,7 @@ with made as (
   from made m cross join unnest($17::smallint[], $18::text[], $19::text[], $20::text[], $23::text[])
     with ordinality u(channel, language, subject, body, audio_url, ordinal)
 ), audited as (
-  insert into audit (district_id, at, actor, action, subject)
-  select $2, $14, $13, 'campaign.create', m.id::text from made m
+  insert into audit (district_id, at, actor, action, subject, details)
+  select $2, $14, $13, 'campaign.create', m.id::text, case when $24 then jsonb_build_object('test', true) else '{}' end from made m
 )
 select number from made";
