@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Map, Value, json};
 use tocsin_domain::recurrence::{
-    COUNT, INTERVAL, LATE_MAX, Occurrence, Recurrence, WrittenRecurrence, default_late_max,
+    COUNT, EXCEPT_MAX, INTERVAL, LATE_MAX, Occurrence, Recurrence, WrittenRecurrence, default_late_max,
 };
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::NewCampaign;
@@ -67,6 +67,9 @@ shape! {
         /// Instead of `ends_on`: so many occurrences from the start.
         #[schemars(range(min = *COUNT.start(), max = *COUNT.end()))]
         count: Option<u32>,
+        /// Days that are left out, and count all the same.
+        #[schemars(length(max = EXCEPT_MAX))]
+        except: Option<Vec<Day>>,
     }
 }
 

@@ -15,8 +15,8 @@ pub(crate) const OVERLAP_HOURS: u32 = 24;
 const OVERLAP_HOURS_MAX: u32 = 168;
 
 shapes! {
-    /// An address that may be reached; http:// only where the installation allows it.
-    WebhookAddress = json!({ "type": "string", "format": "uri", "pattern": "^https?://", "maxLength": 2000 });
+    /// An address that may be reached, in any script; http:// only where the installation allows it.
+    WebhookAddress = json!({ "type": "string", "pattern": "^https?://", "maxLength": 2000 });
     EventName = words(EventType::asked_for().iter().map(|event| event.as_str()));
     Description = json!({ "type": "string", "maxLength": DESCRIPTION_CHARS_MAX });
     OverlapHours = json!({ "type": "integer", "minimum": 0, "maximum": OVERLAP_HOURS_MAX });

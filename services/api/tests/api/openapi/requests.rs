@@ -71,11 +71,13 @@ impl Things {
         let mut template = campaign();
         template["name"] = json!("of the description");
         let user = json!({"email": "ben@north.example", "name": "Ben", "password": "four random words"});
+        let webhook = json!({"url": "https://hooks.example.org/", "events": ["device.outcome"]});
         let ids = BTreeMap::from([
             ("/v1/campaigns", send("/v1/campaigns", &later).await),
             ("/v1/series", send("/v1/series", &series).await),
             ("/v1/templates", send("/v1/templates", &template).await),
             ("/v1/users", send("/v1/users", &user).await),
+            ("/v1/webhooks", send("/v1/webhooks", &webhook).await),
             ("/v1/api-keys", send("/v1/api-keys", &json!({"name": "other", "roles": []})).await),
         ]);
         let canceled = stage.campaign("canceled").await;
