@@ -1,6 +1,7 @@
 //! The console in a real browser: it moves by itself, cancels, is reached by keyboard, fits a phone, and the
 //! browser has nothing to complain about.
 
+mod accessible;
 mod browser;
 mod gallery;
 mod hall;
