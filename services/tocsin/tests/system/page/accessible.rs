@@ -51,6 +51,7 @@ pub struct Things {
     template: String,
     import: String,
     webhook: String,
+    approval: String,
     user: String,
     key: String,
     person: String,
@@ -94,6 +95,18 @@ impl Things {
         });
         let webhook = made(hall, "/v1/webhooks", &webhook).await?;
         hall.client.ask_post(&format!("/v1/webhooks/{webhook}/test"), &json!({})).await?;
+        // What waits for a second person is told on every page.
+        hall.client
+            .ask_put("/v1/sending-policy", &json!({ "undo_seconds": 0, "second_person": true }))
+            .await?;
+        let emergency = json!({
+            "subject": "Lockdown",
+            "message_type": "emergency",
+            "channels": ["sms"],
+            "audience": { "all": true },
+            "body": "Stay away from all schools.",
+        });
+        let approval = made(hall, "/v1/campaigns", &emergency).await?;
         let user =
             hall.user("lee@cedar-valley.example", "Robin Lee", &["secretary", "nurse"]).await?.to_string();
         let rows = hall.client.ask_get(&format!("/v1/campaigns/{}/recipients?limit=1", gallery.sent)).await?;
@@ -101,7 +114,7 @@ impl Things {
         let people = hall.client.ask_get("/v1/people?role=guardian&limit=1").await?;
         let person =
             people["people"][0]["source_id"].as_str().context("nobody is in the directory")?.to_owned();
-        Ok(Self { series, template, import, webhook, user, key, person, recipient, gallery })
+        Ok(Self { series, template, import, webhook, approval, user, key, person, recipient, gallery })
     }
 
     /// The page of that pattern. A placeholder that nothing stands for fails the test.
@@ -112,6 +125,7 @@ impl Things {
             it if it.starts_with("/templates/") => self.template.clone(),
             it if it.starts_with("/imports/") => self.import.clone(),
             it if it.starts_with("/webhooks/") => self.webhook.clone(),
+            it if it.starts_with("/approvals/") => self.approval.clone(),
             it if it.ends_with("/edit") => scheduled.to_string(),
             it if it.contains("/receipt/") || it.ends_with("/correction") => canceled.to_string(),
             _ => running.to_string(),
