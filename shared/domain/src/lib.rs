@@ -34,6 +34,7 @@ pub mod sender;
 pub mod settlement;
 pub mod state;
 pub mod suppression;
+pub mod trace;
 pub mod wait;
 pub mod webhook;
 pub mod window;
