@@ -55,6 +55,7 @@ mod unsubscribes;
 mod users;
 mod view;
 mod webhooks;
+mod why;
 
 pub use console::{PageAccess, SignIn};
 pub use imports::directory_of;

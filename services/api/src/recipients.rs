@@ -38,6 +38,8 @@ pub(crate) struct ListView {
 pub(crate) struct RowView {
     /// Of the campaign: what its message is asked for by.
     recipient_id: i32,
+    /// Of the campaign: what the device is asked for by.
+    device_id: Option<i32>,
     recipient: String,
     student: Option<String>,
     language: Option<String>,
@@ -192,6 +194,7 @@ impl RowView {
     pub fn of(row: RecipientRow, around: &Around) -> Self {
         let bare = Self {
             recipient_id: row.recipient,
+            device_id: None,
             recipient: row.name,
             student: row.student,
             language: row.language,
@@ -218,6 +221,7 @@ impl RowView {
     fn with(self, device: DeviceRow, zone: Option<Zone>, around: &Around) -> Self {
         let status = device.outcome.unwrap_or(Outcome::InProgress);
         Self {
+            device_id: Some(device.job),
             channel: Some(device.channel),
             status: status.label(),
             status_code: status.code(),

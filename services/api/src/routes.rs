@@ -20,7 +20,7 @@ use crate::{
     accounts, api_keys, approvals, audience, audit_log, auth, campaigns, cancel, communications,
     consent_policy, consents, console, correction, directory, editing, forecast, imports, inbox, limits, me,
     message_types, messages, openapi, policies, receipt, recipients, report, roles, sending_policy, series,
-    suppressions, templates, unsubscribes, users, webhooks,
+    suppressions, templates, unsubscribes, users, webhooks, why,
 };
 
 /// What those need who look whom a message may go to.
@@ -99,6 +99,7 @@ pub(crate) fn rest() -> Vec<Endpoint> {
         post("/v1/campaigns/{id}/correction", MessageAndSend, correction::create, correction::CREATE),
         get("/v1/campaigns/{id}/recipients", Message, recipients::list, recipients::LIST),
         get("/v1/campaigns/{id}/recipients/{recipient}/message", Message, messages::sent, messages::SENT),
+        get("/v1/campaigns/{id}/why", Message, why::why, why::WHY),
         get("/v1/campaigns/{id}/report", MessageAnd(Right::Reports), report::file, report::FILE),
         get("/v1/approvals", APPROVES, approvals::list, approvals::LIST),
         get("/v1/approvals/{id}", APPROVES, approvals::show, approvals::SHOW),
@@ -238,6 +239,7 @@ pub(crate) fn pages() -> Vec<Route> {
         get("/campaigns/{id}", Message, detail::show),
         get("/campaigns/{id}/events", Message, watch::events),
         get("/campaigns/{id}/recipients", Message, recipients::show),
+        get("/campaigns/{id}/recipients/{recipient}", Message, console::why::show),
         get("/campaigns/{id}/report", MessageAnd(Right::Reports), report::show),
         get("/campaigns/{id}/report/file", MessageAnd(Right::Reports), report::file),
         get("/campaigns/{id}/edit", Edit, editing::campaign),

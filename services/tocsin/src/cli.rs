@@ -13,7 +13,7 @@ use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{
     account, audit, callbacks, campaign, completions, config, district, forecast, import, keys, migrate,
-    sample_district, sender, user,
+    sample_district, sender, user, why,
 };
 use crate::embedded::DataDirectory;
 use crate::{demo, roles, up};
@@ -99,6 +99,9 @@ Examples:
       --channel voice --channel sms --type emergency --all
   tocsin forecast --subject \"Book fair\" --body-file letter.txt --channel email --school org-school-001 --json")]
     Forecast(Box<forecast::Args>),
+    /// Tell why a device is not tried yet, or what happened to it.
+    #[command(after_long_help = why::EXAMPLES)]
+    Why(why::Args),
     /// Hold the counters against the rows, and correct what has drifted.
     #[command(after_long_help = "\
 Examples:
@@ -190,6 +193,7 @@ impl Cli {
             Command::Sender(args) => sender::run(args, &load()?, data).await,
             Command::Campaign(args) => campaign::run(args, data).await,
             Command::Forecast(args) => forecast::run(*args, data).await,
+            Command::Why(args) => why::run(args, data).await,
             Command::Audit(args) => audit::run(args, &load()?, data).await,
             Command::Callbacks(args) => callbacks::run(args, &load()?, data).await,
             Command::Demo(args) => demo::run(args).await,

@@ -6,3 +6,4 @@ pub mod list;
 pub mod page;
 pub mod receipt;
 pub mod recipients;
+pub mod why;

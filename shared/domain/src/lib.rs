@@ -37,6 +37,7 @@ pub mod suppression;
 pub mod trace;
 pub mod wait;
 pub mod webhook;
+pub mod why;
 pub mod window;
 
 pub use channel::Channel;

@@ -34,6 +34,7 @@ pub mod upcoming;
 pub mod users;
 pub mod visitor;
 pub mod webhooks;
+pub mod why;
 
 use std::sync::Arc;
 

@@ -48,6 +48,7 @@ pub(crate) mod users;
 pub(crate) mod watch;
 pub(crate) mod webhooks;
 mod when;
+pub(crate) mod why;
 pub(crate) mod words;
 
 use axum::http::{HeaderMap, header};

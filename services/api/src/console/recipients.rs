@@ -60,6 +60,8 @@ struct Choice {
 }
 
 pub(super) struct Row {
+    /// Of the campaign, if there is a device to tell of.
+    pub number: Option<i32>,
     pub recipient: String,
     pub student: Option<String>,
     pub channel: &'static str,
@@ -263,7 +265,7 @@ fn read_query(query: Option<&str>) -> Result<Wanted, Vec<Fault>> {
 }
 
 impl Address {
-    fn of(address: &str) -> Self {
+    pub fn of(address: &str) -> Self {
         let (name, host) = address.split_at(address.rfind('@').unwrap_or(address.len()));
         Self { name: name.to_owned(), host: host.to_owned() }
     }
@@ -277,6 +279,7 @@ impl Row {
         };
         let (result, tone) = words::result(outcome.result());
         let bare = Self {
+            number: row.device.as_ref().map(|_| row.recipient),
             recipient: row.name,
             student: row.student,
             channel: "",

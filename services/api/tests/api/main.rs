@@ -32,3 +32,4 @@ mod stage;
 mod test_messages;
 mod undo;
 mod webhooks;
+mod why;

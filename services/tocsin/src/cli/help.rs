@@ -10,7 +10,7 @@ use crate::terminal::HEADING;
 const TASKS: [(&str, &[&str]); 5] = [
     ("Try it", &["up", "demo", "sample-district"]),
     ("Set up", &["config", "migrate", "district", "user", "api-key", "import"]),
-    ("Send", &["campaign", "forecast"]),
+    ("Send", &["campaign", "forecast", "why"]),
     ("Run the roles", &["api", "planner", "worker", "status-collector"]),
     ("Look after it", &["account", "sender", "audit", "callbacks", "completions"]),
 ];

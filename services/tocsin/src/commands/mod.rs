@@ -15,3 +15,4 @@ pub mod operator;
 pub mod sample_district;
 pub mod sender;
 pub mod user;
+pub mod why;

@@ -18,6 +18,11 @@ pub struct Page<'a> {
     pub receipt: Option<&'a Receipt>,
 }
 
+/// A name may hold anything.
+pub fn on_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// The delivery modes as users know them (requirement 40).
 pub fn channel_name(channel: Channel) -> &'static str {
     match channel {

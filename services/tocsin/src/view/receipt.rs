@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use tocsin_domain::Channel;
 
-use super::page::{channel_name, in_words};
+use super::page::{channel_name, in_words, on_one_line};
 use crate::terminal::table;
 
 #[derive(Debug, Deserialize)]
@@ -60,11 +60,6 @@ pub fn rows(list: &[Row]) -> String {
         ],
         &cells,
     )
-}
-
-/// A name may hold anything.
-fn on_one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

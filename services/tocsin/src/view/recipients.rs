@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use tocsin_domain::Channel;
 
-use super::page::channel_name;
+use super::page::{channel_name, on_one_line};
 use crate::terminal::table;
 
 #[derive(Debug, Deserialize)]
@@ -33,7 +33,7 @@ pub fn recipients(rows: &[Row]) -> String {
     let cells = |row: &Row| {
         let waits = row.wait.as_ref().map_or_else(String::new, |wait| format!(": {}", wait.words));
         [
-            row.recipient.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
+            on_one_line(&row.recipient),
             row.channel.map_or_else(|| "-".to_owned(), |channel| channel_name(channel).to_owned()),
             row.address.clone().unwrap_or_else(|| "-".to_owned()),
             row.attempts.to_string(),

@@ -109,8 +109,11 @@ impl Things {
         let approval = made(hall, "/v1/campaigns", &emergency).await?;
         let user =
             hall.user("lee@cedar-valley.example", "Robin Lee", &["secretary", "nurse"]).await?.to_string();
-        let rows = hall.client.ask_get(&format!("/v1/campaigns/{}/recipients?limit=1", gallery.sent)).await?;
-        let recipient = rows["recipients"][0]["recipient_id"].to_string();
+        let rows =
+            hall.client.ask_get(&format!("/v1/campaigns/{}/recipients?limit=50", gallery.sent)).await?;
+        let mut rows = rows["recipients"].as_array().into_iter().flatten();
+        let recipient = rows.find(|row| !row["device_id"].is_null()).context("nobody has a device")?;
+        let recipient = recipient["recipient_id"].to_string();
         let people = hall.client.ask_get("/v1/people?role=guardian&limit=1").await?;
         let person =
             people["people"][0]["source_id"].as_str().context("nobody is in the directory")?.to_owned();
@@ -128,6 +131,7 @@ impl Things {
             it if it.starts_with("/approvals/") => self.approval.clone(),
             it if it.ends_with("/edit") => scheduled.to_string(),
             it if it.contains("/receipt/") || it.ends_with("/correction") => canceled.to_string(),
+            it if it.ends_with("/{recipient}") => sent.to_string(),
             _ => running.to_string(),
         };
         let path = [

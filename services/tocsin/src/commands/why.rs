@@ -1,0 +1,63 @@
+//! `tocsin why`: why a device is not tried yet, or what happened to it, over the REST API.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use form_urlencoded::Serializer;
+use uuid::Uuid;
+
+use super::campaign::client;
+use super::operator::DataPath;
+use crate::client::read;
+use crate::exit::Exit;
+use crate::terminal::{print, print_json};
+use crate::view::why::Why;
+
+pub const EXAMPLES: &str = "\
+Recipients' and devices' numbers are shown by `tocsin campaign recipients CAMPAIGN --json`.
+
+Examples:
+  tocsin why 01900000-0000-7000-8000-000000000001 12
+  tocsin why 01900000-0000-7000-8000-000000000001 +13125550142
+  tocsin why 01900000-0000-7000-8000-000000000001 ann@example.org --json | jq -r '.devices[].trace_id'
+  tocsin why 01900000-0000-7000-8000-000000000001 40 --device";
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where the API is.
+    #[arg(long, env = "TOCSIN_URL", default_value = "http://127.0.0.1:8080")]
+    url: String,
+    /// The district's key, from `tocsin api-key add`.
+    #[arg(long, env = "TOCSIN_API_KEY", hide_env_values = true)]
+    api_key: Option<String>,
+    /// Print the API's answer as JSON.
+    #[arg(long)]
+    json: bool,
+    /// From `tocsin campaign list`.
+    campaign: Uuid,
+    /// A recipient's number in the campaign, a phone number, an email address or an inbox account.
+    who: String,
+    /// The number is a device's.
+    #[arg(long)]
+    device: bool,
+}
+
+pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
+    let api = client(&args.url, args.api_key, data)?;
+    let named = match (args.device, is_number(&args.who)) {
+        (true, _) => "device",
+        (false, true) => "recipient",
+        (false, false) => "address",
+    };
+    let query = Serializer::new(String::new()).append_pair(named, args.who.trim()).finish();
+    let answer = api.get(&format!("/v1/campaigns/{}/why?{query}", args.campaign)).await?;
+    if args.json { print_json(&answer) } else { print(read::<Why>(answer)?) }?;
+    Ok(Exit::Done.into())
+}
+
+/// Phone numbers begin with a plus sign, so that digits alone are a recipient's number; an account of digits alone is
+/// found by its recipient.
+fn is_number(who: &str) -> bool {
+    let who = who.trim();
+    !who.is_empty() && who.chars().all(|c| c.is_ascii_digit())
+}
