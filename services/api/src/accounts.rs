@@ -16,6 +16,16 @@ use crate::problem::Problem;
 #[schemars(rename = "Accounts")]
 pub(crate) struct AccountsView {
     accounts: Vec<AccountView>,
+    /// Null: nothing is stopped.
+    stopped: Option<StopView>,
+}
+
+/// Nothing of the district is sent, by whatever account, until an operator lets it go on.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Stop")]
+struct StopView {
+    at: DateTime<Utc>,
+    reason: String,
 }
 
 shapes! {
@@ -43,10 +53,11 @@ pub(crate) const LIST: Operation = Operation::new(
     "List the provider accounts that serve the district, and whether they send",
 );
 
-/// `GET /v1/accounts`. An operator changes them: `tocsin account`.
+/// `GET /v1/accounts`. An operator changes them: `tocsin account`, `tocsin stop`.
 pub(crate) async fn list(Caller(tenant): Caller) -> Result<Json<AccountsView>, Problem> {
     let accounts = tenant.accounts().await?.into_iter().map(AccountView::of).collect();
-    Ok(Json(AccountsView { accounts }))
+    let stopped = tenant.stop().await?.map(|stop| StopView { at: stop.at, reason: stop.reason });
+    Ok(Json(AccountsView { accounts, stopped }))
 }
 
 impl AccountView {

@@ -109,6 +109,8 @@ pub(crate) struct Around {
     zone: Option<Zone>,
     /// By job, of an emergency's texts that were refused: how many other devices of the person are left.
     others: HashMap<i32, i64>,
+    /// Why nothing is sent at the moment, if it is not.
+    stopped: Option<String>,
     now: DateTime<Utc>,
 }
 
@@ -130,7 +132,8 @@ impl Around {
             true => HashMap::new(),
             false => tenant.others_left(campaign.id, &refused).await?,
         };
-        Ok(Self { campaign, zone: tenant.time_zone().await?, others, now })
+        let stopped = tenant.stop().await?.map(|stop| stop.reason);
+        Ok(Self { campaign, zone: tenant.time_zone().await?, others, stopped, now })
     }
 
     /// How many other devices of its person are left, if this is an emergency's text that was refused.
@@ -148,6 +151,7 @@ impl Around {
             calling_window: self.campaign.calling_window.as_ref(),
             zone: zone.or(self.zone),
             expires_at: self.campaign.expires_at,
+            stopped: self.stopped.as_deref(),
         };
         Some(wait.sentence(self.now))
     }

@@ -54,6 +54,8 @@ pub(crate) struct CampaignView {
     pub version: i32,
     pub modified_by: Option<String>,
     pub modified_at: Option<DateTime<Utc>>,
+    /// Since when its recipients' rows are gone, as old as they were; its counts stay.
+    pub rows_dropped_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -140,6 +142,7 @@ impl CampaignView {
             version: found.version,
             modified_by: found.modified_by,
             modified_at: found.modified_at,
+            rows_dropped_at: found.rows_dropped_at,
         }
     }
 }

@@ -126,6 +126,7 @@ pub(crate) async fn explained(
         canceled_at: campaign.canceled_at,
         attempts_max: campaign.redial.attempts_max,
         calling_window: campaign.calling_window.clone(),
+        stopped: tenant.stop().await?.map(|stop| stop.reason),
     };
     let devices = tenant.told_devices(campaign.id, meant).await?;
     Ok(devices

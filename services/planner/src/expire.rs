@@ -15,6 +15,8 @@ const BATCHES_MAX: i64 = 64;
 /// A worker holds a message for 5 s at most before it gives the job back. Jobs queued for longer than this,
 /// on a queue that is empty, have lost their messages.
 const MESSAGE_AWAY: TimeDelta = TimeDelta::seconds(10);
+/// An attempt that a restore left in doubt is looked at again then, for its operator may have decided.
+const UNDECIDED_WAIT: TimeDelta = TimeDelta::minutes(5);
 
 pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
     // The store's clock: a planner's own that runs ahead would call attempts unknown too early.
@@ -128,7 +130,7 @@ enum Look {
 /// who answered, at the detection's. An ordered look-up is waited for, so
 /// that also a planner that comes late decides on what the provider says.
 fn look(open: &OpenAttempt, now: DateTime<Utc>) -> Look {
-    let OpenAttempt { view, claimed_at, looked_up_at } = open;
+    let OpenAttempt { view, claimed_at, looked_up_at, undecided } = open;
     let answer_by = *claimed_at + span(SEND_BY + REQUEST_DEADLINE + RECORD_MARGIN);
     let wait = span(LOOK_UP_WAIT);
     let (kind, end, asks) = match view.state {
@@ -145,6 +147,14 @@ fn look(open: &OpenAttempt, now: DateTime<Utc>) -> Look {
             if view.job.attempt > view.key.number || view.job.state != JobState::Claimed =>
         {
             return Look::Forget;
+        }
+        // Its operator decides, not its lane. What its provider knows by an id may be told meanwhile.
+        AttemptState::Unknown if *undecided && !view.job.canceled => {
+            let findable = view.provider_id.is_some() && is_findable(view.job.channel);
+            return match looked_up_at {
+                None if findable => Look::AskProvider,
+                _ => Look::Again(now + UNDECIDED_WAIT),
+            };
         }
         AttemptState::Unknown => {
             let end = answer_by + span(doubt_period(view.job.lane));

@@ -12,8 +12,9 @@ use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{
-    account, audit, callbacks, campaign, completions, config, district, forecast, import, keys, migrate,
-    sample_district, sender, user, why,
+    account, approval, audit, callbacks, campaign, completions, config, dead, district, forecast, forget,
+    import, keys, migrate, recover, retain, sample_district, sender, series, status, stop, tick, user,
+    webhook, why,
 };
 use crate::embedded::DataDirectory;
 use crate::{demo, roles, up};
@@ -84,7 +85,35 @@ Examples:
     User(user::Args),
     /// Make, list and revoke API keys.
     ApiKey(keys::Args),
-    /// List, stop and resume provider accounts.
+    /// List, show, cancel and skip messages that recur, over the REST API.
+    Series(series::Args),
+    /// List, show, approve and refuse emergencies that wait for a second person, over the REST API.
+    Approval(approval::Args),
+    /// List, show, test and disable a district's webhooks, over the REST API.
+    Webhook(webhook::Args),
+    /// Show what the installation does at the moment: roles, stops, accounts, queues, campaigns.
+    #[command(after_long_help = "\
+Examples:
+  tocsin status
+  tocsin status --watch
+  tocsin status --json | jq .dead_letters")]
+    Status(status::Args),
+    /// Stop sending, at once: for every district, or for one. Nothing is lost; `tocsin go` lets it go on.
+    ///
+    /// No claim that starts after it is granted, on any worker. What providers hold already goes on; to take back a
+    /// message, cancel it.
+    #[command(after_long_help = "\
+Examples:
+  tocsin stop --reason \"wrong list imported\"
+  tocsin stop --district Springfield --reason \"asked for by the superintendent\"")]
+    Stop(stop::StopArgs),
+    /// Let sending go on that was stopped.
+    #[command(after_long_help = "\
+Examples:
+  tocsin go
+  tocsin go --district Springfield")]
+    Go(stop::GoArgs),
+    /// List, pause, resume and limit provider accounts.
     Account(account::Args),
     /// Add, list, limit, stop and resume what accounts send from.
     Sender(sender::Args),
@@ -102,6 +131,43 @@ Examples:
     /// Tell why a device is not tried yet, or what happened to it.
     #[command(after_long_help = why::EXAMPLES)]
     Why(why::Args),
+    /// List, show, requeue and drop dead letters: messages that nobody could read.
+    Dead(dead::Args),
+    /// Run one tick of the planner by hand.
+    #[command(after_long_help = "\
+Examples:
+  tocsin tick housekeeping
+  tocsin tick audit --drain
+  tocsin tick release")]
+    Tick(tick::Args),
+    /// After a restore from a backup: find what may have been sent since, and decide on it.
+    ///
+    /// Run it before any role starts. Open jobs of campaigns that were sending become unknown, and nothing of them is sent
+    /// until it is decided. Without a flag it lists what waits for a decision.
+    #[command(after_long_help = "\
+Examples:
+  tocsin recover
+  tocsin recover --restored
+  tocsin recover --campaign 01900000-0000-7000-8000-000000000001 --send-again
+  tocsin recover --campaign all --leave")]
+    Recover(recover::Args),
+    /// Drop the months of which every campaign is closed for long: recipients go, counts stay.
+    #[command(after_long_help = "\
+Of such a campaign the log keeps its line, its text and its counts. Recipients, devices, attempts, reports and inbox
+messages are gone, and cannot be brought back but from a backup.
+
+Examples:
+  tocsin retain --older-than 400d --dry-run
+  tocsin retain --older-than 400d --yes")]
+    Retain(retain::Args),
+    /// Erase a person: off the directory, and out of every closed campaign that is kept. Counts stay.
+    #[command(after_long_help = "\
+A phone that opted out stays opted out. Campaigns that are open still hold the person: run it again when they are closed.
+A roster that still has the person brings it back: take it out there first.
+
+Examples:
+  tocsin forget parent-0042 --district Springfield --yes")]
+    Forget(forget::Args),
     /// Hold the counters against the rows, and correct what has drifted.
     #[command(after_long_help = "\
 Examples:
@@ -189,6 +255,17 @@ impl Cli {
             Command::District(args) => district::run(args, &load()?, data).await,
             Command::User(args) => user::run(args, &load()?, data).await,
             Command::ApiKey(args) => keys::run(args, &load()?, data).await,
+            Command::Series(args) => series::run(args, data).await,
+            Command::Approval(args) => approval::run(args, data).await,
+            Command::Webhook(args) => webhook::run(args, data).await,
+            Command::Status(args) => status::run(args, &load()?, data).await,
+            Command::Stop(args) => stop::stop(args, &load()?, data).await,
+            Command::Go(args) => stop::go(args, &load()?, data).await,
+            Command::Dead(args) => dead::run(args, &load()?).await,
+            Command::Tick(args) => tick::run(args, &load()?, data).await,
+            Command::Retain(args) => retain::run(args, &load()?, data).await,
+            Command::Forget(args) => forget::run(args, &load()?, data).await,
+            Command::Recover(args) => recover::run(args, &load()?, data).await,
             Command::Account(args) => account::run(args, &load()?, data).await,
             Command::Sender(args) => sender::run(args, &load()?, data).await,
             Command::Campaign(args) => campaign::run(args, data).await,

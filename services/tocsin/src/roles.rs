@@ -22,10 +22,12 @@ use uuid::Uuid;
 use crate::commands::config::check_accounts;
 use crate::credentials;
 use crate::exit::Failure;
+use crate::presence;
 
 /// The api: REST, for one district at a time.
 pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Tenants).await?;
+    presence::start(&store, "api", tasks);
     let publisher = Arc::new(Publisher::new(broker(config)?, "api"));
     let page = PageAccess::SignIn(SignIn { proxies: config.api.proxies });
     let webhooks = webhooks(config);
@@ -40,6 +42,7 @@ pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
 pub async fn start_planner(config: &Config, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Engine).await?;
     configure_accounts(config, &store).await?;
+    presence::start(&store, "planner", tasks);
     let mut planner = Planner::new(store.clone(), broker(config)?, clock(), Uuid::now_v7());
     planner.webhooks = webhooks(config).map(outbound).transpose()?;
     planner.start(tasks);
@@ -60,6 +63,8 @@ pub async fn start_workers(
 ) -> Result<()> {
     let store = store(config, Access::Engine).await?;
     configure_accounts(config, &store).await?;
+    let served: Vec<&str> = channels.iter().map(|channel| channel.as_str()).collect();
+    presence::start(&store, &format!("worker {}", served.join(" ")), tasks);
     let settings = worker_settings(config, channels)?;
     let registry = Arc::new(registry(config)?);
     credentials::start(config, &registry, tasks);
@@ -74,6 +79,7 @@ pub async fn start_workers(
 /// The status collector: takes callbacks and applies them.
 pub async fn start_collector(config: &Config, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Engine).await?;
+    presence::start(&store, "status-collector", tasks);
     let registry = Arc::new(registry(config)?);
     credentials::start(config, &registry, tasks);
     let collector = Collector {
@@ -98,7 +104,18 @@ pub async fn store(config: &Config, access: Access) -> Result<Store> {
     check_accounts(config)?;
     let store = Store::open(config.require_database_url()?, config.database_pool, access)?;
     store.check().await.context("the database cannot be used")?;
+    refuse_restored(&store).await?;
     Ok(store)
+}
+
+/// No role starts on a database that was restored from a dump until it is known what of it may have been sent since.
+pub async fn refuse_restored(store: &Store) -> Result<()> {
+    if store.is_restored().await? {
+        let what = "the database was restored from a backup, and nobody knows what was sent since that was made: run \
+                    `tocsin recover` first, or, if nothing ran since, `tocsin recover --moved`";
+        return Err(Failure::refused(what).into());
+    }
+    Ok(())
 }
 
 /// Brings the accounts' limits in the store in line with the configuration.
@@ -220,7 +237,7 @@ fn account_settings(account: &AccountConfig, kind: ProviderKind) -> AccountSetti
     }
 }
 
-fn broker(config: &Config) -> Result<Arc<dyn Broker>> {
+pub(crate) fn broker(config: &Config) -> Result<Arc<dyn Broker>> {
     Ok(Arc::new(RabbitBroker::new(config.require_amqp_url()?)?))
 }
 

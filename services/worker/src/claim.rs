@@ -143,7 +143,7 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
                 }
                 match denied {
                     Denied::NoLease => without_lease.push(permitted.job),
-                    Denied::Stale | Denied::Canceled | Denied::Late | Denied::Barred(_) => {
+                    Denied::Stale | Denied::Canceled | Denied::Late | Denied::Stopped | Denied::Barred(_) => {
                         settled.push(permitted.job);
                     }
                 }

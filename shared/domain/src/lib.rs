@@ -25,6 +25,7 @@ pub mod outcome;
 pub mod password;
 pub mod policy;
 pub mod receipt;
+pub mod recovery;
 pub mod recurrence;
 pub mod rights;
 pub mod route;

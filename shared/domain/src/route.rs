@@ -31,7 +31,8 @@ impl Route {
                 | WaitReason::Republish
                 | WaitReason::Window
                 | WaitReason::NoAccount
-                | WaitReason::ZoneUnknown,
+                | WaitReason::ZoneUnknown
+                | WaitReason::Stopped,
             )
             | None => Self::Any,
         }

@@ -135,6 +135,8 @@ numbered! {
         NoAccount = 9 => "no_account",
         /// Neither its recipient's time zone is known nor its district's (decision D10).
         ZoneUnknown = 10 => "zone_unknown",
+        /// An operator stopped the sending of its district, or of all.
+        Stopped = 11 => "stopped",
     }
 }
 

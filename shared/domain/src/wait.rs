@@ -17,12 +17,18 @@ pub struct Wait<'a> {
     /// The recipient's, else the district's.
     pub zone: Option<Zone>,
     pub expires_at: DateTime<Utc>,
+    /// Is the sending of its district stopped, and why?
+    pub stopped: Option<&'a str>,
 }
 
 impl Wait<'_> {
     /// Times are told as the clock shows them where the recipient is. What falls due while the calling window
     /// is closed is told to wait for its opening, though nobody looked at the job yet.
     pub fn sentence(&self, now: DateTime<Utc>) -> String {
+        // Before all else: nothing is sent until it goes on, whatever the job waits for beside that.
+        if let Some(reason) = self.stopped {
+            return format!("sending is stopped: {reason}");
+        }
         let due_at = self.due_at.max(now);
         match contact(self.calling_window, self.zone, due_at, self.expires_at) {
             Contact::ZoneUnknown => {
@@ -69,6 +75,7 @@ impl Wait<'_> {
                 self.clock(self.expires_at, now)
             ),
             WaitReason::ZoneUnknown => format!("the time zone is known now: looked at again {when}"),
+            WaitReason::Stopped => format!("sending was stopped: goes on {when}"),
         }
     }
 
@@ -118,6 +125,7 @@ mod tests {
             calling_window: None,
             zone: Some(Zone::America__Chicago),
             expires_at: now() + TimeDelta::days(1),
+            stopped: None,
         }
     }
 
@@ -175,6 +183,11 @@ mod tests {
             (
                 wait(WaitReason::ZoneUnknown, 10),
                 "the time zone is known now: looked at again at 13:10 America/Chicago",
+            ),
+            (wait(WaitReason::Stopped, 0), "sending was stopped: goes on now"),
+            (
+                Wait { stopped: Some("wrong list"), ..wait(WaitReason::Redial, 5) },
+                "sending is stopped: wrong list",
             ),
         ];
         for (wait, sentence) in cases {

@@ -23,6 +23,8 @@ pub struct CampaignFacts {
     pub canceled_at: Option<DateTime<Utc>>,
     pub attempts_max: u8,
     pub calling_window: Option<CallingWindow>,
+    /// Why the sending of its district is stopped, if it is.
+    pub stopped: Option<String>,
 }
 
 /// A device of a campaign: its job and whatever was tried.
@@ -40,6 +42,8 @@ pub struct DeviceFacts {
     pub due_at: Option<DateTime<Utc>>,
     pub wait_reason: Option<WaitReason>,
     pub ended_at: Option<DateTime<Utc>>,
+    /// Restored from a backup, it waits for an operator's decision.
+    pub undecided: bool,
     /// To which it was released last.
     pub account: Option<AccountFacts>,
     /// The recipient's, else the district's.
@@ -78,6 +82,8 @@ pub struct ReportFacts {
     pub outcome: Option<Outcome>,
     pub provider_code: Option<String>,
 }
+
+const UNDECIDED: &str = "the database was restored from a backup: whether it was sent is not known, and an operator decides what becomes of it";
 
 /// The answer for a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,12 +126,13 @@ fn trace(campaign: &CampaignFacts, device: &DeviceFacts, number: i16) -> TraceId
 fn answer(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -> String {
     match device.state {
         JobState::Ended => ended(device, now),
-        JobState::Claimed => claimed(campaign, device, now),
         JobState::Waiting | JobState::Queued if campaign.canceled_at.is_some() => {
             "the message was canceled: this device is not tried any more".to_owned()
         }
-        JobState::Queued => queued(device),
+        JobState::Waiting | JobState::Queued | JobState::Claimed if device.undecided => UNDECIDED.to_owned(),
+        JobState::Queued => queued(campaign, device),
         JobState::Waiting => waiting(campaign, device, now),
+        JobState::Claimed => claimed(campaign, device, now),
     }
 }
 
@@ -145,11 +152,15 @@ fn waiting(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -
         calling_window: campaign.calling_window.as_ref(),
         zone: device.zone,
         expires_at: campaign.expires_at,
+        stopped: campaign.stopped.as_deref(),
     };
     format!("{}{}", wait.sentence(now), stopped(device))
 }
 
-fn queued(device: &DeviceFacts) -> String {
+fn queued(campaign: &CampaignFacts, device: &DeviceFacts) -> String {
+    if let Some(reason) = &campaign.stopped {
+        return format!("sending is stopped: {reason}");
+    }
     let account = device.account.as_ref().map_or("its account", |account| account.name.as_str());
     format!(
         "released for {account} and not yet taken: waits on the queue, or for the account's limit{}",
@@ -282,6 +293,7 @@ mod tests {
             canceled_at: None,
             attempts_max: 3,
             calling_window: None,
+            stopped: None,
         }
     }
 
@@ -297,6 +309,7 @@ mod tests {
             due_at: Some(at(1)),
             wait_reason: Some(WaitReason::Turn),
             ended_at: None,
+            undecided: false,
             account: None,
             zone: Some(Zone::America__Chicago),
             attempts: Vec::new(),
@@ -334,7 +347,10 @@ mod tests {
         let twin = DeviceFacts { outcome: Some(Outcome::Duplicate), duplicate: true, ..refused.clone() };
         let queued = DeviceFacts { account: main_voice(None), ..of(JobState::Queued, Vec::new()) };
         let halted = DeviceFacts { account: main_voice(Some("no balance")), ..queued.clone() };
+        let queued_too = queued.clone();
         let early = CampaignFacts { expanded_at: None, ..campaign() };
+        let stopped = CampaignFacts { stopped: Some("wrong list".to_owned()), ..campaign() };
+        let restored = DeviceFacts { undecided: true, ..asking.clone() };
         let emergency = CampaignFacts { lane: Lane::Emergency, ..campaign() };
         let canceled = CampaignFacts { canceled_at: Some(at(9)), ..emergency.clone() };
         let cases = [
@@ -387,6 +403,9 @@ mod tests {
                 ended,
                 "Busy at the first attempt, 13:00:40 America/Chicago (the provider's word: busy)",
             ),
+            (stopped.clone(), device(), "sending is stopped: wrong list"),
+            (stopped, queued_too, "sending is stopped: wrong list"),
+            (campaign(), restored, UNDECIDED),
             (campaign(), twin, "Duplicate: another device of this message has the same address"),
         ];
         for (campaign, device, answer) in cases {

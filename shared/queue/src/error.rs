@@ -52,6 +52,10 @@ pub enum QueueError {
     #[error("the dead-letter queue did not take a message")]
     NotDeadLettered,
 
+    /// The queue that a dead letter was to go back to did not take it, so that it stays where it is.
+    #[error("the queue did not take a dead letter back")]
+    NotRequeued,
+
     /// AMQP header names hold at most 255 bytes.
     #[error("a message header's name is longer than 255 bytes")]
     HeaderName,

@@ -15,6 +15,7 @@
 
 mod broker;
 mod consumer;
+pub mod dead_letters;
 mod error;
 mod life;
 mod memory;

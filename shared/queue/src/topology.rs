@@ -78,6 +78,11 @@ impl Queue {
         }
     }
 
+    /// The queue of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|queue| queue.name() == name)
+    }
+
     pub(crate) fn exchange(self) -> &'static str {
         match self {
             Self::Jobs(..) | Self::Recall(_) | Self::LookUp(_) | Self::EmergencyLookUp(_) => JOBS_EXCHANGE,

@@ -1,6 +1,9 @@
 //! Provider accounts: their limits. Where they are and their secrets is configuration, never here.
 
+pub mod by_hand;
+
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use tocsin_domain::failover::Health;
 use tocsin_domain::{AccountId, Channel, DistrictId, backoff};
 
@@ -60,8 +63,8 @@ impl AccountHealth {
     }
 }
 
-/// Limits of a sender's own. None is no limit but its account's.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// Limits of a sender's own, where None is no limit but its account's; or of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 pub struct SenderLimits {
     pub rate_per_second: Option<f64>,
     pub burst: Option<i32>,
@@ -87,7 +90,8 @@ impl Account {
 }
 
 impl Store {
-    /// Brings the stored accounts in line with the configured ones, by name. An account that is not
+    /// Brings the stored accounts in line with the configured ones, by name. Limits that an operator set hold on, and the
+    /// configured ones are kept for afterwards. An account that is not
     /// configured any more stays for its history and serves nobody: no worker asks for its share.
     pub async fn configure_accounts(
         &self,
@@ -290,8 +294,13 @@ insert into provider_accounts as a
   (name, district_id, channel, rate_per_second, burst, concurrency, reserve, depth, weight, updated_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 on conflict (name) do update set district_id = excluded.district_id, channel = excluded.channel,
-  rate_per_second = excluded.rate_per_second, burst = excluded.burst, concurrency = excluded.concurrency,
+  rate_per_second = case when a.limited_at is null then excluded.rate_per_second else a.rate_per_second end,
+  burst = case when a.limited_at is null then excluded.burst else a.burst end,
+  concurrency = case when a.limited_at is null then excluded.concurrency else a.concurrency end,
+  configured = case when a.limited_at is not null then jsonb_build_object('rate_per_second',
+    excluded.rate_per_second, 'burst', excluded.burst, 'concurrency', excluded.concurrency) end,
   reserve = excluded.reserve, depth = excluded.depth, weight = excluded.weight, updated_at = excluded.updated_at
-where (a.district_id, a.channel, a.rate_per_second, a.burst, a.concurrency, a.reserve, a.depth, a.weight)
+where a.limited_at is not null
+  or (a.district_id, a.channel, a.rate_per_second, a.burst, a.concurrency, a.reserve, a.depth, a.weight)
   is distinct from (excluded.district_id, excluded.channel, excluded.rate_per_second, excluded.burst,
     excluded.concurrency, excluded.reserve, excluded.depth, excluded.weight)";

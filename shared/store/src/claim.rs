@@ -49,6 +49,8 @@ pub enum Denied {
     NoLease,
     /// Its recipient may not be contacted any more in this window. The job waits again.
     Late,
+    /// An operator stopped the sending of its district, or of all. The job waits again.
+    Stopped,
     /// The address was suppressed, or its consent withdrawn, since the job was made. The job has ended.
     Barred(Outcome),
 }
@@ -114,6 +116,7 @@ fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
         2 => Denied::Canceled,
         3 => Denied::NoLease,
         4 => Denied::Late,
+        6 => Denied::Stopped,
         _ => Denied::Barred(row::outcome(NAME, found.get::<_, Option<i16>>("barred").unwrap_or_default())?),
     };
     Ok(Claim::Denied(key, account, denied))
@@ -121,9 +124,10 @@ fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
 
 /// `locked` takes the rows in key order; `instant` is read after that, so that a lease that ran out while
 /// the statement waited for a row is seen as over. States: 2 queued, 3 claimed, 4 ended, 1 waiting;
-/// 8 is the wait reason Window, 32 the outcome Suppressed of who unsubscribed (channel 3 is email), 3 of a campaign is Sending. What is not answered was not queued at that
+/// 8 is the wait reason Window, 11 Stopped, 32 the outcome Suppressed of who unsubscribed (channel 3 is email), 3 of a campaign is Sending. What is not answered was not queued at that
 /// generation. The campaign's row is not locked: share locks
-/// would starve the cancel; the sweep that follows a cancel waits for these job rows instead.
+/// would starve the cancel; the sweep that follows a cancel waits for these job rows instead. `stopped` is one row, read
+/// once a batch from a table that is almost always empty.
 pub(crate) const CLAIM: &str = concat!(
     "-- store.claim
 with asked as materialized (
@@ -143,7 +147,12 @@ with asked as materialized (
 ), campaign as materialized (
   select c.* from (select distinct campaign_id from locked) l
   cross join lateral (
-    select id, state, cancel_epoch, consent_class, message_type from campaigns where id = l.campaign_id limit 1) c
+    select id, state, cancel_epoch, consent_class, message_type, undecided_since from campaigns
+    where id = l.campaign_id limit 1) c
+), stopped as materialized (
+  select coalesce(bool_or(district_id is null), false) as all_districts,
+    coalesce(array_agg(district_id), '{}') as districts
+  from stops
 ), lease as materialized (
   select s.* from (select distinct account_id from locked) l
   cross join lateral (
@@ -152,13 +161,14 @@ with asked as materialized (
   select l.*, d.address, d.extension,
     case
       when c.state <> 3 or c.cancel_epoch is not null then 2
+      when x.all_districts or l.district_id = any(x.districts) or c.undecided_since is not null then 6
       when s.expires_at is null or s.expires_at <= i.now then 3
       when i.now + $5 * interval '1 second' >= l.contact_until then 4
       when consent.phone is not null or suppressed.outcome is not null then 5
       else 0
     end as verdict,
     case when consent.phone is not null then 31::smallint else suppressed.outcome end as barred
-  from locked l cross join instant i
+  from locked l cross join instant i cross join stopped x
   cross join lateral (select * from campaign where id = l.campaign_id limit 1) c
   cross join lateral (
     select address, extension from destinations
@@ -180,16 +190,16 @@ with asked as materialized (
     on true
 ), marked as (
   update jobs j set
-    state = case g.verdict when 0 then 3 when 4 then 1 else 4 end,
+    state = case g.verdict when 0 then 3 when 4 then 1 when 6 then 1 else 4 end,
     attempt = case g.verdict when 0 then j.attempt + 1 else j.attempt end,
     tries = case g.verdict when 0 then j.tries + 1 else j.tries end,
     dispatched = case g.verdict when 0 then j.dispatched + 1 else j.dispatched end,
     outcome = case g.verdict when 5 then coalesce(j.outcome, g.barred) else j.outcome end,
     ended_at = case g.verdict when 5 then i.now end,
-    due_at = case g.verdict when 4 then i.now end,
-    wait_reason = case g.verdict when 4 then 8 end
+    due_at = case when g.verdict in (4, 6) then i.now end,
+    wait_reason = case g.verdict when 4 then 8 when 6 then 11 end
   from judged g cross join instant i
-  where j.campaign_id = any(array[g.campaign_id]) and j.id = g.job_id and g.verdict in (0, 4, 5)
+  where j.campaign_id = any(array[g.campaign_id]) and j.id = g.job_id and g.verdict in (0, 4, 5, 6)
 ), attempted as (
   insert into attempts (campaign_id, district_id, worker_id, claimed_at, send_by, job_id, account_id,
     generation, version, number, state)
@@ -203,7 +213,7 @@ with asked as materialized (
   from judged g cross join instant i where g.verdict = 0 group by i.now
 ), flowed as (
   insert into flow (channel, lane, account_id, queued)
-  select channel, lane, account_id, -count(*) from judged where verdict in (0, 4, 5) group by 1, 2, 3
+  select channel, lane, account_id, -count(*) from judged where verdict in (0, 4, 5, 6) group by 1, 2, 3
 ), taken as (
   insert into held (account_id, worker_id, attempts)
   select account_id, $4, count(*) from judged where verdict = 0 group by 1

@@ -163,7 +163,7 @@ pub(crate) fn mode(statement: &'static str, number: i16) -> Result<DedupeMode, S
 /// between the two.
 const EXPANSIONS_DUE: &str = "-- store.expansions_due
 with starting as materialized (
-  select id from campaigns where closed_at is null and state = 1 and scheduled_at <= $1
+  select id from campaigns where closed_at is null and state = 1 and scheduled_at <= $1 and undecided_since is null
   order by id
   for no key update
 ), started as (
@@ -173,7 +173,7 @@ select * from started
 union all
 select id, district_id, lane, mode, audience, channels, expand_cursor
 from campaigns
-where closed_at is null and expanded_at is null and cancel_epoch is null and state in (2, 3)
+where closed_at is null and expanded_at is null and cancel_epoch is null and undecided_since is null and state in (2, 3)
 order by lane, id
 limit $2";
 

@@ -24,6 +24,8 @@ pub struct OpenAttempt {
     pub claimed_at: DateTime<Utc>,
     /// When a look-up at its provider was last ordered.
     pub looked_up_at: Option<DateTime<Utc>>,
+    /// Does its campaign wait for an operator's decision, after a restore?
+    pub undecided: bool,
 }
 
 impl Store {
@@ -112,7 +114,7 @@ impl Store {
                 job: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("job_id") },
                 number: found.get("number"),
             };
-            times.insert(key, (found.get("claimed_at"), found.get("looked_up_at")));
+            times.insert(key, (found.get("claimed_at"), found.get("looked_up_at"), found.get("undecided")));
         }
         let keys: Vec<AttemptKey> = times.keys().copied().collect();
         Ok(self
@@ -121,8 +123,8 @@ impl Store {
             .into_iter()
             .filter(|view| view.state != AttemptState::Settled)
             .filter_map(|view| {
-                let (claimed_at, looked_up_at) = *times.get(&view.key)?;
-                Some(OpenAttempt { view, claimed_at, looked_up_at })
+                let (claimed_at, looked_up_at, undecided) = *times.get(&view.key)?;
+                Some(OpenAttempt { view, claimed_at, looked_up_at, undecided })
             })
             .collect())
     }
@@ -156,7 +158,8 @@ order by check_at limit $2";
 
 /// Attempt state 3 is settled.
 pub(crate) const OPEN_ATTEMPTS: &str = "-- store.open_attempts
-select a.campaign_id, a.job_id, a.number, a.claimed_at, a.looked_up_at
+select a.campaign_id, a.job_id, a.number, a.claimed_at, a.looked_up_at,
+  (select undecided_since is not null from campaigns where id = a.campaign_id limit 1) as undecided
 from unnest($1::uuid[], $2::int[], $3::smallint[]) u(campaign_id, job_id, number)
 cross join lateral (
   select * from attempts

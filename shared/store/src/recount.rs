@@ -77,11 +77,15 @@ impl Store {
             .rows(
                 "audits",
                 "-- store.audits
-                 select audits from campaigns where id = $1",
+                 select audits, rows_dropped_at is not null as dropped from campaigns where id = $1",
                 &[&campaign.0],
             )
             .await?;
         let Some(found) = found.first() else { return Ok(None) };
+        // There are no rows any more to hold its counters against.
+        if found.get("dropped") {
+            return Ok(Some(Vec::new()));
+        }
         let audits: i32 = found.get("audits");
         Ok(Some(self.recount(campaign, audits, now).await?.unwrap_or_default()))
     }

@@ -111,7 +111,8 @@ pub struct QueuedCount {
 }
 
 impl Store {
-    /// Every campaign that jobs may be released from. One whose calling window or limits cannot be read is closed:
+    /// Every campaign that jobs may be released from: none of a district whose sending is stopped, which so holds up
+    /// nobody else, emergencies neither. One whose calling window or limits cannot be read is closed:
     /// it must not hold up the others.
     pub async fn open_campaigns(&self) -> Result<Vec<OpenCampaign>, StoreError> {
         read_open_campaigns(self.rows("open_campaigns", OPEN_CAMPAIGNS, &[]).await?)
@@ -290,8 +291,9 @@ pub(crate) const OPEN_CAMPAIGNS: &str = "-- store.open_campaigns
 select c.id, c.district_id, d.weight, c.lane, c.channels, c.expires_at, c.calling_window, c.limits, d.time_zone,
   c.expanded_at is not null as expanded
 from campaigns c join districts d on d.id = c.district_id
-where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null
+where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null and c.undecided_since is null
   and c.expires_at > (select tocsin_now()) and (c.expanded_at is not null or c.lane = 1)
+  and not exists (select from stops s where s.district_id is null or s.district_id = c.district_id)
 order by c.id";
 
 pub(crate) const QUEUED_COUNTS: &str = "-- store.queued_counts

@@ -165,9 +165,12 @@ const MOVE_SERIES: &str = "-- store.recur (move)
 update series set next_on = $4, next_at = $5, state = case when $5::timestamptz is null then 2 else 1 end
 where id = $1 and state = 1 and version = $2 and next_on is not distinct from $3";
 
-/// It is the message of whoever made the series.
+/// It is the message of whoever made the series. One whose time lies before a restore may have been sent before that, and
+/// waits for a decision.
 const MARK_OCCURRENCE: &str = "-- store.recur (mark)
-update campaigns set series_id = $2, creator_id = (select creator_id from series where id = $2) where id = $1";
+update campaigns set series_id = $2, creator_id = (select creator_id from series where id = $2),
+  undecided_since = (select recovered_at from installation where recovered_at >= scheduled_at)
+where id = $1";
 
 /// A day that was skipped may be made after an edit put it later; one that was made stays so.
 const RECORD_OCCURRENCES: &str = "-- store.recur (record)

@@ -34,19 +34,39 @@ impl TestDatabase {
     /// On the server that `TEST_DATABASE_URL`, else `DATABASE_URL` names, else on this machine's. The user of that
     /// address must be allowed to create databases and roles.
     pub async fn create() -> Result<Self> {
-        let maintenance = std::env::var("TEST_DATABASE_URL")
-            .or_else(|_| std::env::var("DATABASE_URL"))
-            .unwrap_or_else(|_| DEFAULT_URL.to_owned());
+        let maintenance = maintenance();
         let template = TEMPLATE.get_or_try_init(|| template(&maintenance)).await?;
+        let database = Self::made(maintenance, &format!("template {template}")).await?;
+        database.is_itself().await?;
+        Ok(database)
+    }
+
+    /// One without any schema, to restore a dump into.
+    pub async fn empty() -> Result<Self> {
+        Self::made(maintenance(), "").await
+    }
+
+    async fn made(maintenance: String, from: &str) -> Result<Self> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let seconds = SystemClock.now().timestamp();
         let name = format!("{PREFIX}{seconds:08x}_{}_{number}", std::process::id());
-        let create = format!("create database {name} template {template}");
+        let create = format!("create database {name} {from}");
         connected(&maintenance, async |client| Ok(client.batch_execute(&create).await?))
             .await
             .context("cannot create a test's database")?;
         Ok(Self { url: with_path(&maintenance, &name)?, name, maintenance })
     }
+
+    /// A database of its own, and no copy of the template on which roles would refuse to start.
+    async fn is_itself(&self) -> Result<()> {
+        let own = "update installation set database_oid = (select oid from pg_database where datname = current_database())";
+        connected(&self.url, async |client| Ok(client.batch_execute(own).await?)).await
+    }
+}
+
+fn maintenance() -> String {
+    let named = std::env::var("TEST_DATABASE_URL").or_else(|_| std::env::var("DATABASE_URL"));
+    named.unwrap_or_else(|_| DEFAULT_URL.to_owned())
 }
 
 impl Drop for TestDatabase {

@@ -66,6 +66,11 @@ impl PrivatePostgres {
         Ok(postgres)
     }
 
+    /// Where one of PostgreSQL's own programs is, as `pg_dump`.
+    pub fn program(name: &str) -> Result<PathBuf> {
+        Ok(programs()?.join(name))
+    }
+
     /// SIGKILL to the server: its sessions end without a word, and what was not committed is lost.
     pub async fn kill(&mut self) -> Result<()> {
         if let Some(mut server) = self.server.take() {

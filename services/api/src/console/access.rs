@@ -105,6 +105,10 @@ pub(crate) async fn authorise(
             Err(error) => return Refused::from(error).into_response(),
         }
     }
+    match visitor.tenant.stop().await {
+        Ok(stop) => visitor.who.stopped = stop.map(|stop| stop.reason),
+        Err(error) => return Refused::from(error).into_response(),
+    }
     request.extensions_mut().insert(visitor);
     next.run(request).await
 }

@@ -53,6 +53,8 @@ pub(crate) struct Live {
     pub recipients: Count,
     pub no_device: Count,
     pub expanded: bool,
+    /// Its recipients' rows are gone.
+    pub dropped: bool,
     pub duration: Option<Length>,
     pub first_attempt: Option<Length>,
     /// None: nobody is asked to press 0.
@@ -231,6 +233,7 @@ impl Live {
             failure: campaign.failure_reason,
             recipients: Count(detail.recipients),
             no_device: Count(detail.no_device),
+            dropped: campaign.rows_dropped_at.is_some(),
             expanded: detail.totals.devices > 0 || campaign.started_at.is_some(),
             duration: detail.seconds.map(Length),
             first_attempt: detail.first_attempt_seconds.map(Length),

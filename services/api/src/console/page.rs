@@ -36,6 +36,8 @@ pub(crate) struct Who {
     pub menu: Menu,
     /// Emergencies for which a second person is asked; of those who may not approve, none.
     pub waiting: Waiting,
+    /// Why nothing of the district is sent at the moment, if an operator stopped it.
+    pub stopped: Option<String>,
 }
 
 /// What of the navigation leads to pages that they may see.
@@ -100,11 +102,13 @@ impl Who {
             several: false,
             menu: Menu::default(),
             waiting: Waiting::default(),
+            stopped: None,
         }
     }
 
     pub fn nobody(district: String, several: bool) -> Self {
-        Self { district, zone: "", name: None, several, menu: Menu::default(), waiting: Waiting::default() }
+        let (menu, waiting) = (Menu::default(), Waiting::default());
+        Self { district, zone: "", name: None, several, menu, waiting, stopped: None }
     }
 
     pub fn at(self, zone: &'static str, actor: &Actor) -> Self {

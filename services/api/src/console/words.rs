@@ -125,6 +125,7 @@ pub(crate) fn waiting(reason: WaitReason) -> &'static str {
         WaitReason::ZoneUnknown => {
             "wait for a time zone: the recipients' is unknown, and so is the district's"
         }
+        WaitReason::Stopped => "wait until sending goes on, which was stopped",
     }
 }
 

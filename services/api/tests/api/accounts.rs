@@ -5,6 +5,7 @@ use tocsin_domain::{Channel, DistrictId};
 use tocsin_runtime::Clock as _;
 use tocsin_store::accounts::AccountLimits;
 
+use crate::console::Visitor;
 use crate::stage::{KEY, OTHER_KEY, Stage};
 
 fn limits(name: &str, district: Option<DistrictId>) -> AccountLimits {
@@ -59,4 +60,21 @@ async fn a_district_sees_its_accounts_and_those_of_all_and_how_they_do() {
     assert_eq!(stopped["reason"], "the provider refuses the account: 20003");
     assert_eq!(stopped["channel"], json!("sms"));
     assert!(stopped["since"].as_str().is_some_and(|since| since.ends_with('Z')), "{stopped}");
+}
+
+#[tokio::test]
+async fn a_stop_is_told_to_the_district_that_it_holds_by_api_and_on_every_page() {
+    let stage = Stage::start().await;
+    let told = async |key| stage.get_as(key, "/v1/accounts").await.body["stopped"]["reason"].clone();
+    assert_eq!((told(KEY).await, told(OTHER_KEY).await), (Value::Null, Value::Null));
+    stage.engine.stop_sending(Some(stage.north), "operator ann", "wrong list").await.unwrap();
+    assert_eq!((told(KEY).await, told(OTHER_KEY).await), (json!("wrong list"), Value::Null));
+    let visitor = Visitor::sign_in(&stage).await;
+    for page in ["/campaigns", "/accounts"] {
+        let shown = visitor.page(page).await;
+        assert!(shown.contains("Sending is stopped by an operator: wrong list."), "{page}: {shown}");
+    }
+    stage.engine.resume_sending(Some(stage.north), "operator ann").await.unwrap();
+    assert_eq!(told(KEY).await, Value::Null);
+    assert!(!visitor.page("/campaigns").await.contains("Sending is stopped"));
 }

@@ -32,7 +32,7 @@ fn open(state: AttemptState, channel: Channel, lane: Lane, looked_up: Option<i64
         asks_opt_in: false,
     };
     let view = AttemptView { state, ..AttemptView::claimed(AttemptKey { job, number: 1 }, claimed) };
-    OpenAttempt { view, claimed_at: at(0), looked_up_at: looked_up.map(at) }
+    OpenAttempt { view, claimed_at: at(0), looked_up_at: looked_up.map(at), undecided: false }
 }
 
 #[test]
@@ -104,4 +104,28 @@ fn what_cannot_be_found_or_is_settled_is_not_looked_up() {
     let mut tried_again = open(AttemptState::Unknown, Channel::Voice, Lane::Emergency, None);
     tried_again.view.job.attempt = 2;
     assert_eq!(look(&tried_again, at(ANSWER_BY)), Look::Forget);
+}
+
+#[test]
+fn what_a_restore_left_in_doubt_waits_for_its_operator_and_not_for_its_lane() {
+    let long_over = EMERGENCY_END + 1_000;
+    for lane in Lane::ALL {
+        let open = |provider_id: Option<&str>, looked_up| {
+            let mut open = open(AttemptState::Unknown, Channel::Voice, lane, looked_up);
+            open.view.provider_id = provider_id.map(str::to_owned);
+            OpenAttempt { undecided: true, ..open }
+        };
+        let later = Look::Again(at(long_over) + UNDECIDED_WAIT);
+        assert_eq!(look(&open(None, None), at(long_over)), later, "nobody knows an id to ask for");
+        assert_eq!(look(&open(Some("CA1"), None), at(long_over)), Look::AskProvider);
+        assert_eq!(look(&open(Some("CA1"), Some(0)), at(long_over)), later, "asked once");
+        let mut canceled = open(None, Some(long_over - 20));
+        canceled.view.job.canceled = true;
+        let end = EMERGENCY_END.max(GENERAL_END) + 1_000;
+        assert_eq!(
+            look(&canceled, at(end)),
+            Look::Report(ReportKind::DoubtOver),
+            "{lane}: it is never tried again"
+        );
+    }
 }

@@ -7,12 +7,16 @@ use clap::Command;
 use crate::terminal::HEADING;
 
 /// Every command stands under one task; a name without its command is passed over.
-const TASKS: [(&str, &[&str]); 5] = [
+const TASKS: [(&str, &[&str]); 6] = [
     ("Try it", &["up", "demo", "sample-district"]),
     ("Set up", &["config", "migrate", "district", "user", "api-key", "import"]),
-    ("Send", &["campaign", "forecast", "why"]),
+    ("Send", &["campaign", "forecast", "why", "series", "approval", "webhook"]),
     ("Run the roles", &["api", "planner", "worker", "status-collector"]),
-    ("Look after it", &["account", "sender", "audit", "callbacks", "completions"]),
+    (
+        "Look after it",
+        &["status", "stop", "go", "account", "sender", "dead", "tick", "audit", "callbacks", "completions"],
+    ),
+    ("Keep it", &["recover", "retain", "forget"]),
 ];
 
 const EXIT_CODES: &str = "\

@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use tocsin_domain::failover::Health;
 use tocsin_runtime::{Clock, Config, SystemClock};
 use tocsin_store::Store;
-use tocsin_store::accounts::{Account, AccountHealth};
+use tocsin_store::accounts::by_hand::ByHand;
+use tocsin_store::accounts::{Account, AccountHealth, SenderLimits};
 use tocsin_store::districts::District;
 
-use super::operator::{DataPath, which_there_are, with_store};
+use super::operator::{DataPath, operator_name, which_there_are, with_store};
 use crate::exit::{Exit, Failure};
 use crate::terminal::{print, print_json, say, table};
 
@@ -31,21 +32,54 @@ enum Action {
 Examples:
   tocsin account list")]
     List,
-    /// Stop an account: nothing more is sent with it, its jobs wait or go with another.
-    #[command(after_long_help = "\
+    /// Pause an account: nothing more is sent with it, its jobs wait or go with another.
+    #[command(
+        visible_alias = "stop",
+        after_long_help = "\
 Examples:
-  tocsin account stop main-voice --reason \"new auth token on its way\"")]
-    Stop {
+  tocsin account pause main-voice --reason \"new auth token on its way\""
+    )]
+    Pause {
         name: String,
         /// Shown by `tocsin account list`.
         #[arg(long)]
         reason: String,
     },
-    /// Let a stopped account send again.
+    /// Let a paused account send again.
     #[command(after_long_help = "\
 Examples:
   tocsin account resume main-voice")]
     Resume { name: String },
+    /// Limit an account by hand, whatever the configuration says, until --reset.
+    ///
+    /// It holds for every worker within seconds, and when roles start anew. What is not given stays as it is.
+    #[command(after_long_help = "\
+Examples:
+  tocsin account limit main-voice --rate 5
+  tocsin account limit main-text --rate 10 --burst 10
+  tocsin account limit main-voice --reset")]
+    Limit {
+        name: String,
+        #[command(flatten)]
+        limits: LimitArgs,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct LimitArgs {
+    /// Per second, in the unit that the provider counts: calls, text segments, messages.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    rate: Option<f64>,
+    /// At once, on top of the rate.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    burst: Option<i32>,
+    /// Requests or calls open at once.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    concurrency: Option<i32>,
+    /// The configured limits hold again.
+    #[arg(long, conflicts_with_all = ["rate", "burst", "concurrency"])]
+    reset: bool,
 }
 
 /// What a stop or resume came to.
@@ -66,13 +100,17 @@ async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
             list(store, args.json).await?;
             return Ok(Exit::Done.into());
         }
-        Action::Stop { name, reason } => {
+        Action::Pause { name, reason } => {
             let change = stop(store, &name, &reason, &SystemClock).await?;
             (name, change, "stopped")
         }
         Action::Resume { name } => {
             let change = resume(store, &name, &SystemClock).await?;
             (name, change, "resumed")
+        }
+        Action::Limit { name, limits } => {
+            let (change, state) = limit(store, &name, &limits, &SystemClock).await?;
+            (name, change, state)
         }
     };
     if args.json {
@@ -86,10 +124,17 @@ async fn run_on(args: Args, store: &Store) -> Result<ExitCode> {
 
 async fn list(store: &Store, as_json: bool) -> Result<()> {
     let (mut accounts, districts) = (store.accounts().await?, store.districts().await?);
+    let by_hand = store.limits_by_hand().await?;
     accounts.retain(|account| account.sender.is_none());
     if as_json {
-        let accounts: Vec<Value> =
-            accounts.iter().map(|account| json_of(account, district_of(account, &districts))).collect();
+        let accounts: Vec<Value> = accounts
+            .iter()
+            .map(|account| {
+                let mut shown = json_of(account, district_of(account, &districts));
+                shown["limited_by_hand"] = by_hand.get(&account.id).map_or(Value::Null, by_hand_json);
+                shown
+            })
+            .collect();
         return print_json(&json!({ "accounts": accounts }));
     }
     if accounts.is_empty() {
@@ -103,17 +148,30 @@ async fn list(store: &Store, as_json: bool) -> Result<()> {
             limits.channel.to_string(),
             district_of(account, &districts).unwrap_or("all").to_owned(),
             limits.rate_per_second.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
+            limits.burst.map_or_else(|| "-".to_owned(), |burst| burst.to_string()),
             limits.concurrency.map_or_else(|| "-".to_owned(), |concurrency| concurrency.to_string()),
             limits.weight.to_string(),
+            by_hand.get(&account.id).map_or_else(String::new, |by_hand| format!("by {}", by_hand.by)),
             standing(account),
         ]
     };
-    let rows: Vec<[String; 7]> = accounts.iter().map(row).collect();
-    print(table(["Name", "Channel", "District", "Per second", "At once", "Weight", "State"], &rows))
+    let rows: Vec<[String; 9]> = accounts.iter().map(row).collect();
+    let headings =
+        ["Name", "Channel", "District", "Per second", "Burst", "At once", "Weight", "Limited", "State"];
+    print(table(headings, &rows))
+}
+
+fn by_hand_json(by_hand: &ByHand) -> Value {
+    let configured = &by_hand.configured;
+    json!({
+        "since": by_hand.since, "by": by_hand.by,
+        "configured": { "rate_per_second": configured.rate_per_second, "burst": configured.burst,
+            "concurrency": configured.concurrency },
+    })
 }
 
 /// Whether it sends, and if not as it should, why.
-fn standing(account: &Account) -> String {
+pub(super) fn standing(account: &Account) -> String {
     let AccountHealth { health, gives_way, .. } = account.health;
     let reason = account.stop_reason.as_deref();
     match (account.stopped, health) {
@@ -136,6 +194,30 @@ async fn stop(store: &Store, name: &str, reason: &str, clock: &dyn Clock) -> Res
 async fn resume(store: &Store, name: &str, clock: &dyn Clock) -> Result<Change> {
     known(store, name).await?;
     Ok(change(store.resume_account(name, clock.now()).await?))
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(rate) if f64::is_finite(rate) && rate > 0.0 => Ok(rate),
+        _ => Err("give a number above 0; to send nothing, pause the account".to_owned()),
+    }
+}
+
+/// An operator's limits, or the configured ones again.
+async fn limit(
+    store: &Store,
+    name: &str,
+    limits: &LimitArgs,
+    clock: &dyn Clock,
+) -> Result<(Change, &'static str)> {
+    known(store, name).await?;
+    if limits.reset {
+        return Ok((change(store.reset_account_limits(name, clock.now()).await?), "limited as configured"));
+    }
+    let LimitArgs { rate, burst, concurrency, .. } = *limits;
+    let limits = SenderLimits { rate_per_second: rate, burst, concurrency };
+    let limited = store.limit_account(name, &limits, &operator_name(), clock.now()).await?;
+    Ok((change(limited), "limited by hand until --reset"))
 }
 
 pub(super) fn change(made: bool) -> Change {

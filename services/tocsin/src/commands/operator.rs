@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use tocsin_runtime::Config;
+use tocsin_store::districts::District;
 use tocsin_store::{Access, Store};
 
 use crate::embedded::{DataDirectory, Embedded};
+use crate::exit::Failure;
 use crate::terminal::say;
 
 /// How alike a known name must be to be offered, from 0 to 1.
@@ -47,6 +49,31 @@ pub async fn with_fit_store<T>(
     let done = work(&embedded.store).await;
     embedded.stop().await;
     done
+}
+
+/// The district of that name.
+pub async fn district_named(store: &Store, name: &str) -> Result<District> {
+    if let Some(district) = store.district_by_name(name).await? {
+        return Ok(district);
+    }
+    let districts = store.districts().await?;
+    let known: Vec<&str> = districts.iter().map(|district| district.name.as_str()).collect();
+    Err(Failure::refused(format!("no district {name:?}: {}", which_there_are(name, &known))).into())
+}
+
+/// Under which name the audit keeps what is done from a terminal.
+pub fn operator_name() -> String {
+    let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    user.filter(|user| !user.is_empty())
+        .map_or_else(|| "operator".to_owned(), |user| format!("operator {user}"))
+}
+
+/// What destroys something asks for `--yes`.
+pub fn confirmed(yes: bool, what: &str) -> Result<()> {
+    if yes {
+        return Ok(());
+    }
+    Err(Failure::usage(format!("{what}: say --yes to do it")).into())
 }
 
 /// What is said of a name that is not there: the one that was perhaps meant, and which there are.

@@ -6,8 +6,8 @@ use anyhow::Result;
 use form_urlencoded::Serializer;
 use uuid::Uuid;
 
-use super::campaign::client;
 use super::operator::DataPath;
+use super::over_api::Access;
 use crate::client::read;
 use crate::exit::Exit;
 use crate::terminal::{print, print_json};
@@ -24,15 +24,8 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the API is.
-    #[arg(long, env = "TOCSIN_URL", default_value = "http://127.0.0.1:8080")]
-    url: String,
-    /// The district's key, from `tocsin api-key add`.
-    #[arg(long, env = "TOCSIN_API_KEY", hide_env_values = true)]
-    api_key: Option<String>,
-    /// Print the API's answer as JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    access: Access,
     /// From `tocsin campaign list`.
     campaign: Uuid,
     /// A recipient's number in the campaign, a phone number, an email address or an inbox account.
@@ -43,7 +36,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
-    let api = client(&args.url, args.api_key, data)?;
+    let api = args.access.client(data)?;
     let named = match (args.device, is_number(&args.who)) {
         (true, _) => "device",
         (false, true) => "recipient",
@@ -51,7 +44,7 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
     };
     let query = Serializer::new(String::new()).append_pair(named, args.who.trim()).finish();
     let answer = api.get(&format!("/v1/campaigns/{}/why?{query}", args.campaign)).await?;
-    if args.json { print_json(&answer) } else { print(read::<Why>(answer)?) }?;
+    if args.access.json { print_json(&answer) } else { print(read::<Why>(answer)?) }?;
     Ok(Exit::Done.into())
 }
 

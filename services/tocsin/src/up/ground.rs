@@ -9,6 +9,7 @@ use tocsin_runtime::{Clock as _, Config, SystemClock};
 
 use crate::embedded::{DataDirectory, Embedded};
 use crate::exit::Failure;
+use crate::roles::refuse_restored;
 use crate::system::Stores;
 
 pub fn now() -> DateTime<Utc> {
@@ -48,6 +49,7 @@ async fn reach_stores(config: &Config) -> Result<Stores> {
             tocsin_store::redacted(url)
         )
     })?;
+    refuse_restored(&stores.engine).await?;
     Ok(stores)
 }
 

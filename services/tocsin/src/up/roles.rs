@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::ground::Ground;
+use crate::presence;
 
 pub struct Roles<'a> {
     pub config: &'a Config,
@@ -46,6 +47,7 @@ impl Roles<'_> {
         planner.webhooks = Some(self.outbound.clone());
         planner.start(tasks);
         self.worker().start(tasks);
+        presence::start(&self.ground.stores.engine, "up", tasks);
     }
 
     fn api(&self, tasks: &Tasks) -> Api {

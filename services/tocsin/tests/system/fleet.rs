@@ -150,6 +150,41 @@ impl Fleet {
         Ok(Worker { id, process })
     }
 
+    /// Runs `tocsin` with these arguments to its end, in the environment of the fleet.
+    pub fn tocsin(&self, arguments: &[&str]) -> Result<std::process::Output> {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tocsin"));
+        command.args(arguments).env_clear().envs(&self.environment).stdin(std::process::Stdio::null());
+        Ok(command.output()?)
+    }
+
+    /// As [`Fleet::tocsin`] with `--json`, which must succeed.
+    pub fn tocsin_json(&self, arguments: &[&str]) -> Result<serde_json::Value> {
+        let arguments: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+        let output = self.tocsin(&arguments)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{}: {said}", arguments.join(" "));
+        Ok(serde_json::from_slice(&output.stdout)?)
+    }
+
+    /// Kills api and collector and goes on with another database. What is asked of the fleet from then on is asked of that.
+    pub fn goes_on_with(&mut self, database: TestDatabase) -> Result<()> {
+        self._api.kill()?;
+        self._collector.kill()?;
+        self.environment.insert("DATABASE_URL".to_owned(), database.url.clone());
+        self.store = Store::open(&database.url, CONNECTIONS, Access::Engine)?;
+        self.database = database;
+        Ok(())
+    }
+
+    /// Starts api and collector anew.
+    pub async fn starts_again(&mut self) -> Result<()> {
+        self._api = Process::start(&["api"], &self.environment)?;
+        self._collector = Process::start(&["status-collector"], &self.environment)?;
+        self._api.logged("api listens").await?;
+        self._collector.logged("status collector listens").await?;
+        Ok(())
+    }
+
     /// Runs one statement as the owner of the database, and returns its first column of the first row as text.
     pub async fn ask(&self, sql: &str) -> Result<Option<String>> {
         let (client, connection) = tokio_postgres::connect(&self.database.url, NoTls).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::dead_letters::BROKERS_QUEUE_HEADER;
 use crate::life::Life;
 use crate::message::{Delivery, Destination, Message, Published, Queue, Tag};
 use crate::topology::{CONTROL_LENGTH_MAX, DELIVERIES_MAX};
@@ -195,10 +196,15 @@ impl State {
         }
     }
 
-    fn put_back(&mut self, key: Key, stored: Stored) {
-        let worn_out = stored.deliveries >= DELIVERIES_MAX
-            && matches!(key, Key::Named(queue) if queue != Queue::DeadLetters);
-        if worn_out {
+    fn put_back(&mut self, key: Key, mut stored: Stored) {
+        let worn_out = match key {
+            Key::Named(queue) if queue != Queue::DeadLetters => {
+                (stored.deliveries >= DELIVERIES_MAX).then_some(queue)
+            }
+            Key::Named(_) | Key::Control(_) => None,
+        };
+        if let Some(queue) = worn_out {
+            stored.headers.push((BROKERS_QUEUE_HEADER.to_owned(), queue.name()));
             self.ready.entry(Key::Named(Queue::DeadLetters)).or_default().push_back(stored);
         } else if let Some(ready) = self.ready.get_mut(&key) {
             ready.push_front(stored);

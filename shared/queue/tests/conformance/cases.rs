@@ -5,6 +5,7 @@ use tocsin_domain::{Channel, Lane};
 use tocsin_queue::topology::{DELIVERIES_MAX, QUEUE_HEADER, REASON_HEADER};
 use tocsin_queue::{Destination, Message, Published, Publisher, Queue, QueueError};
 
+pub use crate::dead_letters::*;
 use crate::stand::{JOBS, Stand, bodies, depth_becomes, message, messages, put, take};
 
 pub async fn a_message_arrives_once_with_its_bytes_and_headers(stand: Stand) {

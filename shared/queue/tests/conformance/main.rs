@@ -9,6 +9,7 @@
 )]
 
 mod cases;
+mod dead_letters;
 mod drained;
 mod network;
 mod stand;
@@ -54,4 +55,8 @@ conformance!(
     closing_writes_the_acknowledgements_first,
     purging_empties_a_queue_and_says_how_much,
     ten_thousand_messages_are_confirmed_and_consumed_once,
+    dead_letters_are_looked_at_any_number_of_times_and_stay,
+    a_dead_letter_goes_back_to_its_queue_as_it_was_published,
+    what_the_broker_buried_itself_says_where_it_was,
+    a_dead_letter_that_is_thrown_away_is_gone_and_no_other,
 );

@@ -37,6 +37,8 @@ const KEYS: &[(&str, &[&str])] = &[
     ("release_budgets", &["owner", "channel"]),
     ("release_places", &["campaign_id", "job_id"]),
     ("schools", &["district_id", "source_id"]),
+    // Almost always empty: read whole, once a batch.
+    ("stops", &[]),
     ("students", &["district_id", "person_id"]),
     ("suppressions", &["district_id", "channel", "address"]),
     ("unsubscribes", &["district_id", "address", "message_type"]),

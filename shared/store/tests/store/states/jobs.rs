@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::audience::{Audience, Role};
 use tocsin_domain::receipt::{Addressed, AddressedPart};
+use tocsin_domain::recovery::Decision;
 use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{AttemptKey, CampaignId, Channel, Generation, JobKey, JobState, Outcome, WaitReason};
 use tocsin_store::claim::Asked;
@@ -39,6 +40,8 @@ enum Step {
     ClaimLate,
     ClaimBarred,
     Sweep,
+    /// The database was restored, and what waits is due.
+    Recover,
     Apply(ReportKind),
 }
 
@@ -51,6 +54,7 @@ impl Step {
             Self::RequeueOverdue => "requeue_overdue",
             Self::Claim | Self::ClaimLate | Self::ClaimBarred => "claim",
             Self::Sweep => "sweep",
+            Self::Recover => "doubt_jobs",
             Self::Apply(_) => "apply",
         }
     }
@@ -172,8 +176,26 @@ async fn run(setting: &Setting, campaign: CampaignId, jobs: &Rows, tried: &[Atte
             let sweep = ToSweep { campaign, outcome: Outcome::Expired };
             setting.store.sweep(&sweep, 0, 1000, now).await.unwrap();
         }
+        Step::Recover => {
+            setting.run("update jobs set due_at = tocsin_now() where state = 1").await;
+            setting.store.recover().await.unwrap();
+        }
         Step::Apply(kind) => setting.report(tried, kind.clone()).await,
     }
+}
+
+/// Of two that wait for a redial one is told of since the restore: left, it ends. What is in doubt ends by `apply`.
+async fn left(setting: &Setting) -> Transitions {
+    let (campaign, _) = tried(setting).await;
+    setting.store.recover().await.unwrap();
+    setting.run("update attempts set settled_at = tocsin_now() where job_id = 1").await;
+    let mut before = rows(setting, campaign).await;
+    setting.store.decide(campaign, Decision::Leave, "test").await.unwrap().unwrap();
+    let mut after = rows(setting, campaign).await;
+    before.retain(|_, row| row.state == JobState::Waiting);
+    after.retain(|id, _| before.contains_key(id));
+    assert_eq!(before.len(), 2);
+    changes(&before, &after, "leave_tried")
 }
 
 async fn expanded(setting: &Setting) -> Transitions {
@@ -215,6 +237,7 @@ async fn the_transitions_of_a_job_are_those_of_the_document() {
         Step::ClaimLate,
         Step::ClaimBarred,
         Step::Sweep,
+        Step::Recover,
     ];
     let told = [
         status(Outcome::Busy),
@@ -239,6 +262,7 @@ async fn the_transitions_of_a_job_are_those_of_the_document() {
     let undecided: Vec<_> = applied.difference(&decided).collect();
     assert!(undecided.is_empty(), "apply does what settle does not decide: {undecided:?}");
     found.extend(decided);
+    found.extend(left(&setting).await);
     found.extend(corrected(&setting).await);
     found.extend(expanded(&setting).await);
     assert_documented("Job", &found);

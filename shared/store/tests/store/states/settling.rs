@@ -163,5 +163,9 @@ pub fn settling() -> Settling {
 fn the_transitions_of_an_attempt_are_those_of_the_document() {
     let mut found = settling().attempts;
     found.insert(transition(NONE, "Asking", "claim"));
+    // Observed by the tests of recovery.
+    for from in [NONE, "Asking", "Accepted"] {
+        found.insert(transition(from, "Unknown", "doubt_jobs"));
+    }
     assert_documented("Attempt", &found);
 }

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Statements whose transitions the tests beside this one observe or enumerate.
-const MOVING: [(&str, &str); 23] = [
+const MOVING: [(&str, &str); 26] = [
     ("attempts", "apply"),
     ("attempts", "claim"),
+    ("attempts", "doubt_jobs"),
     ("attempts", "take"),
     ("campaigns", "cancel"),
     ("campaigns", "close_campaigns"),
@@ -18,10 +19,12 @@ const MOVING: [(&str, &str); 23] = [
     ("consents", "moving"),
     ("jobs", "apply"),
     ("jobs", "claim"),
+    ("jobs", "doubt_jobs"),
     ("jobs", "expand"),
     ("jobs", "expand_receipt"),
     ("jobs", "give_back"),
     ("jobs", "hold"),
+    ("jobs", "leave_tried"),
     ("jobs", "release"),
     ("jobs", "sweep"),
     ("leases", "begin_alone"),
@@ -32,7 +35,7 @@ const MOVING: [(&str, &str); 23] = [
 ];
 
 /// Statements that write beside the state.
-const BESIDE: [(&str, &str); 10] = [
+const BESIDE: [(&str, &str); 12] = [
     ("attempts", "order_look_ups"),
     ("attempts", "order_recalls"),
     ("attempts", "recall_failed"),
@@ -40,7 +43,9 @@ const BESIDE: [(&str, &str); 10] = [
     ("campaigns", "edit_campaign"),
     ("campaigns", "expand"),
     ("campaigns", "expand_receipt"),
+    ("campaigns", "mark_decided"),
     ("campaigns", "mark_swept"),
+    ("campaigns", "mark_undecided"),
     ("campaigns", "recur"),
     ("consents", "remind_pending"),
 ];

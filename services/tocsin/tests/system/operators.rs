@@ -1,0 +1,166 @@
+//! What operators do from a terminal, on real processes: stop and go, status, dead letters, ticks by hand.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tocsin_domain::{Channel, Lane};
+use tocsin_queue::{Broker as _, Destination, Message, Published, Queue, RabbitBroker};
+use tocsin_testkit::simulator::{ChannelScenario, Delay, Scenario};
+use tocsin_testkit::{TestVhost, wait_until};
+
+use crate::district::{DEVICES, SHARED_PHONES, message};
+use crate::facts::WITHIN;
+use crate::fleet::{Fleet, Settings};
+
+const PHONES: usize = DEVICES - SHARED_PHONES;
+const SENT_BEFORE_STOP: usize = 5;
+
+fn slow() -> Settings {
+    let sms = ChannelScenario { latency: Delay::Fixed(50), ..ChannelScenario::default() };
+    let scenario = Scenario { sms, ..Scenario::default() };
+    Settings { scenario, rate_per_second: Some(4.0), in_flight_max: None }
+}
+
+/// Promise 3 of an operator's stop: after it no request starts, and after `go` nobody is missing and nobody has it twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stop_means_stop_and_nothing_is_lost_when_it_goes_on() -> Result<()> {
+    let vhost = TestVhost::create().await?;
+    let fleet = Fleet::start(&vhost.amqp_url, slow()).await?;
+    let _planner = fleet.planner().await?;
+    let _workers = [fleet.worker(&[Channel::Sms]).await?, fleet.worker(&[Channel::Sms]).await?];
+    let campaign = fleet.client.send(&message("general", &[Channel::Sms])).await?;
+    fleet.sends_reach(SENT_BEFORE_STOP).await?;
+    let stopped = fleet.tocsin_json(&["stop", "--district", "Springfield", "--reason", "wrong list"])?;
+    ensure!(
+        stopped == json!({ "district": "Springfield", "state": "stopped", "changed": true }),
+        "{stopped}"
+    );
+    let at_stop = fleet.ask("select count(*) from attempts").await?.context("no count")?;
+
+    fleet.until("what was released to wait again", "count(*) = 0 from jobs where state = 2").await?;
+    // What had been claimed before may still be asked, until `send_by`; what is claimed no more is nothing.
+    let claimed_since = "count(*) > 0 from attempts where claimed_at > (select stopped_at from stops)";
+    let status = fleet.tocsin_json(&["status"])?;
+    ensure!(status["stops"][0]["reason"] == "wrong list", "{status}");
+    ensure!(status["campaigns"]["open"][0]["state"] == "sending", "{status}");
+    let rows = fleet.client.recipients(campaign).await?;
+    let waits: Vec<&Value> = rows.iter().filter(|row| row["state"] == "waiting").collect();
+    ensure!(!waits.is_empty(), "{rows:?}");
+    for row in waits {
+        ensure!(row["wait"]["words"] == "sending is stopped: wrong list", "{row}");
+    }
+    let none_since = fleet.ask(&format!("select {claimed_since}")).await?;
+    ensure!(none_since.as_deref() == Some("f"), "claims after the stop; {at_stop} before");
+    let refused = fleet.tocsin(&["stop", "--district", "Springfeild", "--reason", "x"])?;
+    ensure!(refused.status.code() == Some(3), "{refused:?}");
+
+    fleet.tocsin_json(&["go", "--district", "Springfield"])?;
+    fleet.ends_well(campaign).await?;
+    ensure!(fleet.simulator.sends().len() == PHONES, "{} sends", fleet.simulator.sends().len());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn status_shows_the_roles_that_run() -> Result<()> {
+    let vhost = TestVhost::create().await?;
+    let fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
+    let mut planner = fleet.planner().await?;
+    let _worker = fleet.worker(&[Channel::Sms, Channel::Email]).await?;
+    let mut status = Value::Null;
+    let mut roles_are = async |expected: &[&str]| {
+        wait_until(&format!("{expected:?} to run"), WITHIN, async || {
+            status = fleet.tocsin_json(&["status"]).unwrap_or_default();
+            let processes = status["processes"].as_array().cloned().unwrap_or_default();
+            let alive = processes.iter().filter(|process| process["alive"] == true);
+            let roles: Vec<&str> = alive.filter_map(|process| process["role"].as_str()).collect();
+            roles == expected
+        })
+        .await
+        .with_context(|| status.to_string())
+    };
+    roles_are(&["api", "planner", "status-collector", "worker sms email"]).await?;
+    planner.ask_to_leave()?;
+    planner.left().await?;
+    roles_are(&["api", "status-collector", "worker sms email"]).await?;
+    ensure!(status["broker"]["ready"]["dead-letters"] == 0, "{status}");
+    let accounts = status["accounts"].as_array().context("no accounts")?;
+    ensure!(accounts.len() == Channel::ALL.len(), "{status}");
+    let page = fleet.tocsin(&["status"])?;
+    let page = String::from_utf8(page.stdout)?;
+    for part in ["Roles", "Accounts", "Queues", "Campaigns", "status-collector"] {
+        ensure!(page.contains(part), "no {part} in\n{page}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_are_listed_shown_put_back_and_thrown_away() -> Result<()> {
+    let vhost = TestVhost::create().await?;
+    let fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
+    let session = RabbitBroker::new(&vhost.amqp_url)?.connect("test").await?;
+    let general = Queue::Status(Lane::General);
+    let nonsense = |body: &'static [u8]| Message {
+        to: Destination::Queue(general),
+        body: body.into(),
+        headers: Vec::new(),
+        persistent: true,
+    };
+    // The collector cannot read them.
+    let sent = session.publish(vec![nonsense(b"\xff\xff1"), nonsense(b"\xff\xff2 +15005550006")]).await?;
+    ensure!(sent == [Published::Confirmed; 2], "{sent:?}");
+    wait_until("both to be dead letters", WITHIN, async || {
+        session.depth(Queue::DeadLetters).await.is_ok_and(|depth| depth == 2)
+    })
+    .await?;
+    let listed = fleet.tocsin_json(&["dead", "list"])?;
+    let letters = listed["letters"].as_array().context("no letters")?.clone();
+    ensure!(letters.len() == 2 && letters.iter().all(|letter| letter["queue"] == general.name()), "{listed}");
+    let [first, second] = [0, 1].map(|at| letters[at]["id"].as_str().unwrap_or_default().to_owned());
+    let shown = fleet.tocsin(&["dead", "show", &second])?;
+    let shown = String::from_utf8(shown.stdout)?;
+    ensure!(shown.contains("unreadable: true") && !shown.contains("5550006"), "{shown}");
+    let unconfirmed = fleet.tocsin(&["dead", "drop", &first])?;
+    ensure!(unconfirmed.status.code() == Some(2), "{unconfirmed:?}");
+    let unknown = fleet.tocsin(&["dead", "show", "0000000000000000"])?;
+    ensure!(unknown.status.code() == Some(3), "{unknown:?}");
+    ensure!(fleet.tocsin_json(&["dead", "drop", &first, "--yes"])? == json!({ "dropped": 1 }));
+    // The collector buries it again: the same letter.
+    ensure!(fleet.tocsin_json(&["dead", "requeue", &second])? == json!({ "requeued": 1 }));
+    wait_until("it to be a dead letter again", Duration::from_secs(30), async || {
+        let listed = fleet.tocsin_json(&["dead", "list"]).unwrap_or_default();
+        listed["letters"].as_array().is_some_and(|letters| letters.len() == 1 && letters[0]["id"] == second)
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_is_brought_to_its_queue_by_ticks_by_hand_alone() -> Result<()> {
+    let vhost = TestVhost::create().await?;
+    let fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
+    // Accounts are stored by the roles that need them: a worker that comes and goes.
+    let mut worker = fleet.worker(&[Channel::Sms]).await?;
+    worker.process.ask_to_leave()?;
+    worker.process.left().await?;
+    fleet.client.send(&message("general", &[Channel::Sms])).await?;
+    fleet.tocsin_json(&["tick", "expand", "--drain"])?;
+    fleet.until("the jobs to be made", "count(*) > 0 from jobs where state = 1").await?;
+    fleet.tocsin_json(&["tick", "release", "--drain"])?;
+    fleet.until("the jobs to be queued", "count(*) > 0 from jobs where state = 2").await?;
+    for tick in ["sweep", "expire", "close", "housekeeping", "recount", "audit", "recur", "remind", "tell"] {
+        let ran = fleet.tocsin_json(&["tick", tick])?;
+        ensure!(ran == json!({ "tick": tick, "ran": 1 }), "{ran}");
+    }
+    let _planner = fleet.planner().await?;
+    fleet
+        .until("the planner to have every duty", "count(*) = 12 from planner_leases where expires_at > now()")
+        .await?;
+    let refused = fleet.tocsin(&["tick", "release"])?;
+    let said = String::from_utf8_lossy(&refused.stderr);
+    ensure!(
+        refused.status.code() == Some(3) && said.contains("other planners have every release duty"),
+        "{said}"
+    );
+    Ok(())
+}
