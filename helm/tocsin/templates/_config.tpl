@@ -39,11 +39,16 @@ sample_ratio = {{ include "tocsin.toml" .sampleRatio }}
 slow_seconds = {{ include "tocsin.toml" .slowSeconds }}
 {{- end }}
 {{- end }}{{ end }}
-{{- with .Values.metrics }}{{ if .otlpEndpoint }}
+{{- with .Values.metrics }}{{ if or .otlpEndpoint (ne (toString .databaseSizeMaxBytes) "") }}
 
 [metrics]
+{{- if .otlpEndpoint }}
 otlp_endpoint = {{ .otlpEndpoint | quote }}
 otlp_protocol = {{ .otlpProtocol | quote }}
+{{- end }}
+{{- if ne (toString .databaseSizeMaxBytes) "" }}
+database_size_max_bytes = {{ include "tocsin.toml" .databaseSizeMaxBytes }}
+{{- end }}
 {{- end }}{{ end }}
 {{- with .Values.shutdown }}{{ if or (ne (toString .delaySeconds) "") (ne (toString .deadlineSeconds) "") }}
 
