@@ -28,6 +28,7 @@ pub mod receipt;
 pub mod recurrence;
 pub mod rights;
 pub mod route;
+pub mod scaling;
 pub mod second_person;
 pub mod segments;
 pub mod sender;

@@ -37,6 +37,7 @@ pub mod release;
 pub mod rematch;
 pub mod reminders;
 mod row;
+pub mod scaling;
 pub mod series;
 pub mod settle;
 mod standing;
