@@ -12,7 +12,8 @@ help:
 	@echo 'make test       all tests, on real PostgreSQL, RabbitMQ, Chromium, Exim, LibreOffice and Schemathesis; finds or starts them (scripts/services)'
 	@echo 'make sim        random operations and faults against every promise: SEEDS=n of them, FROM=m on, or just SEED=n'
 	@echo 'make fuzz       changed captures against every parser of outside bytes, TIME=60 seconds each; TARGET=one of them'
-	@echo 'make check      formatting, lints, dependencies (licences, sources, advisories)'
+	@echo 'make check      formatting, lints, dependencies (licences, sources, advisories, unused ones), links of pages, the chart,'
+	@echo '                its alerts, the Dockerfile and the compose files'
 	@echo 'make loadtest   the load test; ARGS="…" are its arguments'
 	@echo 'make screenshots   pictures of the pages, desktop and phone, light and dark, in target/screenshots'
 	@echo 'make format     formats the code'
@@ -21,6 +22,9 @@ check:
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	scripts/deny
+	scripts/unused-deps
+	scripts/docs-links
+	scripts/chart check
 
 format:
 	cargo fmt --all
@@ -31,6 +35,7 @@ test:
 	scripts/services run --browser --mta --papers --schemathesis -- cargo test --locked --workspace --no-fail-fast
 	TOCSIN_TEST_POOL=1 scripts/services run -- cargo test --locked --workspace --test store -- \
 	    --skip leases:: --skip plans:: --skip races:: --skip security::
+	scripts/chart image "$${CARGO_TARGET_DIR:-target}/debug/tocsin"
 
 sim:
 	scripts/services run -- cargo run --locked --quiet --profile demo -p simulation -- \

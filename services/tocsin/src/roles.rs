@@ -1,11 +1,13 @@
 //! Starting each role from its configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use axum::Router;
 use tocsin_api::{Api, PageAccess, SignIn};
 use tocsin_domain::{Channel, WorkerId};
-use tocsin_planner::{Outbound, Planner};
+use tocsin_planner::{Aims, Outbound, Planner, Scaling};
 use tocsin_providers::{AccountSettings, ProviderKind, Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker, Publisher, RabbitBroker};
 use tocsin_runtime::config::{AccountConfig, ProviderKind as ConfiguredKind, WorkerConfig};
@@ -46,7 +48,8 @@ pub async fn start_planner(config: &Config, tasks: &Tasks) -> Result<()> {
     let mut planner = Planner::new(store.clone(), broker(config)?, clock(), Uuid::now_v7());
     planner.webhooks = webhooks(config).map(outbound).transpose()?;
     planner.start(tasks);
-    serve_health(config, &store, tasks).await
+    let scaling = Scaling::new(store.clone(), clock(), aims(config));
+    serve_health(config, &store, scaling.router(), tasks).await
 }
 
 /// A worker for `channels`.
@@ -73,7 +76,7 @@ pub async fn start_workers(
         let registry = Arc::clone(&registry);
         Worker::new(id, store.clone(), broker(config)?, clock(), registry, settings.clone()).start(tasks);
     }
-    serve_health(config, &store, tasks).await
+    serve_health(config, &store, Router::new(), tasks).await
 }
 
 /// The status collector: takes callbacks and applies them.
@@ -251,13 +254,23 @@ async fn listen(address: std::net::SocketAddr, key: &str) -> Result<TcpListener>
         .with_context(|| format!("{key}: cannot listen on {address}: choose a free address"))
 }
 
-async fn serve_health(config: &Config, store: &Store, tasks: &Tasks) -> Result<()> {
+fn aims(config: &Config) -> Aims {
+    let replicas_max = config.scaling.replicas_max;
+    Aims {
+        target: Duration::from_secs(config.scaling.target_seconds.into()),
+        replicas_max: Channel::ALL.map(|channel| (channel, replicas_max.of(channel))).into(),
+    }
+}
+
+/// `others` are served at the same address.
+async fn serve_health(config: &Config, store: &Store, others: Router, tasks: &Tasks) -> Result<()> {
     let Some(address) = config.health_listen else { return Ok(()) };
     let asked = store.clone();
     let health = Health::new(tasks.stopping().clone()).check("store", move || {
         let store = asked.clone();
         async move { store.check().await }
     });
+    let health = health.with(others);
     tocsin_runtime::health::serve(address, health, tasks).await.context("health.listen")?;
     Ok(())
 }

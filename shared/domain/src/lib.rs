@@ -29,6 +29,7 @@ pub mod recovery;
 pub mod recurrence;
 pub mod rights;
 pub mod route;
+pub mod scaling;
 pub mod second_person;
 pub mod segments;
 pub mod sender;

@@ -26,6 +26,7 @@ const CHECK_DEADLINE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Health {
     checks: Vec<Check>,
+    others: Router,
     stopping: CancellationToken,
 }
 
@@ -54,7 +55,7 @@ struct Readiness {
 impl Health {
     /// Not ready from the moment `stopping` is cancelled, so that no more work is sent here.
     pub fn new(stopping: CancellationToken) -> Self {
-        Self { checks: Vec::new(), stopping }
+        Self { checks: Vec::new(), others: Router::new(), stopping }
     }
 
     /// Adds a check. It is asked on every request of `/readyz`, so it should be cheap.
@@ -72,9 +73,21 @@ impl Health {
         self
     }
 
+    /// Adds routes of the role's own, for those who look after it.
+    #[must_use]
+    pub fn with(mut self, routes: Router) -> Self {
+        self.others = self.others.merge(routes);
+        self
+    }
+
     /// `/livez` answers 200; `/readyz` 200, or 503 with the names of what is not ready.
-    pub fn router(self) -> Router {
-        Router::new().route("/livez", get(livez)).route("/readyz", get(readyz)).with_state(Arc::new(self))
+    pub fn router(mut self) -> Router {
+        let others = std::mem::take(&mut self.others);
+        Router::new()
+            .route("/livez", get(livez))
+            .route("/readyz", get(readyz))
+            .with_state(Arc::new(self))
+            .merge(others)
     }
 
     async fn not_ready(&self) -> Vec<&'static str> {

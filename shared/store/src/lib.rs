@@ -41,6 +41,7 @@ pub mod rematch;
 pub mod reminders;
 pub mod retention;
 mod row;
+pub mod scaling;
 pub mod series;
 pub mod settle;
 mod standing;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::Uri;
+use tocsin_domain::Channel;
 use tocsin_domain::network::Network;
 
 use super::file::{RawCallback, RawConfig, RawWebhooks};
@@ -33,6 +34,11 @@ pub(super) fn check(
     note(&mut faults, at_least_one("worker.prefetch_priority", raw.worker.prefetch_priority));
     note(&mut faults, at_least_one("worker.prefetch_general", raw.worker.prefetch_general));
     note(&mut faults, at_least_one("worker.in_flight_max", raw.worker.in_flight_max));
+    note(&mut faults, at_least_one("scaling.target_seconds", raw.scaling.target_seconds));
+    for channel in Channel::ALL {
+        let key = format!("scaling.replicas_max.{channel}");
+        note(&mut faults, at_least_one(&key, raw.scaling.replicas_max.of(channel)));
+    }
     note(&mut faults, at_least_one("credentials.reread_seconds", raw.credentials.reread_seconds));
     note(&mut faults, at_most("credentials.overlap_hours", raw.credentials.overlap_hours, OVERLAP_HOURS_MAX));
     let filter = telemetry::parse_filter(&raw.log.filter).map_err(|error| {
@@ -64,6 +70,7 @@ pub(super) fn check(
         callback,
         webhooks,
         worker: raw.worker,
+        scaling: raw.scaling,
         credentials: raw.credentials,
         health_listen: raw.health.listen,
         log: raw.log,

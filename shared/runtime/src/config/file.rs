@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tocsin_domain::Channel;
 
 use super::secret::{Secret, SecretPlace};
-use super::{ApiConfig, CredentialsConfig, Listen, LogConfig, ProviderKind, WorkerConfig};
+use super::{ApiConfig, CredentialsConfig, Listen, LogConfig, ProviderKind, ScalingConfig, WorkerConfig};
 
 /// The lowest layer: what holds when neither the file nor the environment says otherwise.
 pub(super) const DEFAULTS: &str = r#"
@@ -25,6 +25,10 @@ prefetch_priority = 500
 prefetch_general = 1000
 in_flight_max = 400
 
+[scaling]
+target_seconds = 60
+replicas_max = { voice = 10, sms = 10, email = 10, inbox = 4 }
+
 [credentials]
 reread_seconds = 10
 overlap_hours = 24
@@ -42,6 +46,7 @@ pub(super) struct RawConfig {
     pub callback: RawCallback,
     pub webhooks: RawWebhooks,
     pub worker: WorkerConfig,
+    pub scaling: ScalingConfig,
     pub credentials: CredentialsConfig,
     pub health: RawHealth,
     pub log: LogConfig,

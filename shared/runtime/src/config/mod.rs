@@ -45,6 +45,7 @@ pub struct Config {
     pub callback: Option<CallbackSecrets>,
     pub webhooks: WebhooksConfig,
     pub worker: WorkerConfig,
+    pub scaling: ScalingConfig,
     pub credentials: CredentialsConfig,
     /// Where `/livez` and `/readyz` are served by the roles that listen for nothing else; nowhere when None.
     pub health_listen: Option<SocketAddr>,
@@ -124,6 +125,36 @@ pub struct WorkerConfig {
     pub prefetch_general: u16,
     /// Requests to providers that may be open at once.
     pub in_flight_max: usize,
+}
+
+/// How many workers the planner says that there should be.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScalingConfig {
+    /// What is due should be sent within this time.
+    pub target_seconds: u32,
+    /// At most, by channel.
+    pub replicas_max: ReplicasMax,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicasMax {
+    pub voice: u32,
+    pub sms: u32,
+    pub email: u32,
+    pub inbox: u32,
+}
+
+impl ReplicasMax {
+    pub fn of(&self, channel: Channel) -> u32 {
+        match channel {
+            Channel::Voice => self.voice,
+            Channel::Sms => self.sms,
+            Channel::Email => self.email,
+            Channel::Inbox => self.inbox,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
