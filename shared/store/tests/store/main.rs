@@ -27,6 +27,7 @@ mod list_plans;
 
 mod look_ups;
 mod matching;
+mod observe;
 mod opt_ins;
 mod others;
 mod plans;
