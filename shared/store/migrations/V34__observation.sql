@@ -4,10 +4,10 @@ create function server_observation() returns table (oldest_snapshot_seconds doub
   language sql volatile security definer set search_path = public as $$
   select
     greatest(
-      (select coalesce(extract(epoch from max(clock_timestamp() - coalesce(xact_start, query_start))), 0)
+      (select coalesce(extract(epoch from max(clock_timestamp() - xact_start)), 0)
        from pg_stat_activity
        where datname = current_database() and (backend_xmin is not null or backend_xid is not null)
-         and pid <> pg_backend_pid()),
+         and backend_type is distinct from 'autovacuum worker' and pid <> pg_backend_pid()),
       (select coalesce(extract(epoch from max(clock_timestamp() - prepared)), 0)
        from pg_prepared_xacts where database = current_database()),
       0)::double precision,

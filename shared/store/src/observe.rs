@@ -212,10 +212,10 @@ const OBSERVE_KEPT: &str = "-- store.observe_kept
 select
   (select count(*) from (
      select from events_default
-     where id >= uuid7_floor($1 - interval '24 hours') and district_id is null and outcome is not null
-     limit $2) some) as unmatched,
-  (select count(*) from approvals where decision is null and expires_at > $1) as waiting_approvals,
-  (select extract(epoch from min(until) - $1)::double precision / 86400 from (
+     where id >= uuid7_floor($1::timestamptz - interval '24 hours') and district_id is null and outcome is not null
+     limit $2) recent) as unmatched,
+  (select count(*) from approvals where decision is null and expires_at > $1::timestamptz) as waiting_approvals,
+  (select extract(epoch from min(until) - $1::timestamptz)::double precision / 86400 from (
      select (to_date(max(right(c.relname::text, 7)), 'YYYY_MM') + interval '1 month') at time zone 'UTC' as until
      from pg_inherits i join pg_class c on c.oid = i.inhrelid
      where c.relname ~ '_[0-9]{4}_[0-9]{2}$'

@@ -142,6 +142,8 @@ fn the_environment_wins_over_the_file() {
         &[
             ("DATABASE_URL", "postgres://environment/x"),
             ("TOCSIN_DATABASE_POOL", "9"),
+            ("TOCSIN_API__PROXIES", "2"),
+            ("TOCSIN_WEBHOOKS__NETWORKS", "[\"127.0.0.0/8\"]"),
             ("TOCSIN_API__LISTEN", "0.0.0.0:2"),
             ("TOCSIN_WORKER__IN_FLIGHT_MAX", "7"),
             ("TOCSIN_CALLBACK__SECRET", "12345678901234567890"),
@@ -158,6 +160,7 @@ fn the_environment_wins_over_the_file() {
     .unwrap();
     assert_eq!(config.require_database_url().unwrap(), "postgres://environment/x");
     assert_eq!(config.database_pool, 9);
+    assert_eq!((config.api.proxies, config.webhooks.networks.len()), (2, 1));
     assert_eq!(config.api.listen.to_string(), "0.0.0.0:2");
     assert_eq!(config.worker.in_flight_max, 7);
     assert_eq!(config.worker.prefetch_general, 1000);
