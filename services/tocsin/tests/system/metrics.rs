@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
-use tocsin_domain::Channel;
 use tocsin_domain::trace::TraceId;
+use tocsin_domain::{AttemptKey, CampaignId, Channel, JobKey};
 use tocsin_runtime::metrics::{By, CATALOGUE, Kind, sample_names};
+use tocsin_store::audit::AttemptFact;
+use tocsin_testkit::promises::Facts;
 use tocsin_testkit::simulator::{CallbackEvents, Callbacks, ChannelScenario, Delay, Fate, Scenario};
 use tocsin_testkit::{TestVhost, wait_until};
 
@@ -70,7 +72,7 @@ async fn every_metric_is_in_a_scrape_of_a_system_at_work() -> Result<()> {
         .await?;
     fleet.client.cancel(canceled).await?;
     let facts = fleet.ends_well(sent).await?;
-    fleet.ends_well(canceled).await?;
+    let rest = fleet.ends_well(canceled).await?;
     let forged = format!("{}/callbacks/sms/no-token", fleet.public_url());
     let answer = tocsin_providers::http_client()?.post(forged).send().await?;
     ensure!(answer.status() == 404, "a callback without a token of ours: {}", answer.status());
@@ -106,15 +108,21 @@ async fn every_metric_is_in_a_scrape_of_a_system_at_work() -> Result<()> {
     they_say_what_the_rows_say(&fleet, &shown).await?;
 
     // An exemplar leads to an attempt that there was.
-    let attempts = facts.attempts.iter().map(|attempt| {
-        let job = tocsin_domain::JobKey { campaign: sent, job: attempt.job };
-        TraceId::of_attempt(tocsin_domain::AttemptKey { job, number: attempt.number }).to_string()
-    });
-    let attempts: BTreeSet<String> = attempts.collect();
-    let exemplars =
-        open_metrics.lines().filter_map(|line| line.split("trace_id=\"").nth(1)?.split('"').next());
-    ensure!(exemplars.clone().any(|trace| attempts.contains(trace)), "no exemplar of the first campaign");
+    let both = [(sent, &facts), (canceled, &rest)].into_iter();
+    let attempts: BTreeSet<String> = both.flat_map(|(campaign, facts)| traces(campaign, facts)).collect();
+    let trace = |line: &str| line.split("trace_id=\"").nth(1)?.split('"').next().map(str::to_owned);
+    let exemplars: Vec<String> = open_metrics.lines().filter_map(trace).collect();
+    ensure!(!exemplars.is_empty(), "no exemplars in {open_metrics}");
+    ensure!(exemplars.iter().all(|trace| attempts.contains(trace)), "{exemplars:?} are traces of no attempt");
     Ok(())
+}
+
+fn traces(campaign: CampaignId, facts: &Facts) -> Vec<String> {
+    let key = |attempt: &AttemptFact| AttemptKey {
+        job: JobKey { campaign, job: attempt.job },
+        number: attempt.number,
+    };
+    facts.attempts.iter().map(|attempt| TraceId::of_attempt(key(attempt)).to_string()).collect()
 }
 
 fn every_metric_is_there(shown: &BTreeMap<&str, Samples>) -> Result<()> {

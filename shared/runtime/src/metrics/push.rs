@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
 use uuid::Uuid;
 
+use super::CATALOGUE;
 use super::otlp::{self, Source};
-use super::{CATALOGUE, Metric};
 use crate::config::{OtlpConfig, OtlpProtocol};
 use crate::{Clock as _, Progress, SystemClock, Tasks, run_ticker};
 
@@ -57,12 +57,13 @@ pub fn start_pushing(config: &OtlpConfig, version: &str, role: &str, tasks: &Tas
     tasks.spawn("metrics push", async move {
         let last = (pusher.clone(), source.clone());
         let tick = async move || {
-            pusher.clone().push(CATALOGUE, &source).await?;
+            let request = otlp::request(CATALOGUE, &source, now());
+            pusher.clone().push(request).await?;
             Ok::<_, PushError>(Progress::Idle)
         };
         run_ticker("metrics.push", every, &Notify::new(), &stopping, tick).await;
         let (pusher, source) = last;
-        if let Err(error) = pusher.push(CATALOGUE, &source).await {
+        if let Err(error) = pusher.push(otlp::request(CATALOGUE, &source, now())).await {
             tracing::debug!(%error, "the last metrics were not pushed");
         }
     });
@@ -89,8 +90,7 @@ impl Pusher {
         }
     }
 
-    async fn push(self, metrics: &[&dyn Metric], source: &Source) -> Result<(), PushError> {
-        let request = otlp::request(metrics, source, now());
+    async fn push(self, request: ExportMetricsServiceRequest) -> Result<(), PushError> {
         tokio::time::timeout(DEADLINE, self.send(request)).await.unwrap_or(Err(PushError::TooSlow))
     }
 
@@ -155,14 +155,14 @@ mod tests {
     #[test]
     fn a_histogram_keeps_its_buckets_and_the_traces_of_its_exemplars() {
         let took = Family::<Histogram, 1>::new(TOOK);
-        took.of(["sms"]).took_in(Duration::from_millis(700), TraceId([7; 16]));
+        took.of(["sms"]).took_in(Duration::from_millis(750), TraceId([7; 16]));
         took.of(["sms"]).observe(9.0);
         let request = otlp::request(&[&took], &source(), 9);
         let scope = &request.resource_metrics[0].scope_metrics[0];
         let metric = &scope.metrics[0];
         let Some(Data::Histogram(histogram)) = &metric.data else { panic!("{metric:?}") };
         let point = &histogram.data_points[0];
-        assert_eq!((metric.name.as_str(), point.count, point.sum), ("tocsin_test_seconds", 2, Some(9.7)));
+        assert_eq!((metric.name.as_str(), point.count, point.sum), ("tocsin_test_seconds", 2, Some(9.75)));
         assert_eq!((&point.bucket_counts[..], &point.explicit_bounds[..]), (&[0, 1, 1][..], &[0.5, 1.0][..]));
         assert_eq!((point.start_time_unix_nano, point.time_unix_nano), (5, 9));
         assert_eq!(point.attributes[0].key, "account");
@@ -174,8 +174,9 @@ mod tests {
     async fn collector() -> (String, Arc<Mutex<Vec<ExportMetricsServiceRequest>>>) {
         let taken: Arc<Mutex<Vec<ExportMetricsServiceRequest>>> = Arc::default();
         let keep = Arc::clone(&taken);
-        let take = async move |body: Bytes| {
+        let take = move |body: Bytes| {
             keep.lock().unwrap().push(ExportMetricsServiceRequest::decode(body).unwrap());
+            std::future::ready(())
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -213,11 +214,10 @@ mod tests {
         let pusher = Pusher::new(&config(endpoint, OtlpProtocol::Grpc)).unwrap();
         let took = Family::<Histogram, 1>::new(TOOK);
         took.of(["sms"]).observe(0.7);
-        pusher.push(&[&took], &source()).await.unwrap();
-        let expected = otlp::request(&[&took], &source(), 0);
+        let expected = otlp::request(&[&took], &source(), 9);
+        pusher.push(expected.clone()).await.unwrap();
         let taken = taking.0.lock().unwrap();
-        assert_eq!(taken[0].resource_metrics[0].resource, expected.resource_metrics[0].resource);
-        assert_eq!(taken[0].resource_metrics[0].scope_metrics[0].metrics[0].name, TOOK.name);
+        assert_eq!(*taken, [expected]);
     }
 
     fn config(endpoint: String, protocol: OtlpProtocol) -> OtlpConfig {
@@ -249,7 +249,7 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         for protocol in [OtlpProtocol::Grpc, OtlpProtocol::Http] {
             let pusher = Pusher::new(&config("http://127.0.0.1:1".to_owned(), protocol)).unwrap();
-            let pushed = pusher.push(CATALOGUE, &source()).await;
+            let pushed = pusher.push(otlp::request(CATALOGUE, &source(), 9)).await;
             assert!(matches!(pushed, Err(PushError::Grpc(_) | PushError::Http(_))), "{pushed:?}");
         }
     }

@@ -1,9 +1,12 @@
 //! What planners tell of the store in their metrics.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{Channel, Lane, WaitReason};
 use tocsin_store::observe::{InDoubt, Work};
+use tocsin_testkit::wait_until;
 
 use crate::fixture::{Setting, attempts, keys};
 
@@ -107,7 +110,11 @@ async fn the_server_is_observed_by_the_engine_although_it_sees_no_other_login() 
         holder.build_transaction().isolation_level(tokio_postgres::IsolationLevel::RepeatableRead).start();
     let held = held.await.unwrap();
     held.query("select count(*) from campaigns", &[]).await.unwrap();
-    setting.run("select pg_sleep(1.1)").await;
-    let while_held = setting.store.observe_server().await.unwrap();
-    assert!(while_held.oldest_snapshot_seconds > 1.0, "{while_held:?}");
+    let ages = wait_until("the snapshot to age", Duration::from_secs(20), async || {
+        setting.store.observe_server().await.unwrap().oldest_snapshot_seconds > 1.0
+    });
+    ages.await.unwrap();
+    held.commit().await.unwrap();
+    let after = setting.store.observe_server().await.unwrap();
+    assert!(after.oldest_snapshot_seconds < 1.0, "{after:?}");
 }
