@@ -37,7 +37,7 @@ async fn workers(count: usize) -> Result<ExitCode> {
     let config = Config::load(None)?;
     init_telemetry(config.log.format, &config.log.filter)?;
     let tasks = Tasks::new();
-    stop_on_signal(&tasks)?;
+    stop_on_signal(&tasks, Duration::ZERO)?;
     tocsin::roles::start_workers(&config, vec![Channel::Sms], count, &tasks).await?;
     tasks.stopping().cancelled().await;
     let stopped = tasks.stop(LEAVE_WITHIN).await;

@@ -256,6 +256,10 @@ impl Session for FaultySession {
         self.session.depth(queue).await
     }
 
+    fn is_blocked(&self) -> bool {
+        self.session.is_blocked()
+    }
+
     async fn purge(&self, queue: Queue) -> Result<u32, QueueError> {
         self.session.purge(queue).await
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use serde::Serialize;
 use serde_json::json;
 use tocsin_domain::CampaignId;
 
@@ -15,7 +16,7 @@ use crate::findings::Findings;
 use crate::options::{Options, Sizes};
 use crate::probe::{Attempts, Probe};
 use crate::report::{Line, Plot};
-use crate::stage::{Setup, Stage, Wait, Workers};
+use crate::stage::{Role, Setup, Stage, Wait, Wiring, Workers};
 use crate::stats::{median, per_step, spread};
 use crate::usage::{Usage, Used};
 
@@ -39,6 +40,9 @@ pub struct Args {
     /// Three rounds, each beside one of `ceiling`.
     #[arg(long)]
     with_ceiling: bool,
+    /// Every process is replaced, one after the other, while the campaign runs, as a deploy does.
+    #[arg(long, conflicts_with = "with_ceiling")]
+    rolling_restart: bool,
     #[command(flatten)]
     pub options: Options,
 }
@@ -48,6 +52,16 @@ struct Round {
     campaign: CampaignId,
     attempts: Attempts,
     used: Used,
+    replaced: Vec<Replaced>,
+}
+
+/// A process that left for another of its role.
+#[derive(Debug, Serialize)]
+struct Replaced {
+    role: &'static str,
+    left_after_ms: u64,
+    /// Requests that were still to be made.
+    requests_left: u64,
 }
 
 impl Round {
@@ -61,11 +75,15 @@ pub async fn run(args: &Args) -> Result<Findings> {
     if args.with_ceiling {
         args.options.target.own_only("throughput --with-ceiling")?;
     }
+    if args.rolling_restart {
+        args.options.target.own_only("throughput --rolling-restart")?;
+    }
     let scenario = delivered_after(args.latency_ms);
     let setup = Setup {
         scenario: scenario.clone(),
         workers: Workers::of(args.workers),
         in_flight: args.in_flight,
+        wiring: if args.rolling_restart { Wiring::Doors } else { Wiring::Direct },
         ..Setup::default()
     };
     let mut stage = Stage::start(&args.options, setup).await?;
@@ -78,7 +96,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
                 PassArgs { scenario: &scenario, jobs: args.jobs, in_flight: args.in_flight, usage: None };
             ceilings.push(args.jobs as f64 / ceiling::measure(&stage, pass).await?.seconds);
         }
-        rounds.push(round(&mut stage, &probe, &district).await?);
+        rounds.push(round(&mut stage, &probe, &district, args).await?);
     }
     let campaigns: Vec<CampaignId> = rounds.iter().map(|round| round.campaign).collect();
     let mut findings = Findings::new("throughput");
@@ -86,17 +104,39 @@ pub async fn run(args: &Args) -> Result<Findings> {
     for campaign in campaigns {
         findings.violations(undelivered(&district, campaign).await?);
     }
+    for replaced in rounds.iter().flat_map(|round| &round.replaced).filter(|one| one.requests_left == 0) {
+        let role = replaced.role;
+        findings.violations([format!("all was sent before the {role} was replaced: give more --jobs")]);
+    }
     figures(args, &rounds, &ceilings, &mut findings);
     stage.stop().await;
     Ok(findings)
 }
 
-async fn round(stage: &mut Stage, probe: &Probe, district: &District) -> Result<Round> {
+async fn round(stage: &mut Stage, probe: &Probe, district: &District, args: &Args) -> Result<Round> {
     let usage = Usage::begin(stage);
     let campaign = campaign::send(district, Kind::General).await?;
+    let replaced = if args.rolling_restart { replace_all(stage, district).await? } else { Vec::new() };
     stage.closed("throughput", &[campaign], Wait::for_requests(district.guardians)).await?;
     let used = usage.end();
-    Ok(Round { campaign, attempts: probe.attempts(campaign).await?, used })
+    Ok(Round { campaign, attempts: probe.attempts(campaign).await?, used, replaced })
+}
+
+/// Each role after as much more of the campaign: workers while much is open, the api last.
+async fn replace_all(stage: &mut Stage, district: &District) -> Result<Vec<Replaced>> {
+    const ORDER: [Role; 4] = [Role::Worker, Role::Planner, Role::Collector, Role::Api];
+    let (mut replaced, jobs) = (Vec::new(), district.guardians as u64);
+    let within = Wait::for_requests(district.guardians).within;
+    for (at, role) in (1..).zip(ORDER) {
+        for _ in stage.own_fleet()?.processes_of(role) {
+            stage.requests_reach(jobs * at / (2 * ORDER.len() as u64), within).await?;
+            let requests_left = jobs.saturating_sub(stage.simulator.requests());
+            let left = stage.own_fleet()?.replace(role).await?;
+            let left_after_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            replaced.push(Replaced { role: role.name(), left_after_ms, requests_left });
+        }
+    }
+    Ok(replaced)
 }
 
 /// Every device was tried once and delivered.
@@ -135,6 +175,10 @@ fn figures(args: &Args, rounds: &[Round], ceilings: &[f64], findings: &mut Findi
             .figure("ceiling_jobs_per_second", median(ceilings.to_vec()))
             .figure("ratio_to_ceiling", median(ratios))
             .figure("rounds", table);
+    }
+    if args.rolling_restart {
+        let replaced: Vec<_> = rounds.iter().flat_map(|round| &round.replaced).collect();
+        findings.figure("replaced", replaced);
     }
     if let Some(round) = rounds.last() {
         plots(&round.attempts, findings);

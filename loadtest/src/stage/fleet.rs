@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
-use tocsin_runtime::Tasks;
+use tocsin_runtime::{Stopwatch, Tasks};
 use tocsin_testkit::simulator::{SENDER, Scenario, Simulator};
 use tocsin_testkit::{free_ports, wait_until};
 use tokio::net::TcpStream;
@@ -16,6 +16,8 @@ use super::process::Process;
 use super::wire::{AMQP_PORT, POSTGRES_PORT, Wires, authority};
 use super::{Ground, Setup};
 
+/// Beyond what a role is given to leave.
+const LEAVES_WITHIN: Duration = Duration::from_secs(40);
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Connections to the database of a role that is there once, and of one of many worker processes.
 const POOL: &str = "8";
@@ -99,6 +101,8 @@ pub struct Fleet {
     processes: Vec<(Role, Process)>,
     /// Where the newest planner says how it is.
     planner_health: String,
+    /// Where the newest api and collector listen, where they are behind doors.
+    behind: BTreeMap<Role, String>,
     pub api_url: String,
     /// Where providers report.
     pub public_url: String,
@@ -114,8 +118,13 @@ impl Fleet {
     /// Starts every role, and waits until each works.
     pub async fn start(ground: &Ground, plan: Plan<'_>, tasks: &Tasks) -> Result<Self> {
         let [api, collector] = free_ports()?;
-        let (api_url, public_url) =
-            (format!("http://127.0.0.1:{api}"), format!("http://127.0.0.1:{collector}"));
+        let wires = Wires::of(plan.setup.wiring, ground, tasks).await?;
+        let (api_url, public_url) = match &wires.doors {
+            Some(doors) => {
+                (format!("http://{}", doors.api.address), format!("http://{}", doors.collector.address))
+            }
+            None => (format!("http://127.0.0.1:{api}"), format!("http://127.0.0.1:{collector}")),
+        };
         let folder = TempDir::with_prefix("loadtest-")?;
         let config = folder.path().join("tocsin.toml");
         std::fs::write(&config, accounts_toml(&plan))?;
@@ -138,10 +147,10 @@ impl Fleet {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
-        let wires = Wires::of(plan.setup.wiring, ground, tasks).await?;
         let mut fleet = Self {
             processes: Vec::new(),
             planner_health: String::new(),
+            behind: BTreeMap::new(),
             api_url,
             public_url,
             wires,
@@ -165,6 +174,19 @@ impl Fleet {
     pub async fn add(&mut self, role: Role) -> Result<()> {
         self.spawn(role)?;
         self.ready().await
+    }
+
+    /// Starts another process of the role, sends it what the old one was sent, and has the old one leave, as a deploy does.
+    /// Returns how long that took it; an error when it did not leave in order.
+    pub async fn replace(&mut self, role: Role) -> Result<Duration> {
+        let index = self.processes.iter().position(|(other, _)| *other == role);
+        let index = index.with_context(|| format!("there is no {role} to replace"))?;
+        self.add(role).await?;
+        let (_, old) = self.processes.remove(index);
+        let since = Stopwatch::start();
+        old.ask_to_leave()?;
+        old.output(LEAVES_WITHIN).await?;
+        Ok(since.elapsed())
     }
 
     /// SIGKILL to the process of this role that was started first. False: there is none.
@@ -216,6 +238,18 @@ impl Fleet {
             self.planner_health = format!("127.0.0.1:{port}");
             environment.insert("TOCSIN_HEALTH__LISTEN".to_owned(), self.planner_health.clone());
         }
+        let listens = match role {
+            Role::Api => Some("TOCSIN_API__LISTEN"),
+            Role::Collector => Some("TOCSIN_COLLECTOR__LISTEN"),
+            Role::Planner | Role::Worker => None,
+        };
+        if let Some(key) = listens.filter(|_| self.wires.doors.is_some()) {
+            let [port] = free_ports()?;
+            let address = format!("127.0.0.1:{port}");
+            environment.insert(key.to_owned(), address.clone());
+            environment.insert("TOCSIN_SHUTDOWN__DELAY_SECONDS".to_owned(), "1".to_owned());
+            self.behind.insert(role, address);
+        }
         self.processes.push((role, Process::start(words, &environment, log)?));
         Ok(())
     }
@@ -232,6 +266,11 @@ impl Fleet {
             TcpStream::connect(health).await.is_ok()
         })
         .await?;
+        if let Some(doors) = &self.wires.doors {
+            for (role, door) in [(Role::Api, &doors.api), (Role::Collector, &doors.collector)] {
+                self.behind.get(&role).into_iter().for_each(|address| door.turn_to(address));
+            }
+        }
         Ok(())
     }
 }

@@ -74,6 +74,8 @@ pub enum Wiring {
     ApiToBroker,
     /// Every role reaches both servers over wires.
     All,
+    /// Api and collector are reached over wires, which can be turned to others of them.
+    Doors,
 }
 
 /// The fleet comes first, so that it is gone before what it stands on.

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 use tocsin_testkit::wait_until;
 
 /// For a process to say something, on a machine that does much else.
@@ -79,6 +80,12 @@ impl Process {
             stdout.read_to_string(&mut text).context("its output is no text")?;
         }
         Ok(text)
+    }
+
+    /// SIGTERM: it is asked to leave, once.
+    pub fn ask_to_leave(&self) -> Result<()> {
+        let id = Pid::from_raw(self.child.id().cast_signed()).context("no process id")?;
+        kill_process(id, Signal::TERM).with_context(|| format!("cannot signal {}", self.name))
     }
 
     /// SIGKILL: no goodbye to anyone.

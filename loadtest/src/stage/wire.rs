@@ -26,6 +26,8 @@ pub struct Wire {
     /// `host:port`, in place of the server's.
     pub address: String,
     cable: watch::Sender<Cable>,
+    /// Where new connections are carried to.
+    server: watch::Sender<String>,
 }
 
 impl Wire {
@@ -33,18 +35,24 @@ impl Wire {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("a wire cannot listen")?;
         let address = listener.local_addr()?.to_string();
         let cable = watch::Sender::new(Cable::Plugged);
-        let (state, server, carriers) = (cable.subscribe(), server.to_owned(), tasks.clone());
+        let server = watch::Sender::new(server.to_owned());
+        let (state, target, carriers) = (cable.subscribe(), server.subscribe(), tasks.clone());
         tasks.spawn("wire", async move {
             while let Ok((client, _)) = listener.accept().await {
-                let (state, server) = (state.clone(), server.clone());
-                carriers.spawn("wire's connection", carry(client, server, state));
+                let (state, target) = (state.clone(), target.borrow().clone());
+                carriers.spawn("wire's connection", carry(client, target, state));
             }
         });
-        Ok(Self { address, cable })
+        Ok(Self { address, cable, server })
     }
 
     pub fn cut(&self) {
         self.cable.send_replace(Cable::Cut);
+    }
+
+    /// New connections go to another server; those that are open stay where they are.
+    pub fn turn_to(&self, server: &str) {
+        self.server.send_replace(server.to_owned());
     }
 
     pub fn mend(&self) {
@@ -58,6 +66,14 @@ pub struct Wires {
     pub api_to_broker: Option<Wire>,
     pub broker: Option<Wire>,
     pub database: Option<Wire>,
+    pub doors: Option<Doors>,
+}
+
+/// What stands before api and collector, so that one process can take over from another.
+#[derive(Debug)]
+pub struct Doors {
+    pub api: Wire,
+    pub collector: Wire,
 }
 
 impl Wires {
@@ -67,9 +83,15 @@ impl Wires {
         Ok(match wiring {
             Wiring::Direct => Self::default(),
             Wiring::ApiToBroker => Self { api_to_broker: Some(broker.await?), ..Self::default() },
+            Wiring::Doors => {
+                // Nobody is there yet.
+                let nobody = "127.0.0.1:1";
+                let (api, collector) = (Wire::to(nobody, tasks).await?, Wire::to(nobody, tasks).await?);
+                Self { doors: Some(Doors { api, collector }), ..Self::default() }
+            }
             Wiring::All => {
                 let database = Wire::to(&authority(&ground.database_url, POSTGRES_PORT)?.0, tasks).await?;
-                Self { api_to_broker: None, broker: Some(broker.await?), database: Some(database) }
+                Self { broker: Some(broker.await?), database: Some(database), ..Self::default() }
             }
         })
     }

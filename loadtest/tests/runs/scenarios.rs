@@ -24,6 +24,27 @@ fn positive(figures: &Value, names: &[&str]) -> Result<()> {
 }
 
 #[tokio::test]
+async fn every_process_is_replaced_while_a_campaign_runs() -> Result<()> {
+    let words = [
+        "throughput",
+        "--rolling-restart",
+        "--jobs",
+        "600",
+        "--in-flight",
+        "20",
+        "--latency-ms",
+        "400",
+        "--workers",
+        "2",
+    ];
+    let figures = held(&words).await?;
+    let replaced = figures["replaced"].as_array().context("nothing was replaced")?;
+    let roles: Vec<_> = replaced.iter().filter_map(|one| one["role"].as_str()).collect();
+    ensure!(roles == ["worker", "worker", "planner", "collector", "api"], "{figures}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn throughput_measures_every_process_beside_the_ceiling() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("figures.json");

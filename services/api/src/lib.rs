@@ -63,5 +63,5 @@ pub use needs::Needs;
 pub use openapi::document;
 pub use password::{HashError, hash as hash_password};
 pub use secret::{NoRandomness, draw_key};
-pub use server::{Api, ApiError, BODY_BYTES_MAX, REQUEST_DEADLINE, router, serve};
+pub use server::{Api, ApiError, BODY_BYTES_MAX, REQUEST_DEADLINE, health, router, serve};
 pub use tocsin_domain::MessageType;

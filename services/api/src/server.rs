@@ -52,11 +52,7 @@ pub enum ApiError {
 /// `/v1`, the console's pages, `/livez` and `/readyz`. Ready means that the store answers with the schema we need; the broker
 /// is not asked, because no request depends on it.
 pub fn router(api: Api) -> Router {
-    let store = api.store.clone();
-    let health = Health::new(api.tasks.stopping().clone()).check("store", move || {
-        let store = store.clone();
-        async move { store.check().await }
-    });
+    let health = health(&api);
     routes::router(routes::served(routes::rest()), Door::Key, &api)
         .merge(console::routes(&api))
         .layer(Extension(report::Renders::default()))
@@ -66,6 +62,20 @@ pub fn router(api: Api) -> Router {
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn(answered))
         .merge(health.router().method_not_allowed_fallback(wrong_method))
+}
+
+/// Ready while the store answers. The broker is told of, and not needed.
+pub fn health(api: &Api) -> Health {
+    let (store, publisher) = (api.store.clone(), Arc::clone(&api.publisher));
+    Health::new(&api.tasks)
+        .check("store", move || {
+            let store = store.clone();
+            async move { store.check().await }
+        })
+        .watch("broker", move || {
+            let publisher = Arc::clone(&publisher);
+            async move { publisher.session().await.map(drop) }
+        })
 }
 
 /// Serves until the tasks are asked to stop, then finishes the requests that have begun.

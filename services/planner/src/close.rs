@@ -1,6 +1,7 @@
 //! The ends of campaigns: `canceled` is answered, and what has no open job is closed.
 
 use tocsin_runtime::Progress;
+use tocsin_runtime::metrics::CANCEL_SECONDS;
 
 use crate::sweep::RECALLABLE;
 use crate::{Planner, PlannerError};
@@ -8,6 +9,9 @@ use crate::{Planner, PlannerError};
 pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
     let now = planner.clock.now();
     for canceled in planner.store.finish_cancels(now, &RECALLABLE).await? {
+        if let Some(canceled_at) = canceled.canceled_at {
+            CANCEL_SECONDS.observe((now - canceled_at).as_seconds_f64().max(0.0));
+        }
         tracing::info!(campaign.id = %canceled.campaign, state = %canceled.state, "cancel is through");
     }
     for closed in planner.store.close_campaigns(now).await? {

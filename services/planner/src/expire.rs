@@ -5,6 +5,7 @@ use tocsin_domain::policy::{RECORD_MARGIN, REQUEST_DEADLINE, SEND_BY, doubt_peri
 use tocsin_domain::settlement::{Report, ReportKind};
 use tocsin_domain::{AttemptKey, AttemptState, JobState};
 use tocsin_runtime::Progress;
+use tocsin_runtime::metrics::note_outcomes;
 use tocsin_store::expire::{ClaimBatch, OpenAttempt};
 
 use crate::look_up::{self, LOOK_UP_WAIT, is_findable};
@@ -89,6 +90,7 @@ async fn look_after(
     }
     if !reports.is_empty() {
         let settled = planner.store.settle(reports, views, now).await?;
+        note_outcomes(&settled.outcomes);
         tracing::info!(attempts = settled.changed, "attempts without an answer moved on");
         if settled.waiting_again > 0 {
             planner.wakes.release_all();

@@ -17,6 +17,7 @@ mod hold;
 mod limits;
 mod listen;
 mod look_up;
+mod observe;
 mod recur;
 mod release;
 mod remind;
@@ -34,7 +35,7 @@ use std::time::Duration;
 
 use tocsin_domain::Channel;
 use tocsin_queue::{Broker, Publisher};
-use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
+use tocsin_runtime::{Link, Progress, Pulse, SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -47,6 +48,7 @@ pub use error::PlannerError;
 pub use expand::{Expander, Of, PEOPLE_PER_CHUNK};
 pub use expire::tick as expire;
 pub use listen::watch_depths;
+pub use observe::{Observer, show_depths, tick_slow as observe_slowly};
 pub use recur::tick as recur;
 pub use release::Releaser;
 pub use remind::tick as remind;
@@ -61,6 +63,12 @@ const QUICK: Duration = Duration::from_millis(250);
 const SLOW: Duration = Duration::from_secs(1);
 /// What providers hold is counted anew.
 const RECOUNT: Duration = Duration::from_secs(60);
+/// What metrics tell of the store is read anew.
+const OBSERVE: Duration = Duration::from_secs(5);
+/// The same of what costs more.
+const OBSERVE_SLOWLY: Duration = Duration::from_secs(60);
+/// A planner whose duties were not looked at for so long is not at work.
+const DUTIES_WITHIN: Duration = Duration::from_secs(15);
 /// Whoever is pending is looked for.
 const REMIND: Duration = Duration::from_secs(60);
 /// A budget that was not drawn from for so long is forgotten: it is full, at the slowest rate that there is.
@@ -84,6 +92,10 @@ pub struct Planner {
     pub spread: Spread,
     /// None: this installation sends no webhooks.
     pub webhooks: Option<Outbound>,
+    /// Its duties were looked at.
+    pulse: Pulse,
+    /// It hears the control exchange.
+    hearing: Link,
 }
 
 /// Signals between ticks, and from the control exchange.
@@ -140,11 +152,30 @@ impl Planner {
             people_per_chunk: PEOPLE_PER_CHUNK,
             spread,
             webhooks: None,
+            pulse: Pulse::default(),
+            hearing: Link::default(),
         }
+    }
+
+    /// Has it looked at its duties lately? What `/readyz` asks.
+    ///
+    /// # Errors
+    /// It has not.
+    pub fn at_work(&self) -> Result<(), String> {
+        self.pulse.within(DUTIES_WITHIN)
+    }
+
+    /// Does it hear the control exchange? What `/readyz` asks of the broker.
+    ///
+    /// # Errors
+    /// It does not.
+    pub fn hears(&self) -> Result<(), String> {
+        self.hearing.check()
     }
 
     /// Starts every loop below `tasks`.
     pub fn start(&self, tasks: &Tasks) {
+        observe::begin();
         let duties = Duties::default();
         self.start_duties(tasks, duties.clone());
         for channel in Channel::ALL {
@@ -164,6 +195,7 @@ impl Planner {
         self.start_audit(tasks);
         self.start_recur(tasks);
         self.start_remind(tasks);
+        self.start_observe(tasks);
         self.start_housekeeping(tasks);
         if let Some(outbound) = &self.webhooks {
             webhooks::start(self, outbound, tasks);
@@ -174,7 +206,11 @@ impl Planner {
     fn start_duties(&self, tasks: &Tasks, duties: Duties) {
         let (planner, leaving, stopping) = (self.clone(), self.clone(), tasks.stopping().clone());
         tasks.spawn("planner duties", async move {
-            let tick = async move || duties.tick(&planner).await;
+            let tick = async move || {
+                let progress = duties.tick(&planner).await?;
+                planner.pulse.beat();
+                Ok::<_, PlannerError>(progress)
+            };
             run_ticker("planner.duties", SLOW, &Notify::new(), &stopping, tick).await;
             if let Err(error) = leaving.store.drop_duties(leaving.id).await {
                 tracing::warn!(%error, "duties run out by themselves");
@@ -250,6 +286,20 @@ impl Planner {
         tasks.spawn("planner remind", async move {
             let tick = async move || remind::tick(&planner).await;
             run_ticker("planner.remind", REMIND, &Notify::new(), &stopping, tick).await;
+        });
+    }
+
+    fn start_observe(&self, tasks: &Tasks) {
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner observe", async move {
+            let mut observer = Observer::default();
+            let tick = async move || observer.tick(&planner).await;
+            run_ticker("planner.observe", OBSERVE, &Notify::new(), &stopping, tick).await;
+        });
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner observe slowly", async move {
+            let tick = async move || observe::tick_slow(&planner).await;
+            run_ticker("planner.observe_slowly", OBSERVE_SLOWLY, &Notify::new(), &stopping, tick).await;
         });
     }
 

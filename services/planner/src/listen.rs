@@ -10,7 +10,7 @@ use tocsin_proto::v1::{Control, Wake};
 use tocsin_queue::{Consumer, Delivery, Queue, Session};
 use tocsin_runtime::{Tasks, retry};
 
-use crate::{Planner, PlannerError, expire};
+use crate::{Planner, PlannerError, expire, observe};
 
 /// Control messages handled at once.
 const BATCH_MAX: usize = 64;
@@ -32,10 +32,12 @@ pub fn start(planner: Planner, tasks: &Tasks) {
             planner.wakes.expand();
             planner.wakes.sweep.notify_one();
             planner.wakes.release_all();
+            let _hearing = planner.hearing.up();
             tokio::select! {
                 () = stopping.cancelled() => session.close().await,
                 () = hear(&planner, &session, &mut control) => {}
             }
+            observe::forget_depths();
         }
     });
 }
@@ -67,6 +69,10 @@ async fn hear(planner: &Planner, session: &Arc<dyn Session>, control: &mut Consu
             _ = depths.tick() => {
                 if let Err(error) = watch_depths(planner, session).await {
                     tracing::warn!(%error, "queue depths could not be compared");
+                }
+                if let Err(error) = observe::show_depths(session).await {
+                    observe::forget_depths();
+                    tracing::warn!(%error, "queue depths could not be read");
                 }
             }
         }

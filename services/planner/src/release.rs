@@ -14,6 +14,7 @@ use tocsin_domain::route::Route;
 use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane, WaitReason};
 use tocsin_queue::Published;
 use tocsin_runtime::Progress;
+use tocsin_runtime::metrics::RELEASED_JOBS;
 use tocsin_store::release::{Draw, Due, Hold, OpenCampaign, Persons, Position, Release, Released};
 use tocsin_store::survey::Survey;
 
@@ -367,6 +368,7 @@ impl Releaser {
                 Published::Refused | Published::Unroutable => refused.extend(jobs),
             }
         }
+        RELEASED_JOBS.of([self.channel.as_str(), duty.lane.as_str()]).add(taken as u64);
         if !refused.is_empty() {
             tracing::warn!(channel = %self.channel, jobs = refused.len(), "the broker did not take released jobs");
             unmark(planner, refused.into_iter()).await?;

@@ -14,16 +14,16 @@ use tocsin_domain::{JobKey, Outcome};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::RawCallbacks;
 use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
+use tocsin_runtime::metrics::note_outcomes;
 use tocsin_runtime::{CancellationToken, retry};
 use tocsin_store::StoreError;
 use tocsin_store::others::Why;
 use tokio::time::{Instant, sleep_until};
 
-use crate::Collector;
 use crate::callback::Callback;
 use crate::inbound::overhear;
 use crate::reports::{Understood, learned, of_addresses, understand, unread};
-use crate::unsubscribe;
+use crate::{Collector, tally, unsubscribe};
 
 /// Callbacks settled in one statement, unless one message holds more.
 const BATCH_MAX: usize = 500;
@@ -233,10 +233,11 @@ impl Applier {
     fn note_dead_letter(&self, reason: &str) {
         tracing::warn!(reason, "callback put with the dead letters");
         self.collector.counts.dead_letters.add(1);
+        tally::dead_letter();
     }
 
     async fn write(&self, understood: Understood) -> Written {
-        write(self.collector.clone(), self.stopping.clone(), understood).await
+        write(self.collector.clone(), self.queue, self.stopping.clone(), understood).await
     }
 
     fn read(&self, bytes: &Bytes) -> Result<Understood, String> {
@@ -250,6 +251,7 @@ impl Applier {
             tracing::warn!(%error, account = callback.account, provider = provider.name(), callback.id = %callback.id,
                 "callback not understood: kept as it came");
             self.collector.counts.unparsed.add(1);
+            tally::odd(&callback.account, "unparsed", 1);
         };
         if self.queue == Queue::Inbound {
             let text = provider.inbound(&callback.raw).map_err(unparsed).ok();
@@ -268,6 +270,7 @@ impl Applier {
             tracing::warn!(unmapped, account = callback.account, provider = provider.name(), callback.id = %callback.id,
                 "a report's status is none that is known: it is kept as it came, and wants to be mapped");
             self.collector.counts.unmapped.add(unmapped);
+            tally::odd(&callback.account, "unmapped", unmapped);
         }
         let mut understood = understand(&callback, said);
         understood.learned = learned(&callback, &understood.reports, provider.as_ref());
@@ -278,7 +281,12 @@ impl Applier {
 
 /// Settles the reports, keeps what they teach and what people texted, then the events. An outage of the store is
 /// waited for; the messages stay with the broker meanwhile.
-async fn write(collector: Collector, stopping: CancellationToken, mut understood: Understood) -> Written {
+async fn write(
+    collector: Collector,
+    queue: Queue,
+    stopping: CancellationToken,
+    mut understood: Understood,
+) -> Written {
     let write = async move || {
         let Collector { store, clock, counts, .. } = &collector;
         let settled = match store.settle(understood.reports.clone(), Vec::new(), clock.now()).await {
@@ -310,6 +318,8 @@ async fn write(collector: Collector, stopping: CancellationToken, mut understood
         }
         counts.changed.add(settled.changed);
         counts.unmatched.add(understood.unmatched());
+        note_outcomes(&settled.outcomes);
+        tally::applied(&understood.events, queue, clock.now());
         Ok(Written::Done)
     };
     retry("apply callbacks", &stopping, write).await.unwrap_or(Written::Stopping)

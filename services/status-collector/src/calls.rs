@@ -29,12 +29,12 @@ struct Words {
 impl Ingress {
     /// A call fetches what it says.
     pub(crate) async fn answer_call(&self, account: &str, token: &str, request: Request) -> Response {
-        self.in_words(self.tell(account, token, request)).await
+        self.in_words(account, self.tell(account, token, request)).await
     }
 
     /// A key was pressed in a call.
     pub(crate) async fn answer_key(&self, account: &str, token: &str, request: Request) -> Response {
-        self.in_words(self.take_key(account, token, request)).await
+        self.in_words(account, self.take_key(account, token, request)).await
     }
 
     async fn tell(&self, account: &str, token: &str, request: Request) -> Result<Reply, Refusal> {

@@ -26,7 +26,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::callback::Callback;
 use crate::outbox::Outbox;
 use crate::seen::{Seen, Signature};
-use crate::{Collector, Counter, Counts, unsubscribe};
+use crate::{Collector, Counter, Counts, tally, unsubscribe};
 
 /// The largest batch of events that a vendor posts is far smaller.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -108,11 +108,13 @@ impl Ingress {
         match taking.await.unwrap_or(Err(Refusal::Unavailable)) {
             Ok(()) => {
                 counts.taken.add(1);
+                tally::taken(&self.collector.registry, account);
                 // Not 204: one vendor posts again after anything but 200 (wire B.2).
                 StatusCode::OK
             }
             Err(refusal) => {
                 refusal.counter(counts).add(1);
+                tally::refused(&self.collector.registry, account, &refusal);
                 refusal.status()
             }
         }
@@ -133,6 +135,7 @@ impl Ingress {
         let signature = provider.nonce(&raw).map(|nonce| Signature::of(account, &nonce));
         if signature.is_some_and(|signature| self.seen.contains(signature)) {
             self.collector.counts.repeated.add(1);
+            tally::repeated(account);
             return Ok(());
         }
         self.publish(account, raw, attempt.map(|(attempt, _)| attempt), lane, now).await?;
@@ -187,20 +190,26 @@ impl Ingress {
 
     /// How a text that its provider passes on is answered.
     pub async fn answer_text(&self, account: &str, request: Request) -> Response {
-        self.in_words(self.take_text(account, request)).await
+        self.in_words(account, self.take_text(account, request)).await
     }
 
     /// How a request is answered whose answer the provider reads.
-    pub(crate) async fn in_words(&self, taking: impl Future<Output = Result<Reply, Refusal>>) -> Response {
+    pub(crate) async fn in_words(
+        &self,
+        account: &str,
+        taking: impl Future<Output = Result<Reply, Refusal>>,
+    ) -> Response {
         let counts = &self.collector.counts;
         let taking = timeout(REQUEST_DEADLINE, taking);
         match taking.await.unwrap_or(Err(Refusal::Unavailable)) {
             Ok(Reply { content_type, body }) => {
                 counts.taken.add(1);
+                tally::taken(&self.collector.registry, account);
                 ([(CONTENT_TYPE, HeaderValue::from_static(content_type))], body).into_response()
             }
             Err(refusal) => {
                 refusal.counter(counts).add(1);
+                tally::refused(&self.collector.registry, account, &refusal);
                 refusal.status().into_response()
             }
         }

@@ -18,6 +18,7 @@ mod outbox;
 mod rematch;
 mod reports;
 mod seen;
+mod tally;
 mod unsubscribe;
 
 use std::sync::Arc;
@@ -59,20 +60,33 @@ pub struct Collector {
 
 impl Collector {
     /// Takes callbacks on `listener`, below `tasks`, and answers `/livez` and `/readyz` there. When asked to
-    /// stop it takes no new connection, answers what it has, and leaves once the broker has all of it.
-    pub fn start_ingress(&self, listener: TcpListener, tasks: &Tasks) {
+    /// stop it takes no new connection, answers what it has, and leaves once the broker has all of it. Returns the same
+    /// health for an address of its own.
+    pub fn start_ingress(&self, listener: TcpListener, tasks: &Tasks) -> Health {
         let (ingress, publishing) = Ingress::new(self);
-        let asked = ingress.clone();
-        let health = Health::new(tasks.stopping().clone()).check("broker", move || {
-            let ingress = asked.clone();
-            async move { ingress.ready().await }
-        });
+        let health = self.health(&ingress, tasks);
+        let beside = self.health(&ingress, tasks);
         tasks.spawn("collector publish", publishing);
         let (router, stopping) = (ingress.routes().merge(health.router()), tasks.stopping().clone());
         tasks.spawn_essential("collector ingress", async move {
             let stopped = async move { stopping.cancelled().await };
             axum::serve(listener, router).with_graceful_shutdown(stopped).await
         });
+        beside
+    }
+
+    /// Ready while the broker takes callbacks. The store is told of, and not needed: what comes meanwhile waits for it.
+    fn health(&self, ingress: &Ingress, tasks: &Tasks) -> Health {
+        let (ingress, store) = (ingress.clone(), self.store.clone());
+        Health::new(tasks)
+            .check("broker", move || {
+                let ingress = ingress.clone();
+                async move { ingress.ready().await }
+            })
+            .watch("store", move || {
+                let store = store.clone();
+                async move { store.check().await }
+            })
     }
 
     /// What [`Collector::start_ingress`] serves, for a process that has a listener already: without health,
@@ -86,6 +100,7 @@ impl Collector {
     /// Applies what waits on the status queues, each lane by itself so that no number of general callbacks
     /// delays an emergency's (promise 5), nor a STOP; and tries again what matched no attempt.
     pub fn start_apply(&self, tasks: &Tasks) {
+        tally::begin(&self.registry);
         for queue in applied_queues() {
             tasks.spawn("collector apply", apply::run(self.clone(), queue, tasks.stopping().clone()));
         }

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::AttemptKey;
+use tocsin_runtime::metrics::note_outcomes;
 use tocsin_runtime::{CancellationToken, Progress, run_ticker};
 use tocsin_store::StoreError;
 use tocsin_store::rematch::{Place, Sought, Unmatched};
 use tocsin_store::suppressions::Learned;
 use tokio::sync::Notify;
 
-use crate::Collector;
 use crate::reports::fact;
+use crate::{Collector, tally};
 
 /// Every unmatched report is tried again this often.
 const PERIOD: std::time::Duration = std::time::Duration::from_secs(60);
@@ -74,6 +75,7 @@ impl Rematch {
         }
         let reports = page.iter().filter_map(|unmatched| unmatched.report.clone()).collect();
         let settled = store.settle(reports, Vec::new(), now).await?;
+        note_outcomes(&settled.outcomes);
         let missing: HashSet<AttemptKey> = settled.unmatched.into_iter().collect();
         let found: Vec<&Unmatched> =
             page.iter().filter(|unmatched| !missing.contains(&unmatched.attempt)).collect();
@@ -90,7 +92,9 @@ impl Rematch {
         let matched = store.match_events(&there).await?;
         if matched > 0 {
             tracing::info!(reports = matched, "reports have found their attempts");
-            counts.rematched.add(usize::try_from(matched).unwrap_or(usize::MAX));
+            let matched = usize::try_from(matched).unwrap_or(usize::MAX);
+            counts.rematched.add(matched);
+            tally::odd("", "rematched", matched);
         }
         Ok(Progress::More)
     }

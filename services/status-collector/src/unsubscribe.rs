@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::callback::Callback;
 use crate::ingress::{Ingress, REQUEST_DEADLINE, Refusal, read_body};
 use crate::reports::{Understood, bare_event};
+use crate::tally;
 
 /// Stands in a message for the provider's account that there is none of. No account has such a name.
 pub const ACCOUNT: &str = "@unsubscribe";
@@ -49,10 +50,12 @@ pub async fn post(
     match taking.await.unwrap_or(Err(Refusal::Unavailable)) {
         Ok(()) => {
             counts.taken.add(1);
+            tally::taken(&ingress.collector.registry, ACCOUNT);
             html(StatusCode::OK, "Unsubscribed", DONE)
         }
         Err(refusal) => {
             refusal.counter(counts).add(1);
+            tally::refused(&ingress.collector.registry, ACCOUNT, &refusal);
             match refusal {
                 Refusal::Unavailable => html(refusal.status(), "Not yet", LATER),
                 _ => html(refusal.status(), "Unknown link", UNKNOWN),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 use tocsin_domain::Channel;
-use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
+use tocsin_runtime::{Config, Tasks, init_telemetry, metrics, stop_on_signal};
 
 use crate::commands::{
     account, approval, audit, callbacks, campaign, completions, config, dead, district, forecast, forget,
@@ -18,9 +18,6 @@ use crate::commands::{
 };
 use crate::embedded::DataDirectory;
 use crate::{demo, roles, up};
-
-/// How long a role is given to leave after SIGTERM. Kubernetes' default grace period is 30 s.
-const LEAVE_WITHIN: Duration = Duration::from_secs(25);
 
 /// Mass notification for school districts: voice calls, texts, email and portal inbox.
 #[derive(Debug, Parser)]
@@ -236,18 +233,27 @@ impl Cli {
         let data = || self.data.clone().map_or_else(DataDirectory::default_path, Ok);
         match self.command {
             Command::Up(args) => up::run(args, load()?, &data()?).await,
-            Command::Api => serve(load()?, async |config, tasks| roles::start_api(config, tasks).await).await,
+            Command::Api => {
+                serve("api", load()?, async |config, tasks| roles::start_api(config, tasks).await).await
+            }
             Command::Planner => {
-                serve(load()?, async |config, tasks| roles::start_planner(config, tasks).await).await
+                serve("planner", load()?, async |config, tasks| roles::start_planner(config, tasks).await)
+                    .await
             }
             Command::Worker(args) => {
                 let mut channels = args.channels;
                 channels.sort_unstable();
                 channels.dedup();
-                serve(load()?, async |config, tasks| roles::start_worker(config, channels, tasks).await).await
+                serve("worker", load()?, async |config, tasks| {
+                    roles::start_worker(config, channels, tasks).await
+                })
+                .await
             }
             Command::StatusCollector => {
-                serve(load()?, async |config, tasks| roles::start_collector(config, tasks).await).await
+                serve("status-collector", load()?, async |config, tasks| {
+                    roles::start_collector(config, tasks).await
+                })
+                .await
             }
             Command::Config(args) => config::run(args, file),
             Command::Migrate(args) => migrate::run(args, &load()?, data).await,
@@ -281,13 +287,23 @@ impl Cli {
 }
 
 /// Starts a role and runs it until it is asked to stop, or fails.
-async fn serve(config: Config, start: impl AsyncFnOnce(&Config, &Tasks) -> Result<()>) -> Result<ExitCode> {
+async fn serve(
+    role: &str,
+    config: Config,
+    start: impl AsyncFnOnce(&Config, &Tasks) -> Result<()>,
+) -> Result<ExitCode> {
     init_telemetry(config.log.format, &config.log.filter)?;
+    metrics::begin(env!("CARGO_PKG_VERSION"), role);
     let tasks = Tasks::new();
-    stop_on_signal(&tasks)?;
+    // Nobody sends requests to the others: what they take from the broker, they stop to take at once.
+    let is_sent_requests = matches!(role, "api" | "status-collector");
+    stop_on_signal(&tasks, if is_sent_requests { config.shutdown.delay() } else { Duration::ZERO })?;
+    if let Some(otlp) = &config.metrics.otlp {
+        metrics::start_pushing(otlp, env!("CARGO_PKG_VERSION"), role, &tasks)?;
+    }
     start(&config, &tasks).await?;
     tasks.stopping().cancelled().await;
-    let stopped = tasks.stop(LEAVE_WITHIN).await;
+    let stopped = tasks.stop(config.shutdown.deadline()).await;
     if !stopped.unfinished.is_empty() {
         tracing::error!(tasks = ?stopped.unfinished, "did not leave in time");
     }

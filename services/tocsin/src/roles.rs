@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use axum::Router;
 use tocsin_api::{Api, PageAccess, SignIn};
 use tocsin_domain::{Channel, WorkerId};
 use tocsin_planner::{Aims, Outbound, Planner, Scaling};
@@ -12,6 +11,7 @@ use tocsin_providers::{AccountSettings, ProviderKind, Registry, Secret, TokenKey
 use tocsin_queue::{Broker, Publisher, RabbitBroker};
 use tocsin_runtime::config::{AccountConfig, ProviderKind as ConfiguredKind, WorkerConfig};
 use tocsin_runtime::health::Health;
+use tocsin_runtime::metrics::DATABASE_SIZE_MAX;
 use tocsin_runtime::{Config, SharedClock, SystemClock, Tasks};
 use tocsin_status_collector::{Collector, Counts};
 use tocsin_store::accounts::AccountLimits;
@@ -34,10 +34,11 @@ pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
     let page = PageAccess::SignIn(SignIn { proxies: config.api.proxies });
     let webhooks = webhooks(config);
     let api = Api { store, publisher, clock: clock(), tasks: tasks.clone(), page, webhooks };
+    let health = tocsin_api::health(&api);
     let listener = listen(config.api.listen, "api.listen").await?;
     tracing::info!(listen = %config.api.listen, "api listens");
     tasks.spawn_essential("api", tocsin_api::serve(api, listener));
-    Ok(())
+    serve_health(config, health, tasks).await
 }
 
 /// The planner: expands, releases, sweeps, expires, closes.
@@ -49,7 +50,8 @@ pub async fn start_planner(config: &Config, tasks: &Tasks) -> Result<()> {
     planner.webhooks = webhooks(config).map(outbound).transpose()?;
     planner.start(tasks);
     let scaling = Scaling::new(store.clone(), clock(), aims(config));
-    serve_health(config, &store, scaling.router(), tasks).await
+    let health = Health::new(tasks).with(scaling.router());
+    serve_health(config, planner_health(health, config, &planner), tasks).await
 }
 
 /// A worker for `channels`.
@@ -71,12 +73,15 @@ pub async fn start_workers(
     let settings = worker_settings(config, channels)?;
     let registry = Arc::new(registry(config)?);
     credentials::start(config, &registry, tasks);
+    let mut health = Health::new(tasks);
     for _ in 0..count {
         let id = WorkerId(Uuid::now_v7());
         let registry = Arc::clone(&registry);
-        Worker::new(id, store.clone(), broker(config)?, clock(), registry, settings.clone()).start(tasks);
+        let worker = Worker::new(id, store.clone(), broker(config)?, clock(), registry, settings.clone());
+        worker.start(tasks);
+        health = worker_health(health, &worker);
     }
-    serve_health(config, &store, Router::new(), tasks).await
+    serve_health(config, store_health(health, &store), tasks).await
 }
 
 /// The status collector: takes callbacks and applies them.
@@ -96,9 +101,9 @@ pub async fn start_collector(config: &Config, tasks: &Tasks) -> Result<()> {
     };
     let listener = listen(config.collector.listen, "collector.listen").await?;
     tracing::info!(listen = %config.collector.listen, "status collector listens");
-    collector.start_ingress(listener, tasks);
+    let health = collector.start_ingress(listener, tasks);
     collector.start_apply(tasks);
-    Ok(())
+    serve_health(config, health, tasks).await
 }
 
 /// Checks the configured accounts, opens the store and compares its schema with this program's, before anything runs.
@@ -262,15 +267,38 @@ fn aims(config: &Config) -> Aims {
     }
 }
 
-/// `others` are served at the same address.
-async fn serve_health(config: &Config, store: &Store, others: Router, tasks: &Tasks) -> Result<()> {
+/// `/livez`, `/readyz` and `/metrics`, where the configuration wants them.
+pub(crate) async fn serve_health(config: &Config, health: Health, tasks: &Tasks) -> Result<()> {
     let Some(address) = config.health_listen else { return Ok(()) };
-    let asked = store.clone();
-    let health = Health::new(tasks.stopping().clone()).check("store", move || {
-        let store = asked.clone();
-        async move { store.check().await }
-    });
-    let health = health.with(others);
-    tocsin_runtime::health::serve(address, health, tasks).await.context("health.listen")?;
+    let address = tocsin_runtime::health::serve(address, health, tasks).await.context("health.listen")?;
+    tracing::info!(listen = %address, "health and metrics are served");
     Ok(())
+}
+
+/// The planner reaches the store, hears the broker, and looks at its duties.
+pub(crate) fn planner_health(health: Health, config: &Config, planner: &Planner) -> Health {
+    if let Some(most) = config.metrics.database_size_max_bytes {
+        DATABASE_SIZE_MAX.set(most as f64);
+    }
+    let (heard, at_work) = (planner.clone(), planner.clone());
+    store_health(health, &planner.store)
+        .check("broker", move || std::future::ready(heard.hears()))
+        .check("duties", move || std::future::ready(at_work.at_work()))
+}
+
+/// A worker takes jobs, and renews its leases. All of several must.
+pub(crate) fn worker_health(health: Health, worker: &Worker) -> Health {
+    let (taking, leased) = (worker.clone(), worker.clone());
+    health
+        .check("broker", move || std::future::ready(taking.takes_jobs()))
+        .check("leases", move || std::future::ready(leased.leases()))
+}
+
+/// The store answers, with the schema that this program needs or a later one.
+fn store_health(health: Health, store: &Store) -> Health {
+    let store = store.clone();
+    health.check("store", move || {
+        let store = store.clone();
+        async move { store.check().await }
+    })
 }

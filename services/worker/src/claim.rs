@@ -23,6 +23,7 @@ use crate::record::Outcomes;
 use crate::send::{self, Claimed};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
+use crate::tally::Verdicts;
 
 /// A job with its permit: a token and a place of its share and of its account's, and a place in the process. In this
 /// order the places are given back, for the last wakes who looks for all.
@@ -126,7 +127,9 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
     let mut granted = Vec::new();
     let mut settled: Vec<Pending> = void.into_iter().map(|void| void.job).collect();
     let (mut without_lease, mut refused) = (Vec::new(), Vec::new());
+    let mut verdicts = Verdicts::default();
     for answer in answers {
+        verdicts.note(&answer, &by_key);
         match answer {
             Claim::Granted(grant) => {
                 if let Some(permitted) = by_key.remove(&(grant.attempt.job, grant.account)) {
@@ -150,6 +153,7 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
             }
         }
     }
+    verdicts.count(channel);
     tokio::join!(
         acknowledge(&settled),
         async {

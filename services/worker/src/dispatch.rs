@@ -18,6 +18,7 @@ use crate::pending::{Pending, Waiting};
 use crate::record::Outcomes;
 use crate::shares::{NoPermit, Permit};
 use crate::slots::Line;
+use crate::tally::Waits;
 use crate::told;
 
 /// Messages taken from a lane at once, each with up to 64 jobs.
@@ -68,6 +69,7 @@ pub struct Dispatch {
     sends: TaskTracker,
     outcomes: mpsc::Sender<Outcomes>,
     over: CancellationToken,
+    waits: Waits,
 }
 
 impl Dispatch {
@@ -93,6 +95,7 @@ impl Dispatch {
             sends,
             outcomes,
             over,
+            waits: Waits::of(channel),
         }
     }
 
@@ -298,6 +301,7 @@ impl Dispatch {
             }
         }
         for permitted in &permitted {
+            self.waits.note(permitted);
             self.waiting.took(permitted.job.key);
         }
         self.places.looked();

@@ -28,6 +28,7 @@ mod shares;
 mod slots;
 #[doc(hidden)]
 pub mod stages;
+mod tally;
 #[cfg(test)]
 mod test_clock;
 mod told;
@@ -40,7 +41,7 @@ use futures::FutureExt;
 use tocsin_domain::{Channel, Lane, WorkerId};
 use tocsin_providers::{Provider, Registry, TokenKeys};
 use tocsin_queue::{Broker, Publisher};
-use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
+use tocsin_runtime::{Link, Progress, Pulse, SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,8 @@ pub use crate::inbox::Inbox;
 
 /// Leases are renewed this often; they are valid for five times as long.
 const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// A worker that renewed no lease for so long sends nothing.
+const LEASES_WITHIN: Duration = Duration::from_secs(10);
 /// Outcomes that wait to be recorded. A full queue holds sending back.
 const RECORDS_MAX: usize = 4_096;
 
@@ -103,6 +106,10 @@ pub struct Worker {
     told: Told,
     /// Tells other workers.
     publisher: Arc<Publisher>,
+    /// Leases were asked for.
+    pulse: Pulse,
+    /// It takes jobs.
+    taking: Link,
 }
 
 impl Worker {
@@ -131,18 +138,37 @@ impl Worker {
             briefs: Briefs::new(store.clone()),
             store,
             settings: Arc::new(settings),
+            pulse: Pulse::default(),
+            taking: Link::default(),
         }
     }
 
     /// Starts the worker below `tasks`. When asked to stop it takes nothing more, gives back what it has not
     /// claimed, finishes what it has, records it, and leaves.
     pub fn start(&self, tasks: &Tasks) {
+        tally::begin(&self.settings.channels);
         let (worker, stopping) = (self.clone(), tasks.stopping().clone());
         let left = CancellationToken::new();
         // Tasks of their own: nothing that holds up sending makes a lease run out, and the other way about.
         let renewing = self.clone().renew(left.clone());
         tasks.spawn("worker leases", renewing);
         tasks.spawn("worker", async move { worker.run(stopping, left).await });
+    }
+
+    /// Does it renew its leases? What `/readyz` asks.
+    ///
+    /// # Errors
+    /// It did not for a while.
+    pub fn leases(&self) -> Result<(), String> {
+        self.pulse.within(LEASES_WITHIN)
+    }
+
+    /// Has it a session to take jobs from? What `/readyz` asks of the broker.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn takes_jobs(&self) -> Result<(), String> {
+        self.taking.check()
     }
 
     async fn run(self, stopping: CancellationToken, left: CancellationToken) {
@@ -157,7 +183,9 @@ impl Worker {
     }
 
     async fn renew_once(&self) -> Result<Progress, WorkerError> {
-        Ok(self.shares.renew(&self.store, self.id, &self.settings.channels).await?)
+        let renewed = self.shares.renew(&self.store, self.id, &self.settings.channels).await?;
+        self.pulse.beat();
+        Ok(renewed)
     }
 
     /// Renews the leases until the worker has `left`, and gives them up.

@@ -13,6 +13,7 @@ use tocsin_proto::Envelope;
 use tocsin_proto::v1::LookUp;
 use tocsin_providers::{CallbackReport, LookUpAnswer, LookUpQuery, Provider, callback_url};
 use tocsin_queue::{Acker, Consumer, Delivery};
+use tocsin_runtime::metrics::note_outcomes;
 use tocsin_runtime::retry;
 use tocsin_store::look_up::Sought;
 use tocsin_store::suppressions::Learned;
@@ -81,7 +82,7 @@ pub async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) ->
         tracing::info!(attempts = answers.len(), found, "attempts looked up");
         let (reports, learned): (Vec<Report>, Vec<Option<Learned>>) =
             answers.into_iter().flatten().map(|said| (said.report, said.learned)).unzip();
-        worker.store.settle(reports, Vec::new(), worker.clock.now()).await?;
+        note_outcomes(&worker.store.settle(reports, Vec::new(), worker.clock.now()).await?.outcomes);
         worker.store.learn(&learned.into_iter().flatten().collect::<Vec<_>>()).await?;
     }
     acker.ack(&read_whole).await?;

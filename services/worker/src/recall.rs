@@ -8,6 +8,7 @@ use tocsin_proto::Envelope;
 use tocsin_proto::v1::Recall;
 use tocsin_providers::RecallAnswer;
 use tocsin_queue::{Acker, Consumer, Delivery};
+use tocsin_runtime::metrics::note_outcomes;
 use tocsin_runtime::retry;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -80,7 +81,7 @@ pub async fn recall_all(
             }
         }
     }
-    worker.store.settle(stopped, Vec::new(), worker.clock.now()).await?;
+    note_outcomes(&worker.store.settle(stopped, Vec::new(), worker.clock.now()).await?.outcomes);
     if !failed.is_empty() {
         worker.store.recall_failed(&failed).await?;
     }

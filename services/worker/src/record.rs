@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
 use tocsin_domain::{Channel, JobKey, Lane, Outcome};
 use tocsin_runtime::SharedClock;
+use tocsin_runtime::metrics::note_outcomes;
 use tocsin_store::others::Why;
 use tocsin_store::suppressions::Learned;
 use tocsin_store::{Store, StoreError};
@@ -88,7 +89,7 @@ pub async fn write(
     learned: &[Learned],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    store.settle(reports.to_vec(), views.to_vec(), now).await?;
+    note_outcomes(&store.settle(reports.to_vec(), views.to_vec(), now).await?.outcomes);
     match store.learn(learned).await {
         Err(error) if !error.is_outage() => {
             tracing::warn!(%error, addresses = learned.len(), "what answers told of addresses could not be kept");

@@ -25,7 +25,7 @@ use crate::places::Call;
 use crate::record::{Outcomes, Settled};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
-use crate::{Worker, answers};
+use crate::{Worker, answers, tally};
 
 /// What was not taken so often is not asked for together with others any more.
 const ALONE_AFTER: i16 = 2;
@@ -148,7 +148,7 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
     }
     let answers = match (provider, kept.first()) {
         (Some(provider), Some(first)) => {
-            let said = ask(provider, &first.share, &kept_requests).await;
+            let said = ask(provider, channel, &first.share, &kept_requests).await;
             let each = said.into_iter().zip(&kept_requests).zip(&kept);
             join_all(each.map(async |((answer, request), claimed)| match answer {
                 Answer::RefusedTogether { .. } => {
@@ -159,7 +159,7 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
                     }
                     let start_within = SEND_BY.saturating_sub(claimed.since.elapsed());
                     let request = SendRequest { start_within, ..request.clone() };
-                    ask(provider, &first.share, &[request]).await.pop()
+                    ask(provider, channel, &first.share, &[request]).await.pop()
                 }
                 answer => Some(answer),
             }))
@@ -180,7 +180,12 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
 }
 
 /// Asks, and counts what comes of it for the account.
-async fn ask(provider: &dyn Provider, share: &AccountShare, requests: &[SendRequest]) -> Vec<Answer> {
+async fn ask(
+    provider: &dyn Provider,
+    channel: Channel,
+    share: &AccountShare,
+    requests: &[SendRequest],
+) -> Vec<Answer> {
     let epoch = share.health_epoch();
     let asking = async {
         match requests {
@@ -190,11 +195,13 @@ async fn ask(provider: &dyn Provider, share: &AccountShare, requests: &[SendRequ
     };
     let span = tracing::info_span!("provider.send", account = share.name, provider = provider.name());
     let asking = asking.instrument(span);
+    let began = Stopwatch::start();
     let (answers, slow) =
         answers::timed(asking, || share.answered(epoch, Answers { all: 1, failed: 1 })).await;
     if !slow && let Some(told) = answers::of_request(&answers) {
         share.answered(epoch, told);
     }
+    tally::asked(&share.name, channel, requests, &answers, began.elapsed());
     answers
 }
 

@@ -36,6 +36,7 @@ pub async fn run(worker: Worker, stopping: CancellationToken, outcomes: mpsc::Se
         let subscribe = move || subscribe(subscribing.clone());
         let Some(subscriptions) = retry("worker session", &stopping, subscribe).await else { break };
         tracing::info!(worker.id = %worker.id, "taking jobs");
+        let _taking = worker.taking.up();
         serve(&worker, subscriptions, &stopping, &sends, &outcomes).await;
     }
     sends.close();

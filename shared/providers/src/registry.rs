@@ -42,6 +42,11 @@ impl Registry {
         Ok(Self { providers: RwLock::new(providers) })
     }
 
+    /// Of every account, in no order.
+    pub fn names(&self) -> Vec<String> {
+        self.providers.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
     pub fn get(&self, name: &str) -> Option<Arc<dyn Provider>> {
         let providers = self.providers.read().unwrap_or_else(PoisonError::into_inner);
         providers.get(name).map(|registered| Arc::clone(&registered.provider))

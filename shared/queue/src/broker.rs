@@ -38,6 +38,10 @@ pub trait Session: Send + Sync + Debug {
     /// How many messages of a queue wait for a consumer.
     async fn depth(&self, queue: Queue) -> Result<u32, QueueError>;
 
+    /// Has the broker told this connection that it takes no messages for now, being short of memory or disk? It tells
+    /// those that publish.
+    fn is_blocked(&self) -> bool;
+
     /// Removes the messages that wait for a consumer, and says how many they were.
     async fn purge(&self, queue: Queue) -> Result<u32, QueueError>;
 

@@ -59,6 +59,11 @@ impl Publisher {
         }
     }
 
+    /// As [`Session::is_blocked`], of the session that is open, if one is.
+    pub fn is_blocked(&self) -> bool {
+        self.living().is_some_and(|session| session.is_blocked())
+    }
+
     fn living(&self) -> Option<Arc<dyn Session>> {
         let mut slot = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let session = slot.as_ref()?;

@@ -6,6 +6,10 @@
 mod clock;
 pub mod config;
 pub mod health;
+pub mod metrics;
+#[cfg(test)]
+mod pages;
+mod pulse;
 mod retry;
 mod signals;
 mod tasks;
@@ -14,6 +18,7 @@ mod ticker;
 
 pub use clock::{Clock, Reading, SharedClock, Stopwatch, SystemClock};
 pub use config::{Config, ConfigError};
+pub use pulse::{Link, LinkUp, Pulse};
 pub use retry::retry;
 pub use signals::{on_signal, stop_on_signal};
 pub use tasks::{Failure, Stopped, Tasks};

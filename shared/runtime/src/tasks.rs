@@ -51,6 +51,8 @@ struct Group {
 /// What all groups of a tree share.
 #[derive(Debug, Default)]
 struct Root {
+    /// Cancelled before `stopping` where the process goes on for a while with what it is still sent.
+    leaving: CancellationToken,
     stopping: CancellationToken,
     next_id: AtomicU64,
     failure: OnceLock<Failure>,
@@ -88,6 +90,35 @@ impl Tasks {
     /// Cancelled when the tasks of this group are asked to stop.
     pub fn stopping(&self) -> &CancellationToken {
         &self.group.stopping
+    }
+
+    /// Tells that the process will be asked to stop: `/readyz` says so from here on, and nothing else changes.
+    pub fn leave(&self) {
+        self.group.root.leaving.cancel();
+    }
+
+    pub fn are_leaving(&self) -> bool {
+        self.group.root.leaving.is_cancelled() || self.group.stopping.is_cancelled()
+    }
+
+    /// Resolves when the group was asked to stop, and none of its tasks runs any more.
+    pub async fn drained(&self) {
+        self.group.stopping.cancelled().await;
+        self.group.until_empty().await;
+    }
+
+    /// Spawns a task that nobody waits for, because it is of use until all others have left. An error fails the tree.
+    pub(crate) fn spawn_to_the_end<E: Display>(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        let tasks = self.clone();
+        spawn_untracked(async move {
+            if let Err(error) = future.await {
+                tasks.fail(name, error.to_string());
+            }
+        });
     }
 
     /// Spawns a task that is expected to end by itself once [`Tasks::stopping`] is cancelled. A panic fails the tree.

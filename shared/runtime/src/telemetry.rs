@@ -8,6 +8,7 @@ use tracing_subscriber::util::TryInitError;
 
 /// How log lines are written. Both go to standard error: standard output belongs to a command's results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// One line for a person.

@@ -4,7 +4,10 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::metrics::{TICK_FAILURES, TICK_SECONDS};
 
 /// The pause after the first failure in a row. It doubles with each further one.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -36,8 +39,12 @@ pub async fn run_ticker<E: Display, F: AsyncFnMut() -> Result<Progress, E>>(
     mut tick: F,
 ) {
     let mut failures = Failures::default();
+    let (took, failed) = (TICK_SECONDS.of([name]), TICK_FAILURES.of([name]));
     while !stopping.is_cancelled() {
-        match tick().await {
+        let begun = Instant::now();
+        let ticked = tick().await;
+        took.took(begun.elapsed());
+        match ticked {
             Ok(progress) => {
                 failures.note_success(name);
                 match progress {
@@ -51,6 +58,7 @@ pub async fn run_ticker<E: Display, F: AsyncFnMut() -> Result<Progress, E>>(
                 }
             }
             Err(error) => {
+                failed.one();
                 let pause = failures.note(name, error.to_string());
                 tokio::select! {
                     () = stopping.cancelled() => {}
@@ -93,10 +101,9 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use tokio::time::Instant;
-
     use super::*;
     use crate::Tasks;
+    use crate::metrics::{Cell as _, Value};
 
     const PERIOD: Duration = Duration::from_secs(60);
 
@@ -150,6 +157,24 @@ mod tests {
         })
         .await;
         assert_eq!(at, [0.0, 0.1, 0.3, 0.7, 0.7, 0.8]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn runs_and_failures_are_counted_by_the_ticks_name() {
+        let (stopping, mut runs) = (CancellationToken::new(), 0);
+        run_ticker("test.counted", PERIOD, &Notify::new(), &stopping, async || {
+            runs += 1;
+            if runs == 5 {
+                stopping.cancel();
+            }
+            if runs % 2 == 0 { Err("away") } else { Ok(Progress::Idle) }
+        })
+        .await;
+        assert_eq!(TICK_FAILURES.of(["test.counted"]).get(), 2);
+        let Value::Histogram { buckets, .. } = TICK_SECONDS.of(["test.counted"]).read() else {
+            panic!("a histogram")
+        };
+        assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 5);
     }
 
     #[test]

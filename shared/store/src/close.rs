@@ -11,6 +11,8 @@ use crate::{Store, StoreError, row};
 pub struct Closed {
     pub campaign: CampaignId,
     pub state: CampaignState,
+    /// When its cancel was committed, if it was canceled.
+    pub canceled_at: Option<DateTime<Utc>>,
 }
 
 impl Store {
@@ -38,6 +40,7 @@ fn closed(statement: &'static str, rows: Vec<tokio_postgres::Row>) -> Result<Vec
             Ok(Closed {
                 campaign: CampaignId(found.get("id")),
                 state: row::campaign_state(statement, found.get("state"))?,
+                canceled_at: found.get("canceled_at"),
             })
         })
         .collect()
@@ -62,7 +65,7 @@ with through as materialized (
 )
 update campaigns c set ended_at = $1, state = case when c.canceled_from = 2 then 10 else 7 end
 where c.id = any(array(select id from through))
-returning c.id, c.state";
+returning c.id, c.state, c.canceled_at";
 
 /// Campaign states 3 sending, 5 sent, 6 errored, 8 no recipients; 4 is a job's Ended.
 const CLOSE_CAMPAIGNS: &str = concat!(
@@ -94,5 +97,5 @@ from over o cross join ",
     unhurried!(),
     "
 where c.id = any(array[o.id])
-returning c.id, c.state"
+returning c.id, c.state, c.canceled_at"
 );

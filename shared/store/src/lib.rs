@@ -27,6 +27,7 @@ pub mod leadership;
 pub mod leases;
 pub mod look_up;
 mod migrations;
+pub mod observe;
 pub mod others;
 #[doc(hidden)]
 pub mod plans;

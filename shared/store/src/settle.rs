@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 use tocsin_domain::policy::RedialPolicy;
 use tocsin_domain::settlement::{AttemptView, Change, JobAction, JobView, Report, settle};
-use tocsin_domain::{AttemptKey, CampaignId, JobKey};
+use tocsin_domain::{AttemptKey, CampaignId, Channel, JobKey, Outcome};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -40,6 +40,8 @@ pub struct Settled {
     pub unmatched: Vec<AttemptKey>,
     /// Jobs that wait again, so that a release is worth its while.
     pub waiting_again: usize,
+    /// How many attempts came to which terminal outcome; one that rose counts again.
+    pub outcomes: BTreeMap<(Channel, Outcome), u64>,
 }
 
 impl Store {
@@ -98,6 +100,8 @@ impl Store {
                     matches!(change.job, JobAction::Wait { .. }) && !stayed.contains(&view.key)
                 })
                 .count();
+            let came_to = changes.iter().filter(|(view, _)| !stayed.contains(&view.key)).filter_map(terminal);
+            came_to.for_each(|key| *settled.outcomes.entry(key).or_default() += 1);
             to_read = moved;
             to_read.extend(later);
             if to_read.is_empty() {
@@ -185,6 +189,12 @@ impl Store {
         let written = written(&rows);
         Ok(changes.iter().map(|(view, _)| view.key).filter(|key| !written.contains(key)).collect())
     }
+}
+
+/// The terminal outcome that a change brings its attempt to.
+fn terminal((view, change): &(AttemptView, Change)) -> Option<(Channel, Outcome)> {
+    let outcome = change.outcome.filter(|outcome| outcome.terminal() && view.outcome != Some(*outcome))?;
+    Some((view.job.channel, outcome))
 }
 
 /// The attempts that a statement says it wrote.

@@ -9,7 +9,8 @@ use futures::future::join_all;
 use tocsin_domain::webhook::{
     Answer, DeliveryState, DisabledReason, FAILING_FOR_MAX, Fault, NextTry, next_try,
 };
-use tocsin_runtime::{Progress, Tasks};
+use tocsin_runtime::metrics::WEBHOOK_DELIVERIES;
+use tocsin_runtime::{CancellationToken, Progress, Tasks};
 use tocsin_store::webhooks::{DueDelivery, Record, Recorded, Served, Turn};
 use tocsin_webhooks::{EndpointSecret, Message, message_id, sign};
 
@@ -42,9 +43,10 @@ impl Deliverer {
     pub async fn tick(&self, tasks: &Tasks) -> Result<Progress, PlannerError> {
         for served in self.take().await? {
             let deliverer = self.clone();
+            let stopping = tasks.stopping().clone();
             self.serving.fetch_add(1, Ordering::Relaxed);
             tasks.spawn("planner webhook", async move {
-                deliverer.serve(&served).await;
+                deliverer.serve(&served, &stopping).await;
                 deliverer.serving.fetch_sub(1, Ordering::Relaxed);
                 deliverer.outbound.wake.notify_one();
             });
@@ -55,7 +57,8 @@ impl Deliverer {
     /// One turn for each endpoint that has something due, to its end. Returns how many there were.
     pub async fn deliver(&self) -> Result<usize, PlannerError> {
         let taken = self.take().await?;
-        join_all(taken.iter().map(|served| self.serve(served))).await;
+        let stopping = CancellationToken::new();
+        join_all(taken.iter().map(|served| self.serve(served, &stopping))).await;
         Ok(taken.len())
     }
 
@@ -70,9 +73,9 @@ impl Deliverer {
     }
 
     /// A turn that cannot be recorded is done again when its lease is over: receivers know a repetition by its id.
-    async fn serve(&self, served: &Served) {
+    async fn serve(&self, served: &Served, stopping: &CancellationToken) {
         let (district, endpoint) = (served.district, served.endpoint);
-        match self.turn(served).await {
+        match self.turn(served, stopping).await {
             Ok(Recorded::Done) => {}
             Ok(Recorded::Disabled) => {
                 tracing::warn!(district.id = %district, webhook.id = %endpoint, "webhook disabled");
@@ -83,7 +86,7 @@ impl Deliverer {
         }
     }
 
-    async fn turn(&self, served: &Served) -> Result<Recorded, PlannerError> {
+    async fn turn(&self, served: &Served, stopping: &CancellationToken) -> Result<Recorded, PlannerError> {
         let store = &self.planner.store;
         let due = store.due_deliveries(served, DELIVERIES_MAX, store.now().await?).await?;
         let secrets = served.secrets.iter().map(|name| self.outbound.keys.secret(served.endpoint, name));
@@ -95,8 +98,8 @@ impl Deliverer {
             for (delivery, answer) in some.iter().zip(answers) {
                 self.note(&mut turn, served, (delivery, answer), now);
             }
-            // What failed is left alone for a moment; the rest waits as it is.
-            if turn.hold_until.is_some() || turn.disable.is_some() {
+            // What failed is left alone for a moment; the rest waits as it is, and where the process is to leave.
+            if turn.hold_until.is_some() || turn.disable.is_some() || stopping.is_cancelled() {
                 break;
             }
         }
@@ -125,6 +128,13 @@ impl Deliverer {
             Answer::None(fault) => (None, Some(fault)),
         };
         let next = next_try(answer, delivery.attempts + 1, now, (self.outbound.chance)());
+        let result = match next {
+            NextTry::Delivered => "delivered",
+            NextTry::Again { .. } => "again",
+            NextTry::Failed { .. } => "failed",
+            NextTry::Gone => "gone",
+        };
+        WEBHOOK_DELIVERIES.of([result]).one();
         let (state, next_at) = match next {
             NextTry::Delivered => (DeliveryState::Delivered, None),
             NextTry::Again { at, .. } => (DeliveryState::Waiting, Some(at)),

@@ -192,6 +192,10 @@ impl Session for InterruptedSession {
         self.session.depth(queue).await
     }
 
+    fn is_blocked(&self) -> bool {
+        self.session.is_blocked()
+    }
+
     async fn purge(&self, queue: Queue) -> Result<u32, QueueError> {
         self.session.purge(queue).await
     }

@@ -10,8 +10,6 @@ use tocsin_runtime::{CancellationToken, Stopped, Tasks};
 use tocsin_status_collector::applied_queues;
 use tocsin_testkit::simulator::Simulator;
 
-/// How long the roles are given to leave.
-const LEAVE_WITHIN: Duration = Duration::from_secs(25);
 /// How long the callbacks that were taken may take to be applied.
 const APPLY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -22,6 +20,8 @@ pub struct Running {
     pub applying: Tasks,
     /// Cancelled when nothing is to be waited for any more.
     pub hurry: CancellationToken,
+    /// How long the roles are given to leave.
+    pub leave_within: Duration,
     pub simulator: Option<Simulator>,
     /// What it holds at the end is gone.
     pub memory: Option<MemoryBroker>,
@@ -36,7 +36,7 @@ impl Running {
             () = self.applying.stopping().cancelled() => {}
         }
         eprintln!("stopping; a second Ctrl-C does not wait for what is under way");
-        let mut stopped = self.tasks.stop(LEAVE_WITHIN).await;
+        let mut stopped = self.tasks.stop(self.leave_within).await;
         if let Some(simulator) = self.simulator {
             simulator.stop().await;
         }

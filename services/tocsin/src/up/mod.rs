@@ -19,7 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use tocsin_api::{PageAccess, SignIn};
-use tocsin_runtime::{Config, Stopwatch, Tasks, init_telemetry, stop_on_signal};
+use tocsin_runtime::{Config, Stopwatch, Tasks, init_telemetry, metrics, stop_on_signal};
 use tokio::net::TcpListener;
 
 use crate::credentials;
@@ -53,6 +53,7 @@ pub struct Args {
 pub async fn run(args: Args, config: Config, data: &Path) -> Result<ExitCode> {
     let since = Stopwatch::start();
     init_telemetry(config.log.format, &format!("{QUIETER},{}", config.log.filter))?;
+    metrics::begin(env!("CARGO_PKG_VERSION"), "up");
     let plan = Plan::new(&args, &config)?;
     let listener = listen(plan.listen).await?;
     let servers = Servers::reach(&config).await?;
@@ -100,7 +101,10 @@ async fn start(
 ) -> Result<Running> {
     let store = &ground.stores.engine;
     let (tasks, applying) = (Tasks::new(), Tasks::new());
-    let hurry = stop_on_signal(&tasks)?;
+    if let Some(otlp) = &config.metrics.otlp {
+        metrics::start_pushing(otlp, env!("CARGO_PKG_VERSION"), "up", &tasks)?;
+    }
+    let hurry = stop_on_signal(&tasks, config.shutdown.delay())?;
     let address = listener.local_addr().context("the address listened on")?;
     let url = plan::local_url(address);
     let public_url = config.public_url.clone().unwrap_or_else(|| url.clone());
@@ -134,7 +138,8 @@ async fn start(
     };
     store.configure_accounts(&providers.limits(config, store).await?, ground::now()).await?;
     let key = keys::api_key(store, directory.path()).await?;
-    roles.start(listener, &tasks, &applying);
+    let health = roles.start(listener, &tasks, &applying);
+    crate::roles::serve_health(config, health, &tasks).await?;
     upkeep::start(ground, &tasks);
     let banner = banner::banner(&banner::Facts {
         url: &url,
@@ -144,5 +149,6 @@ async fn start(
         access: plan.access,
         key: &key,
     });
-    Ok(Running { tasks, applying, hurry, simulator, memory: ground.memory.clone(), banner })
+    let leave_within = config.shutdown.deadline();
+    Ok(Running { tasks, applying, hurry, leave_within, simulator, memory: ground.memory.clone(), banner })
 }

@@ -10,6 +10,7 @@ use tocsin_planner::{Outbound, Planner};
 use tocsin_providers::{Registry, TokenKeys};
 use tocsin_queue::Publisher;
 use tocsin_runtime::config::WorkerConfig;
+use tocsin_runtime::health::Health;
 use tocsin_runtime::{Config, SharedClock, SystemClock, Tasks};
 use tocsin_status_collector::{Collector, Counts};
 use tocsin_webhooks::Settings;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use super::ground::Ground;
 use crate::presence;
+use crate::roles::{planner_health, worker_health};
 
 pub struct Roles<'a> {
     pub config: &'a Config,
@@ -32,7 +34,8 @@ pub struct Roles<'a> {
 }
 
 impl Roles<'_> {
-    pub fn start(&self, listener: TcpListener, tasks: &Tasks, applying: &Tasks) {
+    /// Returns what the process as a whole answers for.
+    pub fn start(&self, listener: TcpListener, tasks: &Tasks, applying: &Tasks) -> Health {
         let collector = self.collector();
         let router = tocsin_api::router(self.api(tasks)).merge(collector.ingress(tasks));
         serve(router, listener, tasks);
@@ -46,8 +49,10 @@ impl Roles<'_> {
         planner.people_per_chunk = self.ground.stores.people_per_chunk;
         planner.webhooks = Some(self.outbound.clone());
         planner.start(tasks);
-        self.worker().start(tasks);
         presence::start(&self.ground.stores.engine, "up", tasks);
+        let worker = self.worker();
+        worker.start(tasks);
+        worker_health(planner_health(Health::new(tasks), self.config, &planner), &worker)
     }
 
     fn api(&self, tasks: &Tasks) -> Api {

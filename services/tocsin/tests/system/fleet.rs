@@ -41,8 +41,8 @@ pub struct Settings {
 
 /// Processes come first, so that they are killed before what they stand on goes.
 pub struct Fleet {
-    _api: Process,
-    _collector: Process,
+    pub api: Process,
+    pub collector: Process,
     pub store: Store,
     pub simulator: Simulator,
     pub client: Client,
@@ -102,15 +102,14 @@ impl Fleet {
         if let Some(in_flight_max) = settings.in_flight_max {
             environment.insert("TOCSIN_WORKER__IN_FLIGHT_MAX".to_owned(), in_flight_max.to_string());
         }
-        let mut api_process = Process::start(&["api"], &environment)?;
-        let mut collector_process = Process::start(&["status-collector"], &environment)?;
-        api_process.logged("api listens").await?;
-        collector_process.logged("status collector listens").await?;
+        let api_process = start(&["api"], &environment, "api listens").await?;
+        let collector_process =
+            start(&["status-collector"], &environment, "status collector listens").await?;
         let store = Store::open(&database.url, CONNECTIONS, Access::Engine)?;
         let key = district::found(&store).await?;
         Ok(Self {
-            _api: api_process,
-            _collector: collector_process,
+            api: api_process,
+            collector: collector_process,
             client: Client::new(&format!("http://127.0.0.1:{api}"), key)?,
             store,
             simulator,
@@ -121,18 +120,27 @@ impl Fleet {
         })
     }
 
+    /// What processes that are started from now on find in their environment.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.environment.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// The environment of a process of the fleet, for a test that starts its own.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        self.environment.clone()
+    }
+
+    /// Starts another api in the place of the one that has left, and another collector.
+    pub async fn replace_doors(&mut self) -> Result<()> {
+        self.api = start(&["api"], &self.environment, "api listens").await?;
+        self.collector = start(&["status-collector"], &self.environment, "status collector listens").await?;
+        Ok(())
+    }
+
     /// Starts a planner and waits until it is ready.
     pub async fn planner(&self) -> Result<Process> {
-        let [port] = free_ports()?;
-        let mut environment = self.environment.clone();
-        environment.insert("TOCSIN_HEALTH__LISTEN".to_owned(), format!("127.0.0.1:{port}"));
-        let planner = Process::start(&["planner"], &environment)?;
-        let http = tocsin_providers::http_client()?;
-        let url = format!("http://127.0.0.1:{port}/readyz");
-        wait_until("the planner to be ready", facts::WITHIN, async || {
-            http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success())
-        })
-        .await?;
+        let planner = start(&["planner"], &self.environment, "health and metrics are served").await?;
+        wait_until("the planner to be ready", facts::WITHIN, async || planner.is_ready().await).await?;
         Ok(planner)
     }
 
@@ -144,7 +152,7 @@ impl Fleet {
         let mark = if self.database.url.contains('?') { '&' } else { '?' };
         let url = format!("{}{mark}application_name=worker", self.database.url);
         environment.insert("DATABASE_URL".to_owned(), url);
-        let mut process = Process::start(&arguments, &environment)?;
+        let mut process = start(&arguments, &environment, "health and metrics are served").await?;
         let taking = process.logged("taking jobs").await?;
         let id = taking["worker.id"].as_str().context("a worker without an id")?.to_owned();
         Ok(Worker { id, process })
@@ -251,6 +259,20 @@ impl Fleet {
         wait_until(&what, facts::WITHIN, async || self.simulator.sends().len() >= sends).await?;
         Ok(())
     }
+}
+
+/// Starts a process with a health address of its own, and waits until it has logged `words`.
+pub async fn start(
+    arguments: &[&str],
+    environment: &BTreeMap<String, String>,
+    words: &str,
+) -> Result<Process> {
+    let [port] = free_ports()?;
+    let mut environment = environment.clone();
+    environment.insert("TOCSIN_HEALTH__LISTEN".to_owned(), format!("127.0.0.1:{port}"));
+    let mut process = Process::start(arguments, &environment)?;
+    process.logged(words).await?;
+    Ok(process)
 }
 
 /// A worker's process and the id it logs and claims under.

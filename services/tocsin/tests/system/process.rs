@@ -16,11 +16,14 @@ const SAYS_WITHIN: Duration = Duration::from_secs(60);
 /// Beyond what a role is given to leave.
 const LEAVES_WITHIN: Duration = Duration::from_secs(40);
 const LAST_WORDS: usize = 20;
+const HEALTH: &str = "TOCSIN_HEALTH__LISTEN";
 
 /// A child that is killed when the value is dropped.
 pub struct Process {
     name: String,
     child: Child,
+    /// Where it serves health and metrics.
+    health: String,
     /// What it wrote on standard error: a JSON object a line.
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -47,7 +50,38 @@ impl Process {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(line);
             }
         });
-        Ok(Self { name, child, log })
+        let health = environment.get(HEALTH).map(|address| format!("http://{address}")).unwrap_or_default();
+        Ok(Self { name, child, health, log })
+    }
+
+    /// What `/readyz` says: whether it is ready, and what it lacks. An error: it does not answer.
+    pub async fn readiness(&self) -> Result<Value> {
+        Ok(self.look("/readyz", "*/*").await?.json().await?)
+    }
+
+    /// Is it there at all?
+    pub async fn is_live(&self) -> bool {
+        self.look("/livez", "*/*").await.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    pub async fn is_ready(&self) -> bool {
+        self.readiness().await.is_ok_and(|said| said["ready"] == true)
+    }
+
+    /// Its metrics, as Prometheus asks for them.
+    pub async fn scrape(&self) -> Result<String> {
+        let answer = self.look("/metrics", "application/openmetrics-text;version=1.0.0,*/*;q=0.1").await?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+
+    async fn look(&self, path: &str, accept: &str) -> Result<reqwest::Response> {
+        let request = tocsin_providers::http_client()?.get(format!("{}{path}", self.health));
+        Ok(request.header("accept", accept).send().await?)
+    }
+
+    /// Has it said so on standard error, in whatever form?
+    pub fn has_said(&self, words: &str) -> bool {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|line| line.contains(words))
     }
 
     /// Waits until the process has logged `message`, and returns the first such line.

@@ -73,6 +73,11 @@ impl Session for MemorySession {
         Ok(count(self.connection.hub.state().depth(queue)))
     }
 
+    /// It takes what there is memory for.
+    fn is_blocked(&self) -> bool {
+        false
+    }
+
     async fn purge(&self, queue: Queue) -> Result<u32, QueueError> {
         self.connection.life.check()?;
         Ok(count(self.connection.hub.change(|state| state.purge(queue))))

@@ -95,6 +95,10 @@ impl Session for RabbitSession {
         Ok(self.link.answer("asking for a queue's depth", declared).await?.message_count())
     }
 
+    fn is_blocked(&self) -> bool {
+        self.connection.status().blocked()
+    }
+
     async fn purge(&self, queue: Queue) -> Result<u32, QueueError> {
         let channel = self.channel().await?;
         let purged = channel.queue_purge(queue.name().into(), QueuePurgeOptions::default());

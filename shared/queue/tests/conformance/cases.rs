@@ -14,6 +14,7 @@ pub async fn a_message_arrives_once_with_its_bytes_and_headers(stand: Stand) {
     let body = bytes::Bytes::from_static(&[0, 159, 146, 150, 255]);
     let sent = Message { to: Destination::Queue(JOBS), body, headers, persistent: true };
     put(&session, vec![sent.clone()]).await;
+    assert!(!session.is_blocked(), "the broker took it");
 
     let mut consumer = session.consume(JOBS, 10).await.unwrap();
     let [delivery] = &take(&mut consumer, 1).await[..] else { panic!("one message") };

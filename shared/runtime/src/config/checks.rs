@@ -1,6 +1,8 @@
 //! The checks that types alone do not make.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use axum::http::Uri;
 use tocsin_domain::Channel;
@@ -8,13 +10,20 @@ use tocsin_domain::network::Network;
 
 use super::file::{RawCallback, RawConfig, RawWebhooks};
 use super::secret::{Secret, SecretPlace};
-use super::{CallbackSecrets, Config, ConfigError, Origin, WebhookSecrets, WebhooksConfig, accounts};
+use super::{
+    CallbackSecrets, Config, ConfigError, MetricsConfig, Origin, OtlpConfig, WebhookSecrets, WebhooksConfig,
+    accounts,
+};
 use crate::telemetry;
 
 /// Shorter secrets could be guessed.
 const SECRET_MIN_CHARS: usize = 16;
 /// A week: nobody posts a callback later.
 const OVERLAP_HOURS_MAX: u32 = 168;
+/// A deploy waits for these, process by process.
+const DELAY_SECONDS_MAX: u32 = 300;
+const DEADLINE_SECONDS_MAX: u32 = 3_600;
+const OTLP_INTERVAL_SECONDS_MAX: u32 = 3_600;
 
 /// The configuration, or every fault that was found.
 pub(super) fn check(
@@ -23,10 +32,14 @@ pub(super) fn check(
     origin: Origin,
 ) -> Result<Config, Vec<ConfigError>> {
     let mut faults = Vec::new();
-    if let Some(url) = &raw.database_url {
+    let database_url = address("database_url", raw.database_url, raw.database_url_file, environment);
+    let database_url = note(&mut faults, database_url).flatten();
+    let amqp_url = address("amqp_url", raw.amqp_url, raw.amqp_url_file, environment);
+    let amqp_url = note(&mut faults, amqp_url).flatten();
+    if let Some(url) = &database_url {
         note(&mut faults, check_scheme("database_url", url, &["postgres", "postgresql"]));
     }
-    if let Some(url) = &raw.amqp_url {
+    if let Some(url) = &amqp_url {
         note(&mut faults, check_scheme("amqp_url", url, &["amqp", "amqps"]));
     }
     note(&mut faults, at_least_one("database_pool", raw.database_pool));
@@ -41,6 +54,16 @@ pub(super) fn check(
     }
     note(&mut faults, at_least_one("credentials.reread_seconds", raw.credentials.reread_seconds));
     note(&mut faults, at_most("credentials.overlap_hours", raw.credentials.overlap_hours, OVERLAP_HOURS_MAX));
+    let interval = raw.metrics.otlp_interval_seconds;
+    note(&mut faults, at_least_one("metrics.otlp_interval_seconds", interval));
+    note(&mut faults, at_most("metrics.otlp_interval_seconds", interval, OTLP_INTERVAL_SECONDS_MAX));
+    note(&mut faults, at_most("shutdown.delay_seconds", raw.shutdown.delay_seconds, DELAY_SECONDS_MAX));
+    let deadline = raw.shutdown.deadline_seconds;
+    note(&mut faults, at_least_one("shutdown.deadline_seconds", deadline));
+    note(&mut faults, at_most("shutdown.deadline_seconds", deadline, DEADLINE_SECONDS_MAX));
+    let otlp_endpoint =
+        raw.metrics.otlp_endpoint.map(|url| web_address("metrics.otlp_endpoint", url)).transpose();
+    let otlp_endpoint = note(&mut faults, otlp_endpoint).flatten();
     let filter = telemetry::parse_filter(&raw.log.filter).map_err(|error| {
         ConfigError::value(
             "log.filter",
@@ -61,9 +84,9 @@ pub(super) fn check(
         return Err(faults);
     }
     Ok(Config {
-        database_url: raw.database_url,
+        database_url,
         database_pool: raw.database_pool,
-        amqp_url: raw.amqp_url,
+        amqp_url,
         api: raw.api,
         collector: raw.collector,
         public_url,
@@ -73,6 +96,15 @@ pub(super) fn check(
         scaling: raw.scaling,
         credentials: raw.credentials,
         health_listen: raw.health.listen,
+        metrics: MetricsConfig {
+            otlp: otlp_endpoint.map(|endpoint| OtlpConfig {
+                endpoint,
+                protocol: raw.metrics.otlp_protocol,
+                interval: Duration::from_secs(interval.into()),
+            }),
+            database_size_max_bytes: raw.metrics.database_size_max_bytes,
+        },
+        shutdown: raw.shutdown,
         log: raw.log,
         accounts,
         origin,
@@ -104,6 +136,16 @@ pub(super) fn relay_address(key: &str, url: String) -> Result<String, ConfigErro
     }
     let remedy = "write smtps:// (TLS at once) or smtp:// (STARTTLS), the host and, if need be, the port";
     Err(ConfigError::value(key, format!("{url:?} is neither smtps:// nor smtp://"), remedy))
+}
+
+/// An address that may hold a password: itself, or the file that holds it.
+fn address(
+    key: &str,
+    value: Option<Secret>,
+    file: Option<PathBuf>,
+    environment: &BTreeMap<String, String>,
+) -> Result<Option<Secret>, ConfigError> {
+    SecretPlace { value, variable: None, file }.resolve(key, environment)
 }
 
 /// The names of the secrets' schemes are all that is checked here; what else is wrong with an address is said by

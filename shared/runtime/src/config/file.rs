@@ -6,7 +6,10 @@ use serde::Deserialize;
 use tocsin_domain::Channel;
 
 use super::secret::{Secret, SecretPlace};
-use super::{ApiConfig, CredentialsConfig, Listen, LogConfig, ProviderKind, ScalingConfig, WorkerConfig};
+use super::{
+    ApiConfig, CredentialsConfig, Listen, LogConfig, OtlpProtocol, ProviderKind, ScalingConfig,
+    ShutdownConfig, WorkerConfig,
+};
 
 /// The lowest layer: what holds when neither the file nor the environment says otherwise.
 pub(super) const DEFAULTS: &str = r#"
@@ -18,6 +21,8 @@ callback = {}
 webhooks = { networks = [] }
 health = {}
 log = { format = "text", filter = "info,lapin=off" }
+metrics = { otlp_protocol = "grpc", otlp_interval_seconds = 30 }
+shutdown = { delay_seconds = 0, deadline_seconds = 25 }
 
 [worker]
 prefetch_emergency = 200
@@ -35,38 +40,85 @@ overlap_hours = 24
 "#;
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
+    /// Where campaigns, jobs and outcomes are kept: PostgreSQL 15 or newer, as `postgres://user@host/database`.
     pub database_url: Option<Secret>,
+    /// The file that holds `database_url`.
+    pub database_url_file: Option<PathBuf>,
+    /// Connections held open by one process, at most.
     pub database_pool: usize,
+    /// The broker: RabbitMQ 3.10 or newer, as `amqp://user:password@host:5672/vhost`.
     pub amqp_url: Option<Secret>,
+    /// The file that holds `amqp_url`.
+    pub amqp_url_file: Option<PathBuf>,
+    /// The REST API and the console.
     pub api: ApiConfig,
+    /// The status collector.
     pub collector: Listen,
+    /// Where providers reach the status collector, or `tocsin up`: part of every callback address.
     pub public_url: Option<String>,
+    /// What callback addresses are signed with.
     pub callback: RawCallback,
+    /// How districts' own systems are told what happens.
     pub webhooks: RawWebhooks,
+    /// Limits of one worker process.
     pub worker: WorkerConfig,
+    /// How many workers the planner says that there should be.
     pub scaling: ScalingConfig,
+    /// How secrets that are kept in files are changed while a process runs.
     pub credentials: CredentialsConfig,
+    /// What watches a process.
     pub health: RawHealth,
+    /// Metrics beyond what is scraped.
+    pub metrics: RawMetrics,
+    /// What a process does when it is asked to leave.
+    pub shutdown: ShutdownConfig,
+    /// The log, on standard error.
     pub log: LogConfig,
+    /// One table for each account at a provider.
     pub accounts: Vec<RawAccount>,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHealth {
+    /// Where `/livez`, `/readyz` and `/metrics` are served. The api and the status collector serve the first two at
+    /// their own address as well.
     pub listen: Option<std::net::SocketAddr>,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawMetrics {
+    /// Where metrics are pushed by OTLP, as `http://collector.example.org:4317`. Nowhere without it.
+    pub otlp_endpoint: Option<String>,
+    /// How they are pushed.
+    pub otlp_protocol: OtlpProtocol,
+    /// How often they are pushed.
+    pub otlp_interval_seconds: u32,
+    /// What the database may take on its disk: shown beside what it takes, for alerts.
+    pub database_size_max_bytes: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCallback {
+    /// What callback addresses are signed with: at least 16 characters, the same for every process.
     secret: Option<Secret>,
+    /// The variable that holds `secret`.
     secret_env: Option<String>,
+    /// The file that holds `secret`.
     secret_file: Option<PathBuf>,
+    /// The one before: still accepted, and never used for what is new.
     previous_secret: Option<Secret>,
+    /// The variable that holds `previous_secret`.
     previous_secret_env: Option<String>,
+    /// The file that holds `previous_secret`.
     previous_secret_file: Option<PathBuf>,
 }
 
@@ -84,14 +136,23 @@ impl RawCallback {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWebhooks {
+    /// What endpoints' secrets are made with: at least 16 characters, the same for api and planners. Without it there
+    /// are no webhooks.
     secret: Option<Secret>,
+    /// The variable that holds `secret`.
     secret_env: Option<String>,
+    /// The file that holds `secret`.
     secret_file: Option<PathBuf>,
+    /// The one before: still accepted, and never used for what is new.
     previous_secret: Option<Secret>,
+    /// The variable that holds `previous_secret`.
     previous_secret_env: Option<String>,
+    /// The file that holds `previous_secret`.
     previous_secret_file: Option<PathBuf>,
+    /// Networks that endpoints may be in beside the public internet, over plain http too: for development.
     pub networks: Vec<String>,
 }
 
@@ -109,32 +170,60 @@ impl RawWebhooks {
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawAccount {
+    /// Lower-case letters, digits and hyphens. Part of callback addresses: a changed name is another account.
     pub name: String,
+    /// What the account sends.
     pub channel: Channel,
+    /// Which API it is.
     pub provider: ProviderKind,
+    /// Where the provider is reached. Without it the vendor's own address.
     pub base_url: Option<String>,
+    /// Twilio's account SID; Mailgun's user when it is not `api`; the login at a relay.
     pub user: Option<String>,
+    /// Twilio's auth token, Mailgun's API key, the relay's or gateway's password.
     pub secret: Option<Secret>,
+    /// The variable that holds `secret`.
     pub secret_env: Option<String>,
+    /// The file that holds `secret`. It is read again while the process runs.
     pub secret_file: Option<PathBuf>,
+    /// What callbacks are verified with, where that is not `secret`; what bounces are posted with.
     pub signing_key: Option<Secret>,
+    /// The variable that holds `signing_key`.
     pub signing_key_env: Option<String>,
+    /// The file that holds `signing_key`.
     pub signing_key_file: Option<PathBuf>,
+    /// The key before: callbacks signed with it are still accepted.
     pub previous_signing_key: Option<Secret>,
+    /// The variable that holds `previous_signing_key`.
     pub previous_signing_key_env: Option<String>,
+    /// The file that holds `previous_signing_key`.
     pub previous_signing_key_file: Option<PathBuf>,
+    /// The calling number in E.164, a messaging service's SID, or an email address.
     pub sender: Option<String>,
+    /// The sending domain (Mailgun), or the one that bounces come back to (a relay).
     pub domain: Option<String>,
+    /// The authorities that a relay's certificate is checked against, in place of the machine's.
     pub ca_file: Option<PathBuf>,
+    /// The profile of a gateway: the name of one that comes along, or a file.
     pub profile: Option<String>,
+    /// Requests of one process to the account that are open at once, over HTTP. 500 without it.
     pub connections_max: Option<u32>,
+    /// The only district that may use the account. All may without it.
     pub district: Option<String>,
+    /// What the provider takes, for all workers together, in the unit that it counts: calls, text segments, messages.
+    /// No limit without it.
     pub rate_per_second: Option<f64>,
+    /// How many may be sent at once.
     pub burst: Option<u32>,
+    /// Requests open at once; of voice, calls until they end.
     pub concurrency: Option<u32>,
+    /// The part of `concurrency` that general messages never get.
     pub reserve: Option<u32>,
+    /// Messages that the provider may hold: sent, and not reported as ended.
     pub depth: Option<u32>,
+    /// How much of its channel's work the account takes beside others. 1 without it.
     pub weight: Option<u32>,
 }

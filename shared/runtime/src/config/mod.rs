@@ -1,12 +1,15 @@
 //! Configuration: defaults, then a TOML file, then the environment; read and checked once, before anything runs.
 //!
 //! Unknown keys are refused, and every error names the key, what is wrong with its value and what to do. Secrets are
-//! resolved from their files and variables here, and are never shown. `docs/tocsin.sample.toml` shows every key.
+//! resolved from their files and variables here, and are never shown. `docs/tocsin.sample.toml` shows every key, `docs/CONFIG.md`
+//! is written from the fields of `file.rs` and of the structs here, and their comments.
 
 mod accounts;
 mod checks;
 mod error;
 mod file;
+#[cfg(test)]
+mod page;
 mod secret;
 mod source;
 
@@ -18,6 +21,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tocsin_domain::Channel;
@@ -47,8 +51,10 @@ pub struct Config {
     pub worker: WorkerConfig,
     pub scaling: ScalingConfig,
     pub credentials: CredentialsConfig,
-    /// Where `/livez` and `/readyz` are served by the roles that listen for nothing else; nowhere when None.
+    /// Where every role serves `/livez`, `/readyz` and `/metrics`; nowhere when None.
     pub health_listen: Option<SocketAddr>,
+    pub metrics: MetricsConfig,
+    pub shutdown: ShutdownConfig,
     pub log: LogConfig,
     /// Names are unique.
     pub accounts: Vec<AccountConfig>,
@@ -71,6 +77,7 @@ impl fmt::Debug for Origin {
 
 /// How secrets that are kept in files are changed while a process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CredentialsConfig {
     /// The files are read again this often.
@@ -80,16 +87,20 @@ pub struct CredentialsConfig {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApiConfig {
+    /// Where REST API and console are served.
     pub listen: SocketAddr,
     /// How many proxies stand before the api, whose `X-Forwarded-For` is believed where tries to sign in are counted.
     pub proxies: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
+    /// Where callbacks are taken.
     pub listen: SocketAddr,
 }
 
@@ -118,10 +129,14 @@ pub struct WebhookSecrets {
 
 /// Limits of one worker process. Prefetch counts jobs by lane that wait here for a permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
+    /// Jobs of emergencies that may wait in the process for a permit.
     pub prefetch_emergency: u16,
+    /// The same of priority messages.
     pub prefetch_priority: u16,
+    /// The same of general messages.
     pub prefetch_general: u16,
     /// Requests to providers that may be open at once.
     pub in_flight_max: usize,
@@ -129,20 +144,26 @@ pub struct WorkerConfig {
 
 /// How many workers the planner says that there should be.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ScalingConfig {
     /// What is due should be sent within this time.
     pub target_seconds: u32,
-    /// At most, by channel.
+    /// So many workers at most, by channel.
     pub replicas_max: ReplicasMax,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReplicasMax {
+    /// Workers for voice, at most.
     pub voice: u32,
+    /// Workers for texts, at most.
     pub sms: u32,
+    /// Workers for emails, at most.
     pub email: u32,
+    /// Workers for portal inboxes, at most.
     pub inbox: u32,
 }
 
@@ -157,15 +178,64 @@ impl ReplicasMax {
     }
 }
 
+/// What metrics are told beside what is counted, and where they are pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// None: they are not pushed.
+    pub otlp: Option<OtlpConfig>,
+    pub database_size_max_bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtlpConfig {
+    /// Without a slash at the end.
+    pub endpoint: String,
+    pub protocol: OtlpProtocol,
+    pub interval: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum OtlpProtocol {
+    Grpc,
+    Http,
+}
+
+/// What a process does when it is asked to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ShutdownConfig {
+    /// For so long api and status collector go on serving after SIGTERM, while they are not ready: until whoever sends them
+    /// requests has noticed.
+    pub delay_seconds: u32,
+    /// Then a process has so long to finish what it has begun.
+    pub deadline_seconds: u32,
+}
+
+impl ShutdownConfig {
+    pub fn delay(&self) -> Duration {
+        Duration::from_secs(self.delay_seconds.into())
+    }
+
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs(self.deadline_seconds.into())
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct LogConfig {
+    /// Lines for people, or a JSON object a line.
     pub format: LogFormat,
     /// `tracing` directives: `info,tocsin_worker=debug`.
     pub filter: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ProviderKind {
     Twilio,

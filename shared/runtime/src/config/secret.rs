@@ -30,6 +30,21 @@ impl fmt::Debug for Secret {
     }
 }
 
+#[cfg(test)]
+impl schemars::JsonSchema for Secret {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "writeOnly": true })
+    }
+}
+
 /// Where a secret may be written: itself, a variable's name, or a file's. At most one of them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SecretPlace {

@@ -76,15 +76,20 @@ fn variable(name: &str, value: &str) -> Option<Layer> {
         _ => name.strip_prefix(PREFIX)?.to_lowercase(),
     };
     let path: Vec<&str> = key.split("__").collect();
-    let keys = nest(&path, typed(path.first()?, value));
+    let keys = nest(&path, typed(&path, value));
     Some(Layer { name: format!("variable {name}"), keys })
 }
 
 /// Numbers and tables are read as such where a key wants them. All else is text, or a secret of digits would be
 /// taken for a number.
-fn typed(section: &str, value: &str) -> Value {
-    match section {
-        "database_pool" | "worker" | "scaling" | "credentials" | "accounts" => {
+fn typed(path: &[&str], value: &str) -> Value {
+    match path {
+        [
+            "database_pool" | "worker" | "scaling" | "credentials" | "shutdown" | "metrics" | "accounts",
+            ..,
+        ]
+        | ["api", "proxies"]
+        | ["webhooks", "networks"] => {
             // The parser takes what is not a number or table for text.
             value.parse().unwrap_or_else(|never| match never {})
         }

@@ -105,7 +105,7 @@ fn the_sample_shows_the_defaults_and_reads_in_full() {
                 && !line.starts_with("secret_file = \"/run/secrets/callback")
                 && !line.starts_with("secret_file = \"/run/secrets/webhooks")
         })
-        .filter(|line| !line.starts_with("previous_secret"))
+        .filter(|line| !line.starts_with("previous_secret") && !line.contains("_url_file = "))
         .map(|line| match line {
             "secret_file = \"/run/secrets/mailgun\"" => format!("secret_file = {:?}", secrets[0].path()),
             "signing_key_file = \"/run/secrets/mailgun-signing\"" => {
@@ -129,6 +129,8 @@ fn the_sample_shows_the_defaults_and_reads_in_full() {
     assert_eq!(config.accounts[0].secret, Some(Secret::new("token")));
     assert_eq!(config.accounts[2].signing_keys, [Secret::new("mailgun-file")]);
     assert_eq!(config.require_public_url().unwrap(), "https://calls.example.org");
+    assert_eq!(config.metrics.otlp.as_ref().map(|otlp| otlp.protocol), Some(OtlpProtocol::Grpc));
+    assert_eq!(config.shutdown, ShutdownConfig { delay_seconds: 0, deadline_seconds: 25 });
     assert!(config.health_listen.is_some() && config.amqp_url.is_some() && config.database_url.is_some());
 }
 
@@ -140,6 +142,8 @@ fn the_environment_wins_over_the_file() {
         &[
             ("DATABASE_URL", "postgres://environment/x"),
             ("TOCSIN_DATABASE_POOL", "9"),
+            ("TOCSIN_API__PROXIES", "2"),
+            ("TOCSIN_WEBHOOKS__NETWORKS", "[\"127.0.0.0/8\"]"),
             ("TOCSIN_API__LISTEN", "0.0.0.0:2"),
             ("TOCSIN_WORKER__IN_FLIGHT_MAX", "7"),
             ("TOCSIN_CALLBACK__SECRET", "12345678901234567890"),
@@ -156,6 +160,7 @@ fn the_environment_wins_over_the_file() {
     .unwrap();
     assert_eq!(config.require_database_url().unwrap(), "postgres://environment/x");
     assert_eq!(config.database_pool, 9);
+    assert_eq!((config.api.proxies, config.webhooks.networks.len()), (2, 1));
     assert_eq!(config.api.listen.to_string(), "0.0.0.0:2");
     assert_eq!(config.worker.in_flight_max, 7);
     assert_eq!(config.worker.prefetch_general, 1000);
@@ -370,4 +375,34 @@ fn what_a_role_needs_and_lacks_is_named() {
         let error = error.unwrap().to_string();
         assert!(error.starts_with(key) && error.contains(remedy), "{error}");
     }
+}
+
+#[test]
+fn addresses_of_servers_may_stand_in_files() {
+    let (database, broker) = (file("postgres://me:hush@file/x\n"), file("amqp://me:hush@file/v\n"));
+    let named = [database.path(), broker.path()].map(|path| path.to_str().unwrap().to_owned());
+    let variables =
+        [("TOCSIN_DATABASE_URL_FILE", named[0].as_str()), ("TOCSIN_AMQP_URL_FILE", named[1].as_str())];
+    let config = load("", &variables).unwrap();
+    assert_eq!(config.require_database_url().unwrap(), "postgres://me:hush@file/x");
+    assert_eq!(config.require_amqp_url().unwrap(), "amqp://me:hush@file/v");
+    let both = [variables[0], ("DATABASE_URL", "postgres://environment/x")];
+    let fault = load("", &both).unwrap_err().to_string();
+    assert!(fault.contains("database_url_file") && !fault.contains("hush"), "{fault}");
+}
+
+#[test]
+fn times_of_leaving_and_pushing_are_bounded() {
+    let cases = [
+        ("[shutdown]\ndelay_seconds = 301", "shutdown.delay_seconds"),
+        ("[shutdown]\ndeadline_seconds = 0", "shutdown.deadline_seconds"),
+        ("[metrics]\notlp_interval_seconds = 0", "metrics.otlp_interval_seconds"),
+        ("[metrics]\notlp_endpoint = \"collector:4317\"", "metrics.otlp_endpoint"),
+    ];
+    for (toml, key) in cases {
+        let fault = load(toml, &[]).unwrap_err();
+        assert_eq!(fault.key(), Some(key), "{fault}");
+    }
+    let config = load("", &[("TOCSIN_SHUTDOWN__DELAY_SECONDS", "5")]).unwrap();
+    assert_eq!(config.shutdown.delay(), Duration::from_secs(5));
 }

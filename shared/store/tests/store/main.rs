@@ -28,6 +28,7 @@ mod list_plans;
 mod limits_by_hand;
 mod look_ups;
 mod matching;
+mod observe;
 mod opt_ins;
 mod others;
 mod plans;

@@ -62,6 +62,10 @@ const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     ("audit_campaign", "destinations", &["campaign_id", "channel", "address"]),
     ("audit_campaign", "tallies", &["campaign_id"]),
     ("kept_callbacks", "events", &["received_at"]),
+    // The open campaigns, all of them.
+    ("observe_work", "campaigns", &[]),
+    ("observe_work", "jobs", &["campaign_id", "channel", "due_at"]),
+    ("observe_work", "tallies", &["campaign_id"]),
     ("name_unmatched", "events", &["provider_id"]),
     ("sought", "destinations", &["campaign_id", "channel", "address"]),
     ("sought", "attempts", &["campaign_id", "job_id"]),
