@@ -21,6 +21,7 @@ mod recur;
 mod release;
 mod remind;
 mod sweep;
+mod traced;
 mod turns;
 mod unserved;
 mod urgent;
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 use tocsin_domain::Channel;
 use tocsin_queue::{Broker, Publisher};
+use tocsin_runtime::telemetry::{CampaignSpans, Spans};
 use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
 use tokio::sync::Notify;
@@ -82,6 +84,8 @@ pub struct Planner {
     pub spread: Spread,
     /// None: this installation sends no webhooks.
     pub webhooks: Option<Outbound>,
+    /// Where traces go.
+    pub spans: Spans,
 }
 
 /// Signals between ticks, and from the control exchange.
@@ -138,7 +142,12 @@ impl Planner {
             people_per_chunk: PEOPLE_PER_CHUNK,
             spread,
             webhooks: None,
+            spans: Spans::none(),
         }
+    }
+
+    pub(crate) fn campaign_spans(&self) -> CampaignSpans {
+        CampaignSpans::new(self.spans.clone())
     }
 
     /// Starts every loop below `tasks`.

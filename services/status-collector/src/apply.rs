@@ -14,6 +14,7 @@ use tocsin_domain::{JobKey, Outcome};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::RawCallbacks;
 use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
+use tocsin_runtime::telemetry::By;
 use tocsin_runtime::{CancellationToken, retry};
 use tocsin_store::StoreError;
 use tocsin_store::others::Why;
@@ -23,7 +24,7 @@ use crate::Collector;
 use crate::callback::Callback;
 use crate::inbound::overhear;
 use crate::reports::{Understood, learned, of_addresses, understand, unread};
-use crate::unsubscribe;
+use crate::{traced, unsubscribe};
 
 /// Callbacks settled in one statement, unless one message holds more.
 const BATCH_MAX: usize = 500;
@@ -236,7 +237,7 @@ impl Applier {
     }
 
     async fn write(&self, understood: Understood) -> Written {
-        write(self.collector.clone(), self.stopping.clone(), understood).await
+        write(self.collector.clone(), self.queue, self.stopping.clone(), understood).await
     }
 
     fn read(&self, bytes: &Bytes) -> Result<Understood, String> {
@@ -278,13 +279,27 @@ impl Applier {
 
 /// Settles the reports, keeps what they teach and what people texted, then the events. An outage of the store is
 /// waited for; the messages stay with the broker meanwhile.
-async fn write(collector: Collector, stopping: CancellationToken, mut understood: Understood) -> Written {
+async fn write(
+    collector: Collector,
+    queue: Queue,
+    stopping: CancellationToken,
+    mut understood: Understood,
+) -> Written {
     let write = async move || {
         let Collector { store, clock, counts, .. } = &collector;
-        let settled = match store.settle(understood.reports.clone(), Vec::new(), clock.now()).await {
+        let begun = clock.now();
+        let settled = match store.settle(understood.reports.clone(), Vec::new(), begun).await {
             Ok(settled) => settled,
             Err(error) => return refused_or_again(error),
         };
+        let times = (begun, clock.now());
+        traced::applied(
+            &collector.spans,
+            By::Apply(&queue.destination()),
+            &settled.written,
+            &understood.events,
+            times,
+        );
         match store.learn(&understood.learned).await {
             Ok(suppressed) => counts.suppressed.add_all(suppressed),
             Err(error) => return refused_or_again(error),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 use tocsin_domain::Channel;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{
@@ -20,6 +21,8 @@ use crate::{demo, roles, up};
 
 /// How long a role is given to leave after SIGTERM. Kubernetes' default grace period is 30 s.
 const LEAVE_WITHIN: Duration = Duration::from_secs(25);
+/// A collector that is away does not hold up an exit for longer.
+const SPANS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Mass notification for school districts: voice calls, texts, email and portal inbox.
 #[derive(Debug, Parser)]
@@ -167,18 +170,32 @@ impl Cli {
         let data = || self.data.clone().map_or_else(DataDirectory::default_path, Ok);
         match self.command {
             Command::Up(args) => up::run(args, load()?, &data()?).await,
-            Command::Api => serve(load()?, async |config, tasks| roles::start_api(config, tasks).await).await,
+            Command::Api => {
+                serve(load()?, "api", async |config, spans, tasks| {
+                    roles::start_api(config, spans, tasks).await
+                })
+                .await
+            }
             Command::Planner => {
-                serve(load()?, async |config, tasks| roles::start_planner(config, tasks).await).await
+                serve(load()?, "planner", async |config, spans, tasks| {
+                    roles::start_planner(config, spans, tasks).await
+                })
+                .await
             }
             Command::Worker(args) => {
                 let mut channels = args.channels;
                 channels.sort_unstable();
                 channels.dedup();
-                serve(load()?, async |config, tasks| roles::start_worker(config, channels, tasks).await).await
+                serve(load()?, "worker", async |config, spans, tasks| {
+                    roles::start_worker(config, channels, spans, tasks).await
+                })
+                .await
             }
             Command::StatusCollector => {
-                serve(load()?, async |config, tasks| roles::start_collector(config, tasks).await).await
+                serve(load()?, "status-collector", async |config, spans, tasks| {
+                    roles::start_collector(config, spans, tasks).await
+                })
+                .await
             }
             Command::Config(args) => config::run(args, file),
             Command::Migrate(args) => migrate::run(args, &load()?, data).await,
@@ -200,13 +217,20 @@ impl Cli {
 }
 
 /// Starts a role and runs it until it is asked to stop, or fails.
-async fn serve(config: Config, start: impl AsyncFnOnce(&Config, &Tasks) -> Result<()>) -> Result<ExitCode> {
+async fn serve(
+    config: Config,
+    role: &'static str,
+    start: impl AsyncFnOnce(&Config, &Spans, &Tasks) -> Result<()>,
+) -> Result<ExitCode> {
     init_telemetry(config.log.format, &config.log.filter)?;
+    let spans = Spans::start(&config.trace, role)?;
     let tasks = Tasks::new();
     stop_on_signal(&tasks)?;
-    start(&config, &tasks).await?;
+    start(&config, &spans, &tasks).await?;
     tasks.stopping().cancelled().await;
     let stopped = tasks.stop(LEAVE_WITHIN).await;
+    // Last: what the tasks did on their way out is in them.
+    spans.close(SPANS_WITHIN).await;
     if !stopped.unfinished.is_empty() {
         tracing::error!(tasks = ?stopped.unfinished, "did not leave in time");
     }

@@ -10,6 +10,7 @@ use tocsin_providers::{AccountSettings, ProviderKind, Registry, Secret, TokenKey
 use tocsin_queue::{Broker, Publisher, RabbitBroker};
 use tocsin_runtime::config::{AccountConfig, ProviderKind as ConfiguredKind, WorkerConfig};
 use tocsin_runtime::health::Health;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Config, SharedClock, SystemClock, Tasks};
 use tocsin_status_collector::{Collector, Counts};
 use tocsin_store::accounts::AccountLimits;
@@ -24,12 +25,13 @@ use crate::credentials;
 use crate::exit::Failure;
 
 /// The api: REST, for one district at a time.
-pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
+pub async fn start_api(config: &Config, spans: &Spans, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Tenants).await?;
     let publisher = Arc::new(Publisher::new(broker(config)?, "api"));
     let page = PageAccess::SignIn(SignIn { proxies: config.api.proxies });
     let webhooks = webhooks(config);
-    let api = Api { store, publisher, clock: clock(), tasks: tasks.clone(), page, webhooks };
+    let spans = spans.clone();
+    let api = Api { store, publisher, clock: clock(), tasks: tasks.clone(), page, webhooks, spans };
     let listener = listen(config.api.listen, "api.listen").await?;
     tracing::info!(listen = %config.api.listen, "api listens");
     tasks.spawn_essential("api", tocsin_api::serve(api, listener));
@@ -37,18 +39,24 @@ pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
 }
 
 /// The planner: expands, releases, sweeps, expires, closes.
-pub async fn start_planner(config: &Config, tasks: &Tasks) -> Result<()> {
+pub async fn start_planner(config: &Config, spans: &Spans, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Engine).await?;
     configure_accounts(config, &store).await?;
     let mut planner = Planner::new(store.clone(), broker(config)?, clock(), Uuid::now_v7());
     planner.webhooks = webhooks(config).map(outbound).transpose()?;
+    planner.spans = spans.clone();
     planner.start(tasks);
     serve_health(config, &store, tasks).await
 }
 
 /// A worker for `channels`.
-pub async fn start_worker(config: &Config, channels: Vec<Channel>, tasks: &Tasks) -> Result<()> {
-    start_workers(config, channels, 1, tasks).await
+pub async fn start_worker(
+    config: &Config,
+    channels: Vec<Channel>,
+    spans: &Spans,
+    tasks: &Tasks,
+) -> Result<()> {
+    start_workers(config, channels, 1, spans, tasks).await
 }
 
 /// `count` workers, each with a connection to the broker of its own, on one pool of connections to the store.
@@ -56,6 +64,7 @@ pub async fn start_workers(
     config: &Config,
     channels: Vec<Channel>,
     count: usize,
+    spans: &Spans,
     tasks: &Tasks,
 ) -> Result<()> {
     let store = store(config, Access::Engine).await?;
@@ -66,13 +75,15 @@ pub async fn start_workers(
     for _ in 0..count {
         let id = WorkerId(Uuid::now_v7());
         let registry = Arc::clone(&registry);
-        Worker::new(id, store.clone(), broker(config)?, clock(), registry, settings.clone()).start(tasks);
+        Worker::new(id, store.clone(), broker(config)?, clock(), registry, settings.clone())
+            .traced(spans.clone())
+            .start(tasks);
     }
     serve_health(config, &store, tasks).await
 }
 
 /// The status collector: takes callbacks and applies them.
-pub async fn start_collector(config: &Config, tasks: &Tasks) -> Result<()> {
+pub async fn start_collector(config: &Config, spans: &Spans, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Engine).await?;
     let registry = Arc::new(registry(config)?);
     credentials::start(config, &registry, tasks);
@@ -84,6 +95,7 @@ pub async fn start_collector(config: &Config, tasks: &Tasks) -> Result<()> {
         token_keys: token_keys(config)?,
         public_url: config.require_public_url()?.to_owned(),
         counts: Arc::new(Counts::default()),
+        spans: spans.clone(),
     };
     let listener = listen(config.collector.listen, "collector.listen").await?;
     tracing::info!(listen = %config.collector.listen, "status collector listens");

@@ -31,6 +31,7 @@ pub mod stages;
 #[cfg(test)]
 mod test_clock;
 mod told;
+mod traced;
 mod usage;
 
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use futures::FutureExt;
 use tocsin_domain::{Channel, Lane, WorkerId};
 use tocsin_providers::{Provider, Registry, TokenKeys};
 use tocsin_queue::{Broker, Publisher};
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Progress, SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
 use tokio::sync::mpsc;
@@ -103,6 +105,7 @@ pub struct Worker {
     told: Told,
     /// Tells other workers.
     publisher: Arc<Publisher>,
+    spans: Spans,
 }
 
 impl Worker {
@@ -131,7 +134,14 @@ impl Worker {
             briefs: Briefs::new(store.clone()),
             store,
             settings: Arc::new(settings),
+            spans: Spans::none(),
         }
+    }
+
+    /// The same, with traces of what it does.
+    #[must_use]
+    pub fn traced(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     /// Starts the worker below `tasks`. When asked to stop it takes nothing more, gives back what it has not
@@ -149,7 +159,8 @@ impl Worker {
         // Whatever ends this, the leases end with it.
         let _left = left.drop_guard();
         let (outcomes, to_record) = mpsc::channel(RECORDS_MAX);
-        let recorder = record::run(self.store.clone(), Arc::clone(&self.clock), to_record).boxed();
+        let recorder =
+            record::run(self.store.clone(), Arc::clone(&self.clock), self.spans.clone(), to_record).boxed();
         // The recorder ends when the last sender of outcomes is gone.
         let publisher = Arc::clone(&self.publisher);
         tokio::join!(session::run(self, stopping, outcomes).boxed(), recorder);

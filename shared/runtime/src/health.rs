@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::Tasks;
+use crate::telemetry::log_filter;
 
 /// A check that has not answered by then counts as not ready.
 const CHECK_DEADLINE: Duration = Duration::from_secs(2);
@@ -123,7 +124,9 @@ pub async fn serve(listen: SocketAddr, health: Health, tasks: &Tasks) -> Result<
     let stopping = tasks.stopping().clone();
     tasks.spawn_essential("health", async move {
         let stopped = async move { stopping.cancelled().await };
-        axum::serve(listener, health.router()).with_graceful_shutdown(stopped).await
+        axum::serve(listener, health.router().merge(log_filter::router()))
+            .with_graceful_shutdown(stopped)
+            .await
     });
     Ok(address)
 }

@@ -9,7 +9,7 @@ pub mod health;
 mod retry;
 mod signals;
 mod tasks;
-mod telemetry;
+pub mod telemetry;
 mod ticker;
 
 pub use clock::{Clock, Reading, SharedClock, Stopwatch, SystemClock};

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use tocsin_api::{PageAccess, SignIn};
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Config, Stopwatch, Tasks, init_telemetry, stop_on_signal};
 use tokio::net::TcpListener;
 
@@ -131,6 +132,7 @@ async fn start(
         page,
         outbound: crate::roles::outbound(webhooks.clone())?,
         webhooks,
+        spans: Spans::start(&config.trace, "up")?,
     };
     store.configure_accounts(&providers.limits(config, store).await?, ground::now()).await?;
     let key = keys::api_key(store, directory.path()).await?;
@@ -144,5 +146,6 @@ async fn start(
         access: plan.access,
         key: &key,
     });
-    Ok(Running { tasks, applying, hurry, simulator, memory: ground.memory.clone(), banner })
+    let (spans, memory) = (roles.spans, ground.memory.clone());
+    Ok(Running { tasks, applying, hurry, simulator, memory, spans, banner })
 }

@@ -10,6 +10,7 @@ use tocsin_planner::{Outbound, Planner};
 use tocsin_providers::{Registry, TokenKeys};
 use tocsin_queue::Publisher;
 use tocsin_runtime::config::WorkerConfig;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Config, SharedClock, SystemClock, Tasks};
 use tocsin_status_collector::{Collector, Counts};
 use tocsin_webhooks::Settings;
@@ -28,6 +29,7 @@ pub struct Roles<'a> {
     pub page: PageAccess,
     pub webhooks: Settings,
     pub outbound: Outbound,
+    pub spans: Spans,
 }
 
 impl Roles<'_> {
@@ -44,6 +46,7 @@ impl Roles<'_> {
         );
         planner.people_per_chunk = self.ground.stores.people_per_chunk;
         planner.webhooks = Some(self.outbound.clone());
+        planner.spans = self.spans.clone();
         planner.start(tasks);
         self.worker().start(tasks);
     }
@@ -56,6 +59,7 @@ impl Roles<'_> {
             tasks: tasks.clone(),
             page: self.page.clone(),
             webhooks: Some(self.webhooks.clone()),
+            spans: self.spans.clone(),
         }
     }
 
@@ -68,6 +72,7 @@ impl Roles<'_> {
             token_keys: self.token_keys.clone(),
             public_url: self.public_url.clone(),
             counts: Arc::new(Counts::default()),
+            spans: self.spans.clone(),
         }
     }
 
@@ -89,6 +94,7 @@ impl Roles<'_> {
             self.registry.clone(),
             settings,
         )
+        .traced(self.spans.clone())
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tocsin_domain::Channel;
 
 use super::secret::{Secret, SecretPlace};
-use super::{ApiConfig, CredentialsConfig, Listen, LogConfig, ProviderKind, WorkerConfig};
+use super::{ApiConfig, CredentialsConfig, Listen, LogConfig, ProviderKind, TraceProtocol, WorkerConfig};
 
 /// The lowest layer: what holds when neither the file nor the environment says otherwise.
 pub(super) const DEFAULTS: &str = r#"
@@ -18,6 +18,7 @@ callback = {}
 webhooks = { networks = [] }
 health = {}
 log = { format = "text", filter = "info,lapin=off" }
+trace = { protocol = "grpc", sample_ratio = 0.01, slow_seconds = 120.0 }
 
 [worker]
 prefetch_emergency = 200
@@ -45,6 +46,7 @@ pub(super) struct RawConfig {
     pub credentials: CredentialsConfig,
     pub health: RawHealth,
     pub log: LogConfig,
+    pub trace: RawTrace,
     pub accounts: Vec<RawAccount>,
 }
 
@@ -52,6 +54,15 @@ pub(super) struct RawConfig {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawHealth {
     pub listen: Option<std::net::SocketAddr>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTrace {
+    pub endpoint: Option<String>,
+    pub protocol: TraceProtocol,
+    pub sample_ratio: f64,
+    pub slow_seconds: f64,
 }
 
 #[derive(Debug, Deserialize)]

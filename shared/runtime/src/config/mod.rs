@@ -18,6 +18,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use tocsin_domain::Channel;
@@ -49,6 +50,7 @@ pub struct Config {
     /// Where `/livez` and `/readyz` are served by the roles that listen for nothing else; nowhere when None.
     pub health_listen: Option<SocketAddr>,
     pub log: LogConfig,
+    pub trace: TraceConfig,
     /// Names are unique.
     pub accounts: Vec<AccountConfig>,
     origin: Origin,
@@ -132,6 +134,26 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// `tracing` directives: `info,tocsin_worker=debug`.
     pub filter: String,
+}
+
+/// Where traces go, and which.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceConfig {
+    /// A collector's address, without a slash at the end. None: there are no traces.
+    pub endpoint: Option<String>,
+    pub protocol: TraceProtocol,
+    /// The part of jobs whose traces are kept, from 0 to 1. Emergencies, errors and what is slow are kept beside.
+    pub sample_ratio: f64,
+    /// What takes so long is slow: from the release to the request, or from the claim to the last word.
+    pub slow: Duration,
+}
+
+/// How a collector is spoken to: OTLP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TraceProtocol {
+    Grpc,
+    Http,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
