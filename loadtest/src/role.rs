@@ -8,10 +8,12 @@ use clap::Parser as _;
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tocsin::exit::Exit;
 use tocsin_domain::Channel;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 /// As the roles themselves.
 const LEAVE_WITHIN: Duration = Duration::from_secs(25);
+const SPANS_WITHIN: Duration = Duration::from_secs(3);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -36,11 +38,13 @@ pub async fn run(args: Args) -> Result<ExitCode> {
 async fn workers(count: usize) -> Result<ExitCode> {
     let config = Config::load(None)?;
     init_telemetry(config.log.format, &config.log.filter)?;
+    let spans = Spans::start(&config.trace, "worker")?;
     let tasks = Tasks::new();
     stop_on_signal(&tasks, Duration::ZERO)?;
-    tocsin::roles::start_workers(&config, vec![Channel::Sms], count, &tasks).await?;
+    tocsin::roles::start_workers(&config, vec![Channel::Sms], count, &spans, &tasks).await?;
     tasks.stopping().cancelled().await;
     let stopped = tasks.stop(LEAVE_WITHIN).await;
+    spans.close(SPANS_WITHIN).await;
     ensure!(stopped.unfinished.is_empty() && stopped.failure.is_none(), "{stopped:?}");
     Ok(Exit::Done.into())
 }

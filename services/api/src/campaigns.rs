@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tocsin_domain::window::Zone;
 use tocsin_domain::{CampaignId, Lane};
+use tocsin_runtime::telemetry::names;
 use tocsin_store::tenant::approvals::Approval;
 use tocsin_store::tenant::campaigns::lists::ListQuery;
 use tocsin_store::tenant::campaigns::{CampaignSummary, NewCampaign};
@@ -25,7 +26,7 @@ use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{CampaignRequest, Standing, Submission};
 use crate::view::{CampaignView, DetailView};
-use crate::{announce, approvals, correction, json, list_query, needs, second_person};
+use crate::{announce, approvals, correction, json, list_query, needs, second_person, traced};
 
 pub(crate) const KEY_HEADER: &str = "Idempotency-Key";
 pub(crate) const KEY_CHARS_MAX: usize = 255;
@@ -100,7 +101,7 @@ pub(crate) async fn submit(
         return Ok(Submitted::Asked(Box::new(asked)));
     }
     let campaign = submission.into_campaign(key, request_hash, now);
-    let answer = tenant.create_campaign(&campaign).await?;
+    let answer = traced::making(tenant).create_campaign(&campaign).await?;
     if !answer.made {
         return shown(tenant, campaign.client_key, answer.id).await;
     }
@@ -112,6 +113,7 @@ pub(crate) async fn submit(
 pub(crate) fn announce_made(api: &Api, campaign: &NewCampaign, now: DateTime<Utc>) {
     let emergency = campaign.lane == Lane::Emergency && campaign.scheduled_at <= now;
     announce::wake(api, &campaign.channels, emergency);
+    traced::did(api, campaign.id, names::span::CREATE, now);
     tracing::info!(campaign.id = %campaign.id, lane = %campaign.lane, message_type = campaign.message_type,
         "campaign stored");
 }

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use tocsin_domain::{CampaignId, CampaignState};
+use tocsin_runtime::telemetry::names;
 use tocsin_store::Tenant;
 use tocsin_store::tenant::cancel::Cancel;
 
@@ -18,7 +19,7 @@ use crate::problem::{Kind, Problem};
 use crate::receipt::ReceiptView;
 use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
-use crate::{announce, json};
+use crate::{announce, json, traced};
 
 pub(crate) const REASON_CHARS_MAX: usize = 1000;
 
@@ -66,6 +67,7 @@ pub(crate) async fn carry_out(
     id: CampaignId,
     order: &Order,
 ) -> Result<Cancel, Problem> {
+    let begun = api.clock.now();
     let answer = tenant.cancel(id, &order.by, order.reason.as_deref()).await?;
     let answer = answer.ok_or_else(Problem::unknown_campaign)?;
     if let (CampaignState::Canceling, Some(canceled)) = (answer.state, &answer.canceled) {
@@ -73,6 +75,7 @@ pub(crate) async fn carry_out(
     }
     if answer.fresh {
         tracing::info!(campaign.id = %id, "campaign cancel committed");
+        traced::did(api, id, names::span::CANCEL, begun);
     }
     Ok(answer)
 }

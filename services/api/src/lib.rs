@@ -51,6 +51,7 @@ mod server;
 mod submission;
 mod suppressions;
 mod templates;
+mod traced;
 mod unsubscribes;
 mod users;
 mod view;

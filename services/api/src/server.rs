@@ -4,22 +4,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::HeaderMap;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use tocsin_queue::Publisher;
 use tocsin_runtime::health::Health;
+use tocsin_runtime::telemetry::{Spans, request};
 use tocsin_runtime::{SharedClock, Stopwatch, Tasks};
 use tocsin_store::Store;
 use tocsin_webhooks::Settings;
 use tokio::net::TcpListener;
 use tracing::Instrument as _;
-use tracing::field::Empty;
+use tracing::field::{self, Empty};
 
 use crate::problem::{Kind, Problem};
 use crate::routes::{self, Door};
+use crate::traced::{self, Answered};
 use crate::{PageAccess, console, report};
 
 /// A request's body at most. The largest content, an email of 1 MiB, fits with room for its escapes.
@@ -41,6 +43,8 @@ pub struct Api {
     pub page: PageAccess,
     /// None: the installation sends no webhooks.
     pub webhooks: Option<Settings>,
+    /// Where traces go.
+    pub spans: Spans,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +60,11 @@ pub fn router(api: Api) -> Router {
     routes::router(routes::served(routes::rest()), Door::Key, &api)
         .merge(console::routes(&api))
         .layer(Extension(report::Renders::default()))
-        .with_state(api)
+        .with_state(api.clone())
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_route)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn(answered))
+        .layer(from_fn_with_state(api, answered))
         .merge(health.router().method_not_allowed_fallback(wrong_method))
 }
 
@@ -89,19 +93,29 @@ pub async fn serve(api: Api, listener: TcpListener) -> Result<(), ApiError> {
 
 /// One span and one log line for each request, and an answer in time. The path is logged as its route:
 /// a path may hold a phone number, and a query anything.
-async fn answered(request: Request, next: Next) -> Response {
+async fn answered(State(api): State<Api>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
-    let span = tracing::info_span!("request", method = %request.method(), route, district.id = Empty);
-    async move {
-        let since = Stopwatch::start();
+    let span = tracing::info_span!("request", method = %request.method(), route, district.id = Empty, trace_id = Empty);
+    let traced = traced::begin(&api, request.headers());
+    if let Some(traced) = &traced {
+        span.record("trace_id", field::display(traced.context.trace));
+    }
+    let (method, route) = (request.method().to_string(), route.to_owned());
+    let answering = async {
+        let (since, begun) = (Stopwatch::start(), api.clock.now());
         let answer = tokio::time::timeout(REQUEST_DEADLINE, next.run(request)).await;
         let response = answer.unwrap_or_else(|_| Problem::too_slow(REQUEST_DEADLINE).into_response());
-        let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(status = response.status().as_u16(), elapsed_ms, "request answered");
+        let (status, elapsed) = (response.status().as_u16(), since.elapsed());
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(status, elapsed_ms, "request answered");
+        if let Some(traced) = &traced {
+            let ended = begun + elapsed;
+            let answered = Answered { method: &method, route: &route, status, begun, ended };
+            traced::end(&api, traced, &answered);
+        }
         response
-    }
-    .instrument(span)
-    .await
+    };
+    request::within(traced.clone(), answering).instrument(span).await
 }
 
 async fn unknown_route(headers: HeaderMap) -> Response {

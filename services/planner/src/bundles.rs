@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 
+use tocsin_domain::trace::Context;
 use tocsin_domain::{AccountId, Channel, Lane};
 use tocsin_proto::v1::{Job, Jobs};
 use tocsin_proto::{Envelope, JOBS_MAX};
-use tocsin_queue::{Destination, Message, Queue};
+use tocsin_queue::{Destination, Message, Queue, trace_header};
 use tocsin_store::release::Released;
 
 /// How far jobs are spread over messages.
@@ -48,7 +49,13 @@ pub fn bundles(
     bundles
 }
 
-pub fn message(bundle: &[Released], channel: Channel, lane: Lane) -> Message {
+/// `context` is what is known of a job's trace. The message's own header is that of the first of its jobs that has one.
+pub fn message(
+    bundle: &[Released],
+    channel: Channel,
+    lane: Lane,
+    context: impl Fn(&Released) -> Option<Context>,
+) -> Message {
     let job = |job: &Released| Job {
         campaign_id: job.key.campaign.0.as_bytes().to_vec().into(),
         job_id: job.key.job,
@@ -56,12 +63,14 @@ pub fn message(bundle: &[Released], channel: Channel, lane: Lane) -> Message {
         channel: i32::from(channel.number()),
         lane: i32::from(lane.number()),
         account_id: job.account.0,
-        traceparent: String::new(),
+        traceparent: context(job).map(|context| context.to_string()).unwrap_or_default(),
     };
+    let jobs: Vec<Job> = bundle.iter().map(job).collect();
+    let traced = jobs.iter().find(|job| !job.traceparent.is_empty());
     Message {
         to: Destination::Queue(Queue::Jobs(channel, lane)),
-        body: Envelope::new(Jobs { jobs: bundle.iter().map(job).collect() }).into_bytes(),
-        headers: Vec::new(),
+        headers: trace_header(traced.map(|job| job.traceparent.clone())),
+        body: Envelope::new(Jobs { jobs }).into_bytes(),
         persistent: true,
     }
 }
@@ -79,6 +88,7 @@ mod tests {
             key: JobKey { campaign: CampaignId(Uuid::nil()), job },
             generation: Generation(1),
             account: AccountId(*account),
+            attempt: 0,
         })
         .collect()
     }

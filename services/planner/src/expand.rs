@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use tocsin_domain::{CampaignId, JobKey, Lane};
 use tocsin_runtime::Progress;
+use tocsin_runtime::telemetry::names;
 use tocsin_store::expand::{Chunk, Expansion};
 use tocsin_store::others::Why;
 
@@ -77,7 +78,14 @@ impl Expander {
 
     async fn chunk(&mut self, planner: &Planner, expansion: &Expansion) -> Result<(), PlannerError> {
         let campaign = expansion.campaign;
-        let chunk = planner.store.expand(expansion, planner.people_per_chunk, planner.clock.now()).await;
+        let begun = planner.clock.now();
+        let chunk = planner.store.expand(expansion, planner.people_per_chunk, begun).await;
+        if let Ok(Chunk::Made { jobs, .. } | Chunk::Complete { jobs, .. }) = &chunk {
+            let made = (begun, planner.clock.now());
+            planner.campaign_spans().did(campaign, names::span::EXPAND, made, |span| {
+                span.with(names::JOBS_MADE, i64::from(*jobs)).with(names::LANE, expansion.lane.as_str())
+            });
+        }
         match &chunk {
             Ok(Chunk::Moved) => {}
             Ok(Chunk::Made { jobs, .. }) => {
@@ -114,7 +122,11 @@ impl Expander {
                 self.failures.remove(&campaign);
                 let reason = "its recipients could not be worked out";
                 let failed = planner.store.fail_expansion(campaign, reason, planner.clock.now()).await?;
-                tracing::error!(campaign.id = %campaign, %error, failed, "expansion failed");
+                tracing::error!(campaign.id = %campaign, %error, failed = failed.is_some(), "expansion failed");
+                if let Some(closed) = failed {
+                    let (whole, request) = ((closed.created_at, begun), closed.traceparent.as_deref());
+                    planner.campaign_spans().closed(campaign, whole, closed.state.as_str(), request);
+                }
             }
         }
         Ok(())

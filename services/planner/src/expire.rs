@@ -9,7 +9,7 @@ use tocsin_runtime::metrics::note_outcomes;
 use tocsin_store::expire::{ClaimBatch, OpenAttempt};
 
 use crate::look_up::{self, LOOK_UP_WAIT, is_findable};
-use crate::{Planner, PlannerError};
+use crate::{Planner, PlannerError, traced};
 
 /// Batches looked at in one tick.
 const BATCHES_MAX: i64 = 64;
@@ -91,6 +91,7 @@ async fn look_after(
     if !reports.is_empty() {
         let settled = planner.store.settle(reports, views, now).await?;
         note_outcomes(&settled.outcomes);
+        traced::expired(&planner.spans, &settled.written, now, planner.clock.now());
         tracing::info!(attempts = settled.changed, "attempts without an answer moved on");
         if settled.waiting_again > 0 {
             planner.wakes.release_all();

@@ -18,7 +18,8 @@ const BATCH_MAX: usize = 500;
 pub struct Judged {
     /// Those that may be tried, each until when.
     pub open: Vec<(Due, DateTime<Utc>)>,
-    pub closed: Vec<Hold>,
+    /// Those that may not, as they are held.
+    pub closed: Vec<(Hold, Due)>,
 }
 
 /// Holds each due job against its campaign's calling window. An emergency has none (requirement 178).
@@ -46,7 +47,8 @@ pub fn judge(campaigns: &[&OpenCampaign], due: &[Due], now: DateTime<Utc>) -> Ju
             // Looked at again, because somebody may set the district's.
             Contact::ZoneUnknown => (now + ZONE_UNKNOWN_WAIT, WaitReason::ZoneUnknown),
         };
-        judged.closed.push(Hold { key: job.key, generation: job.generation, due_at, reason });
+        let hold = Hold { key: job.key, generation: job.generation, due_at, reason };
+        judged.closed.push((hold, *job));
     }
     judged
 }

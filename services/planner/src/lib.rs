@@ -23,6 +23,7 @@ mod release;
 mod remind;
 mod scaling;
 mod sweep;
+mod traced;
 mod turns;
 mod unserved;
 mod urgent;
@@ -35,6 +36,7 @@ use std::time::Duration;
 
 use tocsin_domain::Channel;
 use tocsin_queue::{Broker, Publisher};
+use tocsin_runtime::telemetry::{CampaignSpans, Spans};
 use tocsin_runtime::{Link, Progress, Pulse, SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
 use tokio::sync::Notify;
@@ -96,6 +98,8 @@ pub struct Planner {
     pulse: Pulse,
     /// It hears the control exchange.
     hearing: Link,
+    /// Where traces go.
+    pub spans: Spans,
 }
 
 /// Signals between ticks, and from the control exchange.
@@ -154,6 +158,7 @@ impl Planner {
             webhooks: None,
             pulse: Pulse::default(),
             hearing: Link::default(),
+            spans: Spans::none(),
         }
     }
 
@@ -171,6 +176,10 @@ impl Planner {
     /// It does not.
     pub fn hears(&self) -> Result<(), String> {
         self.hearing.check()
+    }
+
+    pub(crate) fn campaign_spans(&self) -> CampaignSpans {
+        CampaignSpans::new(self.spans.clone())
     }
 
     /// Starts every loop below `tasks`.

@@ -4,14 +4,16 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tocsin_domain::settlement::AttemptView;
 use tocsin_domain::{AttemptKey, Channel, Lane};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::LookUp;
-use tocsin_queue::{Destination, Message, Queue};
+use tocsin_queue::{Destination, Message, Queue, trace_header};
+use tocsin_runtime::telemetry::{Part, subject};
 use tocsin_store::expire::OpenAttempt;
 use tocsin_store::look_up::LookUpOrder;
 
-use crate::{Planner, PlannerError};
+use crate::{Planner, PlannerError, traced};
 
 /// How long an ordered look-up is waited for before the attempt's deadline decides: it may wait its turn at a
 /// worker, and takes 5 s at most.
@@ -40,11 +42,11 @@ pub async fn order(
         .map(|open| LookUpOrder { attempt: open.view.key, looked_up_at: open.looked_up_at })
         .collect();
     let ordered = planner.store.order_look_ups(&orders, now).await?;
-    let queues: HashMap<AttemptKey, Queue> =
-        silent.iter().map(|open| (open.view.key, queue(open.view.job.channel, open.view.job.lane))).collect();
+    let views: HashMap<AttemptKey, &AttemptView> =
+        silent.iter().map(|open| (open.view.key, &open.view)).collect();
     let messages: Vec<Message> = ordered
         .into_iter()
-        .filter_map(|attempt| queues.get(&attempt).map(|queue| message(attempt, *queue)))
+        .filter_map(|attempt| views.get(&attempt).map(|view| message(planner, view, now)))
         .collect();
     if messages.is_empty() {
         return Ok(());
@@ -64,15 +66,18 @@ fn queue(channel: Channel, lane: Lane) -> Queue {
     }
 }
 
-fn message(attempt: AttemptKey, queue: Queue) -> Message {
+fn message(planner: &Planner, view: &AttemptView, now: DateTime<Utc>) -> Message {
+    let (attempt, queue) = (view.key, queue(view.job.channel, view.job.lane));
+    let traceparent = traced::ordered(&planner.spans, &subject(view), Part::LookUp, queue, now);
     let body = Envelope::new(LookUp {
         campaign_id: attempt.job.campaign.0.as_bytes().to_vec().into(),
         job_id: attempt.job.job,
         attempt: i32::from(attempt.number),
-        traceparent: String::new(),
+        traceparent: traceparent.clone(),
     })
     .into_bytes();
-    Message { to: Destination::Queue(queue), body, headers: Vec::new(), persistent: true }
+    let headers = trace_header(Some(traceparent).filter(|text| !text.is_empty()));
+    Message { to: Destination::Queue(queue), body, headers, persistent: true }
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::bundles::{bundles, message};
 use crate::duties::{Duties, Duty};
 use crate::hold::{Judged, hold, judge};
 use crate::limits::{Allowance, Limits};
+use crate::traced::{self, Dues, Publication};
 use crate::turns::{Among, Turns};
 use crate::unserved::Unserved;
 use crate::windows::{Windows, Wish};
@@ -49,6 +50,8 @@ pub struct Releaser {
     positions: HashMap<CampaignId, Position>,
     unserved: Unserved,
     turns: Turns,
+    /// Of what is being released, for its traces.
+    dues: Dues,
     /// Emergencies that had begun when the tick began.
     begun: u64,
 }
@@ -87,6 +90,7 @@ impl Releaser {
             positions: HashMap::new(),
             unserved: Unserved::default(),
             turns: Turns::default(),
+            dues: Dues::default(),
             begun: 0,
         }
     }
@@ -179,6 +183,7 @@ impl Releaser {
                 }
                 let Judged { open, closed } = judge(campaigns, &due, now);
                 moved.jobs += self.hold(planner, campaigns, closed, now).await?;
+                self.dues.note(&planner.spans, campaigns, &open);
                 let releases: Vec<Release> = open
                     .into_iter()
                     .filter_map(|(job, contact_until)| {
@@ -224,10 +229,10 @@ impl Releaser {
         &self,
         planner: &Planner,
         campaigns: &[&OpenCampaign],
-        mut closed: Vec<Hold>,
+        mut closed: Vec<(Hold, Due)>,
         now: DateTime<Utc>,
     ) -> Result<usize, PlannerError> {
-        let of_closed: BTreeSet<CampaignId> = closed.iter().map(|job| job.key.campaign).collect();
+        let of_closed: BTreeSet<CampaignId> = closed.iter().map(|(hold, _)| hold.key.campaign).collect();
         let draws: Vec<Draw> = of_closed
             .into_iter()
             .filter_map(|campaign| {
@@ -239,7 +244,10 @@ impl Releaser {
             let ahead = planner.store.due_jobs(self.channel, &draws, Persons::Unread, now).await?;
             closed.extend(judge(campaigns, &ahead, now).closed);
         }
-        hold(planner, &closed).await
+        let holds: Vec<Hold> = closed.iter().map(|(hold, _)| *hold).collect();
+        let held = hold(planner, &holds).await?;
+        traced::held(&planner.spans, self.channel, campaigns, &closed, now);
+        Ok(held)
     }
 
     /// Takes the next due jobs, at most `free`, each campaign its fair part of what it is `allowed`. Campaigns with
@@ -353,7 +361,9 @@ impl Releaser {
     ) -> Result<usize, PlannerError> {
         let marked = planner.store.release(&duty.held, releases, now, requeue_at).await?;
         let bundles = bundles(marked, planner.spread, window);
-        let messages = bundles.iter().map(|jobs| message(jobs, self.channel, duty.lane)).collect();
+        let (channel, lane, begun) = (self.channel, duty.lane, planner.clock.now());
+        let context = |job: &Released| self.dues.context(job, channel, lane);
+        let messages = bundles.iter().map(|jobs| message(jobs, channel, lane, context)).collect();
         let answers = match planner.publisher.publish(messages).await {
             Ok(answers) => answers,
             Err(error) => {
@@ -361,10 +371,14 @@ impl Releaser {
                 return Err(error.into());
             }
         };
+        let of = Publication { channel, lane, released_at: now, begun, ended: planner.clock.now() };
         let (mut taken, mut refused) = (0, Vec::new());
         for (jobs, answer) in bundles.iter().zip(answers) {
             match answer {
-                Published::Confirmed => taken += jobs.len(),
+                Published::Confirmed => {
+                    self.dues.released(&planner.spans, jobs.iter(), of);
+                    taken += jobs.len();
+                }
                 Published::Refused | Published::Unroutable => refused.extend(jobs),
             }
         }

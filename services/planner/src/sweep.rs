@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use tocsin_domain::{CampaignId, Channel, Outcome};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Recall;
-use tocsin_queue::{Destination, Message, Queue};
+use tocsin_queue::{Destination, Message, Queue, trace_header};
 use tocsin_runtime::Progress;
+use tocsin_runtime::telemetry::{Part, Subject, names};
 use tocsin_store::sweep::{OrderedRecall, ToSweep};
 
-use crate::{Planner, PlannerError};
+use crate::{Planner, PlannerError, traced};
 
 /// Jobs looked at in one statement.
 const JOBS_MAX: i32 = 2_000;
@@ -36,8 +37,12 @@ impl Sweeper {
                 progress = Progress::More;
                 continue;
             }
-            planner.store.mark_swept(sweep, planner.clock.now()).await?;
+            let now = planner.clock.now();
+            planner.store.mark_swept(sweep, now).await?;
             if let Some(ended @ 1..) = self.ended.remove(&sweep.campaign) {
+                planner.campaign_spans().did(sweep.campaign, names::span::SWEEP, (now, now), |span| {
+                    span.with(names::BATCH, ended).with(names::OUTCOME, sweep.outcome.code())
+                });
                 tracing::info!(campaign.id = %sweep.campaign, jobs = ended, outcome = sweep.outcome.code(),
                     "campaign swept");
             }
@@ -50,7 +55,9 @@ impl Sweeper {
     async fn pass(&self, planner: &Planner, sweep: &ToSweep) -> Result<i64, PlannerError> {
         let (mut after, mut ended) = (0, 0);
         loop {
-            let step = planner.store.sweep(sweep, after, JOBS_MAX, planner.clock.now()).await?;
+            let now = planner.clock.now();
+            let step = planner.store.sweep(sweep, after, JOBS_MAX, now).await?;
+            traced::swept(&planner.spans, &step.untried, now, sweep.outcome.code());
             ended += step.ended;
             after = step.last;
             if step.through {
@@ -73,24 +80,29 @@ pub async fn order_recalls(planner: &Planner, campaign: CampaignId) -> Result<()
         return Ok(());
     }
     tracing::info!(campaign.id = %campaign, attempts = ordered.len(), "recalls ordered");
-    planner.publisher.publish(ordered.into_iter().map(message).collect()).await?;
+    let messages = ordered.into_iter().map(|recall| message(planner, recall)).collect();
+    planner.publisher.publish(messages).await?;
     Ok(())
 }
 
-fn message(recall: OrderedRecall) -> Message {
+fn message(planner: &Planner, recall: OrderedRecall) -> Message {
+    let queue = Queue::Recall(recall.channel);
+    let subject =
+        Subject { attempt: recall.attempt, channel: Some(recall.channel), lane: recall.lane, district: None };
+    let traceparent = traced::ordered(&planner.spans, &subject, Part::Recall, queue, planner.clock.now());
     let body = Envelope::new(Recall {
         campaign_id: recall.attempt.job.campaign.0.as_bytes().to_vec().into(),
         job_id: recall.attempt.job.job,
         attempt: i32::from(recall.attempt.number),
         account_id: recall.account.0,
         provider_id: recall.provider_id,
-        traceparent: String::new(),
+        traceparent: traceparent.clone(),
     })
     .into_bytes();
     Message {
-        to: Destination::Queue(Queue::Recall(recall.channel)),
+        to: Destination::Queue(queue),
         body,
-        headers: Vec::new(),
+        headers: trace_header(Some(traceparent).filter(|text| !text.is_empty())),
         persistent: true,
     }
 }

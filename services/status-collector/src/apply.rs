@@ -15,6 +15,7 @@ use tocsin_proto::Envelope;
 use tocsin_proto::v1::RawCallbacks;
 use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
 use tocsin_runtime::metrics::note_outcomes;
+use tocsin_runtime::telemetry::By;
 use tocsin_runtime::{CancellationToken, retry};
 use tocsin_store::StoreError;
 use tocsin_store::others::Why;
@@ -23,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::callback::Callback;
 use crate::inbound::overhear;
 use crate::reports::{Understood, learned, of_addresses, understand, unread};
-use crate::{Collector, tally, unsubscribe};
+use crate::{Collector, tally, traced, unsubscribe};
 
 /// Callbacks settled in one statement, unless one message holds more.
 const BATCH_MAX: usize = 500;
@@ -289,10 +290,19 @@ async fn write(
 ) -> Written {
     let write = async move || {
         let Collector { store, clock, counts, .. } = &collector;
-        let settled = match store.settle(understood.reports.clone(), Vec::new(), clock.now()).await {
+        let begun = clock.now();
+        let settled = match store.settle(understood.reports.clone(), Vec::new(), begun).await {
             Ok(settled) => settled,
             Err(error) => return refused_or_again(error),
         };
+        let times = (begun, clock.now());
+        traced::applied(
+            &collector.spans,
+            By::Apply(&queue.destination()),
+            &settled.written,
+            &understood.events,
+            times,
+        );
         match store.learn(&understood.learned).await {
             Ok(suppressed) => counts.suppressed.add_all(suppressed),
             Err(error) => return refused_or_again(error),

@@ -26,6 +26,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 use crate::callback::Callback;
 use crate::outbox::Outbox;
 use crate::seen::{Seen, Signature};
+use crate::traced::{self, Taken};
 use crate::{Collector, Counter, Counts, tally, unsubscribe};
 
 /// The largest batch of events that a vendor posts is far smaller.
@@ -138,14 +139,20 @@ impl Ingress {
             tally::repeated(account);
             return Ok(());
         }
-        self.publish(account, raw, attempt.map(|(attempt, _)| attempt), lane, now).await?;
+        let of_many = if attempt.is_none() { self.attempts(provider.as_ref(), &raw) } else { Vec::new() };
+        let id = self.publish(account, raw, attempt.map(|(attempt, _)| attempt), lane, now).await?;
+        let (spans, answered_at) = (&self.collector.spans, self.collector.clock.now());
+        for (attempt, lane) in of_many {
+            let taken = Taken { id, account, received_at: now, answered_at };
+            traced::called_back(spans, attempt, lane, taken);
+        }
         if let Some(signature) = signature {
             self.seen.keep(signature);
         }
         Ok(())
     }
 
-    /// Puts a verified callback on the status queue of its lane.
+    /// Puts a verified callback on the status queue of its lane. Returns its id.
     pub(crate) async fn publish(
         &self,
         account: &str,
@@ -153,17 +160,27 @@ impl Ingress {
         attempt: Option<AttemptKey>,
         lane: Lane,
         now: DateTime<Utc>,
-    ) -> Result<(), Refusal> {
-        let callback = Callback {
-            id: Uuid::new_v7(timestamp(now)),
-            received_at: now,
-            account: account.to_owned(),
-            raw,
-            attempt,
-            lane,
-        };
-        let published = self.outboxes.of(callback.lane).publish(callback.into_bytes()).await;
-        published.map_err(|_| Refusal::Unavailable)
+    ) -> Result<Uuid, Refusal> {
+        let Collector { spans, clock, .. } = &self.collector;
+        let id = Uuid::new_v7(timestamp(now));
+        let callback = Callback { id, received_at: now, account: account.to_owned(), raw, attempt, lane };
+        let context = attempt.and_then(|attempt| traced::context(spans, attempt, lane, id));
+        let published = self.outboxes.of(lane).publish(callback.into_bytes(), context).await;
+        published.map_err(|_| Refusal::Unavailable)?;
+        if let Some(attempt) = attempt {
+            let taken = Taken { id, account, received_at: now, answered_at: clock.now() };
+            traced::called_back(spans, attempt, lane, taken);
+        }
+        Ok(id)
+    }
+
+    /// Those that a body of several reports names, where anybody reads of them.
+    fn attempts(&self, provider: &dyn Provider, raw: &RawRequest) -> Vec<(AttemptKey, Lane)> {
+        if !self.collector.spans.on() {
+            return Vec::new();
+        }
+        let tokens = provider.tokens(raw).into_iter().flatten();
+        tokens.filter_map(|token| self.collector.token_keys.read(&token).ok()).collect()
     }
 
     /// Takes a text to the account's number, and says how it is answered.
@@ -184,7 +201,7 @@ impl Ingress {
             attempt: None,
             lane: Lane::General,
         };
-        let published = self.outboxes.inbound.publish(callback.into_bytes()).await;
+        let published = self.outboxes.inbound.publish(callback.into_bytes(), None).await;
         published.map(|()| reply).map_err(|_| Refusal::Unavailable)
     }
 
@@ -256,7 +273,7 @@ impl Ingress {
             attempt: Some(attempt),
             lane: Lane::General,
         };
-        let published = self.outboxes.inbound.publish(callback.into_bytes()).await;
+        let published = self.outboxes.inbound.publish(callback.into_bytes(), None).await;
         published.map_err(|_| Refusal::Unavailable)
     }
 

@@ -19,6 +19,7 @@ mod rematch;
 mod reports;
 mod seen;
 mod tally;
+mod traced;
 mod unsubscribe;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use tocsin_domain::Lane;
 use tocsin_providers::{Registry, TokenKeys};
 use tocsin_queue::{Broker, Queue};
 use tocsin_runtime::health::Health;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{SharedClock, Tasks};
 use tocsin_store::Store;
 use tokio::net::TcpListener;
@@ -56,6 +58,8 @@ pub struct Collector {
     /// Where providers reach [`Collector::start_ingress`], scheme and host first: signatures cover it.
     pub public_url: String,
     pub counts: Arc<Counts>,
+    /// Where traces go.
+    pub spans: Spans,
 }
 
 impl Collector {

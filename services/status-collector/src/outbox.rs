@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use tocsin_domain::trace::Context;
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::RawCallbacks;
-use tocsin_queue::{Destination, Message, Published, Publisher, Queue, QueueError};
+use tocsin_queue::{Destination, Message, Published, Publisher, Queue, QueueError, trace_header};
 use tokio::sync::{mpsc, oneshot};
 
 /// Callbacks that wait for a batch. A request behind them waits, and is answered 503 when its time is over.
@@ -29,6 +30,8 @@ pub struct Outbox {
 #[derive(Debug)]
 struct Entry {
     callback: Bytes,
+    /// Of its span.
+    context: Option<Context>,
     /// Dropped without a word when the broker did not confirm.
     confirmed: oneshot::Sender<()>,
 }
@@ -51,9 +54,9 @@ impl Outbox {
     }
 
     /// Returns once the broker has the callback.
-    pub async fn publish(&self, callback: Bytes) -> Result<(), Unconfirmed> {
+    pub async fn publish(&self, callback: Bytes, context: Option<Context>) -> Result<(), Unconfirmed> {
         let (confirmed, answer) = oneshot::channel();
-        self.entries.send(Entry { callback, confirmed }).await.map_err(|_| Unconfirmed)?;
+        self.entries.send(Entry { callback, context, confirmed }).await.map_err(|_| Unconfirmed)?;
         answer.await.map_err(|_| Unconfirmed)
     }
 }
@@ -124,7 +127,9 @@ fn shared(entries: Vec<Entry>) -> Vec<Vec<Entry>> {
 fn message(queue: Queue, entries: &[Entry]) -> Message {
     let callbacks = entries.iter().map(|entry| entry.callback.clone()).collect();
     let body = Envelope::new(RawCallbacks { callbacks }).into_bytes();
-    Message { to: Destination::Queue(queue), body, headers: Vec::new(), persistent: true }
+    let traced = entries.iter().find_map(|entry| entry.context);
+    let headers = trace_header(traced.map(|context| context.to_string()));
+    Message { to: Destination::Queue(queue), body, headers, persistent: true }
 }
 
 /// Once more at once over a new session when the first one broke: not every provider posts again after a
@@ -145,7 +150,11 @@ mod tests {
 
     #[test]
     fn large_callbacks_share_no_message() {
-        let entry = |bytes: usize| Entry { callback: vec![0; bytes].into(), confirmed: oneshot::channel().0 };
+        let entry = |bytes: usize| Entry {
+            callback: vec![0; bytes].into(),
+            context: None,
+            confirmed: oneshot::channel().0,
+        };
         let half = MESSAGE_BYTES_MAX / 2;
         let table: [(&[usize], &[usize]); 4] = [
             (&[1, 2, 3], &[3]),

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::AttemptKey;
 use tocsin_runtime::metrics::note_outcomes;
+use tocsin_runtime::telemetry::By;
 use tocsin_runtime::{CancellationToken, Progress, run_ticker};
 use tocsin_store::StoreError;
 use tocsin_store::rematch::{Place, Sought, Unmatched};
@@ -12,7 +13,7 @@ use tocsin_store::suppressions::Learned;
 use tokio::sync::Notify;
 
 use crate::reports::fact;
-use crate::{Collector, tally};
+use crate::{Collector, tally, traced};
 
 /// Every unmatched report is tried again this often.
 const PERIOD: std::time::Duration = std::time::Duration::from_secs(60);
@@ -76,6 +77,7 @@ impl Rematch {
         let reports = page.iter().filter_map(|unmatched| unmatched.report.clone()).collect();
         let settled = store.settle(reports, Vec::new(), now).await?;
         note_outcomes(&settled.outcomes);
+        traced::applied(&collector.spans, By::Rematch, &settled.written, &[], (now, clock.now()));
         let missing: HashSet<AttemptKey> = settled.unmatched.into_iter().collect();
         let found: Vec<&Unmatched> =
             page.iter().filter(|unmatched| !missing.contains(&unmatched.attempt)).collect();

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Args, FromArgMatches as _, Parser, Subcommand};
 use tocsin_domain::Channel;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Config, Tasks, init_telemetry, metrics, stop_on_signal};
 
 use crate::commands::{
@@ -18,6 +19,9 @@ use crate::commands::{
 };
 use crate::embedded::DataDirectory;
 use crate::{demo, roles, up};
+
+/// A collector that is away does not hold up an exit for longer.
+const SPANS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Mass notification for school districts: voice calls, texts, email and portal inbox.
 #[derive(Debug, Parser)]
@@ -234,24 +238,29 @@ impl Cli {
         match self.command {
             Command::Up(args) => up::run(args, load()?, &data()?).await,
             Command::Api => {
-                serve("api", load()?, async |config, tasks| roles::start_api(config, tasks).await).await
+                serve(load()?, "api", async |config, spans, tasks| {
+                    roles::start_api(config, spans, tasks).await
+                })
+                .await
             }
             Command::Planner => {
-                serve("planner", load()?, async |config, tasks| roles::start_planner(config, tasks).await)
-                    .await
+                serve(load()?, "planner", async |config, spans, tasks| {
+                    roles::start_planner(config, spans, tasks).await
+                })
+                .await
             }
             Command::Worker(args) => {
                 let mut channels = args.channels;
                 channels.sort_unstable();
                 channels.dedup();
-                serve("worker", load()?, async |config, tasks| {
-                    roles::start_worker(config, channels, tasks).await
+                serve(load()?, "worker", async |config, spans, tasks| {
+                    roles::start_worker(config, channels, spans, tasks).await
                 })
                 .await
             }
             Command::StatusCollector => {
-                serve("status-collector", load()?, async |config, tasks| {
-                    roles::start_collector(config, tasks).await
+                serve(load()?, "status-collector", async |config, spans, tasks| {
+                    roles::start_collector(config, spans, tasks).await
                 })
                 .await
             }
@@ -288,12 +297,13 @@ impl Cli {
 
 /// Starts a role and runs it until it is asked to stop, or fails.
 async fn serve(
-    role: &str,
     config: Config,
-    start: impl AsyncFnOnce(&Config, &Tasks) -> Result<()>,
+    role: &'static str,
+    start: impl AsyncFnOnce(&Config, &Spans, &Tasks) -> Result<()>,
 ) -> Result<ExitCode> {
     init_telemetry(config.log.format, &config.log.filter)?;
     metrics::begin(env!("CARGO_PKG_VERSION"), role);
+    let spans = Spans::start(&config.trace, role)?;
     let tasks = Tasks::new();
     // Nobody sends requests to the others: what they take from the broker, they stop to take at once.
     let is_sent_requests = matches!(role, "api" | "status-collector");
@@ -301,9 +311,11 @@ async fn serve(
     if let Some(otlp) = &config.metrics.otlp {
         metrics::start_pushing(otlp, env!("CARGO_PKG_VERSION"), role, &tasks)?;
     }
-    start(&config, &tasks).await?;
+    start(&config, &spans, &tasks).await?;
     tasks.stopping().cancelled().await;
     let stopped = tasks.stop(config.shutdown.deadline()).await;
+    // Last: what the tasks did on their way out is in them.
+    spans.close(SPANS_WITHIN).await;
     if !stopped.unfinished.is_empty() {
         tracing::error!(tasks = ?stopped.unfinished, "did not leave in time");
     }

@@ -12,6 +12,7 @@ use tocsin_queue::{Broker, Publisher, RabbitBroker};
 use tocsin_runtime::config::{AccountConfig, ProviderKind as ConfiguredKind, WorkerConfig};
 use tocsin_runtime::health::Health;
 use tocsin_runtime::metrics::DATABASE_SIZE_MAX;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Config, SharedClock, SystemClock, Tasks};
 use tocsin_status_collector::{Collector, Counts};
 use tocsin_store::accounts::AccountLimits;
@@ -27,13 +28,14 @@ use crate::exit::Failure;
 use crate::presence;
 
 /// The api: REST, for one district at a time.
-pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
+pub async fn start_api(config: &Config, spans: &Spans, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Tenants).await?;
     presence::start(&store, "api", tasks);
     let publisher = Arc::new(Publisher::new(broker(config)?, "api"));
     let page = PageAccess::SignIn(SignIn { proxies: config.api.proxies });
     let webhooks = webhooks(config);
-    let api = Api { store, publisher, clock: clock(), tasks: tasks.clone(), page, webhooks };
+    let spans = spans.clone();
+    let api = Api { store, publisher, clock: clock(), tasks: tasks.clone(), page, webhooks, spans };
     let health = tocsin_api::health(&api);
     let listener = listen(config.api.listen, "api.listen").await?;
     tracing::info!(listen = %config.api.listen, "api listens");
@@ -42,12 +44,13 @@ pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
 }
 
 /// The planner: expands, releases, sweeps, expires, closes.
-pub async fn start_planner(config: &Config, tasks: &Tasks) -> Result<()> {
+pub async fn start_planner(config: &Config, spans: &Spans, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Engine).await?;
     configure_accounts(config, &store).await?;
     presence::start(&store, "planner", tasks);
     let mut planner = Planner::new(store.clone(), broker(config)?, clock(), Uuid::now_v7());
     planner.webhooks = webhooks(config).map(outbound).transpose()?;
+    planner.spans = spans.clone();
     planner.start(tasks);
     let scaling = Scaling::new(store.clone(), clock(), aims(config));
     let health = Health::new(tasks).with(scaling.router());
@@ -55,8 +58,13 @@ pub async fn start_planner(config: &Config, tasks: &Tasks) -> Result<()> {
 }
 
 /// A worker for `channels`.
-pub async fn start_worker(config: &Config, channels: Vec<Channel>, tasks: &Tasks) -> Result<()> {
-    start_workers(config, channels, 1, tasks).await
+pub async fn start_worker(
+    config: &Config,
+    channels: Vec<Channel>,
+    spans: &Spans,
+    tasks: &Tasks,
+) -> Result<()> {
+    start_workers(config, channels, 1, spans, tasks).await
 }
 
 /// `count` workers, each with a connection to the broker of its own, on one pool of connections to the store.
@@ -64,6 +72,7 @@ pub async fn start_workers(
     config: &Config,
     channels: Vec<Channel>,
     count: usize,
+    spans: &Spans,
     tasks: &Tasks,
 ) -> Result<()> {
     let store = store(config, Access::Engine).await?;
@@ -77,7 +86,8 @@ pub async fn start_workers(
     for _ in 0..count {
         let id = WorkerId(Uuid::now_v7());
         let registry = Arc::clone(&registry);
-        let worker = Worker::new(id, store.clone(), broker(config)?, clock(), registry, settings.clone());
+        let worker = Worker::new(id, store.clone(), broker(config)?, clock(), registry, settings.clone())
+            .traced(spans.clone());
         worker.start(tasks);
         health = worker_health(health, &worker);
     }
@@ -85,7 +95,7 @@ pub async fn start_workers(
 }
 
 /// The status collector: takes callbacks and applies them.
-pub async fn start_collector(config: &Config, tasks: &Tasks) -> Result<()> {
+pub async fn start_collector(config: &Config, spans: &Spans, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Engine).await?;
     presence::start(&store, "status-collector", tasks);
     let registry = Arc::new(registry(config)?);
@@ -98,6 +108,7 @@ pub async fn start_collector(config: &Config, tasks: &Tasks) -> Result<()> {
         token_keys: token_keys(config)?,
         public_url: config.require_public_url()?.to_owned(),
         counts: Arc::new(Counts::default()),
+        spans: spans.clone(),
     };
     let listener = listen(config.collector.listen, "collector.listen").await?;
     tracing::info!(listen = %config.collector.listen, "status collector listens");

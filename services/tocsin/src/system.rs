@@ -11,6 +11,7 @@ use tocsin_domain::{Channel, WorkerId};
 use tocsin_planner::Planner;
 use tocsin_providers::{AccountSettings, Registry, Secret, TokenKeys};
 use tocsin_queue::{Broker, Publisher};
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Clock as _, SharedClock, SystemClock, Tasks};
 use tocsin_status_collector::{Collector, Counts};
 use tocsin_store::accounts::AccountLimits;
@@ -38,6 +39,8 @@ pub struct SystemOptions {
     pub in_flight_max: usize,
     /// Accounts without limits beside the simulator's own.
     pub others: Vec<AccountSettings>,
+    /// Where traces go.
+    pub spans: Spans,
 }
 
 /// The views of one migrated database.
@@ -154,7 +157,8 @@ impl System {
         let page = PageAccess::Open(self.store.clone());
         // Nobody listens to a demonstration.
         let webhooks = None;
-        let api = Api { store, publisher, clock: clock(), tasks: self.tasks.clone(), page, webhooks };
+        let (tasks, spans) = (self.tasks.clone(), self.options.spans.clone());
+        let api = Api { store, publisher, clock: clock(), tasks, page, webhooks, spans };
         self.tasks.spawn_essential("api", tocsin_api::serve(api, listener));
     }
 
@@ -167,6 +171,7 @@ impl System {
             token_keys: self.token_keys.clone(),
             public_url: self.public_url.clone(),
             counts: Arc::new(Counts::default()),
+            spans: self.options.spans.clone(),
         };
         collector.start_ingress(listener, &self.tasks);
         collector.start_apply(&self.tasks);
@@ -178,6 +183,7 @@ impl System {
         let broker = Arc::clone(&self.options.broker);
         let mut planner = Planner::new(self.store.clone(), broker, clock(), Uuid::now_v7());
         planner.people_per_chunk = self.options.stores.people_per_chunk;
+        planner.spans = self.options.spans.clone();
         planner.start(&tasks);
         tasks
     }
@@ -200,6 +206,7 @@ impl System {
             Arc::clone(&self.registry),
             settings,
         )
+        .traced(self.options.spans.clone())
         .start(&tasks);
         tasks
     }

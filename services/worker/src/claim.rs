@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tocsin_domain::settlement::{AttemptView, JobView};
+use tocsin_domain::settlement::{AttemptView, Background, JobView};
 use tocsin_domain::{AccountId, Channel, Generation, JobKey, JobState, Lane, WaitReason};
 use tocsin_runtime::{Stopwatch, retry};
 use tocsin_store::StoreError;
@@ -24,6 +24,7 @@ use crate::send::{self, Claimed};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
 use crate::tally::Verdicts;
+use crate::traced::{self, Arrival, Claiming};
 
 /// A job with its permit: a token and a place of its share and of its account's, and a place in the process. In this
 /// order the places are given back, for the last wakes who looks for all.
@@ -32,6 +33,14 @@ pub struct Permitted {
     pub job: Pending,
     pub share: Arc<AccountShare>,
     pub places: Vec<Slot>,
+}
+
+/// A granted job, with what its permit took.
+struct Admitted {
+    grant: Granted,
+    share: Arc<AccountShare>,
+    places: Vec<Slot>,
+    arrival: Option<Arrival>,
 }
 
 /// The answers to a claim that is committed. The messages are still unsettled.
@@ -124,6 +133,7 @@ fn ask_once(
 /// account's by itself.
 pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Vec<Vec<Claimed>> {
     let Answered { permitted: mut by_key, void, answers, since } = answered;
+    let claiming = Claiming::of(worker, &since, answers.len());
     let mut granted = Vec::new();
     let mut settled: Vec<Pending> = void.into_iter().map(|void| void.job).collect();
     let (mut without_lease, mut refused) = (Vec::new(), Vec::new());
@@ -132,9 +142,12 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
         verdicts.note(&answer, &by_key);
         match answer {
             Claim::Granted(grant) => {
-                if let Some(permitted) = by_key.remove(&(grant.attempt.job, grant.account)) {
-                    settled.push(permitted.job);
-                    granted.push((*grant, permitted.share, permitted.places));
+                if let Some(Permitted { job, share, places }) =
+                    by_key.remove(&(grant.attempt.job, grant.account))
+                {
+                    let arrival = Arrival::of(worker, &job);
+                    settled.push(job);
+                    granted.push(Admitted { grant: *grant, share, places, arrival });
                 }
             }
             Claim::Denied(key, account, denied) => {
@@ -143,6 +156,13 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
                 let emergency_text = channel == Channel::Sms && permitted.job.lane == Lane::Emergency;
                 if emergency_text && matches!(denied, Denied::Barred(_)) {
                     refused.push(key);
+                }
+                match denied {
+                    Denied::Late | Denied::Stopped => traced::denied(worker, channel, &permitted.job, None),
+                    Denied::Barred(outcome) => {
+                        traced::denied(worker, channel, &permitted.job, Some(outcome));
+                    }
+                    Denied::Stale | Denied::Canceled | Denied::NoLease => {}
                 }
                 match denied {
                     Denied::NoLease => without_lease.push(permitted.job),
@@ -161,7 +181,7 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
         },
         worker.store.tell_others_left(&refused, Why::Refused),
     );
-    ready(worker, channel, granted, since).await
+    ready(worker, channel, granted, since, claiming).await
 }
 
 /// Queued jobs go back to their rows, and their messages away. Returns how many were still queued. Of jobs that
@@ -177,6 +197,7 @@ pub async fn give_back(worker: &Worker, jobs: &[Pending], reason: WaitReason) ->
         tracing::warn!(%error, jobs = keys.len(), "jobs could not be given back");
         0
     });
+    traced::gave_back(worker, jobs, reason);
     acknowledge(jobs).await;
     given
 }
@@ -185,11 +206,12 @@ pub async fn give_back(worker: &Worker, jobs: &[Pending], reason: WaitReason) ->
 async fn ready(
     worker: &Worker,
     channel: Channel,
-    granted: Vec<(Granted, Arc<AccountShare>, Vec<Slot>)>,
+    granted: Vec<Admitted>,
     since: Stopwatch,
+    claiming: Claiming,
 ) -> Vec<Vec<Claimed>> {
     let mut by_account: BTreeMap<_, Vec<Claimed>> = BTreeMap::new();
-    for (grant, share, places) in granted {
+    for Admitted { grant, share, places, arrival } in granted {
         let brief = match worker.briefs.get(grant.attempt.job.campaign).await {
             Ok(Some(brief)) => brief,
             // Unrecorded: the attempt becomes unknown in time. A campaign with jobs always has its content.
@@ -214,9 +236,15 @@ async fn ready(
             canceled: false,
             asks_opt_in: brief.asks_opt_in,
         };
-        let view = AttemptView::claimed(grant.attempt, job);
+        let background = Background {
+            district: Some(brief.district),
+            released_at: grant.released_at,
+            claimed_at: Some(grant.claimed_at),
+        };
+        let view = AttemptView { background, ..AttemptView::claimed(grant.attempt, job) };
+        let traced = traced::claimed(worker, &view, &share, arrival, claiming);
         let calls = share.calls(channel);
-        let claimed = Claimed { grant, view, brief, share, since: since.clone(), places, calls };
+        let claimed = Claimed { grant, view, brief, share, since: since.clone(), places, calls, traced };
         by_account.entry(claimed.share.account).or_default().push(claimed);
     }
     by_account.into_values().collect()

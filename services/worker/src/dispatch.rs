@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tocsin_domain::trace::Context;
 use tocsin_domain::{AccountId, Channel, Lane, WaitReason, WorkerId};
-use tocsin_queue::{Acker, Consumer, Delivery};
+use tocsin_queue::{Acker, Consumer, Delivery, TRACE_HEADER};
 use tocsin_runtime::Stopwatch;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::field;
 
 use crate::Worker;
 use crate::bundle::acknowledge;
@@ -176,7 +178,10 @@ impl Dispatch {
                     }
                 }
                 Err(reason) => {
-                    tracing::error!(channel = %self.channel, lane = %lane, reason, "message goes to dead letters");
+                    let trace =
+                        delivery.header(TRACE_HEADER).and_then(Context::parse).map(|context| context.trace);
+                    tracing::error!(channel = %self.channel, lane = %lane, reason,
+                        trace_id = trace.map(field::display), "message goes to dead letters");
                     if let Err(error) = acker.dead_letter(&delivery, &reason).await {
                         tracing::warn!(%error, "message will be delivered again");
                     }

@@ -32,6 +32,7 @@ mod tally;
 #[cfg(test)]
 mod test_clock;
 mod told;
+mod traced;
 mod usage;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use futures::FutureExt;
 use tocsin_domain::{Channel, Lane, WorkerId};
 use tocsin_providers::{Provider, Registry, TokenKeys};
 use tocsin_queue::{Broker, Publisher};
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Link, Progress, Pulse, SharedClock, Tasks, run_ticker};
 use tocsin_store::Store;
 use tokio::sync::mpsc;
@@ -110,6 +112,7 @@ pub struct Worker {
     pulse: Pulse,
     /// It takes jobs.
     taking: Link,
+    spans: Spans,
 }
 
 impl Worker {
@@ -140,7 +143,14 @@ impl Worker {
             settings: Arc::new(settings),
             pulse: Pulse::default(),
             taking: Link::default(),
+            spans: Spans::none(),
         }
+    }
+
+    /// The same, with traces of what it does.
+    #[must_use]
+    pub fn traced(self, spans: Spans) -> Self {
+        Self { spans, ..self }
     }
 
     /// Starts the worker below `tasks`. When asked to stop it takes nothing more, gives back what it has not
@@ -175,7 +185,8 @@ impl Worker {
         // Whatever ends this, the leases end with it.
         let _left = left.drop_guard();
         let (outcomes, to_record) = mpsc::channel(RECORDS_MAX);
-        let recorder = record::run(self.store.clone(), Arc::clone(&self.clock), to_record).boxed();
+        let recorder =
+            record::run(self.store.clone(), Arc::clone(&self.clock), self.spans.clone(), to_record).boxed();
         // The recorder ends when the last sender of outcomes is gone.
         let publisher = Arc::clone(&self.publisher);
         tokio::join!(session::run(self, stopping, outcomes).boxed(), recorder);

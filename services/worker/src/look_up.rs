@@ -15,13 +15,14 @@ use tocsin_providers::{CallbackReport, LookUpAnswer, LookUpQuery, Provider, call
 use tocsin_queue::{Acker, Consumer, Delivery};
 use tocsin_runtime::metrics::note_outcomes;
 use tocsin_runtime::retry;
+use tocsin_runtime::telemetry::By;
 use tocsin_store::look_up::Sought;
 use tocsin_store::suppressions::Learned;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::outage_apart;
 use crate::recall::attempt_key;
-use crate::{Worker, WorkerError};
+use crate::{Worker, WorkerError, traced};
 
 /// Look-ups taken together.
 pub const BATCH_MAX: u16 = 32;
@@ -70,6 +71,7 @@ pub async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) ->
     for sought in worker.store.sought(&attempts).await? {
         by_account.entry(sought.account).or_default().push(sought);
     }
+    let begun = worker.clock.now();
     let asked = by_account.into_values().map(|sought| {
         stream::iter(sought)
             .map(|sought| ask(worker.clone(), sought))
@@ -82,7 +84,9 @@ pub async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) ->
         tracing::info!(attempts = answers.len(), found, "attempts looked up");
         let (reports, learned): (Vec<Report>, Vec<Option<Learned>>) =
             answers.into_iter().flatten().map(|said| (said.report, said.learned)).unzip();
-        note_outcomes(&worker.store.settle(reports, Vec::new(), worker.clock.now()).await?.outcomes);
+        let settled = worker.store.settle(reports, Vec::new(), worker.clock.now()).await?;
+        note_outcomes(&settled.outcomes);
+        traced::followed(&worker.spans, By::LookUp, &settled.written, (begun, worker.clock.now()));
         worker.store.learn(&learned.into_iter().flatten().collect::<Vec<_>>()).await?;
     }
     acker.ack(&read_whole).await?;

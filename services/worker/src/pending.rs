@@ -3,6 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use tocsin_domain::trace::Context;
 use tocsin_domain::{AccountId, CampaignId, Channel, Generation, JobKey, Lane};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::{Job, Jobs};
@@ -11,6 +12,7 @@ use tocsin_runtime::{SharedClock, Stopwatch};
 use uuid::Uuid;
 
 use crate::bundle::{Bundle, Part};
+use crate::traced;
 
 /// A job that is to be claimed.
 #[derive(Debug, Clone)]
@@ -22,6 +24,8 @@ pub struct Pending {
     /// Its part of its message, unsettled. None: another worker has it, and told of the job.
     pub message: Option<Part>,
     pub arrived: Stopwatch,
+    /// The span of its release. None: it is not traced.
+    pub trace: Option<Context>,
 }
 
 impl Pending {
@@ -59,6 +63,7 @@ impl Pending {
             account: AccountId(job.account_id),
             message: None,
             arrived: Stopwatch::start_by(clock),
+            trace: traced::context(&job.traceparent),
         })
     }
 
@@ -71,7 +76,7 @@ impl Pending {
             channel: i32::from(channel.number()),
             lane: i32::from(self.lane.number()),
             account_id: self.account.0,
-            traceparent: String::new(),
+            traceparent: self.trace.map(|context| context.to_string()).unwrap_or_default(),
         }
     }
 }

@@ -10,11 +10,12 @@ use tocsin_providers::RecallAnswer;
 use tocsin_queue::{Acker, Consumer, Delivery};
 use tocsin_runtime::metrics::note_outcomes;
 use tocsin_runtime::retry;
+use tocsin_runtime::telemetry::By;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::error::outage_apart;
-use crate::{Worker, WorkerError};
+use crate::{Worker, WorkerError, traced};
 
 /// Recalls asked at once.
 pub const AT_ONCE: usize = 32;
@@ -56,6 +57,7 @@ pub async fn recall_all(
             Err(reason) => acker.dead_letter(delivery, &reason).await?,
         }
     }
+    let begun = worker.clock.now();
     let answers: Vec<(AttemptKey, RecallAnswer)> = stream::iter(orders)
         .map(|order| ask(worker.clone(), channel, order))
         .buffer_unordered(AT_ONCE)
@@ -81,7 +83,9 @@ pub async fn recall_all(
             }
         }
     }
-    note_outcomes(&worker.store.settle(stopped, Vec::new(), worker.clock.now()).await?.outcomes);
+    let settled = worker.store.settle(stopped, Vec::new(), worker.clock.now()).await?;
+    note_outcomes(&settled.outcomes);
+    traced::followed(&worker.spans, By::Recall, &settled.written, (begun, worker.clock.now()));
     if !failed.is_empty() {
         worker.store.recall_failed(&failed).await?;
     }

@@ -1,17 +1,21 @@
 //! Recording outcomes: one batch a statement, through the same merge as callbacks.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
+use tocsin_domain::settlement::{AttemptView, Change, Report, ReportKind};
 use tocsin_domain::{Channel, JobKey, Lane, Outcome};
 use tocsin_runtime::SharedClock;
 use tocsin_runtime::metrics::note_outcomes;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_store::others::Why;
 use tocsin_store::suppressions::Learned;
 use tocsin_store::{Store, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
+
+use crate::traced::{self, Traced};
 
 /// What one attempt came to, as far as this worker knows.
 #[derive(Debug, Clone)]
@@ -21,6 +25,8 @@ pub struct Settled {
     pub view: AttemptView,
     /// What the provider's answer tells of the address itself.
     pub learned: Option<Learned>,
+    /// For its trace.
+    pub traced: Option<Traced>,
 }
 
 /// What is recorded together.
@@ -40,20 +46,30 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Records until every sender is gone. An outage of the store is waited for: what a worker says late still
 /// counts.
-pub async fn run(store: Store, clock: SharedClock, mut to_record: mpsc::Receiver<Outcomes>) {
+pub async fn run(store: Store, clock: SharedClock, spans: Spans, mut to_record: mpsc::Receiver<Outcomes>) {
     let mut batches = Vec::with_capacity(BATCHES_MAX);
     let mut next = Instant::now();
     while to_record.recv_many(&mut batches, BATCHES_MAX).await > 0 {
         gather(&mut to_record, &mut batches, next).await;
         next = Instant::now() + BEAT;
         let (mut reports, mut views, mut learned) = (Vec::new(), Vec::new(), Vec::new());
+        let mut traced = HashMap::new();
         for settled in batches.drain(..).flatten() {
+            traced.extend(settled.traced.map(|known| (settled.report.attempt, known)));
             reports.push(settled.report);
             views.push(settled.view);
             learned.extend(settled.learned);
         }
         let mut failures = 0_u32;
-        while let Err(error) = write(&store, &reports, &views, &learned, clock.now()).await {
+        loop {
+            let begun = clock.now();
+            let error = match write(&store, &reports, &views, &learned, begun).await {
+                Ok(written) => {
+                    traced::recorded(&spans, &written, &traced, (begun, clock.now()));
+                    break;
+                }
+                Err(error) => error,
+            };
             failures += 1;
             if failures == 1 {
                 tracing::warn!(%error, attempts = reports.len(), "outcomes could not be recorded: trying again");
@@ -80,7 +96,7 @@ async fn gather(to_record: &mut mpsc::Receiver<Outcomes>, batches: &mut Vec<Outc
     }
 }
 
-/// Done again after a failure, it changes nothing twice. A fact about an address that cannot be kept must not hold up
+/// Returns what changed. Done again after a failure, it changes nothing twice. A fact about an address that cannot be kept must not hold up
 /// outcomes, which are recorded by then.
 pub async fn write(
     store: &Store,
@@ -88,8 +104,9 @@ pub async fn write(
     views: &[AttemptView],
     learned: &[Learned],
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    note_outcomes(&store.settle(reports.to_vec(), views.to_vec(), now).await?.outcomes);
+) -> Result<Vec<(AttemptView, Change)>, StoreError> {
+    let settled = store.settle(reports.to_vec(), views.to_vec(), now).await?;
+    note_outcomes(&settled.outcomes);
     match store.learn(learned).await {
         Err(error) if !error.is_outage() => {
             tracing::warn!(%error, addresses = learned.len(), "what answers told of addresses could not be kept");
@@ -98,7 +115,7 @@ pub async fn write(
     }
     // Last, so that it is told once however often the rest is done again.
     store.tell_others_left(&refused_texts(reports, views), Why::Refused).await;
-    Ok(())
+    Ok(settled.written)
 }
 
 /// Texts of emergencies that their provider refused, because the phone opted out with it.

@@ -9,9 +9,10 @@ use tocsin_domain::policy::{REQUEST_DEADLINE, SEND_BY};
 use tocsin_domain::segments::segments;
 use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
 use tocsin_domain::suppression::AddressFact;
+use tocsin_domain::trace::TraceId;
 use tocsin_domain::{Channel, Lane, Outcome};
 use tocsin_providers::{
-    Answer, Provider, RefusalClass, SendRequest, call_url, callback_url, unsubscribe_url,
+    Answer, Provider, RefusalClass, SendRequest, call_url, callback_url, observed, unsubscribe_url,
 };
 use tocsin_runtime::Stopwatch;
 use tocsin_store::campaigns::CampaignBrief;
@@ -19,12 +20,13 @@ use tocsin_store::claim::Granted;
 use tocsin_store::suppressions::Learned;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field};
 
 use crate::places::Call;
 use crate::record::{Outcomes, Settled};
 use crate::shares::AccountShare;
 use crate::slots::Slot;
+use crate::traced::{self, Asking, Traced};
 use crate::{Worker, answers, tally};
 
 /// What was not taken so often is not asked for together with others any more.
@@ -46,6 +48,8 @@ pub struct Claimed {
     pub places: Vec<Slot>,
     /// Where calls are limited: they keep the places of the shares while the call goes on.
     pub calls: Vec<Call>,
+    /// For its trace. None: there are no traces.
+    pub traced: Option<Traced>,
 }
 
 /// Starts the sends of one account's claims: one by one, or as batches where the provider takes them.
@@ -131,7 +135,7 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
                 requests.push(request);
                 asking.push(claimed);
             }
-            Err(kind) => settled.push(settled_as(worker, &claimed.view, kind, None)),
+            Err(kind) => settled.push(settled_as(worker, &claimed, kind, None)),
         }
     }
     // The last look, as late as it can be: nothing is awaited between it and the request.
@@ -140,7 +144,7 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
         (Vec::with_capacity(asking.len()), Vec::with_capacity(requests.len()));
     for (claimed, request) in asking.into_iter().zip(requests) {
         if late(&claimed) {
-            settled.push(settled_as(worker, &claimed.view, ReportKind::NotAsked, None));
+            settled.push(settled_as(worker, &claimed, ReportKind::NotAsked, None));
         } else {
             kept.push(claimed);
             kept_requests.push(request);
@@ -148,44 +152,68 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
     }
     let answers = match (provider, kept.first()) {
         (Some(provider), Some(first)) => {
-            let said = ask(provider, channel, &first.share, &kept_requests).await;
+            let is_read = |claimed: &Claimed| claimed.traced.as_ref().is_some_and(Traced::is_kept);
+            let read = if kept.iter().any(is_read) { Read::Yes } else { Read::No };
+            let at = At { provider, share: &first.share, channel };
+            let (said, asking) = ask(worker, at, &kept_requests, read).await;
             let each = said.into_iter().zip(&kept_requests).zip(&kept);
             join_all(each.map(async |((answer, request), claimed)| match answer {
                 Answer::RefusedTogether { .. } => {
                     // Nobody knows whether the provider counts what it refused.
                     let left = SEND_BY.saturating_sub(claimed.since.elapsed());
                     if tokio::time::timeout(left, claimed.share.turn(1)).await.is_err() || late(claimed) {
-                        return None;
+                        return (None, None);
                     }
                     let start_within = SEND_BY.saturating_sub(claimed.since.elapsed());
                     let request = SendRequest { start_within, ..request.clone() };
-                    ask(provider, channel, &first.share, &[request]).await.pop()
+                    let (mut said, asking) = ask(worker, at, &[request], read).await;
+                    (said.pop(), asking)
                 }
-                answer => Some(answer),
+                answer => (Some(answer), asking.clone()),
             }))
             .await
         }
         (None, _) | (_, None) => Vec::new(),
     };
-    for (claimed, answer) in kept.iter().zip(answers) {
+    for (claimed, (answer, asking)) in kept.iter_mut().zip(answers) {
         let Some(answer) = answer else {
-            settled.push(settled_as(worker, &claimed.view, ReportKind::NotAsked, None));
+            settled.push(settled_as(worker, claimed, ReportKind::NotAsked, None));
             continue;
         };
+        if let Some(traced) = &mut claimed.traced {
+            traced.asking = asking;
+            traced::asked(&worker.spans, &claimed.view, traced, &answer);
+        }
         let fact = fact_of(provider, &answer);
-        let kind = heard(worker, claimed, answer).await;
-        settled.push(settled_as(worker, &claimed.view, kind, fact));
+        let span = attempt_span(claimed, &answer);
+        let kind = heard(worker, claimed, answer).instrument(span).await;
+        settled.push(settled_as(worker, claimed, kind, fact));
     }
     Sent { settled, places: kept.into_iter().map(|claimed| claimed.places).collect() }
 }
 
+/// Does anybody read of a request in a trace?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Yes,
+    No,
+}
+
+/// Who is asked, and for which account.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    provider: &'a dyn Provider,
+    share: &'a AccountShare,
+    channel: Channel,
+}
+
 /// Asks, and counts what comes of it for the account.
 async fn ask(
-    provider: &dyn Provider,
-    channel: Channel,
-    share: &AccountShare,
+    worker: &Worker,
+    At { provider, share, channel }: At<'_>,
     requests: &[SendRequest],
-) -> Vec<Answer> {
+    read: Read,
+) -> (Vec<Answer>, Option<Asking>) {
     let epoch = share.health_epoch();
     let asking = async {
         match requests {
@@ -193,16 +221,54 @@ async fn ask(
             many => provider.send_batch(many).await,
         }
     };
-    let span = tracing::info_span!("provider.send", account = share.name, provider = provider.name());
-    let asking = asking.instrument(span);
+    let span = tracing::info_span!(
+        "provider.send",
+        account = share.name,
+        provider = provider.name(),
+        trace_id = field::Empty
+    );
+    if let [one] = requests {
+        span.record("trace_id", field::display(TraceId::of_attempt(one.attempt)));
+    }
+    let asking = answers::timed(asking.instrument(span), || {
+        share.answered(epoch, Answers { all: 1, failed: 1 });
+    });
     let began = Stopwatch::start();
-    let (answers, slow) =
-        answers::timed(asking, || share.answered(epoch, Answers { all: 1, failed: 1 })).await;
+    let ((answers, slow), traced) = match worker.spans.on() {
+        false => (asking.await, None),
+        true => {
+            let begun = worker.clock.now();
+            let (answered, exchanges) = match read {
+                Read::Yes => {
+                    let (answered, exchanges) = observed(asking).await;
+                    (answered, Some(exchanges))
+                }
+                Read::No => (asking.await, None),
+            };
+            let times = (begun, worker.clock.now());
+            (answered, Some(Asking::new(provider.name(), requests.len(), times, exchanges)))
+        }
+    };
     if !slow && let Some(told) = answers::of_request(&answers) {
         share.answered(epoch, told);
     }
-    tally::asked(&share.name, channel, requests, &answers, began.elapsed());
-    answers
+    tally::asked((&share.name, channel), requests, &answers, began.elapsed());
+    (answers, traced)
+}
+
+/// What is written to the log of an attempt that did not go as it should. The others write nothing.
+fn attempt_span(claimed: &Claimed, answer: &Answer) -> tracing::Span {
+    match answer {
+        Answer::Accepted { .. } => tracing::Span::none(),
+        Answer::Refused { .. }
+        | Answer::RefusedTogether { .. }
+        | Answer::Throttled { .. }
+        | Answer::NotStarted
+        | Answer::NotSent { .. }
+        | Answer::Lost { .. } => {
+            tracing::info_span!("attempt", trace_id = %TraceId::of_attempt(claimed.grant.attempt))
+        }
+    }
 }
 
 /// May the request not start any more? Its campaign is canceled, it is past `send_by`, its lease is over or was given
@@ -216,10 +282,15 @@ fn late(worker: &Worker, claimed: &Claimed, known: bool) -> bool {
 }
 
 /// `fact` is what the answer tells of the address itself.
-fn settled_as(worker: &Worker, view: &AttemptView, kind: ReportKind, fact: Option<AddressFact>) -> Settled {
-    let at = worker.clock.now();
+fn settled_as(worker: &Worker, claimed: &Claimed, kind: ReportKind, fact: Option<AddressFact>) -> Settled {
+    let (at, view) = (worker.clock.now(), &claimed.view);
     let learned = fact.map(|fact| Learned { attempt: view.key, fact, at, event: None });
-    Settled { report: Report { attempt: view.key, at, sequence: None, kind }, view: view.clone(), learned }
+    Settled {
+        report: Report { attempt: view.key, at, sequence: None, kind },
+        view: view.clone(),
+        learned,
+        traced: claimed.traced.clone(),
+    }
 }
 
 /// Renders the message. An error is what the attempt ends with: the content was checked when the campaign

@@ -230,6 +230,6 @@ impl Worker {
             views.push(settled.view);
             learned.extend(settled.learned);
         }
-        record::write(&self.store, &reports, &views, &learned, self.clock.now()).await
+        record::write(&self.store, &reports, &views, &learned, self.clock.now()).await.map(drop)
     }
 }

@@ -73,13 +73,19 @@ fn denial(denied: Denied) -> &'static str {
         Denied::Stale => "stale",
         Denied::Canceled => "canceled",
         Denied::Late => "late",
+        Denied::Stopped => "stopped",
         Denied::NoLease => "no_lease",
         Denied::Barred(_) => "barred",
     }
 }
 
 /// A provider was asked for `requests` together, and answered after `took`.
-pub fn asked(account: &str, channel: Channel, requests: &[SendRequest], answers: &[Answer], took: Duration) {
+pub fn asked(
+    (account, channel): (&str, Channel),
+    requests: &[SendRequest],
+    answers: &[Answer],
+    took: Duration,
+) {
     for answer in answers {
         let answer = match answer {
             Answer::Accepted { .. } => "accepted",

@@ -14,7 +14,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use self::merge::Merged;
 use crate::policy::{DETECTION_WAIT, RedialPolicy};
-use crate::{AttemptKey, AttemptResult, AttemptState, Channel, JobState, Lane, Outcome, WaitReason};
+use crate::{
+    AttemptKey, AttemptResult, AttemptState, Channel, DistrictId, JobState, Lane, Outcome, WaitReason,
+};
 
 /// How long a job waits after its provider was busy and did not say for how long.
 const PROVIDER_BUSY_WAIT: Duration = Duration::from_secs(2);
@@ -70,6 +72,16 @@ pub struct AttemptView {
     /// Until when a call that is over waits for the word who answered it.
     pub detect_until: Option<DateTime<Utc>>,
     pub job: JobView,
+    pub background: Background,
+}
+
+/// What traces tell of an attempt. Nothing is decided by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Background {
+    pub district: Option<DistrictId>,
+    /// When its job was released for it. None where that is not known any more.
+    pub released_at: Option<DateTime<Utc>>,
+    pub claimed_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +117,7 @@ impl AttemptView {
             answered: None,
             detect_until: None,
             job,
+            background: Background::default(),
         }
     }
 }

@@ -4,8 +4,13 @@
 //! a redelivery, writes into the same trace, and the log can name it without anything having been stored (promise 12,
 //! docs/adr/0041-traces.md). Form and meaning of the ids are those of W3C Trace Context.
 
+mod context;
+
 use std::fmt;
 
+use uuid::Uuid;
+
+pub use self::context::Context;
 use crate::{AttemptKey, CampaignId, Lane};
 
 /// 16 bytes, not all zero. Its last eight are as good as random, which is what samplers by ratio look at.
@@ -31,6 +36,12 @@ impl TraceId {
             (u64::from(attempt.job.job.unsigned_abs()) << 16) | u64::from(attempt.number.unsigned_abs());
         let low = mixed(low ^ mixed(place));
         Self(joined((mixed(high ^ low), low)))
+    }
+
+    /// The trace of a request that came without one: `id` is drawn for it.
+    pub fn of_request(id: Uuid) -> Self {
+        let (high, low) = id.as_u64_pair();
+        Self(joined((mixed(high.rotate_left(32)), mixed(low ^ mixed(!high)))))
     }
 
     /// The span that all others of the trace are below.
@@ -70,6 +81,12 @@ impl Sampling {
     pub fn keeps(self, trace: TraceId, lane: Lane) -> bool {
         // The last 56 bits: those that W3C Trace Context calls random.
         lane == Lane::Emergency || (split(trace.0).1 & ((1 << 56) - 1)) < self.kept
+    }
+
+    /// Are the traces of this attempt and of all others of its job kept? All or none, so that the links among them lead
+    /// somewhere.
+    pub fn keeps_attempt(self, attempt: AttemptKey, lane: Lane) -> bool {
+        self.keeps(TraceId::of_attempt(AttemptKey { number: 1, ..attempt }), lane)
     }
 }
 
@@ -170,6 +187,26 @@ mod tests {
         assert!((800..=1_200).contains(&kept(0.1, Lane::Priority)), "{}", kept(0.1, Lane::Priority));
         assert_eq!(kept(0.0, Lane::Emergency), 10_000);
         assert_eq!(kept(f64::NAN, Lane::General), 0);
+    }
+
+    #[test]
+    fn the_attempts_of_a_job_are_kept_or_left_out_together() {
+        let sampling = Sampling::of_ratio(0.3);
+        let key = |job, number| AttemptKey { job: JobKey { campaign: CAMPAIGN, job }, number };
+        let kept = |job, number| sampling.keeps_attempt(key(job, number), Lane::General);
+        assert!((1..=500).all(|job| (2..=4).all(|number| kept(job, number) == kept(job, 1))));
+        let jobs = (1..=500).filter(|job| kept(*job, 1)).count();
+        assert!((100..=200).contains(&jobs), "{jobs}");
+    }
+
+    #[test]
+    fn requests_of_one_moment_have_traces_of_their_own() {
+        let traces: HashSet<TraceId> =
+            (0..1_000).map(|low| TraceId::of_request(Uuid::from_u128(0x0190_0000 << 96 | low))).collect();
+        assert_eq!(traces.len(), 1_000);
+        let kept =
+            traces.iter().filter(|trace| Sampling::of_ratio(0.5).keeps(**trace, Lane::General)).count();
+        assert!((400..=600).contains(&kept), "{kept}");
     }
 
     #[test]

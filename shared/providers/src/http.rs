@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::{Instrument as _, field};
 
-use crate::{Answer, ProvidersError, SendRequest};
+use crate::{Answer, ProvidersError, SendRequest, observed};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// Shorter than vendors keep an idle connection: a request written into one that is being closed
@@ -160,6 +160,7 @@ pub(crate) async fn exchange(
     let request = request.map_err(no_reply)?;
     let span = tracing::info_span!("provider.http", method = %request.method(),
         host = request.url().host_str().unwrap_or_default(), status = field::Empty, elapsed_ms = field::Empty);
+    let seen = observed::begin(&request);
     let begun = Instant::now();
     let asking = async {
         let response = client.execute(request).await.map_err(no_reply)?;
@@ -168,6 +169,7 @@ pub(crate) async fn exchange(
         Ok(Reply { status, headers, body })
     };
     let reply = asking.instrument(span.clone()).await;
+    observed::end(seen, &reply);
     if let Ok(reply) = &reply {
         span.record("status", reply.status.as_u16());
     }

@@ -12,6 +12,7 @@ pub mod http;
 pub mod inbound;
 mod keys;
 pub mod mailgun;
+mod observed;
 mod passwords;
 pub mod provider;
 pub mod registry;
@@ -25,6 +26,7 @@ pub use callback::{CallbackReport, ParseError, RawRequest, VerifyError, VerifyFa
 pub use error::ProvidersError;
 pub use http::{AccountClient, CONNECTIONS_MAX, http_client};
 pub use inbound::{InboundText, Reply};
+pub use observed::{Exchange, observed};
 pub use provider::{
     Answer, Capabilities, LookUpAnswer, LookUpQuery, Provider, RecallAnswer, RefusalClass, SendRequest, Whose,
 };

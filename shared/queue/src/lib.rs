@@ -28,6 +28,6 @@ pub use broker::{Broker, Session};
 pub use consumer::{Acker, Consumer};
 pub use error::QueueError;
 pub use memory::MemoryBroker;
-pub use message::{Delivery, Destination, Message, Published, Queue, Tag};
+pub use message::{Delivery, Destination, Message, Published, Queue, TRACE_HEADER, Tag, trace_header};
 pub use publisher::Publisher;
 pub use rabbit::RabbitBroker;

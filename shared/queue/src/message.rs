@@ -52,6 +52,14 @@ pub enum Published {
     Refused,
 }
 
+/// Names the header of W3C Trace Context.
+pub const TRACE_HEADER: &str = "traceparent";
+
+/// The headers of a message that was published within a trace, or outside of any.
+pub fn trace_header(traceparent: Option<String>) -> Vec<(String, String)> {
+    traceparent.map(|traceparent| (TRACE_HEADER.to_owned(), traceparent)).into_iter().collect()
+}
+
 /// Names a delivery to the [`Acker`](crate::Acker) of the consumer it came from, and to no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(pub(crate) u64);

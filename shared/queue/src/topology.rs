@@ -83,6 +83,11 @@ impl Queue {
         Self::all().find(|queue| queue.name() == name)
     }
 
+    /// As OpenTelemetry names a destination of RabbitMQ's: the exchange, and the routing key, which is the queue's name.
+    pub fn destination(self) -> String {
+        format!("{}:{}", self.exchange(), self.name())
+    }
+
     pub(crate) fn exchange(self) -> &'static str {
         match self {
             Self::Jobs(..) | Self::Recall(_) | Self::LookUp(_) | Self::EmergencyLookUp(_) => JOBS_EXCHANGE,

@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::Tasks;
 use crate::metrics::{self, CATALOGUE, DEPENDENCY_UP};
+use crate::telemetry::log_filter;
 
 /// A check that has not answered by then counts as not ready.
 const CHECK_DEADLINE: Duration = Duration::from_secs(2);
@@ -106,13 +107,6 @@ impl Health {
         self
     }
 
-    /// Adds routes of the role's own, for those who look after it.
-    #[must_use]
-    pub fn with(mut self, routes: Router) -> Self {
-        self.others = self.others.merge(routes);
-        self
-    }
-
     /// `/livez` answers 200; `/readyz` 200, or 503 with the names of what is not ready.
     pub fn router(self) -> Router {
         probes(Arc::new(self))
@@ -170,7 +164,7 @@ pub async fn serve(listen: SocketAddr, mut health: Health, tasks: &Tasks) -> Res
     let routes = std::mem::take(&mut health.routes);
     let health = Arc::new(health);
     let scraped = Router::new().route("/metrics", get(scrape)).with_state(Arc::clone(&health));
-    let router = probes(health).merge(scraped).merge(routes);
+    let router = probes(health).merge(scraped).merge(log_filter::router()).merge(routes);
     let drained = tasks.clone();
     tasks.spawn_to_the_end("health", async move {
         axum::serve(listener, router).with_graceful_shutdown(async move { drained.drained().await }).await

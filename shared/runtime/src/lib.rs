@@ -13,7 +13,7 @@ mod pulse;
 mod retry;
 mod signals;
 mod tasks;
-mod telemetry;
+pub mod telemetry;
 mod ticker;
 
 pub use clock::{Clock, Reading, SharedClock, Stopwatch, SystemClock};

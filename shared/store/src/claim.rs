@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use tocsin_domain::policy::{RECORD_MARGIN, REQUEST_DEADLINE, SEND_BY};
 use tocsin_domain::{AccountId, AttemptKey, CampaignId, Generation, JobKey, Outcome, WorkerId};
 use uuid::Uuid;
@@ -67,6 +68,9 @@ pub struct Granted {
     pub extension: Option<String>,
     pub language: Option<String>,
     pub merge_values: BTreeMap<String, String>,
+    /// By the store's clock.
+    pub claimed_at: DateTime<Utc>,
+    pub released_at: Option<DateTime<Utc>>,
 }
 
 impl Store {
@@ -111,6 +115,8 @@ fn read_answer(found: &tokio_postgres::Row) -> Result<Claim, StoreError> {
                 extension: found.get("extension"),
                 language: found.get("language"),
                 merge_values: row::from_json(NAME, "merge values", values)?,
+                claimed_at: found.get("now"),
+                released_at: found.get("released_at"),
             })));
         }
         2 => Denied::Canceled,
@@ -136,7 +142,7 @@ with asked as materialized (
 ), locked as materialized (
   select j.campaign_id, j.id as job_id, j.district_id, j.account_id, j.attempt, j.tries, j.outcome, j.channel,
     j.lane, j.contact_until, j.recipient_id, j.generation, j.dispatched,
-    j.repeats
+    j.repeats, j.released_at
   from asked a cross join lateral (
     select * from jobs k
     where k.campaign_id = a.campaign_id and k.id = a.job_id and k.state = 2 and k.generation = a.generation
@@ -233,8 +239,8 @@ with asked as materialized (
 )
 select g.campaign_id, g.job_id, g.verdict, g.barred, g.account_id,
   (g.attempt + 1)::smallint as number, (g.tries + 1)::smallint as tries, g.outcome, g.address, g.extension,
-  r.language, r.merge_values
-from judged g
+  r.language, r.merge_values, i.now, g.released_at
+from judged g cross join instant i
 left join lateral (
   select language, merge_values from recipients
   where g.verdict = 0 and campaign_id = g.campaign_id and id = g.recipient_id limit 1) r on true"

@@ -7,12 +7,15 @@ use crate::unhurried::unhurried;
 use crate::{Store, StoreError, row};
 
 /// A campaign that came to its end, or whose last open job did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closed {
     pub campaign: CampaignId,
     pub state: CampaignState,
     /// When its cancel was committed, if it was canceled.
     pub canceled_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    /// Of the request that made it.
+    pub traceparent: Option<String>,
 }
 
 impl Store {
@@ -34,13 +37,18 @@ impl Store {
     }
 }
 
-fn closed(statement: &'static str, rows: Vec<tokio_postgres::Row>) -> Result<Vec<Closed>, StoreError> {
+pub(crate) fn closed(
+    statement: &'static str,
+    rows: Vec<tokio_postgres::Row>,
+) -> Result<Vec<Closed>, StoreError> {
     rows.into_iter()
         .map(|found| {
             Ok(Closed {
                 campaign: CampaignId(found.get("id")),
                 state: row::campaign_state(statement, found.get("state"))?,
                 canceled_at: found.get("canceled_at"),
+                created_at: found.get("created_at"),
+                traceparent: found.get("traceparent"),
             })
         })
         .collect()
@@ -65,7 +73,7 @@ with through as materialized (
 )
 update campaigns c set ended_at = $1, state = case when c.canceled_from = 2 then 10 else 7 end
 where c.id = any(array(select id from through))
-returning c.id, c.state, c.canceled_at";
+returning c.id, c.state, c.canceled_at, c.created_at, c.traceparent";
 
 /// Campaign states 3 sending, 5 sent, 6 errored, 8 no recipients; 4 is a job's Ended.
 const CLOSE_CAMPAIGNS: &str = concat!(
@@ -97,5 +105,5 @@ from over o cross join ",
     unhurried!(),
     "
 where c.id = any(array[o.id])
-returning c.id, c.state, c.canceled_at"
+returning c.id, c.state, c.canceled_at, c.created_at, c.traceparent"
 );

@@ -16,6 +16,7 @@ pub(crate) use self::people::{
     about_students, addressed_people, audience_groups, groups_of, in_audience, in_class, is_meant,
     is_open_to, merge_values,
 };
+use crate::close::{Closed, closed};
 use crate::standing::{is_attempted, is_contacted, told_people};
 use crate::unhurried::unhurried;
 use crate::{Store, StoreError, row};
@@ -111,19 +112,21 @@ impl Store {
         read_chunk(rows)
     }
 
-    /// The campaign could not be expanded: nobody was reached (requirement 11).
+    /// The campaign could not be expanded: nobody was reached (requirement 11). None: it is not to fail any more.
     pub async fn fail_expansion(
         &self,
         campaign: CampaignId,
         reason: &str,
         now: DateTime<Utc>,
-    ) -> Result<bool, StoreError> {
-        let changed = self
-            .count(
-                "fail_expansion",
+    ) -> Result<Option<Closed>, StoreError> {
+        const NAME: &str = "fail_expansion";
+        let rows = self
+            .rows(
+                NAME,
                 "-- store.fail_expansion
                  update campaigns set state = $4, failure_reason = $2, ended_at = $3, closed_at = $3
-                 where id = $1 and state = $5 and started_at is null",
+                 where id = $1 and state = $5 and started_at is null
+                 returning id, state, created_at, traceparent",
                 &[
                     &campaign.0,
                     &reason,
@@ -133,7 +136,7 @@ impl Store {
                 ],
             )
             .await?;
-        Ok(changed == 1)
+        Ok(closed(NAME, rows)?.pop())
     }
 }
 

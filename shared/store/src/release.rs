@@ -62,6 +62,8 @@ pub struct Due {
     pub account: Option<AccountId>,
     /// Why it waited until it fell due.
     pub reason: Option<WaitReason>,
+    /// The latest of its attempts.
+    pub attempt: i16,
     /// The recipient's own, read only where the campaign has a calling window.
     pub zone: Option<Zone>,
     /// The same for every job to one address, read only where asked for.
@@ -99,6 +101,8 @@ pub struct Released {
     pub key: JobKey,
     pub generation: Generation,
     pub account: AccountId,
+    /// The latest of its attempts: the claim makes the next one.
+    pub attempt: i16,
 }
 
 /// Queued jobs of one channel, lane and account.
@@ -156,6 +160,7 @@ impl Store {
                     outcome: row::optional_outcome(NAME, found.get("outcome"))?,
                     account: found.get::<_, Option<i32>>("account_id").map(AccountId),
                     reason: found.get::<_, Option<i16>>("wait_reason").and_then(WaitReason::from_number),
+                    attempt: found.get("attempt"),
                     zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named),
                     person: found.get("person"),
                 })
@@ -212,6 +217,7 @@ impl Store {
                 key: JobKey { campaign: CampaignId(found.get("campaign_id")), job: found.get("id") },
                 generation: Generation(found.get("generation")),
                 account: AccountId(found.get("account_id")),
+                attempt: found.get("attempt"),
             })
             .collect())
     }
@@ -302,12 +308,13 @@ select channel, lane, account_id, sum(queued)::bigint as queued from flow group 
 /// A recipient's row is read only where the campaign has a window to hold it against, an address only where there
 /// are senders to choose from.
 pub(crate) const DUE_JOBS: &str = "-- store.due_jobs
-select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.wait_reason, r.time_zone,
+select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.wait_reason, j.attempt, r.time_zone,
   whom.person
 from unnest($1::uuid[], $2::timestamptz[], $3::int[], $4::int[]) d(campaign_id, after_due, after_job, most)
 cross join lateral (select calling_window is not null as windowed from campaigns where id = d.campaign_id limit 1) c
 cross join lateral (
-  select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.wait_reason, j.recipient_id
+  select j.campaign_id, j.id, j.generation, j.due_at, j.outcome, j.account_id, j.wait_reason, j.attempt,
+    j.recipient_id
   from jobs j
   where j.campaign_id = d.campaign_id and j.channel = $5
     and j.due_at <= $6 and (j.due_at, j.id) > (d.after_due, d.after_job)
@@ -355,9 +362,9 @@ with asked as materialized (
     for update) j
 ), marked as (
   update jobs j set state = 2, generation = j.generation + 1, account_id = l.account_id,
-    contact_until = l.contact_until, due_at = null, wait_reason = null
+    contact_until = l.contact_until, due_at = null, wait_reason = null, released_at = $9
   from locked l where j.campaign_id = any(array[l.campaign_id]) and j.id = l.id
-  returning j.campaign_id, j.id, j.generation, j.account_id, j.channel, j.lane
+  returning j.campaign_id, j.id, j.generation, j.account_id, j.channel, j.lane, j.attempt
 ), batched as (
   insert into release_batches (released_at, requeue_at, channel, lane, campaign_ids, job_ids, generations)
   select $9, $10, channel, lane, array_agg(campaign_id), array_agg(id), array_agg(generation)
@@ -373,7 +380,7 @@ with asked as materialized (
   update campaigns c set state = 3, started_at = coalesce(c.started_at, $9)
   where c.id = any(array(select id from starting))
 )
-select campaign_id, id, generation, account_id from marked cross join ",
+select campaign_id, id, generation, account_id, attempt from marked cross join ",
     unhurried!()
 );
 

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::policy::RedialPolicy;
-use tocsin_domain::settlement::{AttemptView, Change, JobAction, JobView, Report, settle};
-use tocsin_domain::{AttemptKey, CampaignId, Channel, JobKey, Outcome};
+use tocsin_domain::settlement::{AttemptView, Background, Change, JobAction, JobView, Report, settle};
+use tocsin_domain::{AttemptKey, CampaignId, Channel, DistrictId, JobKey, Outcome};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -42,6 +42,8 @@ pub struct Settled {
     pub waiting_again: usize,
     /// How many attempts came to which terminal outcome; one that rose counts again.
     pub outcomes: BTreeMap<(Channel, Outcome), u64>,
+    /// What was written, each with what it was decided on.
+    pub written: Vec<(AttemptView, Change)>,
 }
 
 impl Store {
@@ -102,6 +104,8 @@ impl Store {
                 .count();
             let came_to = changes.iter().filter(|(view, _)| !stayed.contains(&view.key)).filter_map(terminal);
             came_to.for_each(|key| *settled.outcomes.entry(key).or_default() += 1);
+            changes.retain(|(view, _)| !stayed.contains(&view.key));
+            settled.written.append(&mut changes);
             to_read = moved;
             to_read.extend(later);
             if to_read.is_empty() {
@@ -234,12 +238,18 @@ fn read_view(found: &Row) -> Result<AttemptView, StoreError> {
             canceled: found.get("canceled"),
             asks_opt_in: found.get("asks_opt_in"),
         },
+        background: Background {
+            district: Some(DistrictId(found.get("district_id"))),
+            released_at: found.get("released_at"),
+            claimed_at: found.get("claimed_at"),
+        },
     })
 }
 
 pub(crate) const ATTEMPT_VIEWS: &str = "-- store.attempt_views
 select a.campaign_id, a.job_id, a.number, a.version, a.state, a.outcome, a.provider_code, a.provider_id,
-  a.sequence, a.answered, a.detect_until,
+  a.sequence, a.answered, a.detect_until, a.claimed_at, a.district_id,
+  case when j.generation = a.generation then j.released_at end as released_at,
   j.state as job_state, j.attempt as job_attempt, j.tries, j.outcome as job_outcome, j.channel, j.lane,
   c.redial, c.expires_at, c.cancel_epoch is not null as canceled,
   c.consent_class = 4 as asks_opt_in

@@ -21,13 +21,24 @@ pub struct ToSweep {
 }
 
 /// One step of a sweep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Swept {
     pub ended: i64,
+    /// Those of the ended that were released, tried or held before, so that something was told of their next attempt: it
+    /// will not be made.
+    pub untried: Vec<Untried>,
     /// The last job looked at.
     pub last: i32,
     /// Was that the campaign's last job?
     pub through: bool,
+}
+
+/// An attempt that was planned and is not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Untried {
+    pub attempt: AttemptKey,
+    pub channel: Channel,
+    pub lane: Lane,
 }
 
 /// An accepted attempt whose provider is asked to stop it.
@@ -89,11 +100,15 @@ impl Store {
                 ],
             )
             .await?;
-        Ok(rows.first().map_or(Swept { ended: 0, last: after, through: true }, |found| Swept {
+        let Some(found) = rows.first() else {
+            return Ok(Swept { ended: 0, untried: Vec::new(), last: after, through: true });
+        };
+        Ok(Swept {
             ended: found.get("ended"),
+            untried: read_untried(sweep.campaign, found)?,
             last: found.get("last"),
             through: found.get("through"),
-        }))
+        })
     }
 
     /// A whole pass found nothing left to end. Says nothing if the campaign was canceled since the pass
@@ -145,13 +160,30 @@ impl Store {
     }
 }
 
-/// Job states: 1 waiting, 2 queued, 4 ended. A job of which nothing was dispatched counts as its outcome:
+fn read_untried(campaign: CampaignId, found: &tokio_postgres::Row) -> Result<Vec<Untried>, StoreError> {
+    const NAME: &str = "sweep";
+    let numbers = |column| found.get::<_, Option<Vec<i16>>>(column).unwrap_or_default();
+    let jobs = found.get::<_, Option<Vec<i32>>>("jobs").unwrap_or_default();
+    jobs.into_iter()
+        .zip(numbers("attempts"))
+        .zip(numbers("channels").into_iter().zip(numbers("lanes")))
+        .map(|((job, attempt), (channel, lane))| {
+            Ok(Untried {
+                attempt: AttemptKey { job: JobKey { campaign, job }, number: attempt.saturating_add(1) },
+                channel: row::channel(NAME, channel)?,
+                lane: row::lane(NAME, lane)?,
+            })
+        })
+        .collect()
+}
+
+/// Wait reason 1 is Turn: a job that waits for its first is told of nowhere. Job states: 1 waiting, 2 queued, 4 ended. A job of which nothing was dispatched counts as its outcome:
 /// results 2 error, 3 canceled, 4 not dispatched, which is also all that an attempt can have told of it.
 pub(crate) const SWEEP: &str = concat!(
     "-- store.sweep
 with locked as materialized (
   select j.campaign_id, j.id, j.district_id, j.state as old_state, j.channel, j.lane, j.account_id, j.outcome,
-    j.attempt, j.dispatched, j.repeats
+    j.attempt, j.dispatched, j.repeats, j.state = 2 or j.attempt > 0 or j.wait_reason <> 1 as told
   from jobs j
   where j.campaign_id = $1 and j.id > $2 and j.id <= $2 + $3 and j.state in (1, 2)
   order by j.campaign_id, j.id
@@ -177,8 +209,13 @@ with locked as materialized (
     count(*) filter (where outcome is null and not repeats)
   from locked group by 2, 3
 )
-select (select count(*) from locked) as ended, $2 + $3 as last, $2 + $3 >= c.jobs_made as through
-from campaigns c where c.id = $1"
+select (select count(*) from locked) as ended, u.jobs, u.attempts, u.channels, u.lanes, $2 + $3 as last, $2 + $3 >= c.jobs_made as through
+from campaigns c
+cross join (
+  select array_agg(id) as jobs, array_agg(attempt) as attempts, array_agg(channel) as channels,
+    array_agg(lane) as lanes
+  from locked where told) u
+where c.id = $1"
 );
 
 /// Attempt state 2 is accepted; recall 1 is ordered; a call that is over (outcome 50) is not to be stopped. Walks the

@@ -40,6 +40,7 @@ use std::sync::Arc;
 
 use tocsin_domain::DistrictId;
 use tocsin_domain::rights::{Actor, Outlook, Right};
+use tocsin_domain::trace::Context;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -51,6 +52,8 @@ pub struct Tenant {
     store: Store,
     district: DistrictId,
     actor: Option<Arc<Actor>>,
+    /// Of the request that is served, for what it makes.
+    trace: Option<Context>,
 }
 
 /// Who does what nobody is named for: an operator at the command line.
@@ -58,7 +61,7 @@ const OPERATOR: &str = "operator";
 
 impl Store {
     pub fn tenant(&self, district: DistrictId) -> Tenant {
-        Tenant { store: self.clone(), district, actor: None }
+        Tenant { store: self.clone(), district, actor: None, trace: None }
     }
 }
 
@@ -71,6 +74,12 @@ impl Tenant {
     #[must_use]
     pub fn acting_as(self, actor: Arc<Actor>) -> Self {
         Self { actor: Some(actor), ..self }
+    }
+
+    /// The same within a request's trace: campaigns that are made from now on lead to it.
+    #[must_use]
+    pub fn within(self, trace: Option<Context>) -> Self {
+        Self { trace, ..self }
     }
 
     /// None: whoever looks is no caller of the api.
@@ -88,14 +97,18 @@ impl Tenant {
         self.actor.as_ref().map_or(OPERATOR, |actor| &actor.name)
     }
 
-    /// What a transaction for the actor begins with. Ids are UUIDs: nothing to quote.
+    /// What a transaction for the actor begins with. Ids are UUIDs, a trace is hexadecimal: nothing to quote.
     pub(crate) fn enter(&self) -> String {
-        format!(
+        let mut enter = format!(
             "set local role tocsin_app; select set_config('tocsin.district', '{}', true), \
              set_config('tocsin.actor', '{}', true)",
             self.district,
             self.me().map(|id| id.to_string()).unwrap_or_default()
-        )
+        );
+        if let Some(trace) = &self.trace {
+            enter.push_str(&format!(", set_config('tocsin.traceparent', '{trace}', true)"));
+        }
+        enter
     }
 
     /// The user or key whose messages are "my messages"; None: those that nobody signed in for.

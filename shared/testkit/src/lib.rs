@@ -7,6 +7,7 @@ mod database;
 pub mod exim;
 pub mod fixture;
 mod janitor;
+pub mod otlp;
 mod ports;
 mod postgres;
 pub mod promises;

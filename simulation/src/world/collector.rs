@@ -9,6 +9,7 @@ use axum::http::{Request, StatusCode};
 use chrono::{DateTime, Utc};
 use tocsin_providers::{Registry, TokenKeys};
 use tocsin_queue::Queue;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Progress, Tasks};
 use tocsin_status_collector::{Applying, Collector, Counts, Ingress, Rematch};
 
@@ -43,6 +44,7 @@ impl SimulatedCollector {
             token_keys,
             public_url: PUBLIC_URL.to_owned(),
             counts: Arc::new(Counts::default()),
+            spans: Spans::none(),
         };
         let (ingress, publish) = Ingress::new(&collector);
         let publishing = Tasks::new();

@@ -14,7 +14,7 @@ use crate::cancel::Order;
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::Submission;
-use crate::{correction, needs};
+use crate::{correction, needs, traced};
 
 /// Makes the campaign, under the key that it was asked with, and returns it: once, however many approve at once.
 pub(crate) async fn approve(api: &Api, tenant: &Tenant, id: Uuid, by: &str) -> Result<CampaignId, Problem> {
@@ -31,7 +31,7 @@ pub(crate) async fn approve(api: &Api, tenant: &Tenant, id: Uuid, by: &str) -> R
     let submission = as_of_now(tenant, asked.request, now).await?;
     needs::may_send(tenant, submission.message_type().as_str())?;
     let new = submission.into_campaign(asked.client_key, asked.request_hash, now);
-    match tenant.approve(Approve { id, by, at: now }, &new).await? {
+    match traced::making(tenant).approve(Approve { id, by, at: now }, &new).await? {
         Approved::Made(campaign) => {
             tracing::info!(approval.id = %id, campaign.id = %campaign, "a second person approved");
             announce_made(api, &new, now);

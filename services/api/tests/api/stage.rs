@@ -13,6 +13,7 @@ use tocsin_proto::Envelope;
 use tocsin_proto::v1::Control;
 use tocsin_proto::v1::control::Command;
 use tocsin_queue::{Broker as _, Consumer, MemoryBroker, Publisher};
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Clock as _, SystemClock, Tasks};
 use tocsin_store::districts::District;
 use tocsin_store::tenant::keys::NewKey;
@@ -270,7 +271,8 @@ pub async fn serve_pages(
         keys: tocsin_webhooks::Keys::new(WEBHOOK_KEY, None),
         reach: tocsin_webhooks::Reach::beside(vec!["127.0.0.0/8".parse().unwrap()]),
     });
-    let api = Api { store, publisher, clock: clock.shared(), tasks: tasks.clone(), page, webhooks };
+    let (clock, tasks, spans) = (clock.shared(), tasks.clone(), Spans::none());
+    let api = Api { store, publisher, clock, tasks: tasks.clone(), page, webhooks, spans };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tasks.spawn_essential("api", tocsin_api::serve(api, listener));

@@ -61,7 +61,7 @@ impl Asked {
         let aims = Aims { target, replicas_max: BTreeMap::from([(Channel::Sms, 10)]) };
         let scaling = Scaling::new(stage.fixture.store().clone(), passed.clone(), aims);
         let tasks = Tasks::new();
-        let health = Health::new(tasks.stopping().clone()).with(scaling.router());
+        let health = Health::new(&tasks).with(scaling.router());
         let address = serve((Ipv4Addr::LOCALHOST, 0).into(), health, &tasks).await.unwrap();
         Self { address, passed, tasks }
     }

@@ -127,6 +127,7 @@ impl Stage {
                 key: JobKey { campaign: CampaignId(row.get(0)), job: row.get(1) },
                 generation: Generation(row.get(2)),
                 account: AccountId(row.get(3)),
+                attempt: 0,
             })
             .collect();
         self.fixture.claim(WorkerId(Uuid::now_v7()), &released).await.unwrap().len()

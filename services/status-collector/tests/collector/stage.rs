@@ -12,6 +12,7 @@ use tocsin_providers::{
     AccountSettings, ProviderKind, Registry, Secret, TokenKeys, callback_url, http_client, mailgun, twilio,
 };
 use tocsin_queue::{Broker, Destination, MemoryBroker, Message, Published, Queue, RabbitBroker, Session};
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Clock as _, Stopped, SystemClock, Tasks};
 use tocsin_status_collector::Collector;
 use tocsin_testkit::fixture::{Fixture, account_name};
@@ -84,6 +85,7 @@ impl Stage {
             token_keys: TokenKeys::new(&Secret::new("token-key"), None),
             public_url: PUBLIC_URL.to_owned(),
             counts: Arc::default(),
+            spans: Spans::none(),
         };
         let tasks = Tasks::new();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use chrono_tz::Tz;
 use tempfile::TempDir;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_store::districts::District;
 
 use super::ground::Ground;
@@ -37,6 +38,7 @@ impl Stage {
             workers: WORKERS,
             in_flight_max: IN_FLIGHT_MAX,
             others: Vec::new(),
+            spans: Spans::none(),
         })
         .await
         .context("the roles cannot be started")?;

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use tocsin_queue::MemoryBroker;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{CancellationToken, Stopped, Tasks};
 use tocsin_status_collector::applied_queues;
 use tocsin_testkit::simulator::Simulator;
 
 /// How long the callbacks that were taken may take to be applied.
 const APPLY_WITHIN: Duration = Duration::from_secs(10);
+/// A collector of traces that is away does not hold up an exit for longer.
+const SPANS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Every role at work.
 pub struct Running {
@@ -25,6 +28,8 @@ pub struct Running {
     pub simulator: Option<Simulator>,
     /// What it holds at the end is gone.
     pub memory: Option<MemoryBroker>,
+    /// What is still to be sent of traces goes last.
+    pub spans: Spans,
     pub banner: String,
 }
 
@@ -47,6 +52,7 @@ impl Running {
                 self.applying.stop(APPLY_WITHIN).await
             }
         };
+        self.spans.close(SPANS_WITHIN).await;
         stopped.unfinished.extend(applying.unfinished);
         if let Some(failure) = stopped.failure.or(applying.failure) {
             bail!("{} failed: {}", failure.task, failure.why);

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use tocsin_api::{PageAccess, SignIn};
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Config, Stopwatch, Tasks, init_telemetry, metrics, stop_on_signal};
 use tokio::net::TcpListener;
 
@@ -135,6 +136,7 @@ async fn start(
         page,
         outbound: crate::roles::outbound(webhooks.clone())?,
         webhooks,
+        spans: Spans::start(&config.trace, "up")?,
     };
     store.configure_accounts(&providers.limits(config, store).await?, ground::now()).await?;
     let key = keys::api_key(store, directory.path()).await?;
@@ -150,5 +152,6 @@ async fn start(
         key: &key,
     });
     let leave_within = config.shutdown.deadline();
-    Ok(Running { tasks, applying, hurry, leave_within, simulator, memory: ground.memory.clone(), banner })
+    let (spans, memory) = (roles.spans, ground.memory.clone());
+    Ok(Running { tasks, applying, hurry, leave_within, simulator, memory, spans, banner })
 }

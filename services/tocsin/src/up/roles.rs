@@ -11,6 +11,7 @@ use tocsin_providers::{Registry, TokenKeys};
 use tocsin_queue::Publisher;
 use tocsin_runtime::config::WorkerConfig;
 use tocsin_runtime::health::Health;
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Config, SharedClock, SystemClock, Tasks};
 use tocsin_status_collector::{Collector, Counts};
 use tocsin_webhooks::Settings;
@@ -31,6 +32,7 @@ pub struct Roles<'a> {
     pub page: PageAccess,
     pub webhooks: Settings,
     pub outbound: Outbound,
+    pub spans: Spans,
 }
 
 impl Roles<'_> {
@@ -48,6 +50,7 @@ impl Roles<'_> {
         );
         planner.people_per_chunk = self.ground.stores.people_per_chunk;
         planner.webhooks = Some(self.outbound.clone());
+        planner.spans = self.spans.clone();
         planner.start(tasks);
         presence::start(&self.ground.stores.engine, "up", tasks);
         let worker = self.worker();
@@ -63,6 +66,7 @@ impl Roles<'_> {
             tasks: tasks.clone(),
             page: self.page.clone(),
             webhooks: Some(self.webhooks.clone()),
+            spans: self.spans.clone(),
         }
     }
 
@@ -75,6 +79,7 @@ impl Roles<'_> {
             token_keys: self.token_keys.clone(),
             public_url: self.public_url.clone(),
             counts: Arc::new(Counts::default()),
+            spans: self.spans.clone(),
         }
     }
 
@@ -96,6 +101,7 @@ impl Roles<'_> {
             self.registry.clone(),
             settings,
         )
+        .traced(self.spans.clone())
     }
 }
 

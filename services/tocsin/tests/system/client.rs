@@ -21,7 +21,16 @@ impl Client {
 
     /// Posts a campaign under a key of its own.
     pub async fn send(&self, message: &Value) -> Result<CampaignId> {
+        self.send_by(self.http.post(format!("{}/v1/campaigns", self.url)).json(message)).await
+    }
+
+    /// The same within a trace of the client's.
+    pub async fn send_within(&self, message: &Value, traceparent: &str) -> Result<CampaignId> {
         let request = self.http.post(format!("{}/v1/campaigns", self.url)).json(message);
+        self.send_by(request.header("traceparent", traceparent)).await
+    }
+
+    async fn send_by(&self, request: RequestBuilder) -> Result<CampaignId> {
         let answer = self.ask(request.header("idempotency-key", Uuid::now_v7().to_string())).await?;
         let id = answer["id"].as_str().context("an answer without an id")?;
         Ok(CampaignId(id.parse()?))

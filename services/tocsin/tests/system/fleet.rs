@@ -59,6 +59,16 @@ impl Fleet {
         Self::with_accounts(amqp_url, settings, |simulator| accounts_toml(simulator, rate_per_second)).await
     }
 
+    /// The same with traces of everything, to the collector at `endpoint`.
+    pub async fn traced(amqp_url: &str, settings: Settings, endpoint: &str) -> Result<Self> {
+        let rate_per_second = settings.rate_per_second;
+        let trace = format!("[trace]\nendpoint = {endpoint:?}\nsample_ratio = 1.0\n\n");
+        Self::with_accounts(amqp_url, settings, |simulator| {
+            trace + &accounts_toml(simulator, rate_per_second)
+        })
+        .await
+    }
+
     /// The same with one account: mail over the relay at `relay`.
     pub async fn over_relay(amqp_url: &str, relay: &str) -> Result<Self> {
         Self::with_accounts(amqp_url, Settings::default(), |_| relay_toml(relay)).await
@@ -176,8 +186,8 @@ impl Fleet {
 
     /// Kills api and collector and goes on with another database. What is asked of the fleet from then on is asked of that.
     pub fn goes_on_with(&mut self, database: TestDatabase) -> Result<()> {
-        self._api.kill()?;
-        self._collector.kill()?;
+        self.api.kill()?;
+        self.collector.kill()?;
         self.environment.insert("DATABASE_URL".to_owned(), database.url.clone());
         self.store = Store::open(&database.url, CONNECTIONS, Access::Engine)?;
         self.database = database;
@@ -186,10 +196,10 @@ impl Fleet {
 
     /// Starts api and collector anew.
     pub async fn starts_again(&mut self) -> Result<()> {
-        self._api = Process::start(&["api"], &self.environment)?;
-        self._collector = Process::start(&["status-collector"], &self.environment)?;
-        self._api.logged("api listens").await?;
-        self._collector.logged("status collector listens").await?;
+        self.api = Process::start(&["api"], &self.environment)?;
+        self.collector = Process::start(&["status-collector"], &self.environment)?;
+        self.api.logged("api listens").await?;
+        self.collector.logged("status collector listens").await?;
         Ok(())
     }
 
@@ -208,6 +218,19 @@ impl Fleet {
             _ => None,
         });
         Ok(rows.next().flatten())
+    }
+
+    /// Job and number of the attempts that a worker has claimed so far.
+    pub async fn attempts_of(&self, worker: &str) -> Result<Vec<(i32, i16)>> {
+        let sql = format!(
+            "select string_agg(job_id || '/' || number, ' ') from attempts where worker_id = '{worker}'"
+        );
+        let listed = self.ask(&sql).await?.unwrap_or_default();
+        let read = |attempt: &str| {
+            let (job, number) = attempt.split_once('/').context("no attempt")?;
+            Ok((job.parse()?, number.parse()?))
+        };
+        listed.split_whitespace().map(read).collect()
     }
 
     /// Where the collector is reached.

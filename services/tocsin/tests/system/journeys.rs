@@ -8,6 +8,7 @@ mod confirm;
 mod look_up;
 mod machines;
 pub mod stage;
+mod traces;
 
 /// Makes a test of a journey over the broker in memory, and another over RabbitMQ.
 macro_rules! over_both_brokers {

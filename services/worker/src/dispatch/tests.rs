@@ -77,6 +77,7 @@ impl Process {
             account,
             message: Some(Part::of(&Arc::new(Bundle::of(self.acker.clone(), self.tag, 1).unwrap()), 0)),
             arrived: Stopwatch::start(),
+            trace: None,
         }
     }
 

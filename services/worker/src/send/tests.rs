@@ -196,6 +196,8 @@ impl Process {
             extension: None,
             language: Some("es".to_owned()),
             merge_values: Default::default(),
+            claimed_at: DateTime::UNIX_EPOCH,
+            released_at: None,
         };
         let job = JobView {
             state: JobState::Claimed,
@@ -217,6 +219,7 @@ impl Process {
             since: Stopwatch::start_by(&self.worker.clock),
             places: Vec::new(),
             calls: Vec::new(),
+            traced: None,
         }
     }
 

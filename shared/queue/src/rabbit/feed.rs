@@ -118,3 +118,21 @@ fn text_headers(table: &FieldTable) -> Vec<(String, String)> {
     };
     table.inner().iter().filter_map(|(name, value)| Some((name.to_string(), text(value)?))).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Others write a trace's context as either.
+    #[test]
+    fn long_and_short_texts_are_headers_and_numbers_are_not() {
+        let mut table = FieldTable::default();
+        table.insert("traceparent".into(), AMQPValue::ShortString("00-1".into()));
+        table.insert("tracestate".into(), AMQPValue::LongString("a=b".into()));
+        table.insert("x-delivery-count".into(), AMQPValue::LongLongInt(3));
+        let mut headers = text_headers(&table);
+        headers.sort();
+        let text = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(headers, [text("traceparent", "00-1"), text("tracestate", "a=b")]);
+    }
+}

@@ -8,11 +8,11 @@ use axum::http::Uri;
 use tocsin_domain::Channel;
 use tocsin_domain::network::Network;
 
-use super::file::{RawCallback, RawConfig, RawWebhooks};
+use super::file::{RawCallback, RawConfig, RawTrace, RawWebhooks};
 use super::secret::{Secret, SecretPlace};
 use super::{
-    CallbackSecrets, Config, ConfigError, MetricsConfig, Origin, OtlpConfig, WebhookSecrets, WebhooksConfig,
-    accounts,
+    CallbackSecrets, Config, ConfigError, MetricsConfig, Origin, OtlpConfig, TraceConfig, WebhookSecrets,
+    WebhooksConfig, accounts,
 };
 use crate::telemetry;
 
@@ -74,12 +74,13 @@ pub(super) fn check(
     note(&mut faults, filter.map(drop));
     let public_url = raw.public_url.map(|url| web_address("public_url", url)).transpose();
     let public_url = note(&mut faults, public_url).flatten();
+    let trace = note(&mut faults, trace(raw.trace));
     let (accounts, faulty) = accounts::check(raw.accounts, environment);
     faults.extend(faulty);
     let callback = note(&mut faults, callback(raw.callback, environment)).flatten();
     let webhooks = note(&mut faults, webhooks(raw.webhooks, environment));
     // None: there is a fault.
-    let Some(webhooks) = webhooks else { return Err(faults) };
+    let (Some(webhooks), Some(trace)) = (webhooks, trace) else { return Err(faults) };
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -106,6 +107,7 @@ pub(super) fn check(
         },
         shutdown: raw.shutdown,
         log: raw.log,
+        trace,
         accounts,
         origin,
     })
@@ -127,6 +129,20 @@ pub(super) fn web_address(key: &str, url: String) -> Result<String, ConfigError>
         return Err(ConfigError::value(key, format!("{url:?} has a query"), remedy));
     }
     Ok(url.trim_end_matches('/').to_owned())
+}
+
+fn trace(raw: RawTrace) -> Result<TraceConfig, ConfigError> {
+    let RawTrace { endpoint, protocol, sample_ratio, slow_seconds } = raw;
+    if !(0.0..=1.0).contains(&sample_ratio) {
+        let remedy = "give a part from 0 to 1, as 0.01 for one job of a hundred";
+        return Err(ConfigError::value("trace.sample_ratio", format!("is {sample_ratio}"), remedy));
+    }
+    let slow = Duration::try_from_secs_f64(slow_seconds).ok().filter(|slow| !slow.is_zero());
+    let slow = slow.ok_or_else(|| {
+        ConfigError::value("trace.slow_seconds", format!("is {slow_seconds}"), "give more than 0")
+    })?;
+    let endpoint = endpoint.map(|url| web_address("trace.endpoint", url)).transpose()?;
+    Ok(TraceConfig { endpoint, protocol, sample_ratio, slow })
 }
 
 /// What else is wrong with it is said by its adapter.

@@ -23,6 +23,7 @@ health = {}
 log = { format = "text", filter = "info,lapin=off" }
 metrics = { otlp_protocol = "grpc", otlp_interval_seconds = 30 }
 shutdown = { delay_seconds = 0, deadline_seconds = 25 }
+trace = { protocol = "grpc", sample_ratio = 0.01, slow_seconds = 120.0 }
 
 [worker]
 prefetch_emergency = 200
@@ -77,6 +78,8 @@ pub(super) struct RawConfig {
     pub shutdown: ShutdownConfig,
     /// The log, on standard error.
     pub log: LogConfig,
+    /// Where traces go, and which of them are kept.
+    pub trace: RawTrace,
     /// One table for each account at a provider.
     pub accounts: Vec<RawAccount>,
 }
@@ -102,6 +105,20 @@ pub(super) struct RawMetrics {
     pub otlp_interval_seconds: u32,
     /// What the database may take on its disk: shown beside what it takes, for alerts.
     pub database_size_max_bytes: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTrace {
+    /// A collector's address, as `http://collector.example.org:4317`. There are no traces without it.
+    pub endpoint: Option<String>,
+    /// How the collector is spoken to.
+    pub protocol: OtlpProtocol,
+    /// The part of attempts whose traces are kept, from 0 to 1. Emergencies, errors and what is slow are kept beside.
+    pub sample_ratio: f64,
+    /// What takes so long is slow: from the release to the request, or from the claim to the last word.
+    pub slow_seconds: f64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -56,6 +56,7 @@ pub struct Config {
     pub metrics: MetricsConfig,
     pub shutdown: ShutdownConfig,
     pub log: LogConfig,
+    pub trace: TraceConfig,
     /// Names are unique.
     pub accounts: Vec<AccountConfig>,
     origin: Origin,
@@ -194,6 +195,7 @@ pub struct OtlpConfig {
     pub interval: Duration,
 }
 
+/// How a collector is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -232,6 +234,18 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// `tracing` directives: `info,tocsin_worker=debug`.
     pub filter: String,
+}
+
+/// Where traces go, and which.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceConfig {
+    /// A collector's address, without a slash at the end. None: there are no traces.
+    pub endpoint: Option<String>,
+    pub protocol: OtlpProtocol,
+    /// The part of jobs whose traces are kept, from 0 to 1. Emergencies, errors and what is slow are kept beside.
+    pub sample_ratio: f64,
+    /// What takes so long is slow: from the release to the request, or from the claim to the last word.
+    pub slow: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -85,7 +85,8 @@ fn variable(name: &str, value: &str) -> Option<Layer> {
 fn typed(path: &[&str], value: &str) -> Value {
     match path {
         [
-            "database_pool" | "worker" | "scaling" | "credentials" | "shutdown" | "metrics" | "accounts",
+            "database_pool" | "worker" | "scaling" | "credentials" | "shutdown" | "metrics" | "trace"
+            | "accounts",
             ..,
         ]
         | ["api", "proxies"]

@@ -134,7 +134,7 @@ catalogue! {
         "Workers of the channel that the work at hand is enough for.";
 
     counter CLAIMS = "tocsin_claims_total" ["channel", "lane", "verdict"] Worker:
-        "Jobs claimed, by verdict: granted, stale, canceled, late, no_lease, barred.";
+        "Jobs claimed, by verdict: granted, stale, canceled, late, stopped, no_lease, barred.";
     histogram PERMIT_WAIT = "tocsin_permit_wait_seconds" ["channel", "lane"] Worker:
         "How long jobs waited in the worker for a permit: a token and a place of their account, a place of the process." in WAIT;
     histogram PROVIDER_REQUEST = "tocsin_provider_request_seconds" ["account", "channel"] Worker:

@@ -16,7 +16,7 @@ over_both_brokers!(every_device_ends_with_one_outcome);
 /// Every first call finds the line busy; some texts are not delivered, some mails bounce.
 async fn every_device_ends_with_one_outcome(broker: BrokerKind) -> Result<()> {
     let scenario = Scenario {
-        voice: channel(&[&[(Fate::Busy, 1.0)], &[(Fate::Human, 1.0)]]),
+        voice: busy_at_first(),
         sms: channel(&[&[(Fate::Delivered, 0.8), (Fate::Undelivered, 0.2)]]),
         email: channel(&[&[(Fate::Delivered, 0.8), (Fate::Bounced, 0.2)]]),
         ..Scenario::default()
@@ -56,6 +56,11 @@ async fn every_device_ends_with_one_outcome(broker: BrokerKind) -> Result<()> {
     ensure!(no_device == WITHOUT_DEVICE, "{no_device} rows without a device");
     ensure!(rows.len() == WITHOUT_DEVICE + DEVICES * Channel::ALL.len(), "{} rows", rows.len());
     stage.strike().await
+}
+
+/// Every first call finds the line busy, and every second one a person.
+pub fn busy_at_first() -> ChannelScenario {
+    channel(&[&[(Fate::Busy, 1.0)], &[(Fate::Human, 1.0)]])
 }
 
 fn channel(fates: &[&[(Fate, f64)]]) -> ChannelScenario {

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use tocsin::system::{ChannelLimits, Stores, System, SystemOptions};
 use tocsin_providers::AccountSettings;
 use tocsin_queue::{Broker, MemoryBroker, RabbitBroker};
+use tocsin_runtime::telemetry::Spans;
 use tocsin_testkit::simulator::Scenario;
 use tocsin_testkit::{TestDatabase, TestVhost, wait_until};
 use tokio_postgres::NoTls;
@@ -46,6 +47,17 @@ impl Stage {
         limits: Vec<ChannelLimits>,
         others: Vec<AccountSettings>,
     ) -> Result<Self> {
+        Self::set_traced(broker, scenario, limits, others, Spans::none()).await
+    }
+
+    /// With traces, which nobody closes but the caller.
+    pub async fn set_traced(
+        broker: BrokerKind,
+        scenario: Scenario,
+        limits: Vec<ChannelLimits>,
+        others: Vec<AccountSettings>,
+        spans: Spans,
+    ) -> Result<Self> {
         let database = TestDatabase::create().await?;
         let vhost = match broker {
             BrokerKind::Memory => None,
@@ -63,6 +75,7 @@ impl Stage {
             workers: WORKERS,
             in_flight_max: IN_FLIGHT_MAX,
             others,
+            spans,
         })
         .await?;
         let key = district::found(&system.store).await?;

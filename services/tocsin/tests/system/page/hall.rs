@@ -15,6 +15,7 @@ use tocsin_domain::DistrictId;
 use tocsin_queue::{Broker, MemoryBroker, Publisher};
 use tocsin_roster::sample::{SampleOptions, generate};
 use tocsin_roster::{OneRosterVersion, ReadOptions};
+use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Clock as _, SystemClock, Tasks};
 use tocsin_store::tenant::users::NewUser;
 use tocsin_testkit::simulator::Scenario;
@@ -55,6 +56,7 @@ impl Hall {
             workers: 1,
             in_flight_max: 64,
             others: Vec::new(),
+            spans: Spans::none(),
         })
         .await?;
         let name = "Cedar Valley School District".to_owned();
@@ -142,6 +144,7 @@ async fn serve(stores: &Stores, broker: Arc<dyn Broker>, tasks: &Tasks) -> Resul
             keys: Keys::new("a key of the test", None),
             reach: Reach::beside(Vec::new()),
         }),
+        spans: Spans::none(),
     };
     tasks.spawn_essential("api", tocsin_api::serve(api, listener));
     Ok(door)

@@ -82,14 +82,15 @@ impl<'a> CampaignRow<'a> {
     }
 }
 
-/// Campaign states 1 scheduled and 2 processing, by whether its time has come.
+/// Campaign states 1 scheduled and 2 processing, by whether its time has come. The trace is the transaction's, as the actor
+/// is (`Tenant::within`).
 pub(crate) const CREATE_CAMPAIGN: &str = "-- store.create_campaign
 with made as (
   insert into campaigns (id, district_id, client_key, request_hash, state, lane, mode, consent_class,
     message_type, subject, channels, audience, redial, created_by, created_at, scheduled_at, expires_at,
-    calling_window, limits, test)
+    calling_window, limits, test, traceparent)
   values ($1, $2, $3, $4, case when $15::timestamptz > $14::timestamptz then 1 else 2 end, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,
-    $15, $16, $21, $22, $24)
+    $15, $16, $21, $22, $24, nullif(current_setting('tocsin.traceparent', true), ''))
   on conflict (district_id, client_key) do nothing
   returning id, number
 ), written as (

@@ -1,10 +1,12 @@
-//! Logs. Traces and metrics are added here and nowhere else.
+//! Log lines: how they are written, and which of them.
 
 use std::io::{self, IsTerminal as _};
 
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::TryInitError;
+
+use super::log_filter;
 
 /// How log lines are written. Both go to standard error: standard output belongs to a command's results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -22,6 +24,8 @@ pub enum LogFormat {
 pub enum TelemetryError {
     #[error("log.filter {filter:?} cannot be read: use directives such as `info,tocsin_worker=debug`")]
     Filter { filter: String, source: tracing_subscriber::filter::ParseError },
+    #[error("trace.endpoint {endpoint:?}: no spans can be sent there: {why}")]
+    Exporter { endpoint: String, why: String },
 }
 
 /// Starts logging. `filter` is a list of `tracing` directives. Once a process logs, further calls change nothing, so
@@ -34,12 +38,21 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
         io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let builder =
         tracing_subscriber::fmt().with_env_filter(directives).with_ansi(colours).with_writer(io::stderr);
-    let started: Result<(), TryInitError> = match format {
-        LogFormat::Text => builder.finish().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+    let (started, change): (Result<(), TryInitError>, log_filter::Change) = match format {
+        LogFormat::Text => {
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.finish().try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.finish().try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
     };
-    if started.is_err() {
-        tracing::debug!("logging was started before");
+    match started {
+        Ok(()) => log_filter::started(filter, change),
+        Err(_) => tracing::debug!("logging was started before"),
     }
     Ok(())
 }

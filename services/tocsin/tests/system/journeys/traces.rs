@@ -1,0 +1,203 @@
+//! The traces of a campaign, as a collector has them (docs/adr/0041-traces.md).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use tocsin_domain::trace::TraceId;
+use tocsin_domain::{AttemptKey, CampaignId, Channel, JobKey, Outcome};
+use tocsin_runtime::Tasks;
+use tocsin_runtime::config::{OtlpProtocol, TraceConfig};
+use tocsin_runtime::telemetry::Spans;
+use tocsin_testkit::otlp::{OtlpReceiver, Received, faults};
+use tocsin_testkit::promises::{self, Facts};
+use tocsin_testkit::simulator::{ChannelScenario, Delay, Faults, Scenario};
+use tocsin_testkit::wait_until;
+
+use crate::district::message;
+use crate::facts::{WITHIN, closed};
+use crate::journeys::campaign::busy_at_first;
+use crate::journeys::over_both_brokers;
+use crate::journeys::stage::{BrokerKind, Stage};
+
+/// What a client sends with its request: a trace of its own.
+const CALLERS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLERS_SPAN: &str = "00f067aa0ba902b7";
+/// What a job passes on its way to its provider's last word.
+const STEPS: [&str; 6] =
+    ["wait turn", "publish voice.general", "process voice.general", "wait limiter", "claim", "ask"];
+
+over_both_brokers!(every_attempt_has_one_connected_trace);
+
+/// Every first call finds the line busy and is made again.
+async fn every_attempt_has_one_connected_trace(broker: BrokerKind) -> Result<()> {
+    let collecting = Collecting::start(broker, 1.0).await?;
+    let scenario = Scenario { voice: busy_at_first(), ..Scenario::default() };
+    let stage = collecting.stage(broker, scenario).await?;
+    let header = format!("00-{CALLERS_TRACE}-{CALLERS_SPAN}-01");
+    let campaign = stage.client.send_within(&message("general", &[Channel::Voice]), &header).await?;
+    closed(&stage.system.store, campaign).await?;
+    stage.system.simulator.callbacks_done(WITHIN).await?;
+    let facts = promises::facts(&stage.system.store, campaign).await?;
+    let calls = facts.attempts.len();
+    ensure!(calls >= 40, "{calls} calls, of which every second is a redial");
+    let traces = collecting.traces_of(stage, campaign, &facts).await?;
+
+    let outside = BTreeSet::from([CALLERS_SPAN.to_owned()]);
+    let found = faults(&traces, &outside);
+    ensure!(found.is_empty(), "{found:#?}");
+    let campaign_trace = TraceId::of_campaign(campaign);
+    let names = names(&traces, &campaign_trace.to_string());
+    for name in ["campaign", "create", "expand", "close"] {
+        ensure!(names.contains(name), "the campaign's trace lacks {name}: {names:?}");
+    }
+    let mut called_back = 0;
+    for attempt in keys(campaign, &facts) {
+        let trace = TraceId::of_attempt(attempt);
+        let names = self::names(&traces, &trace.to_string());
+        for step in STEPS.into_iter().chain(["attempt voice", "plan", "POST"]) {
+            ensure!(names.contains(step), "attempt {attempt:?} lacks {step}: {names:?}");
+        }
+        called_back += usize::from(names.contains("POST /callbacks/{account}/{token}"));
+        let root = root(&traces, trace).context("no root")?;
+        let links: Vec<String> = root.links().into_iter().map(|(trace, _)| trace).collect();
+        let earlier = (attempt.number > 1)
+            .then(|| TraceId::of_attempt(AttemptKey { number: attempt.number - 1, ..attempt }));
+        let expected: Vec<String> =
+            [Some(campaign_trace), earlier].into_iter().flatten().map(|trace| trace.to_string()).collect();
+        ensure!(links == expected, "attempt {attempt:?} leads to {links:?}, not {expected:?}");
+    }
+    ensure!(called_back * 100 >= calls * 99, "{called_back} of {calls} attempts have their callback");
+    the_request_is_the_callers(&traces, campaign)?;
+    nothing_is_told_of_anybody(&traces)
+}
+
+over_both_brokers!(errors_and_emergencies_are_kept_whatever_is_sampled);
+
+/// The provider is down for every second text; nothing is sampled.
+async fn errors_and_emergencies_are_kept_whatever_is_sampled(broker: BrokerKind) -> Result<()> {
+    let collecting = Collecting::start(broker, 0.0).await?;
+    let down = Faults { server_error: 0.5, ..Faults::default() };
+    let sms = ChannelScenario { latency: Delay::Uniform(1, 10), faults: down, ..ChannelScenario::default() };
+    let stage = collecting.stage(broker, Scenario { sms, ..Scenario::default() }).await?;
+    let texts = stage.client.send(&message("general", &[Channel::Sms])).await?;
+    let calls = stage.client.send(&message("emergency", &[Channel::Voice])).await?;
+    for campaign in [texts, calls] {
+        closed(&stage.system.store, campaign).await?;
+    }
+    stage.system.simulator.callbacks_done(WITHIN).await?;
+    let of_texts = promises::facts(&stage.system.store, texts).await?;
+    let of_calls = promises::facts(&stage.system.store, calls).await?;
+    let errors = |facts: &Facts| facts.attempts.iter().filter(|attempt| is_down(attempt.outcome)).count();
+    ensure!(errors(&of_texts) > 0, "no text met a provider that is down");
+    let traces = collecting.traces_of(stage, calls, &of_calls).await?;
+
+    let found = faults(&traces, &BTreeSet::new());
+    ensure!(found.is_empty(), "{found:#?}");
+    for (attempt, facts) in keys(texts, &of_texts).into_iter().zip(&of_texts.attempts) {
+        let root = root(&traces, TraceId::of_attempt(attempt));
+        if !is_down(facts.outcome) {
+            ensure!(root.is_none(), "attempt {attempt:?} went well and is kept");
+            continue;
+        }
+        let root = root.with_context(|| format!("attempt {attempt:?} failed and is not kept"))?;
+        ensure!(root.attribute("tocsin.reconstructed").as_deref() == Some("true"), "{root:?}");
+        ensure!(root.attribute("error.type").as_deref() == Some("provider_unavailable"), "{root:?}");
+        let names = names(&traces, &root.trace);
+        ensure!(names == BTreeSet::from(["attempt sms", "claim", "ask", "record"]), "{names:?}");
+    }
+    for attempt in keys(calls, &of_calls) {
+        let root = root(&traces, TraceId::of_attempt(attempt)).context("an emergency is not kept")?;
+        ensure!(root.attribute("tocsin.reconstructed").is_none(), "{root:?}");
+    }
+    Ok(())
+}
+
+fn is_down(outcome: Option<Outcome>) -> bool {
+    outcome == Some(Outcome::ProviderUnavailable)
+}
+
+/// A collector and this process's way to it.
+struct Collecting {
+    tasks: Tasks,
+    receiver: OtlpReceiver,
+    spans: Spans,
+}
+
+impl Collecting {
+    /// Each protocol with one of the brokers.
+    async fn start(broker: BrokerKind, sample_ratio: f64) -> Result<Self> {
+        let tasks = Tasks::new();
+        let (receiver, addresses) = OtlpReceiver::start(&tasks).await?;
+        let (protocol, endpoint) = match broker {
+            BrokerKind::Memory => (OtlpProtocol::Http, addresses.http),
+            BrokerKind::RabbitMq => (OtlpProtocol::Grpc, addresses.grpc),
+        };
+        let slow = Duration::from_secs(3_600);
+        let config = TraceConfig { endpoint: Some(endpoint), protocol, sample_ratio, slow };
+        Ok(Self { tasks, receiver, spans: Spans::start(&config, "test")? })
+    }
+
+    async fn stage(&self, broker: BrokerKind, scenario: Scenario) -> Result<Stage> {
+        Stage::set_traced(broker, scenario, Vec::new(), Vec::new(), self.spans.clone()).await
+    }
+
+    /// Stops everything once the trace of each attempt has ended, and returns what was collected.
+    async fn traces_of(
+        self,
+        stage: Stage,
+        campaign: CampaignId,
+        facts: &Facts,
+    ) -> Result<BTreeMap<String, Vec<Received>>> {
+        let expected = keys(campaign, facts);
+        wait_until("the root of every attempt", WITHIN, async || {
+            let traces = self.receiver.traces();
+            expected.iter().all(|attempt| root(&traces, TraceId::of_attempt(*attempt)).is_some())
+        })
+        .await?;
+        stage.strike().await?;
+        self.spans.close(WITHIN).await;
+        ensure!(self.spans.dropped() == 0, "{} spans were lost", self.spans.dropped());
+        let traces = self.receiver.traces();
+        self.tasks.stop(WITHIN).await;
+        Ok(traces)
+    }
+}
+
+fn keys(campaign: CampaignId, facts: &Facts) -> Vec<AttemptKey> {
+    let key = |job, number| AttemptKey { job: JobKey { campaign, job }, number };
+    facts.attempts.iter().map(|attempt| key(attempt.job, attempt.number)).collect()
+}
+
+fn root(traces: &BTreeMap<String, Vec<Received>>, trace: TraceId) -> Option<&Received> {
+    traces.get(&trace.to_string())?.iter().find(|span| span.id == trace.root().to_string())
+}
+
+fn names<'a>(traces: &'a BTreeMap<String, Vec<Received>>, trace: &str) -> BTreeSet<&'a str> {
+    traces.get(trace).into_iter().flatten().map(|span| span.name.as_str()).collect()
+}
+
+/// The request that made the campaign is in its caller's trace, and the campaign leads there.
+fn the_request_is_the_callers(traces: &BTreeMap<String, Vec<Received>>, campaign: CampaignId) -> Result<()> {
+    let request =
+        traces.get(CALLERS_TRACE).and_then(|spans| spans.first()).context("no span of the request")?;
+    ensure!(request.name == "POST /v1/campaigns" && request.parent == CALLERS_SPAN, "{request:?}");
+    let root = root(traces, TraceId::of_campaign(campaign)).context("the campaign's trace has no root")?;
+    let expected = vec![(CALLERS_TRACE.to_owned(), request.id.clone())];
+    ensure!(root.links() == expected, "the campaign leads to {:?}", root.links());
+    Ok(())
+}
+
+/// Neither a number nor an address nor a text is in any attribute or name.
+fn nothing_is_told_of_anybody(traces: &BTreeMap<String, Vec<Received>>) -> Result<()> {
+    for received in traces.values().flatten() {
+        let span = &received.span;
+        let told = format!("{} {:?} {:?}", span.name, span.attributes, span.events);
+        for secret in
+            ["+1202", "12022000", "example.org", "guardian", "Ortiz", "closed today", "callbacks/voice/"]
+        {
+            ensure!(!told.contains(secret), "{secret:?} is in {told}");
+        }
+    }
+    Ok(())
+}

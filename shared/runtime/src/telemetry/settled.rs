@@ -1,0 +1,252 @@
+//! What the change of an attempt writes into its trace: the step itself, and, with the last one, the root.
+//!
+//! Of attempts that nobody kept as they went, errors and slow ones are kept here after all: what the row tells is written
+//! down, with the ids that it would have had.
+
+use chrono::{DateTime, Utc};
+use tocsin_domain::settlement::{AttemptView, Change, JobAction};
+use tocsin_domain::trace::{Context, TraceId};
+use tocsin_domain::{AttemptKey, AttemptState, CampaignId, Channel, JobState, Outcome, WaitReason};
+
+use super::attempt::moment;
+use super::{Kind, Part, Span, Spans, Subject, names};
+
+/// Who changed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By<'a> {
+    /// The worker that asked.
+    Record,
+    /// A callback, from a queue, by its destination.
+    Apply(&'a str),
+    /// A callback that was kept until its attempt was there.
+    Rematch,
+    /// The deadline for an answer.
+    Expire,
+    Recall,
+    LookUp,
+}
+
+/// A batch of changes that are committed.
+#[derive(Debug)]
+pub struct Settling<'a> {
+    pub spans: &'a Spans,
+    pub by: By<'a>,
+    pub begun: DateTime<Utc>,
+    pub ended: DateTime<Utc>,
+}
+
+impl Settling<'_> {
+    /// Writes what one change was. `more` says what only its caller knows: links, the account, and, for what was not
+    /// kept until now, further spans of it.
+    pub fn tell(&self, view: &AttemptView, change: &Change, more: impl FnOnce(&Subject, Kept) -> Told) {
+        let Some(kept) = self.kept(view, change) else { return };
+        let subject = subject(view);
+        let Told { account, link, spans } = more(&subject, kept);
+        let step = self.step(&subject);
+        let step = step
+            .between(self.begun, self.ended)
+            .with(names::ATTEMPT_STATE, change.state.as_str())
+            .with_some(names::OUTCOME, change.outcome.map(Outcome::code));
+        let step = link.into_iter().fold(step, |step, to| step.linked(to, names::link::CALLED_BACK_BY));
+        self.spans.emit_all(spans);
+        self.spans.emit(mark(step, kept));
+        if kept == Kept::Reconstructed
+            && let Some(claimed_at) = view.background.claimed_at
+        {
+            let claim = subject.span(Part::Claim, 0, names::span::CLAIM).between(claimed_at, claimed_at);
+            self.spans.emit(mark(claim, kept));
+        }
+        if is_last(view, change) {
+            self.spans.emit(mark(self.root(view, change, &subject, account.as_deref(), kept), kept));
+        }
+        self.next_attempt(view, change, &subject, kept);
+    }
+
+    /// None: nobody reads it.
+    fn kept(&self, view: &AttemptView, change: &Change) -> Option<Kept> {
+        if self.spans.keeps(view.key, view.job.lane) {
+            return Some(Kept::AsItGoes);
+        }
+        let last = self.spans.on() && is_last(view, change);
+        let slow = || view.background.claimed_at.is_some_and(|at| self.spans.is_slow(self.ended - at));
+        let late = || self.waited_long(view);
+        (last && (is_fault(change) || slow() || late())).then_some(Kept::Reconstructed)
+    }
+
+    fn waited_long(&self, view: &AttemptView) -> bool {
+        let (released, claimed) = (view.background.released_at, view.background.claimed_at);
+        released.zip(claimed).is_some_and(|(released, claimed)| self.spans.is_slow(claimed - released))
+    }
+
+    fn step(&self, subject: &Subject) -> Span {
+        let which = moment(self.begun);
+        match self.by {
+            By::Record => subject.span(Part::Record, which, names::span::RECORD),
+            By::Apply(queue) => subject.processes(Part::Apply, which, queue),
+            By::Rematch => subject.span(Part::Apply, which, names::span::REMATCH),
+            By::Expire => subject.span(Part::Expire, which, names::span::EXPIRE),
+            By::Recall => subject.span(Part::Recall, which, names::span::RECALL),
+            By::LookUp => subject.span(Part::LookUp, which, names::span::LOOK_UP),
+        }
+    }
+
+    fn root(
+        &self,
+        view: &AttemptView,
+        change: &Change,
+        subject: &Subject,
+        account: Option<&str>,
+        kept: Kept,
+    ) -> Span {
+        let background = view.background;
+        let begun = background.released_at.or(background.claimed_at).unwrap_or(self.begun);
+        let root = root(subject)
+            .between(begun, self.ended)
+            .with(names::ATTEMPT_STATE, change.state.as_str())
+            .with_some(names::OUTCOME, change.outcome.map(Outcome::code))
+            .with_some(names::ACCOUNT, account.map(str::to_owned));
+        // Where this one was kept for its own sake, nobody knows whether an earlier one was.
+        let root = match earlier(view.key) {
+            Some(earlier) if kept == Kept::AsItGoes => root.linked(earlier, names::link::EARLIER_ATTEMPT),
+            _ => root,
+        };
+        match change.outcome {
+            Some(outcome) if is_fault(change) => root.failed(outcome.code()),
+            None if is_fault(change) => root.failed(change.state.as_str()),
+            _ => root,
+        }
+    }
+
+    /// The job waits for another try, which has a trace of its own; or it does not wait any more, and the try that was
+    /// planned is over before it began.
+    fn next_attempt(&self, view: &AttemptView, change: &Change, subject: &Subject, kept: Kept) {
+        if kept != Kept::AsItGoes {
+            return;
+        }
+        match change.job {
+            JobAction::Wait { due_at, reason, .. } => {
+                let next = Subject { attempt: after(view.key, view.job.attempt), ..*subject };
+                let plan = plan(&next, self.ended, reason, due_at);
+                self.spans.emit(plan.linked(subject.context(Part::Root, 0), names::link::EARLIER_ATTEMPT));
+            }
+            JobAction::End { outcome } if matches!(view.job.state, JobState::Waiting | JobState::Queued) => {
+                let next = Subject { attempt: after(view.key, view.job.attempt), ..*subject };
+                untried(self.spans, &next, self.ended, outcome.code());
+            }
+            JobAction::Keep | JobAction::Raise { .. } | JobAction::End { .. } => {}
+        }
+    }
+}
+
+/// Why a trace is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    AsItGoes,
+    /// An error, or slow: at its end only.
+    Reconstructed,
+}
+
+/// What a caller adds.
+#[derive(Debug, Default)]
+pub struct Told {
+    pub account: Option<String>,
+    /// What led to the change.
+    pub link: Vec<Context>,
+    pub spans: Vec<Span>,
+}
+
+/// Marks what is written after the fact.
+pub fn mark(span: Span, kept: Kept) -> Span {
+    match kept {
+        Kept::AsItGoes => span,
+        Kept::Reconstructed => span.with(names::RECONSTRUCTED, true),
+    }
+}
+
+/// The attempt of a view.
+pub fn subject(view: &AttemptView) -> Subject {
+    Subject {
+        attempt: view.key,
+        channel: Some(view.job.channel),
+        lane: view.job.lane,
+        district: view.background.district,
+    }
+}
+
+/// That another try was decided upon.
+pub fn plan(next: &Subject, at: DateTime<Utc>, reason: WaitReason, until: DateTime<Utc>) -> Span {
+    next.span(Part::Plan, moment(at), names::span::PLAN)
+        .between(at, at)
+        .with(names::WAIT_REASON, reason.as_str())
+        .with(names::WAIT_UNTIL, until.to_rfc3339())
+}
+
+/// A try that was planned, maybe released, and never began: its trace ends with why.
+pub fn untried(spans: &Spans, subject: &Subject, at: DateTime<Utc>, outcome: &'static str) {
+    if !spans.keeps(subject.attempt, subject.lane) {
+        return;
+    }
+    let withdraw = subject.span(Part::Withdraw, 0, names::span::WITHDRAW);
+    spans.emit(withdraw.between(at, at).with(names::OUTCOME, outcome));
+    spans.emit(root(subject).between(at, at).with(names::OUTCOME, outcome));
+}
+
+/// A root without its times: it leads to the campaign.
+fn root(subject: &Subject) -> Span {
+    let campaign = campaign_root(subject.attempt.job.campaign);
+    subject
+        .span(Part::Root, 0, attempt_name(subject.channel))
+        .kind(Kind::Internal)
+        .linked(campaign, names::link::CAMPAIGN)
+}
+
+/// What the root of an attempt's trace is called.
+pub fn attempt_name(channel: Option<Channel>) -> String {
+    let channel = channel.map(Channel::as_str).unwrap_or_default();
+    format!("{} {channel}", names::span::ATTEMPT)
+}
+
+pub fn campaign_root(campaign: CampaignId) -> Context {
+    let trace = TraceId::of_campaign(campaign);
+    Context { trace, span: trace.root(), sampled: true }
+}
+
+fn earlier(attempt: AttemptKey) -> Option<Context> {
+    let number = attempt.number.checked_sub(1).filter(|number| *number > 0)?;
+    let trace = TraceId::of_attempt(AttemptKey { number, ..attempt });
+    Some(Context { trace, span: trace.root(), sampled: true })
+}
+
+/// The attempt that the job's next claim makes.
+fn after(attempt: AttemptKey, latest: i16) -> AttemptKey {
+    AttemptKey { number: latest.saturating_add(1), ..attempt }
+}
+
+/// Does the attempt's trace end with this change? It does once: what comes later raises an outcome, and writes no new root.
+fn is_last(view: &AttemptView, change: &Change) -> bool {
+    change.state == AttemptState::Settled && view.state != AttemptState::Settled
+}
+
+/// Is it a failure of ours or of the provider's, and not of the person's phone?
+fn is_fault(change: &Change) -> bool {
+    change.state == AttemptState::Unknown
+        || change.outcome.is_some_and(|outcome| {
+            matches!(
+                outcome,
+                Outcome::ProviderRejected
+                    | Outcome::ProviderUnavailable
+                    | Outcome::CallNotInitiated
+                    | Outcome::TextNotInitiated
+                    | Outcome::FailedToSend
+                    | Outcome::UnknownError
+                    | Outcome::SubsystemError
+                    | Outcome::LowResources
+                    | Outcome::CallError
+                    | Outcome::NoCallStatus
+                    | Outcome::NoStatus
+                    | Outcome::ProgressUnknown
+                    | Outcome::DialerNoResponse
+                    | Outcome::Expired
+            )
+        })
+}
