@@ -250,3 +250,73 @@ fn is_fault(change: &Change) -> bool {
             )
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use tocsin_domain::policy::RedialPolicy;
+    use tocsin_domain::settlement::JobView;
+    use tocsin_domain::{JobKey, Lane};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn view(state: AttemptState) -> AttemptView {
+        let key = AttemptKey { job: JobKey { campaign: CampaignId(Uuid::nil()), job: 1 }, number: 1 };
+        let job = JobView {
+            state: JobState::Claimed,
+            attempt: 1,
+            tries: 1,
+            outcome: None,
+            channel: Channel::Voice,
+            lane: Lane::General,
+            redial: RedialPolicy::default_for(Lane::General),
+            expires_at: DateTime::UNIX_EPOCH,
+            canceled: false,
+            asks_opt_in: false,
+        };
+        AttemptView { state, ..AttemptView::claimed(key, job) }
+    }
+
+    fn change(state: AttemptState, outcome: Option<Outcome>) -> Change {
+        Change {
+            state,
+            outcome,
+            sequence: None,
+            provider_code: None,
+            provider_id: None,
+            answered: None,
+            detect_until: None,
+            job: JobAction::Keep,
+        }
+    }
+
+    #[test]
+    fn a_trace_has_one_root_however_often_its_attempt_changes() {
+        use AttemptState::{Accepted, Asking, Settled, Unknown};
+        let table = [
+            (Asking, Accepted, false),
+            (Asking, Unknown, false),
+            (Unknown, Accepted, false),
+            (Asking, Settled, true),
+            (Accepted, Settled, true),
+            (Unknown, Settled, true),
+            // A bounce after the delivery.
+            (Settled, Settled, false),
+        ];
+        for (from, to, last) in table {
+            assert_eq!(is_last(&view(from), &change(to, None)), last, "{from} to {to}");
+        }
+    }
+
+    #[test]
+    fn a_fault_is_ours_or_the_providers_and_not_the_phones() {
+        let settled = |outcome| change(AttemptState::Settled, Some(outcome));
+        for outcome in [Outcome::ProviderUnavailable, Outcome::ProviderRejected, Outcome::NoCallStatus] {
+            assert!(is_fault(&settled(outcome)), "{outcome:?}");
+        }
+        for outcome in [Outcome::Busy, Outcome::InvalidNumber, Outcome::LivePerson, Outcome::OptOut] {
+            assert!(!is_fault(&settled(outcome)), "{outcome:?}");
+        }
+        assert!(is_fault(&change(AttemptState::Unknown, None)));
+    }
+}
