@@ -126,6 +126,7 @@ async fn a_calling_window_holds_over_restarts_zones_and_dst_and_explains_itself(
         calling_window: Some(&window),
         zone: zone_named("America/New_York"),
         expires_at: at("2026-11-03T03:00:00Z"),
+        stopped: None,
     };
     assert_eq!(wait.sentence(at("2026-11-01T05:00:00Z")), "held until 08:00 America/New_York");
 

@@ -10,6 +10,7 @@ mod overdue;
 mod recurring;
 mod redials;
 mod stage;
+mod stops;
 mod turns;
 mod unserved;
 mod webhooks;
