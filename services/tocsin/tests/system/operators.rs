@@ -186,7 +186,7 @@ async fn an_account_is_limited_by_hand_over_the_start_of_roles_and_a_person_is_f
     ensure!(shown["rate_per_second"] == 20.0, "{shown}");
     ensure!(shown["limited_by_hand"]["configured"]["rate_per_second"] == 50.0, "{shown}");
     for faulty in [&["--rate", "0"][..], &[], &["--rate", "1", "--reset"]] {
-        let refused = fleet.tocsin(&[&["account", "limit", "sms"], faulty].concat())?;
+        let refused = fleet.tocsin(&[&["account", "limit", "sms"][..], faulty].concat())?;
         ensure!(refused.status.code() == Some(2), "{faulty:?}: {refused:?}");
     }
     fleet.tocsin_json(&["account", "limit", "sms", "--reset"])?;
