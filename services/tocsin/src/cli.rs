@@ -100,8 +100,8 @@ Examples:
     Status(status::Args),
     /// Stop sending at once, for every district or for one. Nothing is lost.
     ///
-    /// `tocsin go` lets it go on. No claim that starts after it is granted, on any worker. What providers hold already goes on; to take back a
-    /// message, cancel it.
+    /// `tocsin go` lets it go on. No claim that starts after it is granted, on any worker. What providers hold already
+    /// goes on; to take back a message, cancel it.
     #[command(after_long_help = "\
 Examples:
   tocsin stop --reason \"wrong list imported\"
