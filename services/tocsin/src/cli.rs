@@ -88,7 +88,7 @@ Examples:
     ApiKey(keys::Args),
     /// List, show, cancel and skip messages that recur, over the REST API.
     Series(series::Args),
-    /// List, show, approve and refuse emergencies that wait for a second person, over the REST API.
+    /// List, show, approve and refuse emergencies that wait for a second person.
     Approval(approval::Args),
     /// List, show, test and disable a district's webhooks, over the REST API.
     Webhook(webhook::Args),
@@ -99,10 +99,10 @@ Examples:
   tocsin status --watch
   tocsin status --json | jq .dead_letters")]
     Status(status::Args),
-    /// Stop sending, at once: for every district, or for one. Nothing is lost; `tocsin go` lets it go on.
+    /// Stop sending at once, for every district or for one. Nothing is lost.
     ///
-    /// No claim that starts after it is granted, on any worker. What providers hold already goes on; to take back a
-    /// message, cancel it.
+    /// `tocsin go` lets it go on. No claim that starts after it is granted, on any worker. What providers hold already
+    /// goes on; to take back a message, cancel it.
     #[command(after_long_help = "\
 Examples:
   tocsin stop --reason \"wrong list imported\"
@@ -161,7 +161,7 @@ Examples:
   tocsin retain --older-than 400d --dry-run
   tocsin retain --older-than 400d --yes")]
     Retain(retain::Args),
-    /// Erase a person: off the directory, and out of every closed campaign that is kept. Counts stay.
+    /// Erase a person, from the directory and from every closed campaign. Counts stay.
     #[command(after_long_help = "\
 A phone that opted out stays opted out. Campaigns that are open still hold the person: run it again when they are closed.
 A roster that still has the person brings it back: take it out there first.

@@ -1,8 +1,6 @@
 //! What an operator decides of attempts that a restore from a backup left in doubt: nobody knows whether they were sent
 //! between the backup and the restore. It stands in place of what their lane would decide (promise 2).
 
-use std::str::FromStr;
-
 use crate::Lane;
 use crate::settlement::AttemptView;
 
@@ -32,18 +30,6 @@ impl Decision {
         match self {
             Self::SendAgain => "send_again",
             Self::Leave => "leave",
-        }
-    }
-}
-
-impl FromStr for Decision {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "send_again" => Ok(Self::SendAgain),
-            "leave" => Ok(Self::Leave),
-            _ => Err(format!("{text:?} is no decision: use send_again or leave")),
         }
     }
 }

@@ -11,6 +11,7 @@ mod recurring;
 mod redials;
 mod scaling;
 mod stage;
+mod stops;
 mod turns;
 mod unserved;
 mod webhooks;

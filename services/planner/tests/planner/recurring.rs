@@ -272,3 +272,14 @@ async fn nothing_comes_of_a_canceled_series_and_pressing_again_changes_nothing()
     assert_eq!(scene.made().await, Vec::<String>::new());
     assert!(matches!(scene.edit(daily("2026-03-06", None), 1).await, SeriesEdited::Not(_)));
 }
+
+/// It may have been made and sent between the backup and the restore.
+#[tokio::test]
+async fn an_occurrence_from_before_a_restore_waits_for_a_decision_and_later_ones_do_not() {
+    let scene = Scene::new("2026-03-06T12:00:00Z", daily("2026-03-06", None)).await;
+    scene.stage.run("update installation set recovered_at = '2026-03-06 14:30:00Z'").await;
+    scene.at("2026-03-06T14:40:00Z").await;
+    scene.at("2026-03-07T14:00:00Z").await;
+    let undecided = "select (undecided_since is not null)::int::bigint from campaigns order by scheduled_at";
+    assert_eq!(scene.stage.numbers(undecided).await, [1, 0]);
+}

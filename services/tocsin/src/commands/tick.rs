@@ -78,7 +78,7 @@ pub async fn run(args: Args, config: &Config, data: impl DataPath) -> Result<Exi
         let mut planner = Planner::new(store.clone(), broker, Arc::new(SystemClock), Uuid::now_v7());
         planner.webhooks = webhooks(config).map(outbound).transpose()?;
         let mut ran = 1;
-        while tick(args.name, &planner, store).await? == Progress::More && args.drain {
+        while Box::pin(tick(args.name, &planner, store)).await? == Progress::More && args.drain {
             ran += 1;
         }
         let name = args.name.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();

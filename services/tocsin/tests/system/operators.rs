@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tocsin_domain::{Channel, Lane};
 use tocsin_queue::{Broker as _, Destination, Message, Published, Queue, RabbitBroker};
+use tocsin_runtime::{Clock as _, SystemClock};
 use tocsin_testkit::simulator::{ChannelScenario, Delay, Scenario};
 use tocsin_testkit::{TestVhost, wait_until};
 
@@ -162,5 +164,84 @@ async fn a_campaign_is_brought_to_its_queue_by_ticks_by_hand_alone() -> Result<(
         refused.status.code() == Some(3) && said.contains("other planners have every release duty"),
         "{said}"
     );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_is_limited_by_hand_over_the_start_of_roles_and_a_person_is_forgotten() -> Result<()> {
+    let vhost = TestVhost::create().await?;
+    let fleet =
+        Fleet::start(&vhost.amqp_url, Settings { rate_per_second: Some(50.0), ..Settings::default() })
+            .await?;
+    let _worker = fleet.worker(&[Channel::Sms]).await?;
+    let limited = fleet.tocsin_json(&["account", "limit", "sms", "--rate", "20"])?;
+    ensure!(limited["changed"] == true, "{limited}");
+    let _another = fleet.worker(&[Channel::Sms]).await?;
+    let sms = |fleet: &Fleet| -> Result<Value> {
+        let listed = fleet.tocsin_json(&["account", "list"])?;
+        let accounts = listed["accounts"].as_array().context("no accounts")?.clone();
+        accounts.into_iter().find(|account| account["name"] == "sms").context("no account for texts")
+    };
+    let shown = sms(&fleet)?;
+    ensure!(shown["rate_per_second"] == 20.0, "{shown}");
+    ensure!(shown["limited_by_hand"]["configured"]["rate_per_second"] == 50.0, "{shown}");
+    for faulty in [&["--rate", "0"][..], &[], &["--rate", "1", "--reset"]] {
+        let refused = fleet.tocsin(&[&["account", "limit", "sms"][..], faulty].concat())?;
+        ensure!(refused.status.code() == Some(2), "{faulty:?}: {refused:?}");
+    }
+    fleet.tocsin_json(&["account", "limit", "sms", "--reset"])?;
+    ensure!(sms(&fleet)?["rate_per_second"] == 50.0);
+    ensure!(fleet.tocsin_json(&["account", "pause", "sms", "--reason", "x"])?["state"] == "stopped");
+    ensure!(fleet.tocsin_json(&["account", "resume", "sms"])?["changed"] == true);
+
+    let _planner = fleet.planner().await?;
+    let campaign = fleet.client.send(&message("general", &[Channel::Sms])).await?;
+    fleet.ends_well(campaign).await?;
+    let before = fleet.client.detail(campaign).await?;
+    let forget = ["forget", "guardian-0", "--district", "Springfield"];
+    ensure!(fleet.tocsin(&forget)?.status.code() == Some(2), "it asks for --yes");
+    let forgotten = fleet.tocsin_json(&[&forget[..], &["--yes"]].concat())?;
+    ensure!(forgotten == json!({ "campaigns": 1, "recipients": 1, "open": 0 }), "{forgotten}");
+    let again = fleet.tocsin_json(&[&forget[..], &["--yes"]].concat())?;
+    ensure!(again == json!({ "campaigns": 0, "recipients": 0, "open": 0 }), "{again}");
+    let unknown = fleet.tocsin(&["forget", "nobody", "--district", "Springfield", "--yes"])?;
+    ensure!(unknown.status.code() == Some(3), "{unknown:?}");
+    let after = fleet.client.detail(campaign).await?;
+    ensure!(after["totals"] == before["totals"] && after["recipients"] == before["recipients"], "{after}");
+    ensure!(fleet.tocsin(&["audit", "--campaign", &campaign.to_string()])?.status.success());
+
+    ensure!(fleet.tocsin(&["retain"])?.status.code() == Some(2), "it asks for --yes");
+    let months = fleet.tocsin_json(&["retain", "--older-than", "400d", "--dry-run"])?;
+    ensure!(months["months"] == json!([]) && months["dropped"] == false, "{months}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn series_and_approvals_are_looked_after_over_the_api() -> Result<()> {
+    let vhost = TestVhost::create().await?;
+    let fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
+    let of = |arguments: &[&str]| {
+        let access = ["--url", &fleet.client.url, "--api-key", &fleet.client.key];
+        fleet.tocsin_json(&[arguments, &access].concat())
+    };
+    let mut lunch = message("general", &[Channel::Sms]);
+    let first = SystemClock.now().date_naive() + TimeDelta::days(30);
+    let (first, second, last) = (first, first + TimeDelta::days(1), first + TimeDelta::days(20));
+    lunch["recurrence"] = json!({ "frequency": "daily", "starts_on": first, "at": "08:00", "ends_on": last });
+    let made = fleet.client.ask_post("/v1/series", &lunch).await?;
+    let id = made["id"].as_str().context("a series without an id")?;
+    let listed = of(&["series", "list"])?;
+    ensure!(listed["series"][0]["id"] == id, "{listed}");
+    let skipped = of(&["series", "skip", id, &first.to_string()])?;
+    ensure!(skipped["next_on"] == second.to_string(), "{skipped}");
+    let canceled = of(&["series", "cancel", id, "--reason", "no lunch"])?;
+    ensure!(
+        canceled["state"] == "canceled" && of(&["series", "show", id])?["next_at"].is_null(),
+        "{canceled}"
+    );
+    ensure!(of(&["approval", "list"])? == json!({ "approvals": [], "next_cursor": null }));
+    let table =
+        fleet.tocsin(&["series", "list", "--url", &fleet.client.url, "--api-key", &fleet.client.key])?;
+    ensure!(String::from_utf8(table.stdout)?.contains("canceled"), "no table");
     Ok(())
 }

@@ -71,6 +71,8 @@ async fn nothing_of_an_undecided_campaign_is_released_claimed_or_expanded() {
     let scene = recovered(&setting).await;
     let later = setting.campaign(|new| new.scheduled_at += TimeDelta::hours(1)).await;
     let due = setting.campaign(|_| ()).await;
+    let overdue = setting.campaign(|new| new.scheduled_at += TimeDelta::hours(1)).await;
+    setting.run(&format!("update campaigns set scheduled_at = tocsin_now() where id = '{overdue}'")).await;
     restore(&setting).await;
     setting.store.recover().await.unwrap();
     assert_eq!(setting.store.open_campaigns().await.unwrap(), []);
@@ -82,7 +84,7 @@ async fn nothing_of_an_undecided_campaign_is_released_claimed_or_expanded() {
     assert_eq!(crate::fixture::denials(&stale).len(), 4);
     let not_begun: Vec<bool> =
         setting.store.undecided().await.unwrap().iter().map(|one| one.had_not_begun()).collect();
-    assert_eq!(not_begun, [false, true]);
+    assert_eq!(not_begun, [false, true, true]);
     assert_eq!(setting.store.decide(due, Decision::Leave, "ann").await.unwrap(), Some(0));
     assert_eq!(setting.campaign_state(due).await, 4, "one that had not begun is canceled");
 }
