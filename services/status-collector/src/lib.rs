@@ -68,24 +68,29 @@ impl Collector {
     /// health for an address of its own.
     pub fn start_ingress(&self, listener: TcpListener, tasks: &Tasks) -> Health {
         let (ingress, publishing) = Ingress::new(self);
-        let health = self.health(&ingress, tasks);
-        let beside = self.health(&ingress, tasks);
+        // Whoever publishes leaves when every clone of the ingress is gone: health must not keep one.
+        let kept = Arc::new(ingress.clone());
+        let (health, beside) = (self.health(&kept, tasks), self.health(&kept, tasks));
         tasks.spawn("collector publish", publishing);
         let (router, stopping) = (ingress.routes().merge(health.router()), tasks.stopping().clone());
         tasks.spawn_essential("collector ingress", async move {
             let stopped = async move { stopping.cancelled().await };
+            let _kept = kept;
             axum::serve(listener, router).with_graceful_shutdown(stopped).await
         });
         beside
     }
 
     /// Ready while the broker takes callbacks. The store is told of, and not needed: what comes meanwhile waits for it.
-    fn health(&self, ingress: &Ingress, tasks: &Tasks) -> Health {
-        let (ingress, store) = (ingress.clone(), self.store.clone());
+    fn health(&self, ingress: &Arc<Ingress>, tasks: &Tasks) -> Health {
+        let (ingress, store) = (Arc::downgrade(ingress), self.store.clone());
         Health::new(tasks)
             .check("broker", move || {
-                let ingress = ingress.clone();
-                async move { ingress.ready().await }
+                let ingress = ingress.upgrade();
+                async move {
+                    let ingress = ingress.ok_or_else(|| "it takes no more callbacks".to_owned())?;
+                    ingress.ready().await.map_err(|error| error.to_string())
+                }
             })
             .watch("store", move || {
                 let store = store.clone();

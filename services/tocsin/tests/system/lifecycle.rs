@@ -96,8 +96,12 @@ async fn planner_and_worker_leave_in_the_middle_and_are_not_ready_meanwhile() ->
     leaves_in_order(&mut planner, Duration::from_secs(25)).await?;
     let open = fleet.ask("select count(*) from attempts where state in (1, 4)").await?;
     ensure!(open.as_deref() == Some("0"), "{open:?} requests are open");
-    let leases =
-        fleet.ask("select (select count(*) from leases) + (select count(*) from planner_leases)").await?;
+    let leases = fleet
+        .ask(
+            "select (select count(*) from leases)
+         + (select count(*) from planner_leases where expires_at > clock_timestamp())",
+        )
+        .await?;
     ensure!(leases.as_deref() == Some("0"), "{leases:?} leases and duties are left");
 
     let _planner = fleet.planner().await?;
