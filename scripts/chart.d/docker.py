@@ -61,10 +61,14 @@ def faults_of_compose(path: Path, stages: list[str]) -> list[str]:
             if not port.startswith("127.0.0.1:"):
                 faults.append(f"{path}: {name} opens {port} to the network")
     scraped = yaml.safe_load((path.parent / "prometheus.yaml").read_text())["scrape_configs"]
-    targets = {target.split(":")[0] for job in scraped for one in job["static_configs"] for target in one["targets"]}
-    roles = {"api", "planner", "collector"} | {name for name in compose["services"] if name.startswith("worker-")}
-    if targets != roles:
-        faults.append(f"{path}: Prometheus reads {sorted(targets ^ roles)} too much or too little")
+    targets = {target for job in scraped for one in job["static_configs"] for target in one["targets"]}
+    served = {f"{role}:9090" for role in ("api", "planner", "collector")}
+    for name, service in compose["services"].items():
+        if name.startswith("worker-"):
+            port = service["environment"]["TOCSIN_HEALTH__LISTEN"].rsplit(":", 1)[1]
+            served.add(f"{service['network_mode'].removeprefix('service:')}:{port}")
+    if targets != served:
+        faults.append(f"{path}: Prometheus reads {sorted(targets ^ served)} too much or too little")
     return faults
 
 
