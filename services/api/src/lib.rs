@@ -56,7 +56,7 @@ mod users;
 mod view;
 mod webhooks;
 
-pub use console::{PageAccess, SignIn};
+pub use console::{IssuerDoor, PageAccess, Passwords, SignIn};
 pub use imports::directory_of;
 pub use needs::Needs;
 pub use openapi::document;

@@ -17,6 +17,7 @@ mod hold;
 mod limits;
 mod listen;
 mod look_up;
+mod prune;
 mod recur;
 mod release;
 mod remind;
@@ -46,6 +47,7 @@ pub use error::PlannerError;
 pub use expand::{Expander, Of, PEOPLE_PER_CHUNK};
 pub use expire::tick as expire;
 pub use listen::watch_depths;
+pub use prune::tick as prune;
 pub use recur::tick as recur;
 pub use release::Releaser;
 pub use remind::tick as remind;
@@ -163,6 +165,7 @@ impl Planner {
         self.start_recur(tasks);
         self.start_remind(tasks);
         self.start_housekeeping(tasks);
+        prune::start(self, tasks);
         if let Some(outbound) = &self.webhooks {
             webhooks::start(self, outbound, tasks);
         }

@@ -9,6 +9,7 @@ mod credentials;
 pub mod demo;
 pub mod embedded;
 pub mod exit;
+mod issuers;
 pub mod roles;
 pub mod system;
 pub mod terminal;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use tocsin_api::{Api, PageAccess, SignIn};
+use tocsin_api::{Api, PageAccess};
 use tocsin_domain::{Channel, WorkerId};
 use tocsin_planner::{Outbound, Planner};
 use tocsin_providers::{AccountSettings, ProviderKind, Registry, Secret, TokenKeys};
@@ -22,12 +22,13 @@ use uuid::Uuid;
 use crate::commands::config::check_accounts;
 use crate::credentials;
 use crate::exit::Failure;
+use crate::issuers;
 
 /// The api: REST, for one district at a time.
 pub async fn start_api(config: &Config, tasks: &Tasks) -> Result<()> {
     let store = store(config, Access::Tenants).await?;
     let publisher = Arc::new(Publisher::new(broker(config)?, "api"));
-    let page = PageAccess::SignIn(SignIn { proxies: config.api.proxies });
+    let page = PageAccess::SignIn(issuers::sign_in(config)?);
     let webhooks = webhooks(config);
     let api = Api { store, publisher, clock: clock(), tasks: tasks.clone(), page, webhooks };
     let listener = listen(config.api.listen, "api.listen").await?;

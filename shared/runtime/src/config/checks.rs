@@ -7,7 +7,9 @@ use tocsin_domain::network::Network;
 
 use super::file::{RawCallback, RawConfig, RawWebhooks};
 use super::secret::{Secret, SecretPlace};
-use super::{CallbackSecrets, Config, ConfigError, Origin, WebhookSecrets, WebhooksConfig, accounts};
+use super::{
+    CallbackSecrets, Config, ConfigError, Origin, WebhookSecrets, WebhooksConfig, accounts, sign_in,
+};
 use crate::telemetry;
 
 /// Shorter secrets could be guessed.
@@ -49,8 +51,9 @@ pub(super) fn check(
     faults.extend(faulty);
     let callback = note(&mut faults, callback(raw.callback, environment)).flatten();
     let webhooks = note(&mut faults, webhooks(raw.webhooks, environment));
+    let sign_in = sign_in::check(raw.sign_in, raw.oidc, environment).map_err(|more| faults.extend(more)).ok();
     // None: there is a fault.
-    let Some(webhooks) = webhooks else { return Err(faults) };
+    let (Some(webhooks), Some(sign_in)) = (webhooks, sign_in) else { return Err(faults) };
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -63,6 +66,7 @@ pub(super) fn check(
         public_url,
         callback,
         webhooks,
+        sign_in,
         worker: raw.worker,
         credentials: raw.credentials,
         health_listen: raw.health.listen,

@@ -1,5 +1,6 @@
 //! The keys as they are written, before they are checked.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -12,6 +13,8 @@ use super::{ApiConfig, CredentialsConfig, Listen, LogConfig, ProviderKind, Worke
 pub(super) const DEFAULTS: &str = r#"
 database_pool = 8
 accounts = []
+oidc = []
+sign_in = { passwords = true }
 api = { listen = "127.0.0.1:8080", proxies = 0 }
 collector.listen = "127.0.0.1:8081"
 callback = {}
@@ -41,6 +44,8 @@ pub(super) struct RawConfig {
     pub public_url: Option<String>,
     pub callback: RawCallback,
     pub webhooks: RawWebhooks,
+    pub sign_in: RawSignIn,
+    pub oidc: Vec<RawIssuer>,
     pub worker: WorkerConfig,
     pub credentials: CredentialsConfig,
     pub health: RawHealth,
@@ -132,4 +137,30 @@ pub(super) struct RawAccount {
     pub reserve: Option<u32>,
     pub depth: Option<u32>,
     pub weight: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSignIn {
+    pub url: Option<String>,
+    pub passwords: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIssuer {
+    pub name: String,
+    pub title: Option<String>,
+    pub issuer: String,
+    pub client_id: String,
+    pub secret: Option<Secret>,
+    pub secret_env: Option<String>,
+    pub secret_file: Option<PathBuf>,
+    pub scopes: Option<Vec<String>>,
+    pub login_claim: Option<String>,
+    pub groups_claim: Option<String>,
+    pub district: Option<String>,
+    #[serde(default)]
+    pub roles: BTreeMap<String, String>,
+    pub new_user_role: Option<String>,
 }

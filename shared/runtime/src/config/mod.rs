@@ -8,6 +8,7 @@ mod checks;
 mod error;
 mod file;
 mod secret;
+mod sign_in;
 mod source;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ use tocsin_domain::network::Network;
 
 pub use self::error::ConfigError;
 pub use self::secret::Secret;
+pub use self::sign_in::{IssuerConfig, SignInConfig};
 use crate::LogFormat;
 
 /// The variable that names the configuration file when `--config` does not.
@@ -44,6 +46,7 @@ pub struct Config {
     pub public_url: Option<String>,
     pub callback: Option<CallbackSecrets>,
     pub webhooks: WebhooksConfig,
+    pub sign_in: SignInConfig,
     pub worker: WorkerConfig,
     pub credentials: CredentialsConfig,
     /// Where `/livez` and `/readyz` are served by the roles that listen for nothing else; nowhere when None.

@@ -84,7 +84,7 @@ fn variable(name: &str, value: &str) -> Option<Layer> {
 /// taken for a number.
 fn typed(section: &str, value: &str) -> Value {
     match section {
-        "database_pool" | "worker" | "credentials" | "accounts" => {
+        "database_pool" | "worker" | "credentials" | "accounts" | "oidc" | "sign_in" => {
             // The parser takes what is not a number or table for text.
             value.parse().unwrap_or_else(|never| match never {})
         }
