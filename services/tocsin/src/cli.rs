@@ -12,8 +12,8 @@ use tocsin_domain::Channel;
 use tocsin_runtime::{Config, Tasks, init_telemetry, stop_on_signal};
 
 use crate::commands::{
-    account, audit, callbacks, campaign, completions, config, district, forecast, import, keys, migrate,
-    sample_district, sender, user,
+    account, approval, audit, callbacks, campaign, completions, config, district, forecast, import, keys,
+    migrate, sample_district, sender, series, user, webhook,
 };
 use crate::embedded::DataDirectory;
 use crate::{demo, roles, up};
@@ -99,6 +99,12 @@ Examples:
       --channel voice --channel sms --type emergency --all
   tocsin forecast --subject \"Book fair\" --body-file letter.txt --channel email --school org-school-001 --json")]
     Forecast(Box<forecast::Args>),
+    /// List, show and cancel messages that recur, and leave days of them out, over the REST API.
+    Series(series::Args),
+    /// List, approve and refuse emergencies that wait for a second person, over the REST API.
+    Approval(approval::Args),
+    /// List, show, test and disable webhooks, over the REST API.
+    Webhook(webhook::Args),
     /// Hold the counters against the rows, and correct what has drifted.
     #[command(after_long_help = "\
 Examples:
@@ -190,6 +196,9 @@ impl Cli {
             Command::Sender(args) => sender::run(args, &load()?, data).await,
             Command::Campaign(args) => campaign::run(args, data).await,
             Command::Forecast(args) => forecast::run(*args, data).await,
+            Command::Series(args) => series::run(args, data).await,
+            Command::Approval(args) => approval::run(args, data).await,
+            Command::Webhook(args) => webhook::run(args, data).await,
             Command::Audit(args) => audit::run(args, &load()?, data).await,
             Command::Callbacks(args) => callbacks::run(args, &load()?, data).await,
             Command::Demo(args) => demo::run(args).await,

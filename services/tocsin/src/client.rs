@@ -194,6 +194,14 @@ impl Client {
         self.ask(self.http.get(format!("{}{path}", self.url))).await
     }
 
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.ask(self.http.post(format!("{}{path}", self.url)).json(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value> {
+        self.ask(self.http.patch(format!("{}{path}", self.url)).json(body)).await
+    }
+
     async fn ask(&self, request: RequestBuilder) -> Result<Value> {
         let answer = request.bearer_auth(&self.key).send().await.map_err(|error| self.no_answer(error))?;
         let status = answer.status();

@@ -10,9 +10,9 @@ use crate::terminal::HEADING;
 const TASKS: [(&str, &[&str]); 5] = [
     ("Try it", &["up", "demo", "sample-district"]),
     ("Set up", &["config", "migrate", "district", "user", "api-key", "import"]),
-    ("Send", &["campaign", "forecast"]),
+    ("Send", &["campaign", "forecast", "series", "approval"]),
     ("Run the roles", &["api", "planner", "worker", "status-collector"]),
-    ("Look after it", &["account", "sender", "audit", "callbacks", "completions"]),
+    ("Look after it", &["account", "sender", "webhook", "audit", "callbacks", "completions"]),
 ];
 
 const EXIT_CODES: &str = "\

@@ -94,6 +94,7 @@ impl Fleet {
                 ("TOCSIN_COLLECTOR__LISTEN", &format!("127.0.0.1:{collector}")),
                 ("TOCSIN_PUBLIC_URL", &public_url),
                 ("TOCSIN_CALLBACK__SECRET", CALLBACK_SECRET),
+                ("TOCSIN_WEBHOOKS__SECRET", "a webhook secret of the tests"),
                 ("TOCSIN_LOG__FORMAT", "json"),
                 ("TOCSIN_LOG__FILTER", "info,tocsin_worker=debug"),
             ]
@@ -123,8 +124,14 @@ impl Fleet {
 
     /// Starts a planner and waits until it is ready.
     pub async fn planner(&self) -> Result<Process> {
+        self.planner_with(&[]).await
+    }
+
+    /// The same with more in its environment.
+    pub async fn planner_with(&self, more: &[(&str, &str)]) -> Result<Process> {
         let [port] = free_ports()?;
         let mut environment = self.environment.clone();
+        environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         environment.insert("TOCSIN_HEALTH__LISTEN".to_owned(), format!("127.0.0.1:{port}"));
         let planner = Process::start(&["planner"], &environment)?;
         let http = tocsin_providers::http_client()?;

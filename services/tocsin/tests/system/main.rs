@@ -21,6 +21,8 @@ mod page;
 mod process;
 mod readme;
 mod relay;
+mod rest;
 mod steps;
 mod terminal;
 mod up;
+mod webhooks;
