@@ -7,14 +7,16 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::HeaderMap;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::rights::Right;
 use tocsin_domain::second_person::{ApprovalState, expires_at};
-use tocsin_store::tenant::approvals::{Approval, ApprovalQuery, NewApproval};
+use tocsin_domain::webhook::EventType;
+use tocsin_store::tenant::approvals::{Approval, ApprovalQuery, NewApproval, NewsOfApproval};
 use tocsin_store::{StoreError, Tenant};
+use tocsin_webhooks::approval_body;
 use uuid::{NoContext, Timestamp, Uuid};
 
 pub(crate) use self::view::{ApprovalStateName, ApprovalView};
@@ -44,21 +46,31 @@ pub(crate) async fn ask(
     submission: &Submission,
 ) -> Result<Approval, Problem> {
     let Asking { key, request_hash, mut request, now } = asking;
+    // As the store keeps it: what endpoints are told is what the approval shows.
+    let now = now.trunc_subsecs(6);
     if let Value::Object(members) = &mut request {
         // Whoever approves it is not who made it.
         members.insert("created_by".to_owned(), submission.created_by().into());
     }
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     let moment = Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos());
+    let (id, ends) = (Uuid::new_v7(moment), expires_at(now));
+    let body = approval_body(id, now, ends).map_err(|error| {
+        tracing::error!(%error, "an event cannot be written");
+        Problem::new(Kind::Internal, "the request failed by a fault of ours, which was logged")
+    })?;
+    let event =
+        NewsOfApproval { id: Uuid::new_v7(moment), event: EventType::ApprovalRequested.as_str(), body };
     let new = NewApproval {
-        id: Uuid::new_v7(moment),
+        id,
         client_key: key,
         request_hash,
         request,
         subject: submission.subject().to_owned(),
         asked_by: submission.created_by().to_owned(),
         asked_at: now,
-        expires_at: expires_at(now),
+        expires_at: ends,
+        event,
     };
     let asked = tenant.ask_approval(&new).await?;
     tracing::info!(approval.id = %asked.id, "a second person is asked");

@@ -148,6 +148,6 @@ fn note_wrong(api: &Api, users: Vec<Candidate>, now: DateTime<Utc>) {
 }
 
 /// The store counts without knowing whom.
-fn subject(kind: &str, name: &str) -> Vec<u8> {
+pub(crate) fn subject(kind: &str, name: &str) -> Vec<u8> {
     secret::hash(&format!("{kind}\0{name}"))
 }

@@ -39,6 +39,8 @@ pub(crate) struct MessageView {
     subject: String,
     created_at: DateTime<Utc>,
     read_at: Option<DateTime<Utc>>,
+    /// A portal should mark it: it is to be taken for no more than a test.
+    test: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
 }
@@ -273,13 +275,14 @@ fn parse_cursor(text: &str) -> Option<After> {
 
 impl MessageView {
     fn of(entry: InboxEntry, body: Option<String>) -> Self {
-        let InboxEntry { key: JobKey { campaign, job }, subject, created_at, read_at } = entry;
+        let InboxEntry { key: JobKey { campaign, job }, subject, created_at, read_at, test } = entry;
         Self {
             id: format!("{campaign}.{job}"),
             campaign: campaign.to_string(),
             subject,
             created_at,
             read_at,
+            test,
             body,
         }
     }

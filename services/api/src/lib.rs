@@ -58,7 +58,7 @@ mod view;
 mod webhooks;
 mod why;
 
-pub use console::{PageAccess, SignIn};
+pub use console::{IssuerDoor, PageAccess, Passwords, SignIn};
 pub use imports::directory_of;
 pub use needs::Needs;
 pub use openapi::document;

@@ -221,12 +221,13 @@ pub(crate) fn pages() -> Vec<Route> {
     use compose::templating;
     use console::settings::policy;
     use console::{
-        account, approvals, assets, cancel, correction, detail, docs, list, receipt, recipients, sign_in,
-        watch,
+        account, approvals, assets, cancel, correction, detail, docs, issuer, list, receipt, recipients,
+        sign_in, watch,
     };
     use console::{audit, imports, keys, roles, settings, templates, users};
     use console::{
-        communications, compose, consents, help, log, people, person, report, sent, series, skip, upcoming,
+        communications, compose, consents, help, log, new_person, people, person, report, sent, series, skip,
+        upcoming,
     };
     const CONSENTS: Needs = Needs::Right(Right::Consents);
     const READ_DIRECTORY: Needs = Needs::Right(Right::ReadDirectory);
@@ -278,6 +279,11 @@ pub(crate) fn pages() -> Vec<Route> {
         get("/people", READ_DIRECTORY, people::show),
         get("/people/{person}", READ_DIRECTORY, person::show),
         post("/people/{person}/preferences", EDIT_DIRECTORY, person::prefer),
+        post("/people/{person}/device", EDIT_DIRECTORY, person::add_device),
+        post("/people/{person}/remove-device", EDIT_DIRECTORY, person::remove_device),
+        post("/people/{person}/active", EDIT_DIRECTORY, person::set_active),
+        get("/new-person", EDIT_DIRECTORY, new_person::ask),
+        post("/new-person", EDIT_DIRECTORY, new_person::add),
         get("/people/{person}/communications", MessageAnd(Right::ReadDirectory), communications::show),
         get(
             "/people/{person}/communications/{campaign}/{recipient}",
@@ -290,7 +296,9 @@ pub(crate) fn pages() -> Vec<Route> {
         get("/imports/{id}/problems", EDIT_DIRECTORY, imports::problems),
         post("/imports/{id}/apply", EDIT_DIRECTORY, imports::apply),
         get("/settings", SETTINGS, settings::show),
-        post("/settings/sending", SETTINGS, settings::put_sending),
+        post("/settings/undo", SETTINGS, settings::put_undo),
+        post("/settings/second-person", SETTINGS, settings::put_second_person),
+        post("/settings/tests", SETTINGS, settings::put_tests),
         post("/settings/limits", SETTINGS, settings::put_limits),
         post("/settings/consent", SETTINGS, settings::put_consent),
         get("/settings/policies/{message_type}", SETTINGS, policy::ask),
@@ -324,6 +332,8 @@ pub(crate) fn pages() -> Vec<Route> {
         post("/account", Caller, account::change),
         get("/sign-in", Nothing, sign_in::show),
         post("/sign-in", Nothing, sign_in::sign_in),
+        get("/sign-in/{issuer}", Nothing, issuer::go),
+        get("/sign-in/{issuer}/return", Nothing, issuer::come_back),
         post("/sign-out", Nothing, sign_in::sign_out),
         get("/districts", Nothing, sign_in::districts),
         post("/districts", Nothing, sign_in::choose),

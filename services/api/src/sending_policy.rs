@@ -83,14 +83,28 @@ pub(crate) async fn put(
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Json<PolicyView>, Problem> {
-    replace(&api, &caller.0, json::required(&headers, body)?).await?;
+    replace(&api, &caller.0, json::required(&headers, body)?, Extent::Whole).await?;
     show(caller).await
 }
 
+/// What a request must say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The undo period at least.
+    Whole,
+    /// Whatever it wants.
+    Part,
+}
+
 /// The one command behind every place where it is replaced.
-pub(crate) async fn replace(api: &Api, tenant: &Tenant, request: Value) -> Result<(), Problem> {
+pub(crate) async fn replace(
+    api: &Api,
+    tenant: &Tenant,
+    request: Value,
+    extent: Extent,
+) -> Result<(), Problem> {
     let faulty = |faults| Problem::faulty(Kind::InvalidBody, faults);
-    let (change, by) = read(request, tenant.acts_as()).map_err(faulty)?;
+    let (change, by) = read(request, tenant.acts_as(), extent).map_err(faulty)?;
     let unknown = unknown_people(tenant, &change).await?;
     if !unknown.is_empty() {
         return Err(faulty(unknown));
@@ -100,19 +114,21 @@ pub(crate) async fn replace(api: &Api, tenant: &Tenant, request: Value) -> Resul
     Ok(())
 }
 
-fn read(request: Value, actor: &str) -> Result<(SendingChange, String), Vec<Fault>> {
+fn read(request: Value, actor: &str, extent: Extent) -> Result<(SendingChange, String), Vec<Fault>> {
     let mut faults = Faults::default();
-    let read = Field::root(request).object(&mut faults).and_then(|mut fields| {
+    let read = Field::root(request).object(&mut faults).map(|mut fields| {
         let remedy = "give the seconds for which a message can be taken back, or 0";
-        let undo = fields
-            .required("undo_seconds", remedy, &mut faults)
-            .and_then(|field| field.integer(UNDO_SECONDS, &mut faults));
+        let undo = match extent {
+            Extent::Whole => fields.required("undo_seconds", remedy, &mut faults),
+            Extent::Part => fields.take("undo_seconds"),
+        };
+        let undo = undo.and_then(|field| field.integer(UNDO_SECONDS, &mut faults));
         let second_person = fields.take("second_person").and_then(|field| field.boolean(&mut faults));
         let test_people = fields.take("test_people").and_then(|field| read_people(field, &mut faults));
         let by = fields.take("updated_by").and_then(|field| field.text(ACTOR_CHARS_MAX, &mut faults));
         fields.finish(&mut faults);
-        let change = SendingChange { undo_seconds: undo?, second_person, test_people };
-        Some((change, by.unwrap_or_else(|| actor.to_owned())))
+        let change = SendingChange { undo_seconds: undo, second_person, test_people };
+        (change, by.unwrap_or_else(|| actor.to_owned()))
     });
     faults.or(read)
 }

@@ -18,6 +18,7 @@ mod limits;
 mod listen;
 mod look_up;
 mod observe;
+mod prune;
 mod recur;
 mod release;
 mod remind;
@@ -51,6 +52,7 @@ pub use expand::{Expander, Of, PEOPLE_PER_CHUNK};
 pub use expire::tick as expire;
 pub use listen::watch_depths;
 pub use observe::{Observer, show_depths, tick_slow as observe_slowly};
+pub use prune::tick as prune;
 pub use recur::tick as recur;
 pub use release::Releaser;
 pub use remind::tick as remind;
@@ -206,6 +208,7 @@ impl Planner {
         self.start_remind(tasks);
         self.start_observe(tasks);
         self.start_housekeeping(tasks);
+        prune::start(self, tasks);
         if let Some(outbound) = &self.webhooks {
             webhooks::start(self, outbound, tasks);
         }

@@ -2,9 +2,9 @@
 //! (docs/adr/0035-series.md).
 
 use chrono::{DateTime, Utc};
-use tocsin_domain::recurrence::{Turn, judge};
+use tocsin_domain::recurrence::{Decided, DueRule, decide};
 use tocsin_runtime::Progress;
-use tocsin_store::series::{Decided, DueSeries, Recurred};
+use tocsin_store::series::{DueSeries, Recurred};
 
 use crate::{Planner, PlannerError};
 
@@ -15,7 +15,7 @@ pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
     let now = planner.clock.now();
     let mut progress = Progress::Idle;
     for due in planner.store.series_due(now, SERIES_MAX).await? {
-        let decided = decide(&due, now);
+        let decided = decision(&due, now);
         let (series, skipped) = (due.series.id, decided.skip.len());
         match planner.store.recur(&due, &decided, now).await? {
             Recurred::Moved => continue,
@@ -34,19 +34,15 @@ pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
     Ok(progress)
 }
 
-/// Of several that are due the latest may still run. What a series says of lateness is less than a day, so that the
-/// others are too late by all means.
-fn decide(due: &DueSeries, now: DateTime<Utc>) -> Decided {
+fn decision(due: &DueSeries, now: DateTime<Utc>) -> Decided {
     let content = &due.series.content;
-    let Some(first) = due.series.next else { return Decided::default() };
-    let mut skip = content.recurrence.due(content.zone, first.on, now);
-    let next = content.recurrence.next(content.zone, now, first.on);
-    let in_time = |last: &tocsin_domain::recurrence::Occurrence| {
-        judge(*last, now, content.late_max, content.expires_in) == Turn::Run
+    let Some(next) = due.series.next else { return Decided::default() };
+    let rule = DueRule {
+        recurrence: &content.recurrence,
+        zone: content.zone,
+        next_on: next.on,
+        late_max: content.late_max,
+        expires_in: content.expires_in,
     };
-    let run = skip.last().copied().filter(in_time);
-    if run.is_some() {
-        skip.pop();
-    }
-    Decided { run, skip, next }
+    decide(rule, now)
 }

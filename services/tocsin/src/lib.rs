@@ -9,6 +9,7 @@ mod credentials;
 pub mod demo;
 pub mod embedded;
 pub mod exit;
+mod issuers;
 mod presence;
 pub mod roles;
 pub mod system;

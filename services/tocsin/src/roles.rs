@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use tocsin_api::{Api, PageAccess, SignIn};
+use tocsin_api::{Api, PageAccess};
 use tocsin_domain::{Channel, WorkerId};
 use tocsin_planner::{Aims, Outbound, Planner, Scaling};
 use tocsin_providers::{AccountSettings, ProviderKind, Registry, Secret, TokenKeys};
@@ -25,6 +25,7 @@ use uuid::Uuid;
 use crate::commands::config::check_accounts;
 use crate::credentials;
 use crate::exit::Failure;
+use crate::issuers;
 use crate::presence;
 
 /// The api: REST, for one district at a time.
@@ -32,7 +33,7 @@ pub async fn start_api(config: &Config, spans: &Spans, tasks: &Tasks) -> Result<
     let store = store(config, Access::Tenants).await?;
     presence::start(&store, "api", tasks);
     let publisher = Arc::new(Publisher::new(broker(config)?, "api"));
-    let page = PageAccess::SignIn(SignIn { proxies: config.api.proxies });
+    let page = PageAccess::SignIn(issuers::sign_in(config)?);
     let webhooks = webhooks(config);
     let spans = spans.clone();
     let api = Api { store, publisher, clock: clock(), tasks: tasks.clone(), page, webhooks, spans };

@@ -6,6 +6,7 @@
 //! much later as they jump (09:00 is always 09:00, and a skipped 02:30 is 03:30); one that they show twice is the
 //! first. A day that a zone left out altogether has no occurrence.
 
+mod turns;
 mod words;
 mod written;
 
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::Lane;
 use crate::window::{Zone, local};
 
+pub use turns::{Decided, DueRule, decide};
 pub use written::{COUNT, EXCEPT_MAX, INTERVAL, RecurrenceFault, WrittenRecurrence};
 
 /// The next occurrence is looked for this far ahead: the rarest rule, February 29 every 96 months, comes within it.

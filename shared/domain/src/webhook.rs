@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::facts::{CampaignFacts, CampaignNews, FACTS_ALL};
 pub use self::pass::{Pass, REVISED_FOR, next_pass};
 pub use self::retry::{
-    ATTEMPTS_MAX, Answer, DisabledReason, FAILING_FOR_MAX, Fault, HOLD_MIN, NextTry, next_try,
+    ATTEMPTS_MAX, Answer, DisabledReason, FAILING_FOR_MAX, Fault, HOLD_MIN, NextTry, gives_up, next_try,
 };
 
 use crate::{Channel, Outcome};
@@ -56,6 +56,7 @@ events! {
     CampaignFailed => "campaign.failed", "A campaign failed before it reached anyone";
     CampaignClosed => "campaign.closed", "Every device of a campaign has its outcome";
     DeviceOutcome => "device.outcome", "Devices have their final outcome, or a late report changed it";
+    ApprovalRequested => "approval.requested", "An emergency waits for a second person";
     /// Sent when somebody asks for it; nobody subscribes to it.
     WebhookTest => "webhook.test", "A test that somebody asked for";
 }

@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use tocsin_domain::consent::ConsentClass;
 use tocsin_domain::policy::MessagePolicy;
-use tocsin_domain::recurrence::Occurrence;
+use tocsin_domain::recurrence::{Decided, Occurrence};
 use tocsin_domain::{CampaignId, MessageType};
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -21,17 +21,6 @@ pub struct DueSeries {
     pub series: Series,
     policy: Option<MessagePolicy>,
     opt_in_needed: Vec<String>,
-}
-
-/// What a tick decided of a due series.
-#[derive(Debug, Clone, Default)]
-pub struct Decided {
-    /// The one that becomes a campaign.
-    pub run: Option<Occurrence>,
-    /// Those that it is too late for.
-    pub skip: Vec<Occurrence>,
-    /// None: it was the last.
-    pub next: Option<Occurrence>,
 }
 
 /// What came of it.

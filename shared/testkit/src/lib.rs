@@ -6,6 +6,7 @@ mod clock;
 mod database;
 pub mod exim;
 pub mod fixture;
+pub mod issuer;
 mod janitor;
 pub mod otlp;
 mod ports;

@@ -44,6 +44,12 @@ struct Device {
 }
 
 #[derive(Serialize)]
+struct Approval {
+    approval_id: Uuid,
+    expires_at: DateTime<Utc>,
+}
+
+#[derive(Serialize)]
 struct Test {
     webhook_id: Uuid,
 }
@@ -75,6 +81,15 @@ pub fn devices_body(
     };
     let data = Devices { campaign_id: campaign, devices: devices.iter().map(device).collect() };
     write(EventType::DeviceOutcome, now, data)
+}
+
+/// Not what it says: who may approve looks at it where they sign in.
+pub fn approval_body(
+    approval: Uuid,
+    asked_at: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<String, WebhooksError> {
+    write(EventType::ApprovalRequested, asked_at, Approval { approval_id: approval, expires_at })
 }
 
 pub fn test_body(endpoint: Uuid, now: DateTime<Utc>) -> Result<String, WebhooksError> {
@@ -151,6 +166,9 @@ mod tests {
         shown.push((EventType::DeviceOutcome, devices_body(facts.campaign, &devices, at(3_610)).unwrap()));
         let endpoint = "019b0000-0000-4000-8000-000000000002".parse().unwrap();
         shown.push((EventType::WebhookTest, test_body(endpoint, at(0)).unwrap()));
+        let approval = "019b0000-0000-7000-8000-000000000003".parse().unwrap();
+        let asked = approval_body(approval, at(0), at(1_800)).unwrap();
+        shown.push((EventType::ApprovalRequested, asked));
         assert_eq!(shown.len(), EventType::ALL.len());
         for (event, body) in shown {
             assert_eq!(serde_json::from_str::<Value>(&body).unwrap(), sample(event), "{event}");

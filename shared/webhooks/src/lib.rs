@@ -7,7 +7,7 @@ mod reach;
 mod secret;
 mod signature;
 
-pub use body::{campaign_body, devices_body, test_body};
+pub use body::{approval_body, campaign_body, devices_body, test_body};
 pub use client::{Client, DEADLINE, Message};
 pub use reach::{Reach, UrlFault};
 pub use secret::{EndpointSecret, Keys};

@@ -1,5 +1,6 @@
 //! Who looks: a user who signed in, or whoever is at this machine; and what they may look at.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
@@ -47,6 +48,33 @@ pub struct SignIn {
     /// How many proxies stand before this process, whose word of where a request comes from is believed
     /// (`X-Forwarded-For`). 0: none, whoever connects is who asks.
     pub proxies: u8,
+    pub passwords: Passwords,
+    /// Whom one may come from instead (docs/adr/0048-oidc.md).
+    pub issuers: Arc<[IssuerDoor]>,
+}
+
+/// May one sign in with a password?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Passwords {
+    #[default]
+    Taken,
+    Refused,
+}
+
+/// An issuer, and which users come from it.
+#[derive(Debug, Clone)]
+pub struct IssuerDoor {
+    /// Part of the address that browsers come back to.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    pub issuer: tocsin_oidc::Issuer,
+    /// The name of the only district whose users come from it; None: of all.
+    pub district: Option<String>,
+    /// Which group has which role. Empty: users keep theirs.
+    pub roles: BTreeMap<String, String>,
+    /// With this role whoever is no user of `district` becomes one.
+    pub new_user_role: Option<String>,
 }
 
 /// Whoever asked for a page, and the one district that they see.
@@ -123,19 +151,26 @@ impl FromRequestParts<Api> for Visitor {
 
 async fn visitor(api: &Api, headers: &HeaderMap, wanted: String) -> Result<Visitor, TurnedAway> {
     match &api.page {
-        PageAccess::SignIn(_) => signed_in(headers, api, wanted).await,
+        PageAccess::SignIn(rules) => signed_in(headers, api, rules, wanted).await,
         PageAccess::Open(directory) => at_this_machine(headers, api, directory, wanted).await,
     }
 }
 
-async fn signed_in(headers: &HeaderMap, api: &Api, wanted: String) -> Result<Visitor, TurnedAway> {
+async fn signed_in(
+    headers: &HeaderMap,
+    api: &Api,
+    rules: &SignIn,
+    wanted: String,
+) -> Result<Visitor, TurnedAway> {
     let refused = |page| Err(TurnedAway::SignIn(Box::new(page)));
-    let Some(token) = cookie(headers, SESSION_COOKIE) else { return refused(SignInPage::first(wanted)) };
+    let Some(token) = cookie(headers, SESSION_COOKIE) else {
+        return refused(SignInPage::first(rules, wanted));
+    };
     let found =
         api.store.visitor_of_session(&secret::hash(token), api.clock.now(), IDLE, using(headers)).await?;
     match found {
-        None => refused(SignInPage::ended(wanted)),
-        Some(session) if session.is_over => refused(SignInPage::expired(wanted)),
+        None => refused(SignInPage::ended(rules, wanted)),
+        Some(session) if session.is_over => refused(SignInPage::expired(rules, wanted)),
         Some(session) => {
             let tenant = api.store.tenant(session.known.district);
             let who = Who::named(session.district_name, session.known.actor.name.clone());
@@ -231,22 +266,27 @@ fn wanted(method: &Method, uri: &Uri) -> String {
     }
     let path = uri.path();
     [
+        "/active",
         "/apply",
         "/approve",
         "/cancel",
         "/consent",
         "/decline",
+        "/device",
         "/limits",
         "/password",
         "/preferences",
         "/remove",
+        "/remove-device",
         "/restore",
         "/revoke",
         "/segments",
+        "/second-person",
         "/secret",
-        "/sending",
         "/skip",
         "/test",
+        "/tests",
+        "/undo",
     ]
     .iter()
     .find_map(|act| path.strip_suffix(act))

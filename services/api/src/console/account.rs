@@ -8,11 +8,11 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use tocsin_domain::password::{PASSWORD_CHARS_MIN, check_password};
 use tocsin_store::tenant::users::User;
 
-use super::access::Visitor;
+use super::access::{PageAccess, Passwords, Visitor};
 use super::form::{Complaints, Form, capitalised};
 use super::page::{Refused, Shell, answer};
 use super::session::for_secret;
-use super::sign_in::{begin, minutes, too_many};
+use super::sign_in::{Entry, begin, minutes, too_many};
 use crate::credentials::{Own, is_own_password};
 use crate::server::Api;
 use crate::users::{existing, give_password};
@@ -26,10 +26,12 @@ struct AccountPage {
     faults: Complaints,
     saved: bool,
     chars_min: usize,
+    /// Is a password of any use?
+    passwords: bool,
 }
 
 impl AccountPage {
-    fn new(visitor: &Visitor, user: User) -> Self {
+    fn new(api: &Api, visitor: &Visitor, user: User) -> Self {
         let roles: Vec<_> = user.roles.iter().map(|role| capitalised(role)).collect();
         Self {
             shell: Shell::new("Your account", &visitor.who, "account"),
@@ -38,15 +40,20 @@ impl AccountPage {
             faults: Complaints::default(),
             saved: false,
             chars_min: PASSWORD_CHARS_MIN,
+            passwords: !matches!(&api.page, PageAccess::SignIn(rules) if rules.passwords == Passwords::Refused),
         }
     }
 }
 
 /// `GET /account`.
-pub(crate) async fn ask(visitor: Visitor, RawQuery(query): RawQuery) -> Result<Response, Refused> {
+pub(crate) async fn ask(
+    visitor: Visitor,
+    State(api): State<Api>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refused> {
     let user = own(&visitor).await?;
     let saved = query.as_deref() == Some("saved");
-    Ok(answer(StatusCode::OK, &AccountPage { saved, ..AccountPage::new(&visitor, user) }))
+    Ok(answer(StatusCode::OK, &AccountPage { saved, ..AccountPage::new(&api, &visitor, user) }))
 }
 
 /// `POST /account` with `current`, `password` and `again`. All sessions end, and this browser gets a new one.
@@ -62,7 +69,7 @@ pub(crate) async fn change(
     let (id, password) = (user.id, form.text("password"));
     let faulty = |user: User, field: &str, reason: &str| {
         let faults = Complaints::one(field, reason);
-        let page = AccountPage { faults, ..AccountPage::new(&visitor, user) };
+        let page = AccountPage { faults, ..AccountPage::new(&api, &visitor, user) };
         Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page))
     };
     if let Err(reason) = check_password(&password, &user.login) {
@@ -76,11 +83,12 @@ pub(crate) async fn change(
         Own::TooMany { until } => {
             let reason = format!("was wrong too often: wait {} min", minutes(&api, until));
             let faults = Complaints::one("current", &reason);
-            Ok(too_many(&AccountPage { faults, ..AccountPage::new(&visitor, user) }, &api, until))
+            Ok(too_many(&AccountPage { faults, ..AccountPage::new(&api, &visitor, user) }, &api, until))
         }
         Own::Right => {
             let hash = give_password(&api, &visitor.tenant, id, password).await?;
-            let cookie = begin(&api, &headers, visitor.district(), id, &hash, secure).await?;
+            let entry = Entry { user: id, password_hash: &hash, through: None, secure };
+            let cookie = begin(&api, &headers, visitor.district(), &entry).await?;
             let after = match &cookie {
                 Some(_) => "/account?saved",
                 None => "/sign-in",

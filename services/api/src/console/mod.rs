@@ -21,11 +21,13 @@ mod form;
 mod guard;
 pub(crate) mod help;
 pub(crate) mod imports;
+pub(crate) mod issuer;
 pub(crate) mod keys;
 pub(crate) mod list;
 mod live;
 pub(crate) mod log;
 mod multipart;
+pub(crate) mod new_person;
 mod page;
 pub(crate) mod people;
 pub(crate) mod person;
@@ -58,7 +60,7 @@ use axum::{Extension, Router};
 use tocsin_domain::rights::{Outlook, Right};
 
 pub(crate) use access::authorise;
-pub use access::{PageAccess, SignIn};
+pub use access::{IssuerDoor, PageAccess, Passwords, SignIn};
 
 use self::access::Visitor;
 use crate::needs::SENDS;

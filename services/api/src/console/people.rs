@@ -5,6 +5,7 @@ use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::Response;
 use tocsin_domain::audience::Role;
+use tocsin_domain::rights::Right;
 use tocsin_store::tenant::directory::people::{PeopleQuery, PersonSummary, Place};
 
 use super::access::Visitor;
@@ -22,6 +23,8 @@ const PEOPLE_MAX: u32 = 50;
 #[template(path = "people.html")]
 struct PeoplePage {
     shell: Shell,
+    /// May whoever looks add somebody?
+    editable: bool,
     typed: String,
     fault: Option<String>,
     roles: Vec<Choice>,
@@ -70,6 +73,7 @@ pub(crate) async fn show(visitor: Visitor, RawQuery(query): RawQuery) -> Result<
     });
     let empty = PeoplePage {
         shell,
+        editable: visitor.tenant.may(Right::EditDirectory),
         typed,
         fault: None,
         roles: roles.into(),

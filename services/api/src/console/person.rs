@@ -5,17 +5,20 @@ use axum::body::Bytes;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use serde_json::json;
 use tocsin_domain::Channel;
+use tocsin_domain::audience::Role;
 use tocsin_domain::rights::Right;
 use tocsin_store::tenant::directory::person::{Enrolment, Membership, Person, Related};
 use tocsin_store::tenant::directory::preferences::{DevicePreference, Preferences};
 
 use super::access::Visitor;
+use super::form::{Complaints, Form};
 use super::page::{Refused, Shell, answer};
 use super::sign_in::field;
 use super::words;
 use crate::MessageType;
-use crate::directory::changes::{encoded, language, zone};
+use crate::directory::changes::{carry_out, encoded, language, put_device, take_device, zone};
 use crate::server::Api;
 
 #[derive(Template)]
@@ -26,6 +29,10 @@ struct PersonPage {
     /// May whoever looks change it?
     editable: bool,
     saved: bool,
+    is_student: bool,
+    /// Devices that were added here, and can be removed.
+    own_devices: Vec<OwnDeviceRow>,
+    new_device: NewDevice,
     typed: Typed,
     faults: Vec<Complaint>,
     roster_language: Option<String>,
@@ -47,6 +54,30 @@ pub(super) struct Heading {
     pub by_roster: bool,
     pub language: Option<String>,
     pub zone: Option<String>,
+}
+
+/// A device that the district added.
+struct OwnDeviceRow {
+    channel: Channel,
+    channel_name: &'static str,
+    address: String,
+}
+
+/// The form that adds one.
+#[derive(Default)]
+struct NewDevice {
+    channel: String,
+    address: String,
+    fault: Option<String>,
+}
+
+impl NewDevice {
+    /// Every channel, by value and name, and whether it is chosen.
+    fn channels(&self) -> Vec<(&'static str, &'static str, bool)> {
+        let of =
+            |channel: Channel| (channel.as_str(), words::channel(channel), channel.as_str() == self.channel);
+        Channel::ALL.map(of).into()
+    }
 }
 
 /// A fault of what was typed.
@@ -208,6 +239,18 @@ impl PersonPage {
             who,
             editable: visitor.tenant.may(Right::EditDirectory),
             saved: false,
+            is_student: person.role == Role::Student,
+            own_devices: person
+                .devices
+                .iter()
+                .filter(|device| !device.by_roster)
+                .map(|device| OwnDeviceRow {
+                    channel: device.channel,
+                    channel_name: words::channel(device.channel),
+                    address: device.address.clone(),
+                })
+                .collect(),
+            new_device: NewDevice::default(),
             typed,
             faults: Vec::new(),
             types: choosable().map(|kind| words::message_type(kind.as_str())).collect(),
@@ -248,13 +291,66 @@ pub(crate) async fn prefer(
     match typed.preferences() {
         Ok(preferences) => {
             visitor.tenant.prefer(&source_id, &preferences, &visitor.actor, api.clock.now()).await?;
-            Ok(Redirect::to(&format!("/people/{}?saved", encoded(&source_id))).into_response())
+            Ok(changed(&source_id))
         }
         Err(faults) => {
             let page = PersonPage { faults, ..PersonPage::new(&visitor, person, typed) };
             Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page))
         }
     }
+}
+
+/// `POST /people/{person}/device` with `channel` and `address`.
+pub(crate) async fn add_device(
+    visitor: Visitor,
+    State(api): State<Api>,
+    Path(source_id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    let person = existing(&visitor, &source_id).await?;
+    let form = Form::of(&body);
+    let (channel, address) = (form.text("channel"), form.text("address"));
+    let request = json!({ "channel": channel, "address": address.trim() });
+    let Err(problem) = put_device(&api, &visitor.tenant, &source_id, request).await else {
+        return Ok(changed(&source_id));
+    };
+    let faults = Complaints::of(problem)?;
+    let fault = faults.about("address", "The address").or_else(|| faults.about("channel", "The channel"));
+    let typed = Typed::of_person(&person);
+    let new_device = NewDevice { channel, address, fault };
+    let page = PersonPage { new_device, ..PersonPage::new(&visitor, person, typed) };
+    Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page))
+}
+
+/// `POST /people/{person}/remove-device` with `device`, its channel and address.
+pub(crate) async fn remove_device(
+    visitor: Visitor,
+    State(api): State<Api>,
+    Path(source_id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    existing(&visitor, &source_id).await?;
+    let device = Form::of(&body).text("device");
+    let device = device.split_once(' ').unwrap_or_default();
+    take_device(&api, &visitor.tenant, &source_id, device).await?;
+    Ok(changed(&source_id))
+}
+
+/// `POST /people/{person}/active` with `active`, or without.
+pub(crate) async fn set_active(
+    visitor: Visitor,
+    State(api): State<Api>,
+    Path(source_id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    existing(&visitor, &source_id).await?;
+    let request = json!({ "active": Form::of(&body).holds("active") });
+    carry_out(&api, &visitor.tenant, &source_id, request).await?;
+    Ok(changed(&source_id))
+}
+
+fn changed(source_id: &str) -> Response {
+    Redirect::to(&format!("/people/{}?saved", encoded(source_id))).into_response()
 }
 
 /// The district's person, or the page that says that there is none.

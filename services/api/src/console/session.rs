@@ -51,11 +51,31 @@ pub(crate) fn set_cookie(
     seconds: i64,
     secure: Secure,
 ) -> Result<HeaderValue, Refused> {
+    write_cookie(name, value, seconds, secure, "Strict")
+}
+
+/// One that is sent back by whoever comes from another site by a link or a redirect.
+pub(crate) fn set_cookie_for_return(
+    name: &str,
+    value: &str,
+    seconds: i64,
+    secure: Secure,
+) -> Result<HeaderValue, Refused> {
+    write_cookie(name, value, seconds, secure, "Lax")
+}
+
+fn write_cookie(
+    name: &str,
+    value: &str,
+    seconds: i64,
+    secure: Secure,
+    same_site: &str,
+) -> Result<HeaderValue, Refused> {
     let secure = match secure {
         Secure::Yes => "; Secure",
         Secure::No => "",
     };
-    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}");
+    let cookie = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={same_site}{secure}");
     HeaderValue::from_str(&cookie).map_err(|_| Refused {
         status: StatusCode::INTERNAL_SERVER_ERROR,
         title: "Internal error",

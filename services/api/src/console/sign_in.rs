@@ -1,4 +1,5 @@
-//! Signing in with an email address and a password, signing out, and choosing a district where nobody signs in.
+//! Signing in with an email address and a password, signing out, and choosing a district where nobody signs in. Who comes from
+//! an issuer is `issuer.rs`'s.
 
 use askama::Template;
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use tocsin_store::districts::District;
 use tocsin_store::tenant::sessions::NewSession;
 use uuid::Uuid;
 
-use super::access::{DISTRICT_COOKIE, HOME, PageAccess, address, cookie, own_page};
+use super::access::{DISTRICT_COOKIE, HOME, PageAccess, Passwords, SignIn, address, cookie, own_page};
 use super::page::{Refused, Shell, answer};
 use super::session::{IDLE, LIFETIME, SESSION_COOKIE, Secure, for_secret, secure, set_cookie};
 use crate::credentials::{Compared, Try, compare, normalised};
@@ -22,7 +23,7 @@ use crate::server::Api;
 
 /// Why one is asked to sign in, said above the fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Why {
+pub(crate) enum Why {
     First,
     Expired,
     /// Somewhere else: by signing out, a new password, an administrator.
@@ -33,6 +34,37 @@ enum Why {
     },
     /// The password is right in several districts.
     Several(Vec<Candidate>),
+    /// The browser did not come back from an issuer as it was sent, or too late, or twice.
+    NotBack,
+    /// The issuer let nobody in, or did not say who it is in a way that we believe.
+    Unproven {
+        title: String,
+    },
+    /// The issuer does not answer.
+    Silent {
+        title: String,
+    },
+    /// Whoever comes from the issuer is no user.
+    Stranger {
+        title: String,
+        login: String,
+    },
+    /// None of the groups of whoever comes from the issuer has a role.
+    WithoutRole {
+        title: String,
+    },
+    /// A user of several districts comes from the issuer of that path.
+    SeveralThrough {
+        path: String,
+        districts: Vec<Candidate>,
+    },
+}
+
+/// An issuer to go to.
+#[derive(Debug)]
+struct Through {
+    title: String,
+    path: String,
 }
 
 #[derive(Debug, Template)]
@@ -43,6 +75,8 @@ pub(crate) struct SignInPage {
     email: String,
     /// Where to go on.
     next: String,
+    passwords: Passwords,
+    issuers: Vec<Through>,
 }
 
 #[derive(Debug, Template)]
@@ -54,21 +88,36 @@ pub(crate) struct ChooserPage {
 }
 
 impl SignInPage {
-    pub fn first(next: String) -> Self {
-        Self::of(Why::First, next)
+    pub fn first(rules: &SignIn, next: String) -> Self {
+        Self::of(rules, Why::First, next)
     }
 
-    pub fn expired(next: String) -> Self {
-        Self::of(Why::Expired, next)
+    pub fn expired(rules: &SignIn, next: String) -> Self {
+        Self::of(rules, Why::Expired, next)
     }
 
-    pub fn ended(next: String) -> Self {
-        Self::of(Why::Ended, next)
+    pub fn ended(rules: &SignIn, next: String) -> Self {
+        Self::of(rules, Why::Ended, next)
     }
 
-    fn of(why: Why, next: String) -> Self {
-        Self { shell: Shell::bare("Sign in"), why, email: String::new(), next }
+    pub fn of(rules: &SignIn, why: Why, next: String) -> Self {
+        let doors = rules.issuers.iter();
+        let issuers = doors.map(|door| Through { title: door.title.clone(), path: path(&door.name, &next) });
+        Self {
+            shell: Shell::bare("Sign in"),
+            why,
+            email: String::new(),
+            issuers: issuers.collect(),
+            passwords: rules.passwords,
+            next,
+        }
     }
+}
+
+/// Where one goes to an issuer, and on from there.
+pub(crate) fn path(issuer: &str, next: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    format!("/sign-in/{issuer}?{query}")
 }
 
 impl IntoResponse for SignInPage {
@@ -92,7 +141,7 @@ impl IntoResponse for ChooserPage {
 /// `GET /sign-in`.
 pub(crate) async fn show(State(api): State<Api>) -> Response {
     match &api.page {
-        PageAccess::SignIn(_) => answer(StatusCode::OK, &SignInPage::first(HOME.to_owned())),
+        PageAccess::SignIn(rules) => answer(StatusCode::OK, &SignInPage::first(rules, HOME.to_owned())),
         PageAccess::Open(_) => Redirect::to(HOME).into_response(),
     }
 }
@@ -105,6 +154,15 @@ pub(crate) async fn sign_in(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let PageAccess::SignIn(rules) = &api.page else { return Ok(Redirect::to(HOME).into_response()) };
+    if rules.passwords == Passwords::Refused {
+        return Err(Refused {
+            status: StatusCode::FORBIDDEN,
+            title: "Passwords are not taken here",
+            detail:
+                "Whoever runs Tocsin has decided so. Choose one of the ways that the sign-in page offers."
+                    .to_owned(),
+        });
+    }
     let secure = for_secret(&headers)?;
     let next = own_page(&field(&body, "next").unwrap_or_default()).to_owned();
     let email = field(&body, "email").unwrap_or_default();
@@ -115,10 +173,11 @@ pub(crate) async fn sign_in(
         address: &address(&extensions, &headers, rules.proxies),
         district: field(&body, "district").and_then(|id| id.parse().ok()),
     };
-    let page = |why| SignInPage { email: email.clone(), ..SignInPage::of(why, next.clone()) };
+    let page = |why| SignInPage { email: email.clone(), ..SignInPage::of(rules, why, next.clone()) };
     match compare(&api, &tried).await? {
         Compared::Right { user, password_hash } => {
-            match begin(&api, &headers, user.district, user.user, &password_hash, secure).await? {
+            let entry = Entry { user: user.user, password_hash: &password_hash, through: None, secure };
+            match begin(&api, &headers, user.district, &entry).await? {
                 Some(cookie) => Ok(([(header::SET_COOKIE, cookie)], Redirect::to(&next)).into_response()),
                 // The password was changed, or the user deactivated, while it was compared.
                 None => Ok(page(Why::Wrong).into_response()),
@@ -132,33 +191,48 @@ pub(crate) async fn sign_in(
     }
 }
 
+/// Who has shown who they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry<'a> {
+    pub user: Uuid,
+    /// As it was when they showed it.
+    pub password_hash: &'a str,
+    /// The issuer who vouched; None: the password was compared.
+    pub through: Option<&'a str>,
+    pub secure: Secure,
+}
+
 /// A new session under a new token, whatever token the browser sent; that one ends. None: the password is another by now.
 pub(crate) async fn begin(
     api: &Api,
     headers: &HeaderMap,
     district: DistrictId,
-    user: Uuid,
-    password_hash: &str,
-    secure: Secure,
+    entry: &Entry<'_>,
 ) -> Result<Option<HeaderValue>, Refused> {
     let now = api.clock.now();
-    let token = secret::token().map_err(|error| {
-        tracing::error!(%error, "the system gives no random bytes");
-        Problem::new(Kind::Internal, "the request failed by a fault of ours, which was logged")
-    })?;
+    let token = drawn()?;
     let before = cookie(headers, SESSION_COOKIE).map(secret::hash);
     let new = NewSession {
         token_hash: &secret::hash(&token),
-        user,
-        password_hash,
+        user: entry.user,
+        password_hash: entry.password_hash,
         ends_at: now + LIFETIME,
         replaces: before.as_deref(),
+        through: entry.through,
     };
     if !api.store.tenant(district).begin_session(&new, now).await? {
         return Ok(None);
     }
-    tracing::info!(district.id = %district, user.id = %user, "signed in to the console");
-    set_cookie(SESSION_COOKIE, &token, LIFETIME.num_seconds(), secure).map(Some)
+    tracing::info!(district.id = %district, user.id = %entry.user, "signed in to the console");
+    set_cookie(SESSION_COOKIE, &token, LIFETIME.num_seconds(), entry.secure).map(Some)
+}
+
+/// A secret for one browser.
+pub(crate) fn drawn() -> Result<String, Refused> {
+    Ok(secret::token().map_err(|error| {
+        tracing::error!(%error, "the system gives no random bytes");
+        Problem::new(Kind::Internal, "the request failed by a fault of ours, which was logged")
+    })?)
 }
 
 pub(crate) fn minutes(api: &Api, until: DateTime<Utc>) -> i64 {

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use tocsin_domain::Channel;
 use tocsin_domain::audience::Role;
+use tocsin_store::Tenant;
 use tocsin_store::tenant::directory::Change;
 use tocsin_store::tenant::directory::changes::{Naming, NewDevice, NewPerson};
 use uuid::Uuid;
@@ -85,8 +86,16 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Placed<PersonView>, Problem> {
-    let new = read_new(json::required(&headers, body)?, tenant.acts_as())
-        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let source_id = make(&api, &tenant, json::required(&headers, body)?).await?;
+    let view = PersonView::of(existing(&tenant, &source_id).await?);
+    let location = format!("/v1/people/{}", encoded(&source_id));
+    Ok(Placed { status: StatusCode::CREATED, location, view })
+}
+
+/// The one command behind every place where somebody is added. Returns the source id.
+pub(crate) async fn make(api: &Api, tenant: &Tenant, request: Value) -> Result<String, Problem> {
+    let new =
+        read_new(request, tenant.acts_as()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let person = NewPerson {
         source_id: &new.source_id,
         given_name: &new.given_name,
@@ -101,9 +110,7 @@ pub(crate) async fn create(
         return Err(Problem::new(Kind::PersonExists, detail));
     }
     tracing::info!("person added by hand");
-    let view = PersonView::of(existing(&tenant, &new.source_id).await?);
-    let location = format!("/v1/people/{}", encoded(&new.source_id));
-    Ok(Placed { status: StatusCode::CREATED, location, view })
+    Ok(new.source_id)
 }
 
 pub(crate) const CHANGE: Operation = Operation::new("changePerson", "Change a person")
@@ -120,9 +127,20 @@ pub(crate) async fn change(
     body: json::Received,
 ) -> Result<Json<PersonView>, Problem> {
     let person = person_of(person)?;
-    let wanted = read_change(json::required(&headers, body)?, tenant.acts_as())
+    carry_out(&api, &tenant, &person, json::required(&headers, body)?).await?;
+    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+}
+
+/// The one command behind every place where somebody is changed.
+pub(crate) async fn carry_out(
+    api: &Api,
+    tenant: &Tenant,
+    person: &str,
+    request: Value,
+) -> Result<(), Problem> {
+    let wanted = read_change(request, tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
-    existing(&tenant, &person).await?;
+    existing(tenant, person).await?;
     let now = api.clock.now();
     if wanted.given_name.is_some() || wanted.family_name.is_some() || wanted.role.is_some() {
         let naming = Naming {
@@ -130,13 +148,13 @@ pub(crate) async fn change(
             family_name: wanted.family_name.as_deref(),
             role: wanted.role,
         };
-        let change = tenant.rename_person(&person, &naming, &wanted.by, now).await?;
+        let change = tenant.rename_person(person, &naming, &wanted.by, now).await?;
         settled(change, unknown_person, NAMED_BY_ROSTER)?;
     }
     if let Some(active) = wanted.active {
-        settled(tenant.set_active(&person, active, &wanted.by, now).await?, unknown_person, NAMED_BY_ROSTER)?;
+        settled(tenant.set_active(person, active, &wanted.by, now).await?, unknown_person, NAMED_BY_ROSTER)?;
     }
-    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+    Ok(())
 }
 
 pub(crate) const DEACTIVATE: Operation = Operation::new("deactivatePerson", "Make a person inactive")
@@ -168,17 +186,27 @@ pub(crate) async fn add_device(
     body: json::Received,
 ) -> Result<Json<PersonView>, Problem> {
     let person = person_of(person)?;
-    let wanted = read_device(json::required(&headers, body)?, tenant.acts_as())
+    put_device(&api, &tenant, &person, json::required(&headers, body)?).await?;
+    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+}
+
+/// The one command behind every place where a device is added.
+pub(crate) async fn put_device(
+    api: &Api,
+    tenant: &Tenant,
+    person: &str,
+    request: Value,
+) -> Result<(), Problem> {
+    let wanted = read_device(request, tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
-    let read = normalised(&tenant, wanted.channel, &wanted.address).await?;
+    let read = normalised(tenant, wanted.channel, &wanted.address).await?;
     let (address, extension) = read.map_err(|reason| {
         let fault = Fault { field: "address".to_owned(), reason };
         Problem::faulty(Kind::InvalidBody, vec![fault])
     })?;
     let device = NewDevice { channel: wanted.channel, address: &address, extension: extension.as_deref() };
-    let change = tenant.add_device(&person, &device, &wanted.by, api.clock.now()).await?;
-    settled(change, unknown_person, DEVICE_OF_ROSTER)?;
-    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+    let change = tenant.add_device(person, &device, &wanted.by, api.clock.now()).await?;
+    settled(change, unknown_person, DEVICE_OF_ROSTER)
 }
 
 pub(crate) const REMOVE_DEVICE: Operation =
@@ -196,18 +224,28 @@ pub(crate) async fn remove_device(
 ) -> Result<Json<PersonView>, Problem> {
     let Path((person, channel, address)) = path.map_err(|_| unknown_device())?;
     let person = person_of(Ok(Path(person)))?;
-    existing(&tenant, &person).await?;
+    take_device(&api, &tenant, &person, (&channel, &address)).await?;
+    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+}
+
+/// The one command behind every place where a device is removed.
+pub(crate) async fn take_device(
+    api: &Api,
+    tenant: &Tenant,
+    person: &str,
+    (channel, address): (&str, &str),
+) -> Result<(), Problem> {
+    existing(tenant, person).await?;
     let channel =
         Channel::ALL.into_iter().find(|known| known.as_str() == channel).ok_or_else(unknown_device)?;
     if address.contains('\0') {
         return Err(unknown_device());
     }
-    let change = tenant.remove_device(&person, channel, &address, tenant.acts_as(), api.clock.now()).await?;
+    let change = tenant.remove_device(person, channel, address, tenant.acts_as(), api.clock.now()).await?;
     if change == Change::Unknown {
         return Err(unknown_device());
     }
-    settled(change, unknown_device, DEVICE_OF_ROSTER)?;
-    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+    settled(change, unknown_device, DEVICE_OF_ROSTER)
 }
 
 fn unknown_device() -> Problem {

@@ -22,7 +22,7 @@ use crate::server::Api;
 use crate::submission::ACTOR_CHARS_MAX;
 
 /// As the roster's own words.
-const RELATIONSHIPS: [&str; 4] = ["parent", "guardian", "relative", "other"];
+pub(crate) const RELATIONSHIPS: [&str; 4] = ["parent", "guardian", "relative", "other"];
 
 type TwoPaths = Result<Path<(String, String)>, PathRejection>;
 
@@ -61,16 +61,26 @@ pub(crate) async fn add_contact(
 ) -> Result<Json<PersonView>, Problem> {
     let (person, student) = two(path)?;
     let body = json::optional(&headers, body)?.unwrap_or_else(|| Value::Object(Default::default()));
-    let (relationship, by) =
-        read_contact(body, tenant.acts_as()).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
-    existing(&tenant, &person).await?;
-    is_student(&tenant, &student).await?;
+    link(&api, &tenant, (&person, &student), body).await?;
+    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+}
+
+/// The one command behind every place where somebody is made a student's contact.
+pub(crate) async fn link(
+    api: &Api,
+    tenant: &Tenant,
+    (person, student): (&str, &str),
+    request: Value,
+) -> Result<(), Problem> {
+    let (relationship, by) = read_contact(request, tenant.acts_as())
+        .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    existing(tenant, person).await?;
+    is_student(tenant, student).await?;
     if person == student {
         return Err(Problem::new(Kind::InvalidPath, "nobody is their own contact: name another student"));
     }
-    let change = tenant.add_contact(&person, &student, &relationship, &by, api.clock.now()).await?;
-    settled(change, unknown_contact, "")?;
-    Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
+    let change = tenant.add_contact(person, student, &relationship, &by, api.clock.now()).await?;
+    settled(change, unknown_contact, "")
 }
 
 pub(crate) const END_CONTACT: Operation = Operation::new("endContact", "End a contact")
@@ -144,7 +154,7 @@ fn two(path: TwoPaths) -> Result<(String, String), Problem> {
     Ok((person_of(Ok(Path(person)))?, person_of(Ok(Path(other)))?))
 }
 
-async fn is_student(tenant: &Tenant, source_id: &str) -> Result<(), Problem> {
+pub(crate) async fn is_student(tenant: &Tenant, source_id: &str) -> Result<(), Problem> {
     if existing(tenant, source_id).await?.role == Role::Student {
         return Ok(());
     }

@@ -6,6 +6,7 @@ mod approvals;
 mod compose;
 mod events;
 mod imports;
+mod issuers;
 mod pages;
 mod people;
 mod receipts;

@@ -226,3 +226,22 @@ async fn a_campaigns_recipients_show_when_an_inbox_message_was_read() {
     }
     assert!(rows.iter().any(|row| row["read_at"].is_string()), "{rows:?}");
 }
+
+#[tokio::test]
+async fn a_message_that_is_only_a_test_says_so_wherever_it_is_shown() {
+    let (stage, messages) = delivered().await;
+    let policy = json!({"undo_seconds": 0, "test_people": ["ana"]});
+    assert_eq!(stage.send_as(KEY, Method::PUT, "/v1/sending-policy", &policy).await.status, 200);
+    let mut body = crate::stage::campaign();
+    body["test"] = json!(true);
+    let test = stage.submit("a test", &body).await.id();
+    let test = stage.deliver(&test, 1, "ana.lee", stage.clock.now() + TimeDelta::seconds(9)).await;
+    for (message, is_test) in [(&test, true), (&messages[0], false)] {
+        let shown = stage.get(&format!("{INBOX}/{message}")).await.body;
+        let marked = stage.mark(Method::PUT, message).await.body;
+        assert_eq!((&shown["test"], &marked["test"]), (&json!(is_test), &json!(is_test)), "{message}");
+    }
+    let listed = stage.get(INBOX).await.body;
+    let tests = listed["messages"].as_array().unwrap().iter().map(|it| it["test"].as_bool().unwrap());
+    assert_eq!(tests.collect::<Vec<_>>(), [true, false, false, false, false, false, false]);
+}

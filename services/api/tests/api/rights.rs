@@ -97,6 +97,7 @@ impl Things {
             ("{message}", "m1"),
             ("{part}", "contacted"),
             ("{name}", "console.css"),
+            ("{issuer}", "office"),
         ]
         .iter()
         .fold(pattern.to_owned(), |path, (placeholder, value)| path.replace(placeholder, value))

@@ -272,3 +272,36 @@ async fn what_a_policy_leaves_out_stays_as_it_is() {
     assert_eq!(put(json!({"undo_seconds": 0, "second_person": false})).await.body["second_person"], false);
     put(json!({"undo_seconds": 0, "second_person": "yes"})).await.assert_problem(422, "invalid-body");
 }
+
+#[tokio::test]
+async fn endpoints_that_ask_for_it_are_told_once_that_an_emergency_waits_and_not_what_it_says() {
+    let stage = Stage::start().await;
+    decided(&stage).await;
+    let add = async |key: &str, events: &Value| {
+        let body = json!({"url": "https://hooks.example.org/", "events": events});
+        send(&stage, Method::POST, key, "/v1/webhooks", &body).await.id()
+    };
+    let told = add(KEY, &json!(["approval.requested"])).await;
+    let other = add(KEY, &json!(["campaign.accepted"])).await;
+    let disabled = add(KEY, &json!(["approval.requested"])).await;
+    let off = json!({"enabled": false});
+    let path = format!("/v1/webhooks/{disabled}");
+    assert_eq!(stage.send_as(KEY, Method::PATCH, &path, &off).await.status, 200);
+    let foreign = add(OTHER_KEY, &json!(["approval.requested"])).await;
+    let asked = stage.submit("alarm", &emergency()).await;
+    assert_eq!(stage.submit("alarm", &emergency()).await.id(), asked.id(), "asked twice, told once");
+    let deliveries = async |key: &str, endpoint: &str| {
+        let path = format!("/v1/webhooks/{endpoint}/deliveries");
+        stage.get_as(key, &path).await.body["deliveries"].as_array().unwrap().clone()
+    };
+    for (key, endpoint) in [(KEY, &other), (KEY, &disabled), (OTHER_KEY, &foreign)] {
+        assert_eq!(deliveries(key, endpoint).await, Vec::<Value>::new());
+    }
+    let sent = deliveries(KEY, &told).await;
+    assert_eq!((sent.len(), &sent[0]["event"]), (1, &json!("approval.requested")), "{sent:?}");
+    let path = format!("/v1/webhooks/{told}/deliveries/{}", sent[0]["id"].as_str().unwrap());
+    let body = stage.get(&path).await.body["body"].as_str().unwrap().to_owned();
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let data = json!({"approval_id": asked.body["id"], "expires_at": asked.body["expires_at"]});
+    assert_eq!((&body["timestamp"], &body["data"]), (&asked.body["asked_at"], &data));
+}

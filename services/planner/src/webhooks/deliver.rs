@@ -2,17 +2,15 @@
 //! holds up itself alone, and is never sent more at once than `AT_ONCE_MAX`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
-use tocsin_domain::webhook::{
-    Answer, DeliveryState, DisabledReason, FAILING_FOR_MAX, Fault, NextTry, next_try,
-};
+use tocsin_domain::webhook::{Answer, DeliveryState, Fault, NextTry, gives_up, next_try};
 use tocsin_runtime::metrics::WEBHOOK_DELIVERIES;
 use tocsin_runtime::{CancellationToken, Progress, Tasks};
 use tocsin_store::webhooks::{DueDelivery, Record, Recorded, Served, Turn};
 use tocsin_webhooks::{EndpointSecret, Message, message_id, sign};
+use tokio::sync::Semaphore;
 
 use super::Outbound;
 use crate::{Planner, PlannerError};
@@ -31,23 +29,25 @@ const TURN_SECONDS: f64 = 90.0;
 pub struct Deliverer {
     planner: Planner,
     outbound: Outbound,
-    serving: Arc<AtomicUsize>,
+    /// A permit for each turn, which goes with it however it ends.
+    places: Arc<Semaphore>,
 }
 
 impl Deliverer {
     pub fn new(planner: Planner, outbound: Outbound) -> Self {
-        Self { planner, outbound, serving: Arc::default() }
+        Self { planner, outbound, places: Arc::new(Semaphore::new(ENDPOINTS_MAX)) }
     }
 
     /// Starts a turn for each endpoint that has something due, as many as there is room for.
     pub async fn tick(&self, tasks: &Tasks) -> Result<Progress, PlannerError> {
         for served in self.take().await? {
+            // Nobody else takes places, so there is one; without, the endpoint waits until its lease is over.
+            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { break };
             let deliverer = self.clone();
             let stopping = tasks.stopping().clone();
-            self.serving.fetch_add(1, Ordering::Relaxed);
             tasks.spawn("planner webhook", async move {
                 deliverer.serve(&served, &stopping).await;
-                deliverer.serving.fetch_sub(1, Ordering::Relaxed);
+                drop(place);
                 deliverer.outbound.wake.notify_one();
             });
         }
@@ -63,7 +63,7 @@ impl Deliverer {
     }
 
     async fn take(&self) -> Result<Vec<Served>, PlannerError> {
-        let room = ENDPOINTS_MAX.saturating_sub(self.serving.load(Ordering::Relaxed));
+        let room = self.places.available_permits();
         let (store, id) = (&self.planner.store, self.planner.id);
         if room == 0 {
             return Ok(Vec::new());
@@ -91,13 +91,14 @@ impl Deliverer {
         let due = store.due_deliveries(served, DELIVERIES_MAX, store.now().await?).await?;
         let secrets = served.secrets.iter().map(|name| self.outbound.keys.secret(served.endpoint, name));
         let secrets: Vec<EndpointSecret> = secrets.flatten().collect();
-        let mut turn = Turn::default();
+        let (mut turn, mut tries) = (Turn::default(), Vec::new());
         for some in due.chunks(AT_ONCE_MAX) {
             let answers = join_all(some.iter().map(|delivery| self.post(served, &secrets, delivery))).await;
             let now = store.now().await?;
             for (delivery, answer) in some.iter().zip(answers) {
-                self.note(&mut turn, served, (delivery, answer), now);
+                tries.push(self.note(&mut turn, delivery, answer, now));
             }
+            turn.disable = gives_up(&tries, served.failing_since, now);
             // What failed is left alone for a moment; the rest waits as it is, and where the process is to leave.
             if turn.hold_until.is_some() || turn.disable.is_some() || stopping.is_cancelled() {
                 break;
@@ -116,13 +117,7 @@ impl Deliverer {
         self.outbound.client.post(message).await
     }
 
-    fn note(
-        &self,
-        turn: &mut Turn,
-        served: &Served,
-        (delivery, answer): (&DueDelivery, Answer),
-        now: DateTime<Utc>,
-    ) {
+    fn note(&self, turn: &mut Turn, delivery: &DueDelivery, answer: Answer, now: DateTime<Utc>) -> NextTry {
         let (status, fault) = match answer {
             Answer::Status { status, .. } => (Some(status), None),
             Answer::None(fault) => (None, Some(fault)),
@@ -144,16 +139,8 @@ impl Deliverer {
             NextTry::Delivered => turn.took_some = Some(now),
             NextTry::Again { hold_until, .. } | NextTry::Failed { hold_until } => {
                 turn.hold_until = turn.hold_until.max(Some(hold_until));
-                let fails_long = served.failing_since.is_some_and(|since| now - since >= FAILING_FOR_MAX);
-                if fails_long && turn.disable.is_none() {
-                    turn.disable = Some(DisabledReason::Failing);
-                }
             }
-            NextTry::Gone => turn.disable = Some(DisabledReason::Gone),
-        }
-        // One that takes something does not fail, whatever else it refuses.
-        if turn.took_some.is_some() && turn.disable == Some(DisabledReason::Failing) {
-            turn.disable = None;
+            NextTry::Gone => {}
         }
         turn.records.push(Record {
             id: delivery.id,
@@ -163,5 +150,6 @@ impl Deliverer {
             status,
             fault,
         });
+        next
     }
 }

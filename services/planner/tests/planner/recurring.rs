@@ -249,7 +249,7 @@ async fn an_edit_is_of_the_version_that_was_seen_and_a_tick_of_the_one_it_read()
     assert!(matches!(scene.edit(daily("2026-03-05", None), 1).await, SeriesEdited::Made(2)));
     // The tick read it before the edit: it makes nothing of what it read.
     let occurrence = due.series.next.unwrap();
-    let decided = tocsin_store::series::Decided { run: Some(occurrence), skip: vec![], next: None };
+    let decided = tocsin_domain::recurrence::Decided { run: Some(occurrence), skip: vec![], next: None };
     let recurred = scene.stage.fixture.store().recur(&due, &decided, now).await.unwrap();
     assert_eq!(recurred, tocsin_store::series::Recurred::Moved);
     assert_eq!(scene.made().await, Vec::<String>::new());

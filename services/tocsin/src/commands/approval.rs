@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::operator::DataPath;
-use super::over_api::{Access, List, show_entry};
+use super::rest::{Access, list, text, time};
 use crate::exit::Exit;
+use crate::terminal::{say, table};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,64 +22,92 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List what waits for a second person, and what was decided.
+    /// List what waits for a second person, newest first.
     #[command(after_long_help = "\
 Examples:
-  tocsin approval list --state waiting")]
+  tocsin approval list
+  tocsin approval list --state any --json | jq '.approvals[] | {id, state, decided_by}'")]
     List {
-        /// waiting, approved, declined or expired.
-        #[arg(long)]
-        state: Option<String>,
+        /// What waits, or was approved or declined, or whose time is over, or all.
+        #[arg(long, default_value = "waiting", value_parser = ["waiting", "approved", "declined", "expired", "any"])]
+        state: String,
         /// How many at most.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5000))]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
-    /// Show what is asked for.
+    /// Approve an emergency that somebody else submitted. It goes out at once.
     #[command(after_long_help = "\
-Examples:
-  tocsin approval show 01900000-0000-7000-8000-000000000001")]
-    Show { id: Uuid },
-    /// Say yes: the emergency is sent at once. Whoever asked cannot.
-    #[command(after_long_help = "\
+The key that submitted it cannot approve it. What it says: `tocsin approval list --json`.
+
 Examples:
   tocsin approval approve 01900000-0000-7000-8000-000000000001")]
-    Approve { id: Uuid },
-    /// Say no, or take back what one asked for.
+    Approve {
+        /// From `tocsin approval list`.
+        id: Uuid,
+        /// Who approves, in the records, where it is not the key's name.
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+    },
+    /// Refuse an emergency, or take back one's own.
     #[command(after_long_help = "\
 Examples:
-  tocsin approval refuse 01900000-0000-7000-8000-000000000001 --reason \"no emergency\"")]
+  tocsin approval refuse 01900000-0000-7000-8000-000000000001 --reason \"it was a drill\"")]
     Refuse {
+        /// From `tocsin approval list`.
         id: Uuid,
-        /// Shown to whoever asked.
+        /// Who refuses, in the records, where it is not the key's name.
+        #[arg(long, value_name = "NAME")]
+        by: Option<String>,
+        /// Kept with the refusal.
         #[arg(long)]
         reason: Option<String>,
     },
 }
 
-const APPROVALS: List<5> = List {
-    member: "approvals",
-    headings: ["Approval", "State", "Asked by", "Until", "Subject"],
-    columns: ["/id", "/state", "/asked_by", "/expires_at", "/subject"],
-    none: "no approvals",
-};
-
 pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
-    let api = args.access.client(data)?;
-    let as_json = args.access.json;
+    let rest = args.access.open(data)?;
     match args.action {
         Action::List { state, limit } => {
-            let state = state.map_or_else(String::new, |state| format!("&state={state}"));
-            APPROVALS.show(&api.get(&format!("/v1/approvals?limit={limit}{state}")).await?, as_json)?;
+            let state = if state == "any" { String::new() } else { format!("&state={state}") };
+            let answer = rest.api.get(&format!("/v1/approvals?limit={limit}{state}")).await?;
+            rest.show(&answer, listed)
         }
-        Action::Show { id } => show_entry(&api.get(&format!("/v1/approvals/{id}")).await?, as_json)?,
-        Action::Approve { id } => {
-            let path = format!("/v1/approvals/{id}/approve");
-            show_entry(&api.post(&path, &json!({ "by": "cli" })).await?, as_json)?;
+        Action::Approve { id, by } => {
+            let order = json!({ "by": by });
+            let answer = rest.api.post(&format!("/v1/approvals/{id}/approve"), &order).await?;
+            rest.show(&answer, |it| {
+                let campaign = text(it, "campaign");
+                say(format_args!("it goes out: follow it with `tocsin campaign watch {campaign}`"));
+                format!("{campaign}\n")
+            })
         }
-        Action::Refuse { id, reason } => {
-            let path = format!("/v1/approvals/{id}/decline");
-            show_entry(&api.post(&path, &json!({ "by": "cli", "reason": reason })).await?, as_json)?;
+        Action::Refuse { id, by, reason } => {
+            let order = json!({ "by": by, "reason": reason });
+            let answer = rest.api.post(&format!("/v1/approvals/{id}/decline"), &order).await?;
+            rest.show(&answer, |it| format!("it is {}: nothing of it goes out\n", text(it, "state")))
         }
-    }
+    }?;
     Ok(Exit::Done.into())
+}
+
+fn listed(answer: &Value) -> String {
+    let row = |it: &Value| {
+        [
+            text(it, "id"),
+            text(it, "state"),
+            text(it, "asked_by"),
+            time(it, "asked_at"),
+            time(it, "expires_at"),
+            text(it, "subject"),
+        ]
+    };
+    let rows: Vec<_> = list(answer, "approvals").iter().map(row).collect();
+    if rows.is_empty() {
+        say("nothing there: `--state any` lists what was decided, too");
+        return String::new();
+    }
+    if answer["next_cursor"].is_string() {
+        say("there are more: ask for them with --limit");
+    }
+    table(["Id", "State", "Asked by", "Asked (UTC)", "Until (UTC)", "Subject"], &rows)
 }

@@ -2,15 +2,22 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use chrono::NaiveDate;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::operator::DataPath;
-use super::over_api::{Access, List, show_entry};
+use super::rest::{Access, Rest, list, pairs, text, time};
 use crate::exit::{Exit, Failure};
+use crate::terminal::{say, table};
+use crate::view::page::in_words;
+
+/// Who cancels and edits, in the series' records.
+const ACTOR: &str = "cli";
+/// Occurrences that are looked through for a day.
+const LOOKED_AT: u32 = 366;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -26,100 +33,138 @@ enum Action {
     #[command(after_long_help = "\
 Examples:
   tocsin series list
-  tocsin series list --state active --json")]
+  tocsin series list --state active --json | jq -r '.series[].id'")]
     List {
-        /// active, ended or canceled; several with commas.
-        #[arg(long)]
+        /// Only those that are active, ended or canceled.
+        #[arg(long, value_parser = ["active", "ended", "canceled"])]
         state: Option<String>,
         /// How many at most.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5000))]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
-    /// Show a series, and when it comes next.
+    /// Show a series, what comes of it next and what came of it.
     #[command(after_long_help = "\
 Examples:
   tocsin series show 01900000-0000-7000-8000-000000000001")]
-    Show { id: Uuid },
-    /// Cancel a series: no occurrence comes any more.
+    Show {
+        /// From `tocsin series list`.
+        id: Uuid,
+    },
+    /// Cancel a series: no message of it comes any more. One that is under way is canceled by itself.
     #[command(after_long_help = "\
 Examples:
-  tocsin series cancel 01900000-0000-7000-8000-000000000001 --reason \"school year is over\"")]
+  tocsin series cancel 01900000-0000-7000-8000-000000000001 --reason \"the term is over\"")]
     Cancel {
+        /// From `tocsin series list`.
         id: Uuid,
         /// Kept with the cancel.
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Skip one occurrence: nothing comes on that day.
+    /// Leave one day of a series out.
     #[command(after_long_help = "\
+The day is one of those that `tocsin series show` names as coming.
+
 Examples:
-  tocsin series skip 01900000-0000-7000-8000-000000000001 2026-12-25")]
+  tocsin series skip 01900000-0000-7000-8000-000000000001 --on 2026-12-24")]
     Skip {
+        /// From `tocsin series list`.
         id: Uuid,
-        /// As 2026-12-25, in the district's time zone.
-        day: NaiveDate,
+        /// The day, as 2026-12-24.
+        #[arg(long, value_name = "DAY")]
+        on: NaiveDate,
     },
 }
 
-const SERIES: List<5> = List {
-    member: "series",
-    headings: ["Series", "State", "Next", "When", "Subject"],
-    columns: ["/id", "/state", "/next_at", "/words", "/subject"],
-    none: "no series",
-};
-
 pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
-    let api = args.access.client(data)?;
-    let as_json = args.access.json;
+    let rest = args.access.open(data)?;
     match args.action {
         Action::List { state, limit } => {
             let state = state.map_or_else(String::new, |state| format!("&state={state}"));
-            SERIES.show(&api.get(&format!("/v1/series?limit={limit}{state}")).await?, as_json)?;
+            let answer = rest.api.get(&format!("/v1/series?limit={limit}{state}")).await?;
+            rest.show(&answer, listed)
         }
-        Action::Show { id } => show_entry(&api.get(&format!("/v1/series/{id}")).await?, as_json)?,
+        Action::Show { id } => {
+            let mut answer = rest.api.get(&format!("/v1/series/{id}")).await?;
+            answer["occurrences"] = rest.api.get(&format!("/v1/series/{id}/occurrences?limit=5")).await?;
+            rest.show(&answer, shown)
+        }
         Action::Cancel { id, reason } => {
-            let body = json!({ "by": "cli", "reason": reason });
-            show_entry(&api.post(&format!("/v1/series/{id}/cancel"), &body).await?, as_json)?;
+            let order = json!({ "by": ACTOR, "reason": reason });
+            let answer = rest.api.post(&format!("/v1/series/{id}/cancel"), &order).await?;
+            rest.show(&answer, |it| format!("the series is {}\n", text(it, "state")))
         }
-        Action::Skip { id, day } => {
-            let series = api.get(&format!("/v1/series/{id}")).await?;
-            let edit = skipping(&series, day)?;
-            show_entry(&api.patch(&format!("/v1/series/{id}"), &edit).await?, as_json)?;
-        }
-    }
+        Action::Skip { id, on } => skip(&rest, id, on).await,
+    }?;
     Ok(Exit::Done.into())
 }
 
-/// The edit, under the version that was seen, that leaves a day out.
-fn skipping(series: &Value, day: NaiveDate) -> Result<Value> {
-    let mut recurrence = series["recurrence"].clone();
-    let rule = recurrence.as_object_mut().context("the API's answer has no recurrence")?;
-    let except = rule.entry("except").or_insert_with(|| json!([]));
-    let days = except.as_array_mut().context("the API's answer has no list of days that are left out")?;
-    let day = json!(day);
-    if days.contains(&day) {
-        return Err(Failure::refused(format!("nothing comes on {day} as it is")).into());
+/// An edit that names the version which the day was looked for in: whoever edits it meanwhile is not overwritten.
+async fn skip(rest: &Rest, id: Uuid, on: NaiveDate) -> Result<()> {
+    let series = rest.api.get(&format!("/v1/series/{id}")).await?;
+    let occurrences = rest.api.get(&format!("/v1/series/{id}/occurrences?limit={LOOKED_AT}")).await?;
+    let day = on.to_string();
+    let coming = list(&occurrences, "coming");
+    if !coming.iter().any(|occurrence| occurrence["on"] == day.as_str()) {
+        let what = format!(
+            "nothing of this series comes on {day}: `tocsin series show {id}` names the days that come; of a day far \
+             ahead, edit the series"
+        );
+        return Err(Failure::refused(what).into());
     }
-    days.push(day);
-    Ok(json!({ "version": series["version"], "recurrence": recurrence, "by": "cli" }))
+    let mut recurrence = series["recurrence"].clone();
+    let mut except = list(&recurrence, "except").to_vec();
+    except.push(day.as_str().into());
+    recurrence["except"] = except.into();
+    let changes = json!({ "version": series["version"], "by": ACTOR, "recurrence": recurrence });
+    let answer = rest.api.patch(&format!("/v1/series/{id}"), &changes).await?;
+    rest.show(&answer, |it| {
+        let next = time(it, "next_at");
+        format!("{day} is left out; the next comes {next} UTC\n")
+    })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_is_skipped_beside_those_that_are_and_under_the_version_that_was_seen() {
-        let day: NaiveDate = "2026-12-25".parse().unwrap();
-        let series =
-            json!({ "version": 3, "recurrence": { "frequency": "daily", "except": ["2026-12-24"] } });
-        let edit = skipping(&series, day).unwrap();
-        assert_eq!(edit["version"], 3);
-        assert_eq!(edit["recurrence"]["except"], json!(["2026-12-24", "2026-12-25"]));
-        assert_eq!(edit["recurrence"]["frequency"], "daily");
-        let again = json!({ "version": 4, "recurrence": edit["recurrence"] });
-        assert_eq!(Exit::of(&skipping(&again, day).unwrap_err()), Exit::Refused);
-        let first = skipping(&json!({ "version": 1, "recurrence": {} }), day).unwrap();
-        assert_eq!(first["recurrence"]["except"], json!(["2026-12-25"]));
+fn listed(answer: &Value) -> String {
+    let row = |it: &Value| {
+        [
+            format!("#{}", it["number"]),
+            in_words(&text(it, "state")),
+            text(it, "next_on"),
+            text(it, "id"),
+            text(it, "subject"),
+            text(it, "words"),
+        ]
+    };
+    let rows: Vec<_> = list(answer, "series").iter().map(row).collect();
+    if rows.is_empty() {
+        say("no series: one is made in the console, or by POST /v1/series");
+        return String::new();
     }
+    if answer["next_cursor"].is_string() {
+        say("there are more: ask for them with --limit");
+    }
+    table(["No.", "State", "Next", "Id", "Subject", "Recurs"], &rows)
+}
+
+fn shown(answer: &Value) -> String {
+    let channels: Vec<_> = list(answer, "channels").iter().filter_map(Value::as_str).collect();
+    let mut page = pairs(&[
+        ("Id", text(answer, "id")),
+        ("State", in_words(&text(answer, "state"))),
+        ("Subject", text(answer, "subject")),
+        ("Type", in_words(&text(answer, "message_type"))),
+        ("Channels", channels.join(", ")),
+        ("Recurs", format!("{}, {}", text(answer, "words"), text(answer, "time_zone"))),
+        ("Next", format!("{} UTC", time(answer, "next_at"))),
+        ("Made", format!("{}, {} UTC", text(answer, "created_by"), time(answer, "created_at"))),
+    ]);
+    let row = |it: &Value| [text(it, "on"), time(it, "at"), text(it, "state"), text(it, "campaign")];
+    let occurrences = &answer["occurrences"];
+    let rows = list(occurrences, "past").iter().rev().chain(list(occurrences, "coming")).map(row);
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        page.push('\n');
+        page.push_str(&table(["Day", "Comes (UTC)", "State", "Campaign"], &rows));
+    }
+    page
 }

@@ -1,15 +1,16 @@
-//! `tocsin webhook`: a district's endpoints, over the REST API.
+//! `tocsin webhook`: where a district's own systems are told what happens, over the REST API.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::operator::DataPath;
-use super::over_api::{Access, List, show_entry};
+use super::rest::{Access, list, pairs, text, time};
 use crate::exit::Exit;
+use crate::terminal::{say, table};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,77 +22,113 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the endpoints.
+    /// List endpoints, oldest first.
     #[command(after_long_help = "\
 Examples:
-  tocsin webhook list")]
+  tocsin webhook list
+  tocsin webhook list --json | jq -r '.webhooks[] | select(.enabled | not) | .url'")]
     List,
-    /// Show an endpoint.
+    /// Show an endpoint and what was sent there lately.
     #[command(after_long_help = "\
 Examples:
-  tocsin webhook show 01900000-0000-7000-8000-000000000001")]
-    Show { id: Uuid },
-    /// List what was sent to an endpoint, the newest first.
-    #[command(after_long_help = "\
-Examples:
-  tocsin webhook deliveries 01900000-0000-7000-8000-000000000001 --limit 20")]
-    Deliveries {
+  tocsin webhook show 00000000-0000-4000-8000-000000000001 --limit 50")]
+    Show {
+        /// From `tocsin webhook list`.
         id: Uuid,
-        /// How many at most.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=5000))]
+        /// How many deliveries at most.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
-    /// Send a test to an endpoint.
+    /// Send an endpoint a test, whatever events it asks for.
     #[command(after_long_help = "\
+Whether it came through is told by `tocsin webhook show`.
+
 Examples:
-  tocsin webhook test 01900000-0000-7000-8000-000000000001")]
-    Test { id: Uuid },
-    /// Disable an endpoint: what waits for it is kept for 31 days.
+  tocsin webhook test 00000000-0000-4000-8000-000000000001")]
+    Test {
+        /// From `tocsin webhook list`.
+        id: Uuid,
+    },
+    /// Send an endpoint nothing more. What waits is kept for a month.
     #[command(after_long_help = "\
+It is enabled again in the console, or by PATCH /v1/webhooks/{id}.
+
 Examples:
-  tocsin webhook disable 01900000-0000-7000-8000-000000000001")]
-    Disable { id: Uuid },
-    /// Enable an endpoint again.
-    #[command(after_long_help = "\
-Examples:
-  tocsin webhook enable 01900000-0000-7000-8000-000000000001")]
-    Enable { id: Uuid },
+  tocsin webhook disable 00000000-0000-4000-8000-000000000001")]
+    Disable {
+        /// From `tocsin webhook list`.
+        id: Uuid,
+    },
 }
 
-const WEBHOOKS: List<4> = List {
-    member: "webhooks",
-    headings: ["Webhook", "Enabled", "Why not", "Address"],
-    columns: ["/id", "/enabled", "/disabled_reason", "/url"],
-    none: "no webhooks",
-};
-
-const DELIVERIES: List<6> = List {
-    member: "deliveries",
-    headings: ["Delivery", "Event", "State", "Attempts", "Status", "Fault"],
-    columns: ["/id", "/event", "/state", "/attempts", "/status", "/fault"],
-    none: "nothing was sent there within 31 days",
-};
-
 pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
-    let api = args.access.client(data)?;
-    let as_json = args.access.json;
+    let rest = args.access.open(data)?;
     match args.action {
-        Action::List => WEBHOOKS.show(&api.get("/v1/webhooks").await?, as_json)?,
-        Action::Show { id } => show_entry(&api.get(&format!("/v1/webhooks/{id}")).await?, as_json)?,
-        Action::Deliveries { id, limit } => {
-            let path = format!("/v1/webhooks/{id}/deliveries?limit={limit}");
-            DELIVERIES.show(&api.get(&path).await?, as_json)?;
+        Action::List => {
+            let answer = rest.api.get("/v1/webhooks").await?;
+            rest.show(&answer, listed)
+        }
+        Action::Show { id, limit } => {
+            let mut answer = rest.api.get(&format!("/v1/webhooks/{id}")).await?;
+            let deliveries = rest.api.get(&format!("/v1/webhooks/{id}/deliveries?limit={limit}")).await?;
+            answer["deliveries"] = deliveries["deliveries"].clone();
+            rest.show(&answer, shown)
         }
         Action::Test { id } => {
-            show_entry(&api.post(&format!("/v1/webhooks/{id}/test"), &json!({})).await?, as_json)?;
+            let answer = rest.api.post(&format!("/v1/webhooks/{id}/test"), &json!({})).await?;
+            rest.show(&answer, |it| format!("{}\n", text(it, "id")))
         }
-        Action::Disable { id } => enable(&api, id, false, as_json).await?,
-        Action::Enable { id } => enable(&api, id, true, as_json).await?,
-    }
+        Action::Disable { id } => {
+            let answer = rest.api.patch(&format!("/v1/webhooks/{id}"), &json!({ "enabled": false })).await?;
+            rest.show(&answer, |it| format!("{} is disabled\n", text(it, "url")))
+        }
+    }?;
     Ok(Exit::Done.into())
 }
 
-async fn enable(api: &crate::client::Client, id: Uuid, enabled: bool, as_json: bool) -> Result<()> {
-    let answer = api.patch(&format!("/v1/webhooks/{id}"), &json!({ "enabled": enabled })).await?;
-    show_entry(&answer, as_json)
+fn state(endpoint: &Value) -> String {
+    if endpoint["enabled"] == true && endpoint["failing_since"].is_string() {
+        return format!("fails since {} UTC", time(endpoint, "failing_since"));
+    }
+    let reason = || text(endpoint, "disabled_reason").replace('_', " ");
+    if endpoint["enabled"] == true { "enabled".to_owned() } else { format!("disabled: {}", reason()) }
+}
+
+fn listed(answer: &Value) -> String {
+    let row = |it: &Value| [text(it, "id"), state(it), text(it, "url"), text(it, "description")];
+    let rows: Vec<_> = list(answer, "webhooks").iter().map(row).collect();
+    if rows.is_empty() {
+        say("no webhooks: one is added in the console, or by POST /v1/webhooks");
+        return String::new();
+    }
+    table(["Id", "State", "Address", "Description"], &rows)
+}
+
+fn shown(answer: &Value) -> String {
+    let events: Vec<_> = list(answer, "events").iter().filter_map(Value::as_str).collect();
+    let mut page = pairs(&[
+        ("Id", text(answer, "id")),
+        ("Address", text(answer, "url")),
+        ("Description", text(answer, "description")),
+        ("Events", events.join(", ")),
+        ("State", state(answer)),
+        ("Made", format!("{}, {} UTC", text(answer, "created_by"), time(answer, "created_at"))),
+    ]);
+    let number = |it: &Value| it.as_i64().map(|number| number.to_string());
+    let row = |it: &Value| {
+        [
+            time(it, "created_at"),
+            text(it, "event"),
+            text(it, "state"),
+            number(&it["attempts"]).unwrap_or_default(),
+            number(&it["status"]).unwrap_or_else(|| text(it, "fault")),
+            time(it, "next_attempt_at"),
+        ]
+    };
+    let rows: Vec<_> = list(answer, "deliveries").iter().map(row).collect();
+    if !rows.is_empty() {
+        page.push('\n');
+        page.push_str(&table(["Made (UTC)", "Event", "State", "Tries", "Answer", "Next try (UTC)"], &rows));
+    }
+    page
 }

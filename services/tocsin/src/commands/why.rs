@@ -7,10 +7,9 @@ use form_urlencoded::Serializer;
 use uuid::Uuid;
 
 use super::operator::DataPath;
-use super::over_api::Access;
+use super::rest::Access;
 use crate::client::read;
 use crate::exit::Exit;
-use crate::terminal::{print, print_json};
 use crate::view::why::Why;
 
 pub const EXAMPLES: &str = "\
@@ -36,15 +35,16 @@ pub struct Args {
 }
 
 pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
-    let api = args.access.client(data)?;
+    let rest = args.access.open(data)?;
     let named = match (args.device, is_number(&args.who)) {
         (true, _) => "device",
         (false, true) => "recipient",
         (false, false) => "address",
     };
     let query = Serializer::new(String::new()).append_pair(named, args.who.trim()).finish();
-    let answer = api.get(&format!("/v1/campaigns/{}/why?{query}", args.campaign)).await?;
-    if args.access.json { print_json(&answer) } else { print(read::<Why>(answer)?) }?;
+    let answer = rest.api.get(&format!("/v1/campaigns/{}/why?{query}", args.campaign)).await?;
+    let why: Why = read(answer.clone())?;
+    rest.show(&answer, |_| why.to_string())?;
     Ok(Exit::Done.into())
 }
 

@@ -18,7 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use tocsin_api::{PageAccess, SignIn};
+use tocsin_api::PageAccess;
 use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Config, Stopwatch, Tasks, init_telemetry, metrics, stop_on_signal};
 use tokio::net::TcpListener;
@@ -120,7 +120,7 @@ async fn start(
     };
     let page = match plan.access {
         Entry::Open => PageAccess::Open(store.clone()),
-        Entry::SignIn => PageAccess::SignIn(SignIn { proxies: config.api.proxies }),
+        Entry::SignIn => PageAccess::SignIn(crate::issuers::sign_in(config)?),
     };
     let registry = providers.registry(config, simulator.as_ref())?;
     if matches!(providers, Providers::Configured) {

@@ -104,6 +104,7 @@ impl Fleet {
                 ("TOCSIN_COLLECTOR__LISTEN", &format!("127.0.0.1:{collector}")),
                 ("TOCSIN_PUBLIC_URL", &public_url),
                 ("TOCSIN_CALLBACK__SECRET", CALLBACK_SECRET),
+                ("TOCSIN_WEBHOOKS__SECRET", "a webhook secret of the tests"),
                 ("TOCSIN_LOG__FORMAT", "json"),
                 ("TOCSIN_LOG__FILTER", "info,tocsin_worker=debug"),
             ]
@@ -149,7 +150,14 @@ impl Fleet {
 
     /// Starts a planner and waits until it is ready.
     pub async fn planner(&self) -> Result<Process> {
-        let planner = start(&["planner"], &self.environment, "health and metrics are served").await?;
+        self.planner_with(&[]).await
+    }
+
+    /// The same with more in its environment.
+    pub async fn planner_with(&self, more: &[(&str, &str)]) -> Result<Process> {
+        let mut environment = self.environment.clone();
+        environment.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let planner = start(&["planner"], &environment, "health and metrics are served").await?;
         wait_until("the planner to be ready", facts::WITHIN, async || planner.is_ready().await).await?;
         Ok(planner)
     }

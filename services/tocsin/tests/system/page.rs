@@ -19,6 +19,7 @@ use crate::facts::{WITHIN, closed};
 use crate::journeys::stage::{BrokerKind, Stage};
 use browser::{Browser, Scheme};
 use gallery::Gallery;
+use hall::{EMAIL, Hall, at_localhost};
 
 const TAB: &str = "\u{E004}";
 const ENTER: &str = "\u{E007}";
@@ -261,3 +262,26 @@ const FAINT: &str = "
       if (contrast < 4.5) faint.push(`${it.className || it.tagName}: ${contrast.toFixed(2)}`);
     }
     return [...new Set(faint)];";
+
+/// Browsers send a session's cookie with no request that another site began: the way back from an issuer must not depend on it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_signs_in_through_an_issuer_of_another_site_and_goes_on_where_one_wanted() -> Result<()> {
+    let hall = Hall::open(Scenario::default(), Vec::new()).await?;
+    hall.issuer.welcome(EMAIL);
+    let browser = Browser::start().await?;
+    browser.open(&format!("{}/people?q=zz", at_localhost(&hall.door))).await?;
+    browser.shows("#email").await?;
+    browser.picture("sign-in-issuer").await?;
+    browser.click("main a[href^='/sign-in/office']").await?;
+    browser.comes_to("the issuer's page", "h1", "Who are you?").await?;
+    browser.click("#me").await?;
+    browser.comes_to("the page that was asked for", "h1", "People").await?;
+    let at = browser.run("return location.pathname + location.search").await?;
+    ensure!(at == "/people?q=zz", "{at}");
+    browser.click(".account button").await?;
+    browser.shows("#email").await?;
+    let complaints = browser.complaints().await?;
+    ensure!(complaints.iter().all(|it| it.contains("401")), "the browser complains: {complaints:#?}");
+    browser.close().await?;
+    hall.close().await
+}

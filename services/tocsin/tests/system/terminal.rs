@@ -11,7 +11,7 @@ use tocsin_testkit::{TestDatabase, TestVhost};
 
 use crate::fleet::{Fleet, Settings};
 
-type Environment<'a> = &'a [(&'a str, &'a str)];
+pub type Environment<'a> = &'a [(&'a str, &'a str)];
 
 fn tocsin(arguments: &[&str], environment: Environment<'_>) -> Command {
     let environment: BTreeMap<&str, &str> = environment.iter().copied().collect();
@@ -25,7 +25,7 @@ fn run(arguments: &[&str], environment: Environment<'_>) -> Result<Output> {
 }
 
 /// Exits with `code`, and says `word` on standard error where it is a failure.
-fn exits(code: i32, arguments: &[&str], environment: Environment<'_>, word: &str) -> Result<Output> {
+pub fn exits(code: i32, arguments: &[&str], environment: Environment<'_>, word: &str) -> Result<Output> {
     let output = run(arguments, environment)?;
     let (called, said) = (arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.code() == Some(code), "{called}: {}, not {code}: {said}", output.status);
@@ -33,7 +33,7 @@ fn exits(code: i32, arguments: &[&str], environment: Environment<'_>, word: &str
     Ok(output)
 }
 
-fn json_of(arguments: &[&str], environment: Environment<'_>) -> Result<Value> {
+pub fn json_of(arguments: &[&str], environment: Environment<'_>) -> Result<Value> {
     let output = exits(0, arguments, environment, "")?;
     let text = String::from_utf8(output.stdout)?;
     serde_json::from_str(&text).with_context(|| format!("{}: {text}", arguments.join(" ")))

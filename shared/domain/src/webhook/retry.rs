@@ -129,6 +129,21 @@ pub fn next_try(answer: Answer, attempts: i16, now: DateTime<Utc>, chance: f64) 
     }
 }
 
+/// Whether an endpoint is given up, by what a turn's attempts came to so far. One that takes something does not fail, whatever
+/// else it refuses; one that says that it is gone is believed.
+pub fn gives_up(
+    tries: &[NextTry],
+    failing_since: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Option<DisabledReason> {
+    if tries.contains(&NextTry::Gone) {
+        return Some(DisabledReason::Gone);
+    }
+    let fails_long = failing_since.is_some_and(|since| now - since >= FAILING_FOR_MAX);
+    let took_nothing = !tries.is_empty() && !tries.contains(&NextTry::Delivered);
+    (fails_long && took_nothing).then_some(DisabledReason::Failing)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +172,28 @@ mod tests {
         }
         for fault in Fault::ALL {
             assert_eq!(again(Answer::None(fault), 1, 0.0), (TimeDelta::seconds(5), HOLD_MIN), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_given_up_when_it_is_gone_or_took_nothing_for_days() {
+        let failed = next_try(status(500), 1, NOW, 0.0);
+        let given_up = next_try(status(500), ATTEMPTS_MAX, NOW, 0.0);
+        let (lately, long) =
+            (Some(NOW - FAILING_FOR_MAX + TimeDelta::seconds(1)), Some(NOW - FAILING_FOR_MAX));
+        let failing = Some(DisabledReason::Failing);
+        for (tries, since, wanted) in [
+            (vec![], long, None),
+            (vec![failed], None, None),
+            (vec![failed], lately, None),
+            (vec![failed], long, failing),
+            (vec![failed, given_up], long, failing),
+            (vec![failed, NextTry::Delivered], long, None),
+            (vec![NextTry::Delivered, failed], long, None),
+            (vec![NextTry::Delivered, NextTry::Gone], None, Some(DisabledReason::Gone)),
+            (vec![failed, NextTry::Gone], long, Some(DisabledReason::Gone)),
+        ] {
+            assert_eq!(gives_up(&tries, since, NOW), wanted, "{tries:?} {since:?}");
         }
     }
 

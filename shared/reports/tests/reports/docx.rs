@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Read as _};
 
-use tocsin_reports::Format;
+use tocsin_reports::{Format, Report};
 
 use crate::papers::{keep, opened_docx, text_of_pdf};
 use crate::sample::{all, bytes, report, rows};
@@ -74,5 +74,16 @@ fn its_parts_are_what_word_needs() {
             }
         }
         assert!(open.is_empty(), "{open:?} are not closed");
+    }
+}
+
+#[test]
+fn the_report_of_a_test_says_so_at_its_head() {
+    let rows = rows();
+    for (test, title) in [(false, "Sent Message Report\n"), (true, "Sent Message Report of a Test\n")] {
+        let report = Report { test, ..report(all(), &rows) };
+        let (text, _) = opened_docx(&bytes(&report, Format::Docx, &rows, 100));
+        let text = text.replace("\r\n", "\n");
+        assert!(text.trim_start_matches(['\u{feff}', '\n']).starts_with(title), "{test}: {text}");
     }
 }

@@ -1,6 +1,6 @@
 //! PDF, read by poppler.
 
-use tocsin_reports::{Choice, Detail, Format, Person, Row};
+use tocsin_reports::{Choice, Detail, Format, Person, Report, Row};
 
 use crate::papers::{keep, text_of_pdf};
 use crate::sample::{all, bytes, canceled, report, rows};
@@ -66,4 +66,14 @@ fn a_text_longer_than_a_page_goes_on_and_control_characters_do_no_harm() {
     let text = text_of_pdf(&bytes(&long, Format::Pdf, &rows, 100));
     assert_eq!(text.matches("word").count(), 9_000);
     assert!(text.contains("begin") && text.contains("end"));
+}
+
+#[test]
+fn the_report_of_a_test_says_so_at_its_head() {
+    let rows = rows();
+    for (test, title) in [(false, "Sent Message Report\n"), (true, "Sent Message Report of a Test\n")] {
+        let report = Report { test, ..report(all(), &rows) };
+        let text = text_of_pdf(&bytes(&report, Format::Pdf, &rows, 100));
+        assert!(text.trim_start().starts_with(title), "{test}: {text}");
+    }
 }

@@ -12,7 +12,7 @@ use super::file::{RawCallback, RawConfig, RawTrace, RawWebhooks};
 use super::secret::{Secret, SecretPlace};
 use super::{
     CallbackSecrets, Config, ConfigError, MetricsConfig, Origin, OtlpConfig, TraceConfig, WebhookSecrets,
-    WebhooksConfig, accounts,
+    WebhooksConfig, accounts, sign_in,
 };
 use crate::telemetry;
 
@@ -79,8 +79,9 @@ pub(super) fn check(
     faults.extend(faulty);
     let callback = note(&mut faults, callback(raw.callback, environment)).flatten();
     let webhooks = note(&mut faults, webhooks(raw.webhooks, environment));
+    let sign_in = sign_in::check(raw.sign_in, raw.oidc, environment).map_err(|more| faults.extend(more)).ok();
     // None: there is a fault.
-    let (Some(webhooks), Some(trace)) = (webhooks, trace) else { return Err(faults) };
+    let (Some(webhooks), Some(trace), Some(sign_in)) = (webhooks, trace, sign_in) else { return Err(faults) };
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -93,6 +94,7 @@ pub(super) fn check(
         public_url,
         callback,
         webhooks,
+        sign_in,
         worker: raw.worker,
         scaling: raw.scaling,
         credentials: raw.credentials,

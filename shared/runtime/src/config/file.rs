@@ -1,5 +1,6 @@
 //! The keys as they are written, before they are checked.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -15,6 +16,8 @@ use super::{
 pub(super) const DEFAULTS: &str = r#"
 database_pool = 8
 accounts = []
+oidc = []
+sign_in = { passwords = true }
 api = { listen = "127.0.0.1:8080", proxies = 0 }
 collector.listen = "127.0.0.1:8081"
 callback = {}
@@ -64,6 +67,10 @@ pub(super) struct RawConfig {
     pub callback: RawCallback,
     /// How districts' own systems are told what happens.
     pub webhooks: RawWebhooks,
+    /// How people sign in.
+    pub sign_in: RawSignIn,
+    /// One table for each issuer of OpenID Connect whose accounts people may sign in with.
+    pub oidc: Vec<RawIssuer>,
     /// Limits of one worker process.
     pub worker: WorkerConfig,
     /// How many workers the planner says that there should be.
@@ -243,4 +250,47 @@ pub(super) struct RawAccount {
     pub depth: Option<u32>,
     /// How much of its channel's work the account takes beside others. 1 without it.
     pub weight: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSignIn {
+    /// Where browsers reach the console, as `https://tocsin.example.org`: issuers send people back there.
+    pub url: Option<String>,
+    /// Are passwords taken? Without them, issuers alone let people in.
+    pub passwords: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIssuer {
+    /// Part of the return address: letters, digits and dashes.
+    pub name: String,
+    /// What the sign-in page calls it.
+    pub title: Option<String>,
+    /// The issuer's own address, as its discovery document spells it.
+    pub issuer: String,
+    /// Which client Tocsin is to the issuer.
+    pub client_id: String,
+    /// The client's secret.
+    pub secret: Option<Secret>,
+    /// The variable that holds `secret`.
+    pub secret_env: Option<String>,
+    /// The file that holds `secret`.
+    pub secret_file: Option<PathBuf>,
+    /// What the issuer is asked for.
+    pub scopes: Option<Vec<String>>,
+    /// The claim by which a user is found.
+    pub login_claim: Option<String>,
+    /// The claim that lists the person's groups.
+    pub groups_claim: Option<String>,
+    /// The one district whose users it lets in.
+    pub district: Option<String>,
+    /// Roles by the names of groups.
+    #[serde(default)]
+    pub roles: BTreeMap<String, String>,
+    /// With it users that are not there yet are made, with this role.
+    pub new_user_role: Option<String>,
 }

@@ -11,6 +11,7 @@ mod file;
 #[cfg(test)]
 mod page;
 mod secret;
+mod sign_in;
 mod source;
 
 #[cfg(test)]
@@ -29,6 +30,7 @@ use tocsin_domain::network::Network;
 
 pub use self::error::ConfigError;
 pub use self::secret::Secret;
+pub use self::sign_in::{IssuerConfig, SignInConfig};
 use crate::LogFormat;
 
 /// The variable that names the configuration file when `--config` does not.
@@ -48,6 +50,7 @@ pub struct Config {
     pub public_url: Option<String>,
     pub callback: Option<CallbackSecrets>,
     pub webhooks: WebhooksConfig,
+    pub sign_in: SignInConfig,
     pub worker: WorkerConfig,
     pub scaling: ScalingConfig,
     pub credentials: CredentialsConfig,

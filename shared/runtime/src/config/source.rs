@@ -86,7 +86,7 @@ fn typed(path: &[&str], value: &str) -> Value {
     match path {
         [
             "database_pool" | "worker" | "scaling" | "credentials" | "shutdown" | "metrics" | "trace"
-            | "accounts",
+            | "accounts" | "oidc" | "sign_in",
             ..,
         ]
         | ["api", "proxies"]

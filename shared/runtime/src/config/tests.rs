@@ -51,6 +51,17 @@ ca_file = "/etc/ssl/relay.pem"
 sender = "notices@mail.example.org"
 "#;
 
+const OIDC: &str = r#"
+sign_in.url = "https://tocsin.example.org/"
+
+[[oidc]]
+name = "office"
+title = "the office"
+issuer = "https://id.example.org/one/"
+client_id = "tocsin"
+secret = "hidden"
+"#;
+
 fn file(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
@@ -311,6 +322,22 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
             "less than concurrency",
         ),
         (format!("{TWILIO}weight = 0"), "accounts.main-voice.weight", "at least 1"),
+        (OIDC.replace("sign_in.url", "# "), "sign_in.url", "browsers reach the console"),
+        (OIDC.replace("https://tocsin", "http://tocsin"), "sign_in.url", "https://"),
+        (OIDC.replace("https://id", "http://id"), "oidc.office.issuer", "https://"),
+        (OIDC.replace("example.org/one/", "example.org/?one"), "oidc.office.issuer", "address and a path"),
+        (OIDC.replace("https://id", "https://ana@id"), "oidc.office.issuer", "address and a path"),
+        (OIDC.replace("\"office\"", "\"The Office\""), "oidc[0].name", "lower-case"),
+        (OIDC.replace("\"tocsin\"", "\" \""), "oidc.office.client_id", "calls Tocsin"),
+        (format!("{OIDC}secret_env = \"X\""), "oidc.office.secret", "keep only one"),
+        (format!("{OIDC}scopes = [\"email\"]"), "oidc.office.scopes", "openid"),
+        (format!("{OIDC}new_user_role = \"viewer\""), "oidc.office.district", "one district only"),
+        (
+            format!("{OIDC}district = \"North\"\nroles = {{ a = \"viewer\" }}"),
+            "oidc.office.groups_claim",
+            "groups",
+        ),
+        ("sign_in.passwords = false".to_owned(), "sign_in.passwords", "[[oidc]]"),
     ];
     for (toml, key, hint) in cases {
         let error = refusal(&toml, &[]);
@@ -410,4 +437,19 @@ fn times_of_leaving_and_pushing_are_bounded() {
     }
     let config = load("", &[("TOCSIN_SHUTDOWN__DELAY_SECONDS", "5")]).unwrap();
     assert_eq!(config.shutdown.delay(), Duration::from_secs(5));
+}
+
+#[test]
+fn an_issuer_is_known_by_its_letters_and_asked_for_what_is_usual() {
+    let config = load(OIDC, &[("TOCSIN_SIGN_IN__PASSWORDS", "false")]).unwrap().sign_in;
+    let issuer = &config.issuers[0];
+    assert_eq!(config.url.as_deref(), Some("https://tocsin.example.org"));
+    assert_eq!(
+        (issuer.issuer.as_str(), issuer.login_claim.as_str()),
+        ("https://id.example.org/one/", "email")
+    );
+    assert_eq!((issuer.scopes.join(" ").as_str(), config.passwords), ("openid email profile", false));
+    assert!(!format!("{config:?}").contains("hidden"));
+    let local = OIDC.replace("https://id.example.org", "http://127.0.0.1:9000");
+    assert!(load(&local, &[]).is_ok(), "for development");
 }

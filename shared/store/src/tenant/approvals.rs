@@ -24,6 +24,17 @@ pub struct NewApproval {
     pub asked_by: String,
     pub asked_at: DateTime<Utc>,
     pub expires_at: DateTime<Utc>,
+    /// What endpoints are told.
+    pub event: NewsOfApproval,
+}
+
+/// The event that it waits, for each endpoint that asks for it.
+#[derive(Debug, Clone)]
+pub struct NewsOfApproval {
+    /// UUIDv7.
+    pub id: Uuid,
+    pub event: &'static str,
+    pub body: String,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +64,12 @@ pub struct Waiting {
     pub others: i64,
     /// Which they asked for.
     pub own: i64,
+}
+
+impl Waiting {
+    pub fn all(self) -> i64 {
+        self.others + self.own
+    }
 }
 
 /// Which to list, newest first.
@@ -87,6 +104,9 @@ impl Tenant {
                     &new.asked_by,
                     &new.asked_at,
                     &new.expires_at,
+                    &new.event.id,
+                    &new.event.event,
+                    &new.event.body,
                 ],
             )
             .await?;
@@ -187,7 +207,8 @@ fn read(name: &'static str, found: &tokio_postgres::Row) -> Result<Approval, Sto
     })
 }
 
-/// A key that made a campaign makes no approval.
+/// A key that made a campaign makes no approval. Endpoints are told in the same breath: a planner that looked for it would come
+/// later, and half an hour is short.
 const ASK_APPROVAL: &str = "-- store.ask_approval
 with made as (
   insert into approvals (district_id, id, client_key, request_hash, request, subject, asked_by, asked_at, expires_at)
@@ -198,6 +219,11 @@ with made as (
 ), audited as (
   insert into audit (district_id, at, actor, action, subject, details)
   select $1, $8, $7, 'approval.ask', id::text, jsonb_build_object('subject', subject, 'expires_at', expires_at) from made
+), told as (
+  insert into webhook_deliveries (district_id, endpoint_id, id, event_type, body, created_at, next_at)
+  select e.district_id, e.id, $10, $11, $12, $8, $8
+  from made, webhook_endpoints e
+  where e.district_id = $1 and e.enabled and $11 = any(e.events)
 )
 select * from made";
 

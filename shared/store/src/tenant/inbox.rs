@@ -14,6 +14,8 @@ pub struct InboxEntry {
     pub created_at: DateTime<Utc>,
     /// Since when it is marked as read.
     pub read_at: Option<DateTime<Utc>>,
+    /// Of a campaign that is only a test.
+    pub test: bool,
 }
 
 /// Which messages, in which order; within it the newest come first.
@@ -131,6 +133,7 @@ fn entry(found: &tokio_postgres::Row) -> Option<InboxEntry> {
         subject: found.get("subject"),
         created_at: found.get("created_at"),
         read_at: found.get("read_at"),
+        test: found.get("test"),
     })
 }
 
@@ -142,10 +145,19 @@ macro_rules! of_person {
     };
 }
 
+/// Of whichever messages are answered: campaigns are told by few of them.
+macro_rules! marked_as_tests {
+    () => {
+        "select m.*, coalesce((select c.test from campaigns c where c.id = m.campaign_id), false) as test"
+    };
+}
+
 /// The order's first part is true for all where unread messages do not come first.
 const INBOX: &str = concat!(
     "-- store.inbox
-select m.* from people p left join lateral (
+",
+    marked_as_tests!(),
+    " from people p left join lateral (
   select m.campaign_id, m.job_id, m.subject, m.created_at, m.read_at
   from ",
     of_person!(),
@@ -160,7 +172,9 @@ where p.source_id = $1"
 
 const INBOX_MESSAGE: &str = concat!(
     "-- store.inbox_message
-select m.* from people p left join lateral (
+",
+    marked_as_tests!(),
+    " from people p left join lateral (
   select m.campaign_id, m.job_id, m.subject, m.created_at, m.read_at, m.body
   from ",
     of_person!(),
@@ -183,7 +197,9 @@ with marked as (
   where p.source_id = $1 and t.campaign_id = m.campaign_id and t.job_id = m.job_id
   returning t.campaign_id, t.job_id, t.subject, t.created_at, t.read_at
 )
-select m.* from people p left join marked m on true where p.source_id = $1"
+",
+    marked_as_tests!(),
+    " from people p left join marked m on true where p.source_id = $1"
 );
 
 /// Locked in the order of their keys, as every batch is.

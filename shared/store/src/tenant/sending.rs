@@ -23,7 +23,7 @@ pub struct SendingPolicy {
 /// What is to be another. What is None stays as it is: whoever changes one thing turns off no other.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SendingChange {
-    pub undo_seconds: u32,
+    pub undo_seconds: Option<u32>,
     pub second_person: Option<bool>,
     pub test_people: Option<Vec<String>>,
 }
@@ -50,7 +50,7 @@ impl Tenant {
         by: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let undo = i32::try_from(change.undo_seconds).unwrap_or(i32::MAX);
+        let undo = change.undo_seconds.map(|seconds| i32::try_from(seconds).unwrap_or(i32::MAX));
         let SendingChange { second_person, test_people, .. } = change;
         self.rows(
             "put_sending_policy",
@@ -65,13 +65,13 @@ impl Tenant {
 const PUT_SENDING_POLICY: &str = "-- store.put_sending_policy
 with kept as (
   insert into sending_policies as p (district_id, undo_seconds, changed_at, changed_by, second_person, test_people)
-  values ($1, $2, $3, $4, coalesce($5::bool, false), coalesce($6::text[], '{}'))
-  on conflict (district_id) do update set undo_seconds = excluded.undo_seconds, changed_at = excluded.changed_at,
+  values ($1, coalesce($2::int, 0), $3, $4, coalesce($5::bool, false), coalesce($6::text[], '{}'))
+  on conflict (district_id) do update set undo_seconds = coalesce($2, p.undo_seconds), changed_at = excluded.changed_at,
     changed_by = excluded.changed_by, second_person = coalesce($5, p.second_person),
     test_people = coalesce($6, p.test_people)
-  returning second_person, test_people
+  returning undo_seconds, second_person, test_people
 )
 insert into audit (district_id, at, actor, action, subject, details)
 select $1, $3, $4, 'sending_policy.put', $1::text,
-  jsonb_build_object('undo_seconds', $2::int, 'second_person', second_person, 'test_people', test_people)
+  jsonb_build_object('undo_seconds', undo_seconds, 'second_person', second_person, 'test_people', test_people)
 from kept";

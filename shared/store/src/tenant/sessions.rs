@@ -6,17 +6,19 @@ use uuid::Uuid;
 use super::Tenant;
 use crate::StoreError;
 
-/// A sign-in whose password was compared.
+/// A sign-in whose password was compared, or that an issuer vouched for.
 #[derive(Debug, Clone)]
 pub struct NewSession<'a> {
     /// SHA-256 of a token that was drawn for this sign-in.
     pub token_hash: &'a [u8],
     pub user: Uuid,
-    /// What the password was compared with: one that has changed meanwhile begins nothing.
+    /// What the password was compared with, or was when the issuer vouched: one that has changed meanwhile begins nothing.
     pub password_hash: &'a str,
     pub ends_at: DateTime<Utc>,
     /// Of the session that this browser had before.
     pub replaces: Option<&'a [u8]>,
+    /// The issuer who vouched; None: the password was compared.
+    pub through: Option<&'a str>,
 }
 
 impl Tenant {
@@ -34,6 +36,7 @@ impl Tenant {
                     &now,
                     &new.ends_at,
                     &new.replaces,
+                    &new.through,
                 ],
             )
             .await?;
@@ -65,8 +68,9 @@ with gone as (
   where district_id = $1 and id = $3 and active and password_hash = $4
   returning user_id
 ), audited as (
-  insert into audit (district_id, at, actor, actor_id, action, subject)
-  select $1, $5, u.display_name, u.id, 'sign_in', u.id::text
+  insert into audit (district_id, at, actor, actor_id, action, subject, details)
+  select $1, $5, u.display_name, u.id, 'sign_in', u.id::text,
+    jsonb_strip_nulls(jsonb_build_object('through', $8::text))
   from begun b join users u on u.district_id = $1 and u.id = b.user_id
 )
 select from begun";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tocsin_domain::rights::{Actor, ActorKind, Grant};
-use tocsin_store::tenant::approvals::{Approve, Approved, NewApproval, Waiting};
+use tocsin_store::tenant::approvals::{Approve, Approved, NewApproval, NewsOfApproval, Waiting};
 use tocsin_store::{StoreError, Tenant};
 use uuid::Uuid;
 
@@ -26,6 +26,7 @@ fn asked(key: &str, now: DateTime<Utc>) -> NewApproval {
         asked_by: "Ana".to_owned(),
         asked_at: now,
         expires_at: now + TimeDelta::minutes(30),
+        event: NewsOfApproval { id: Uuid::now_v7(), event: "approval.requested", body: "{}".to_owned() },
     }
 }
 

@@ -35,6 +35,7 @@ mod plans;
 mod plot;
 mod pool_of_one;
 mod preferences;
+mod pruning;
 mod races;
 mod receipts;
 mod recovery;

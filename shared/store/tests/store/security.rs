@@ -8,7 +8,8 @@ use tocsin_testkit::fixture::Fixture;
 use uuid::Uuid;
 
 use tocsin_store::events::{About, Event};
-use tocsin_store::tenant::approvals::NewApproval;
+use tocsin_store::issuers::SentAway;
+use tocsin_store::tenant::approvals::{NewApproval, NewsOfApproval};
 use tocsin_store::tenant::sending::SendingChange;
 use tocsin_store::tenant::sessions::NewSession;
 use tocsin_store::tenant::users::{NewUser, Saved};
@@ -119,11 +120,12 @@ async fn signed_in(setting: &Setting) {
         password_hash: "hash",
         ends_at: now + TimeDelta::hours(1),
         replaces: None,
+        through: None,
     };
     assert!(tenant.begin_session(&session, now).await.unwrap());
     let role = Role { name: "nurse".to_owned(), rights: [Right::Send].into(), types: MessageTypes::All };
     assert!(tenant.put_role(&role, now).await.unwrap());
-    let change = SendingChange { undo_seconds: 60, ..SendingChange::default() };
+    let change = SendingChange { undo_seconds: Some(60), ..SendingChange::default() };
     tenant.put_sending_policy(&change, "ana", now).await.unwrap();
     let asked = NewApproval {
         id: Uuid::now_v7(),
@@ -134,8 +136,20 @@ async fn signed_in(setting: &Setting) {
         asked_by: "ana".to_owned(),
         asked_at: now,
         expires_at: now + TimeDelta::minutes(30),
+        event: NewsOfApproval { id: Uuid::now_v7(), event: "approval.requested", body: "{}".to_owned() },
     };
     tenant.ask_approval(&asked).await.unwrap();
+    let sent = SentAway {
+        state_hash: &[5; 32],
+        browser_hash: &[6; 32],
+        issuer: "office",
+        nonce: "n",
+        verifier: "v",
+        next: "/",
+        district: Some(setting.district),
+        ends_at: now + TimeDelta::minutes(10),
+    };
+    setting.store.keep_sign_in(&sent, now).await.unwrap();
     let span = std::time::Duration::from_secs(60);
     assert_eq!(setting.store.take_guess(&[(vec![3; 32], 1)], now, span).await.unwrap(), None);
 }

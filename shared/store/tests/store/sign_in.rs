@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use tocsin_domain::DistrictId;
 use tocsin_domain::rights::{MessageTypes, Right, Role};
 use tocsin_store::callers::Use;
+use tocsin_store::issuers::SentAway;
 use tocsin_store::tenant::keys::NewKey;
 use tocsin_store::tenant::sessions::NewSession;
 use tocsin_store::tenant::users::{NewUser, UserChange};
@@ -38,6 +39,7 @@ async fn begin(setting: &Setting, user: Uuid, token: u8, password_hash: &str) ->
         password_hash,
         ends_at: now + TimeDelta::hours(12),
         replaces: None,
+        through: None,
     };
     setting.tenant().begin_session(&session, now).await.unwrap()
 }
@@ -86,6 +88,49 @@ async fn tries_are_counted_over_all_processes_and_at_once() {
     let later = now + TimeDelta::seconds(901);
     assert_eq!(setting.store.take_guess(&subjects, later, SPAN).await.unwrap(), None);
     assert_eq!(setting.number("select count(*) from guesses").await, 2, "what is over is cleared away");
+}
+
+#[tokio::test]
+async fn a_browser_comes_back_from_its_issuer_once_and_in_time() {
+    let setting = Setting::with_connections(4).await;
+    let now = setting.now().await;
+    let minutes = |minutes| now + TimeDelta::minutes(minutes);
+    let (state, browser) = ([1; 32], [2; 32]);
+    let sent = SentAway {
+        state_hash: &state,
+        browser_hash: &browser,
+        issuer: "office",
+        nonce: "nonce",
+        verifier: "verifier",
+        next: "/log",
+        district: Some(setting.district),
+        ends_at: minutes(10),
+    };
+    setting.store.keep_sign_in(&sent, now).await.unwrap();
+    let store = &setting.store;
+    for (state, browser, issuer, at) in [
+        ([9; 32], browser, "office", now),
+        (state, [9; 32], "office", now),
+        (state, browser, "other", now),
+        (state, browser, "office", minutes(10)),
+    ] {
+        assert_eq!(store.take_sign_in(&state, &browser, issuer, at).await.unwrap(), None, "{issuer} {at}");
+    }
+    let takes = (0..6).map(|_| store.take_sign_in(&state, &browser, "office", now));
+    let taken = futures::future::join_all(takes).await;
+    let taken: Vec<_> = taken.into_iter().filter_map(Result::unwrap).collect();
+    assert_eq!(taken.len(), 1, "{taken:?}");
+    assert_eq!((taken[0].nonce.as_str(), taken[0].next.as_str()), ("nonce", "/log"));
+    assert_eq!((taken[0].verifier.as_str(), taken[0].district), ("verifier", Some(setting.district)));
+    // What nobody came back for goes with the next that is sent.
+    setting.store.keep_sign_in(&sent, now).await.unwrap();
+    let next = SentAway { state_hash: &[3; 32], ends_at: minutes(30), ..sent };
+    setting.store.keep_sign_in(&next, minutes(11)).await.unwrap();
+    assert_eq!(setting.number("select count(*) from sign_ins_begun").await, 1);
+    let other = SentAway { state_hash: &[4; 32], district: Some(DistrictId(Uuid::nil())), ..next };
+    setting.store.keep_sign_in(&other, minutes(11)).await.unwrap();
+    let back = store.take_sign_in(&[4; 32], &browser, "office", minutes(11)).await.unwrap().unwrap();
+    assert_eq!(back.district, None, "a district that there is not is none");
 }
 
 #[tokio::test]

@@ -25,6 +25,7 @@ mod record;
 mod report;
 mod scenario;
 mod smtp;
+mod tls;
 mod twilio;
 mod twilio_refusals;
 

@@ -10,17 +10,22 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::serve::Listener;
 use tocsin_providers::RawRequest;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use super::tls::{Made, TlsListener, make};
+
 /// A callback receiver for tests that have no collector. It stops when it is dropped.
 #[derive(Debug)]
 pub struct CallbackReceiver {
     /// `http://127.0.0.1:<port>`: the public URL of the callbacks.
     pub base_url: String,
+    /// Of one that listens by TLS, in PEM: it is signed by itself.
+    pub certificate: Option<String>,
     kept: Arc<Kept>,
     _stop: DropGuard,
 }
@@ -44,6 +49,23 @@ impl CallbackReceiver {
             .await
             .context("the callback receiver cannot listen on this machine")?;
         let base_url = format!("http://{}", listener.local_addr()?);
+        Ok(Self::listen(base_url, None, listener))
+    }
+
+    /// The same by https, under the name `localhost`.
+    pub async fn start_tls() -> anyhow::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .context("the callback receiver cannot listen on this machine")?;
+        let base_url = format!("https://localhost:{}", listener.local_addr()?.port());
+        let Made { acceptor, pem, .. } = make("receiver.test")?;
+        Ok(Self::listen(base_url, Some(pem), TlsListener { listener, acceptor }))
+    }
+
+    fn listen<L: Listener>(base_url: String, certificate: Option<String>, listener: L) -> Self
+    where
+        L::Addr: std::fmt::Debug,
+    {
         let kept =
             Arc::new(Kept { base_url: base_url.clone(), inner: Mutex::default(), more: Notify::new() });
         let router = Router::new().fallback(receive).with_state(kept.clone());
@@ -53,7 +75,7 @@ impl CallbackReceiver {
             // An error would show as callbacks that never arrive.
             ended.run_until_cancelled(axum::serve(listener, router).into_future()).await
         });
-        Ok(Self { base_url, kept, _stop: stop.drop_guard() })
+        Self { base_url, certificate, kept, _stop: stop.drop_guard() }
     }
 
     /// The HTTP statuses of the next answers; 200 from then on.

@@ -1,5 +1,5 @@
 //! `/settings`: what the district decides. Redials and calling hours by message type are a page each (`policy.rs`); limits,
-//! what is decided of sending and consent are forms of the first page. Each form is checked by the code of the REST API, and comes back with
+//! what is decided of sending and consent are forms of the first page, each decision one of its own. Each form is checked by the code of the REST API, and comes back with
 //! all that was typed.
 
 mod consent;
@@ -21,7 +21,7 @@ use tocsin_store::tenant::policies::KeptPolicy;
 
 use self::consent::ConsentForm;
 use self::limits::LimitsForm;
-use self::sending::SendingForm;
+use self::sending::{Part, SendingForm};
 use super::access::Visitor;
 use super::form::{Complaints, Form};
 use super::page::{Refused, Shell, answer};
@@ -29,6 +29,7 @@ use super::when::{Length, Stamp, Zone};
 use super::words::{self, Tone};
 use crate::fields::{Fault, quoted};
 use crate::problem::Problem;
+use crate::sending_policy::Extent;
 use crate::server::Api;
 use crate::{consent_policy, sending_policy};
 
@@ -63,7 +64,7 @@ struct Account {
 }
 
 /// The forms of the page, by the fragment that leads to each.
-const FORMS: [&str; 3] = ["sending", "limits", "consent"];
+const FORMS: [&str; 5] = ["undo", "second-person", "tests", "limits", "consent"];
 
 /// `GET /settings`.
 pub(crate) async fn show(
@@ -134,22 +135,43 @@ impl Account {
     }
 }
 
-/// `POST /settings/sending` with `undo_seconds`, `second_person` and `test_people`.
-pub(crate) async fn put_sending(
+/// `POST /settings/undo` with `undo_seconds`.
+pub(crate) async fn put_undo(visitor: Visitor, state: State<Api>, body: Bytes) -> Result<Response, Refused> {
+    put_sending(Part::Undo, visitor, state, body).await
+}
+
+/// `POST /settings/second-person` with `second_person`, or without.
+pub(crate) async fn put_second_person(
+    visitor: Visitor,
+    state: State<Api>,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    put_sending(Part::SecondPerson, visitor, state, body).await
+}
+
+/// `POST /settings/tests` with `test_people`.
+pub(crate) async fn put_tests(visitor: Visitor, state: State<Api>, body: Bytes) -> Result<Response, Refused> {
+    put_sending(Part::Tests, visitor, state, body).await
+}
+
+async fn put_sending(
+    part: Part,
     visitor: Visitor,
     State(api): State<Api>,
     body: Bytes,
 ) -> Result<Response, Refused> {
     let form = Form::of(&body);
-    let faults = match SendingForm::request(&form) {
-        Ok(request) => complained(sending_policy::replace(&api, &visitor.tenant, request).await)?,
+    let faults = match SendingForm::request(part, &form) {
+        Ok(request) => {
+            complained(sending_policy::replace(&api, &visitor.tenant, request, Extent::Part).await)?
+        }
         Err(faults) => Complaints::all(faults),
     };
     if faults.is_empty() {
-        return Ok(saved("sending"));
+        return Ok(saved(part.as_str()));
     }
     let page = page(&visitor, api.clock.now()).await?;
-    Ok(refused(&SettingsPage { sending: SendingForm::typed(&form, faults), ..page }))
+    Ok(refused(&SettingsPage { sending: page.sending.typed(part, &form, faults), ..page }))
 }
 
 /// `POST /settings/limits` with `rate_…`, `concurrency_…` and `spares_…` of each channel.

@@ -1,4 +1,5 @@
-//! The undo period, whether a second person is asked, and whom tests go to.
+//! The undo period, whether a second person is asked, and whom tests go to: three decisions, and a form of each. One that is
+//! saved leaves the others as somebody else may have decided them meanwhile.
 
 use serde_json::{Value, json};
 use tocsin_store::tenant::sending::SendingPolicy;
@@ -7,6 +8,25 @@ use super::number;
 use crate::console::form::{Complaints, Form};
 use crate::fields::Fault;
 use crate::sending_policy::TEST_PEOPLE_MAX;
+
+/// One of the decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Undo,
+    SecondPerson,
+    Tests,
+}
+
+impl Part {
+    /// The fragment that leads to its form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Undo => "undo",
+            Self::SecondPerson => "second-person",
+            Self::Tests => "tests",
+        }
+    }
+}
 
 pub(super) struct SendingForm {
     pub undo_seconds: String,
@@ -28,13 +48,13 @@ impl SendingForm {
         }
     }
 
-    pub fn typed(form: &Form, faults: Complaints) -> Self {
-        Self {
-            undo_seconds: form.text("undo_seconds"),
-            second_person: form.holds("second_person"),
-            test_people: form.text("test_people"),
-            test_people_max: TEST_PEOPLE_MAX,
-            faults,
+    /// With what was typed into one of its forms.
+    pub fn typed(self, part: Part, form: &Form, faults: Complaints) -> Self {
+        let kept = Self { faults, ..self };
+        match part {
+            Part::Undo => Self { undo_seconds: form.text("undo_seconds"), ..kept },
+            Part::SecondPerson => Self { second_person: form.holds("second_person"), ..kept },
+            Part::Tests => Self { test_people: form.text("test_people"), ..kept },
         }
     }
 
@@ -45,15 +65,19 @@ impl SendingForm {
     }
 
     /// As `PUT /v1/sending-policy` takes it. A box that is not ticked says no, a list without lines names nobody.
-    pub fn request(form: &Form) -> Result<Value, Vec<Fault>> {
+    pub fn request(part: Part, form: &Form) -> Result<Value, Vec<Fault>> {
         let mut faults = Vec::new();
-        let people = form.text("test_people");
-        let people: Vec<&str> = people.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        let request = json!({
-            "undo_seconds": number(form, "undo_seconds", "undo_seconds", &mut faults),
-            "second_person": form.holds("second_person"),
-            "test_people": people,
-        });
+        let request = match part {
+            Part::Undo => {
+                json!({ "undo_seconds": number(form, "undo_seconds", "undo_seconds", &mut faults) })
+            }
+            Part::SecondPerson => json!({ "second_person": form.holds("second_person") }),
+            Part::Tests => {
+                let people = form.text("test_people");
+                let lines = people.lines().map(str::trim).filter(|line| !line.is_empty());
+                json!({ "test_people": lines.collect::<Vec<_>>() })
+            }
+        };
         if faults.is_empty() { Ok(request) } else { Err(faults) }
     }
 }

@@ -49,7 +49,7 @@ async fn preferences_are_saved_by_a_form_without_script_and_faults_stand_beside_
     let person = stage.get("/v1/people/ana").await.body;
     assert_eq!(person["language"], "vi");
     assert_eq!(person["devices"][0]["declined"].as_array().unwrap().len(), 8);
-    assert!(visitor.page("/people/ana?saved").await.contains("The preferences are saved"));
+    assert!(visitor.page("/people/ana?saved").await.contains(r#"role="status">Saved."#));
 }
 
 #[tokio::test]
@@ -75,4 +75,77 @@ async fn communications_are_filtered_by_tags_that_can_be_removed_sorted_and_show
     assert!(text_of(&faulty).contains("id=\"from-fault\"") && text_of(&faulty).contains("value=\"bus\""));
     let sent = visitor.page(&format!("/people/ana/communications/{campaign}/1?channel=sms")).await;
     assert!(sent.contains("As sent to Ana Lee for Bo Lee") && sent.contains("Dear Ana"), "{sent}");
+}
+
+#[tokio::test]
+async fn people_and_devices_of_the_districts_own_are_added_changed_and_stopped_by_forms() {
+    let stage = Stage::start().await;
+    stage.family().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    assert!(visitor.page("/people").await.contains("href=\"/new-person\""));
+    let bo = visitor.page("/people/bo").await;
+    assert!(bo.contains("href=\"/new-person?student=bo\""), "{bo}");
+    let form = visitor.page("/new-person?student=bo").await;
+    assert!(
+        form.contains("name=\"student\" autocomplete=\"off\" spellcheck=\"false\" value=\"bo\""),
+        "{form}"
+    );
+
+    let names = "given_name=Cy&family_name=Lee%20%3Cjr%3E&role=guardian";
+    for (typed, fault) in [
+        ("given_name=&family_name=Lee&role=guardian".to_owned(), "id=\"given-fault\""),
+        (format!("{names}&language=Klingon"), "id=\"language-fault\""),
+        (format!("{names}&time_zone=Mars"), "id=\"zone-fault\""),
+        (format!("{names}&student=ana"), "id=\"student-fault\""),
+        (format!("{names}&student=nobody"), "id=\"student-fault\""),
+        ("given_name=Cy&family_name=Lee&role=owner".to_owned(), "id=\"role-fault\""),
+    ] {
+        let faulty = visitor.post("/new-person", &typed).await;
+        assert!(faulty.status == 422 && text_of(&faulty).contains(fault), "{typed}: {faulty:?}");
+    }
+    let people = stage.sql.query_one("select count(*) from people", &[]).await.unwrap();
+    assert_eq!(people.get::<_, i64>(0), 2, "nothing of a faulty form is kept");
+    let added = visitor.post("/new-person", &format!("{names}&student=bo&relationship=relative")).await;
+    assert_eq!(added.status, 303, "{added:?}");
+    let page = added.headers["location"].to_str().unwrap().trim_end_matches("?saved").to_owned();
+    let id = page.strip_prefix("/people/").unwrap();
+    let person = stage.get(&format!("/v1/people/{id}")).await.body;
+    assert_eq!(person["students"][0]["source_id"], "bo", "{person}");
+    assert_eq!(person["students"][0]["relationship"], "relative", "{person}");
+    assert!(visitor.page(&page).await.contains("Lee &#60;jr&#62;"));
+
+    let faulty = visitor.post(&format!("{page}/device"), "channel=sms&address=12").await;
+    let text = text_of(&faulty);
+    assert!(
+        faulty.status == 422 && text.contains("id=\"address-fault\"") && text.contains("value=\"12\""),
+        "{text}"
+    );
+    assert!(text.contains("<option value=\"sms\" selected>"), "{text}");
+    assert_eq!(visitor.post(&format!("{page}/device"), "channel=sms&address=603-555-0143").await.status, 303);
+    let shown = visitor.page(&page).await;
+    assert!(shown.contains("aria-label=\"Remove Text +16035550143\""), "{shown}");
+    // What the roster has is removed there.
+    let ana = visitor.page("/people/ana").await;
+    assert!(!ana.contains("Remove Text") && ana.contains("Add device"), "{ana}");
+    let refused = visitor.post("/people/ana/remove-device", "device=sms%20%2B16035550142").await;
+    assert_eq!(refused.status, 409);
+    for device in ["sms%20%2B16035550199", "fax%201", "sms", ""] {
+        let unknown = visitor.post(&format!("{page}/remove-device"), &format!("device={device}")).await;
+        assert_eq!(unknown.status, 404, "{device}");
+    }
+    assert_eq!(
+        visitor.post(&format!("{page}/remove-device"), "device=sms%20%2B16035550143").await.status,
+        303
+    );
+    assert_eq!(stage.get(&format!("/v1/people/{id}")).await.body["devices"].as_array().unwrap().len(), 0);
+
+    for (form, active) in [("", false), ("active=yes", true)] {
+        assert_eq!(visitor.post(&format!("{page}/active"), form).await.status, 303);
+        assert_eq!(stage.get(&format!("/v1/people/{id}")).await.body["active"], active);
+    }
+    stage.user(stage.north, "sec@north.example", &["secretary"]).await;
+    let secretary = Visitor::of(&stage, "sec@north.example").await;
+    let seen = secretary.page(&page).await;
+    assert!(!seen.contains("Add device") && !seen.contains("Deactivate"), "{seen}");
+    assert_eq!(secretary.post(&format!("{page}/active"), "").await.status, 403);
 }

@@ -104,43 +104,47 @@ async fn limits_undo_and_consent_are_decided_by_form_and_a_fault_keeps_what_was_
     assert!(page.contains("Nothing is limited that could be spared"), "{page}");
     assert_eq!(stage.get("/v1/limits").await.body["channels"], kept, "nothing of a faulty form is kept");
 
-    assert_eq!(admin.post("/settings/sending", "undo_seconds=90").await.status, 303);
+    assert_eq!(admin.post("/settings/undo", "undo_seconds=90").await.status, 303);
     assert_eq!(stage.get("/v1/sending-policy").await.body["undo_seconds"], 90);
-    let faulty = admin.post("/settings/sending", "undo_seconds=4000").await;
-    let page = text_of(&faulty);
-    assert!(faulty.status == 422 && page.contains(r#"value="4000" aria-invalid="true""#), "{page}");
-    assert!(
-        page.contains(r#"name="rate_voice" inputmode="decimal" autocomplete="off" value="2.5""#),
-        "{page}"
-    );
+    for (typed, shown) in [("4000", "4000"), ("soon", "soon"), ("", "")] {
+        let faulty = admin.post("/settings/undo", &format!("undo_seconds={typed}")).await;
+        let page = text_of(&faulty);
+        assert!(faulty.status == 422, "{page}");
+        assert!(page.contains(&format!(r#"value="{shown}" aria-invalid="true""#)), "{page}");
+        assert!(
+            page.contains(r#"name="rate_voice" inputmode="decimal" autocomplete="off" value="2.5""#),
+            "{page}"
+        );
+    }
 
     stage.staff("lee", &[(2, "+15550000001")]).await;
-    let form = "undo_seconds=90&second_person=yes&test_people=%0D%0A+lee+%0D%0A%0D%0A";
-    assert_eq!(admin.post("/settings/sending", form).await.status, 303);
+    assert_eq!(admin.post("/settings/second-person", "second_person=yes").await.status, 303);
+    assert_eq!(admin.post("/settings/tests", "test_people=%0D%0A+lee+%0D%0A%0D%0A").await.status, 303);
     let kept = stage.get("/v1/sending-policy").await.body;
-    assert_eq!((&kept["second_person"], &kept["test_people"]), (&json!(true), &json!(["lee"])));
-    let shown = admin.page("/settings").await;
+    // Each form leaves the others' decisions as they are.
+    let decided = [&kept["undo_seconds"], &kept["second_person"], &kept["test_people"]];
+    assert_eq!(decided, [&json!(90), &json!(true), &json!(["lee"])]);
+    let shown = admin.page("/settings?saved=second-person").await;
     assert!(shown.contains(r#"name="second_person" value="yes" checked"#), "{shown}");
-    assert!(shown.contains(">lee</textarea>"), "{shown}");
-    let faulty = admin.post("/settings/sending", "undo_seconds=soon&test_people=lee%0D%0A%3Cnobody%3E").await;
+    assert!(shown.contains(">lee</textarea>") && shown.contains(r#"role="status">Saved."#), "{shown}");
+    let faulty = admin.post("/settings/tests", "test_people=lee%0D%0A%3Cnobody%3E").await;
     let page = text_of(&faulty);
-    assert!(faulty.status == 422 && page.contains(r#"value="soon" aria-invalid="true""#), "{page}");
-    assert!(page.contains("&#60;nobody&#62;</textarea>"), "{page}");
-    assert!(!page.contains(r#"name="second_person" value="yes" checked"#), "{page}");
-    let faulty = admin.post("/settings/sending", "undo_seconds=9&test_people=lee%0D%0A%3Cnobody%3E").await;
-    let page = text_of(&faulty);
+    assert!(faulty.status == 422 && page.contains("&#60;nobody&#62;</textarea>"), "{page}");
+    assert!(page.contains(r#"name="second_person" value="yes" checked"#), "{page}");
     assert!(
         page.contains(r#"id="test-people-fault" role="alert">A line names nobody: write &#34;&#60;nobody"#),
         "{page}"
     );
     let many = (0..51).map(|at| format!("p{at}%0D%0A")).collect::<String>();
-    let faulty = admin.post("/settings/sending", &format!("undo_seconds=9&test_people={many}")).await;
+    let faulty = admin.post("/settings/tests", &format!("test_people={many}")).await;
     let page = text_of(&faulty);
     assert!(page.contains("The list has 51 people: at most 50 are taken.") && page.contains("p50"), "{page}");
     assert_eq!(stage.get("/v1/sending-policy").await.body, kept, "nothing of a faulty form is kept");
-    assert_eq!(admin.post("/settings/sending", "undo_seconds=90&test_people=").await.status, 303);
+    assert_eq!(admin.post("/settings/second-person", "").await.status, 303);
+    assert_eq!(admin.post("/settings/tests", "test_people=").await.status, 303);
     let kept = stage.get("/v1/sending-policy").await.body;
-    assert_eq!((&kept["second_person"], &kept["test_people"]), (&json!(false), &json!([])));
+    let decided = [&kept["undo_seconds"], &kept["second_person"], &kept["test_people"]];
+    assert_eq!(decided, [&json!(90), &json!(false), &json!([])]);
 
     let form = "overrides_stop=yes&opt_in_needed=general&times_max=3&every_days=10&flyer_url=https://a.example/f.pdf";
     assert_eq!(admin.post("/settings/consent", form).await.status, 303);
@@ -167,7 +171,14 @@ async fn settings_are_for_those_who_have_the_right() {
     for path in ["/settings", "/settings/policies/general", "/imports"] {
         assert_eq!(secretary.get(path).await.status, 403, "{path}");
     }
-    for path in ["/settings/limits", "/settings/sending", "/settings/consent", "/settings/policies/general"] {
+    for path in [
+        "/settings/limits",
+        "/settings/undo",
+        "/settings/second-person",
+        "/settings/tests",
+        "/settings/consent",
+        "/settings/policies/general",
+    ] {
         assert_eq!(secretary.post(path, "").await.status, 403, "{path}");
         let admin = "admin@north.example";
         if path == "/settings/limits" {

@@ -12,12 +12,15 @@ use super::hall::Hall;
 use super::{BEYOND, DESKTOP, PHONE};
 
 /// What is served under these is no page: a style sheet, a stream, files.
-const NO_PAGES: [&str; 5] = [
+const NO_PAGES: [&str; 7] = [
     "/assets/{name}",
     "/campaigns/{id}/events",
     "/campaigns/{id}/report/file",
     "/consents.csv",
     "/imports/{id}/problems",
+    // These lead to an issuer and back; what they show is the sign-in page.
+    "/sign-in/{issuer}",
+    "/sign-in/{issuer}/return",
 ];
 
 /// The same pages in other states, and what is shown where there is none.

@@ -1,5 +1,6 @@
 //! A district as districts are, whose console is signed in to: what the walk and the accessibility test are held in.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -10,14 +11,16 @@ use tocsin::commands::district::add;
 use tocsin::commands::import::directory_of;
 use tocsin::commands::keys::add_key;
 use tocsin::system::{ChannelLimits, Stores, System, SystemOptions};
-use tocsin_api::{Api, PageAccess, SignIn, hash_password};
+use tocsin_api::{Api, IssuerDoor, PageAccess, SignIn, hash_password};
 use tocsin_domain::DistrictId;
+use tocsin_oidc::{ClientSecret, Issuer, Settings as IssuerSettings};
 use tocsin_queue::{Broker, MemoryBroker, Publisher};
 use tocsin_roster::sample::{SampleOptions, generate};
 use tocsin_roster::{OneRosterVersion, ReadOptions};
 use tocsin_runtime::telemetry::Spans;
 use tocsin_runtime::{Clock as _, SystemClock, Tasks};
 use tocsin_store::tenant::users::NewUser;
+use tocsin_testkit::issuer::{CLIENT_ID, CLIENT_SECRET, TestIssuer};
 use tocsin_testkit::simulator::Scenario;
 use tocsin_testkit::{TestDatabase, wait_until};
 use tocsin_webhooks::{Keys, Reach, Settings};
@@ -39,6 +42,8 @@ pub struct Hall {
     pub district: DistrictId,
     /// Where the console asks who one is; that of the system does not.
     pub door: String,
+    /// One may come from there, too: another site, for the console is at `localhost` then.
+    pub issuer: TestIssuer,
     door_tasks: Tasks,
     _database: TestDatabase,
 }
@@ -70,9 +75,11 @@ impl Hall {
         system.store.import_directory(district.id, &directory_of(&roster), "system test", now).await?;
         let key = add_key(&system.store, &district, "system test").await?;
         let door_tasks = Tasks::new();
-        let door = serve(&stores, broker, &door_tasks).await?;
+        let issuer = TestIssuer::start(Arc::new(SystemClock)).await?;
+        let door = serve(&stores, broker, &door_tasks, &issuer).await?;
         let client = Client::new(&door, key)?;
-        let hall = Self { system, client, district: district.id, door, door_tasks, _database: database };
+        let hall =
+            Self { system, client, district: district.id, door, issuer, door_tasks, _database: database };
         hall.user(EMAIL, "Principal Ortiz", &["administrator"]).await?;
         Ok(hall)
     }
@@ -131,7 +138,12 @@ impl Hall {
 }
 
 /// A second api over the same store, whose console is signed in to.
-async fn serve(stores: &Stores, broker: Arc<dyn Broker>, tasks: &Tasks) -> Result<String> {
+async fn serve(
+    stores: &Stores,
+    broker: Arc<dyn Broker>,
+    tasks: &Tasks,
+    issuer: &TestIssuer,
+) -> Result<String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("the console's door")?;
     let door = format!("http://{}", listener.local_addr()?);
     let api = Api {
@@ -139,7 +151,10 @@ async fn serve(stores: &Stores, broker: Arc<dyn Broker>, tasks: &Tasks) -> Resul
         publisher: Arc::new(Publisher::new(broker, "api")),
         clock: Arc::new(SystemClock),
         tasks: tasks.clone(),
-        page: PageAccess::SignIn(SignIn::default()),
+        page: PageAccess::SignIn(SignIn {
+            issuers: Arc::from([office(&door, issuer)?]),
+            ..SignIn::default()
+        }),
         webhooks: Some(Settings {
             keys: Keys::new("a key of the test", None),
             reach: Reach::beside(Vec::new()),
@@ -148,4 +163,29 @@ async fn serve(stores: &Stores, broker: Arc<dyn Broker>, tasks: &Tasks) -> Resul
     };
     tasks.spawn_essential("api", tocsin_api::serve(api, listener));
     Ok(door)
+}
+
+fn office(door: &str, issuer: &TestIssuer) -> Result<IssuerDoor> {
+    let settings = IssuerSettings {
+        issuer: issuer.url.clone(),
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: Some(ClientSecret::new(CLIENT_SECRET)),
+        return_url: format!("{}/sign-in/office/return", at_localhost(door)),
+        scopes: ["openid", "email"].map(str::to_owned).to_vec(),
+        login_claim: "email".to_owned(),
+        groups_claim: None,
+    };
+    Ok(IssuerDoor {
+        name: "office".to_owned(),
+        title: "the district's account".to_owned(),
+        issuer: Issuer::new(settings)?,
+        district: None,
+        roles: BTreeMap::new(),
+        new_user_role: None,
+    })
+}
+
+/// The same door under the name that is another site than its number.
+pub fn at_localhost(door: &str) -> String {
+    door.replace("127.0.0.1", "localhost")
 }

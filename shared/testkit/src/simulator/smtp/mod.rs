@@ -20,13 +20,10 @@ use chrono::{DateTime, Utc};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_util::task::TaskTracker;
 
 use super::Shared;
+use super::tls::{Made, make};
 
 /// What the server calls itself.
 const HOST: &str = "simulator.test";
@@ -106,7 +103,8 @@ pub(super) async fn listen(
     let listener =
         TcpListener::bind(at).await.with_context(|| format!("the simulator cannot take mail on {at}"))?;
     let address = listener.local_addr()?;
-    let (tls, certificate) = tls().context("no certificate for STARTTLS can be made")?;
+    let Made { acceptor: tls, der: certificate, .. } =
+        make(HOST).context("no certificate for STARTTLS can be made")?;
     let (server, connections, stop) = (shared.clone(), tasks.clone(), shared.stop.clone());
     tasks.spawn(async move {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
@@ -121,16 +119,4 @@ pub(super) async fn listen(
         .await;
     });
     Ok(SmtpDoor { address, certificate })
-}
-
-fn tls() -> anyhow::Result<(TlsAcceptor, Vec<u8>)> {
-    let names = ["localhost".to_owned(), Ipv4Addr::LOCALHOST.to_string(), HOST.to_owned()];
-    let made = rcgen::generate_simple_self_signed(names)?;
-    let certificate = made.cert.der().clone();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
-    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.clone()], key)?;
-    Ok((TlsAcceptor::from(Arc::new(config)), certificate.to_vec()))
 }
