@@ -60,6 +60,7 @@ pub(crate) async fn ask(
         asked_at: now,
         expires_at: expires_at(now),
     };
+    tenant.use_attachments(submission.contents(), now).await?;
     let asked = tenant.ask_approval(&new).await?;
     tracing::info!(approval.id = %asked.id, "a second person is asked");
     Ok(asked)

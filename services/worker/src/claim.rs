@@ -212,7 +212,16 @@ async fn ready(
         };
         let view = AttemptView::claimed(grant.attempt, job);
         let calls = share.calls(channel);
-        let claimed = Claimed { grant, view, brief, share, since: since.clone(), places, calls };
+        let claimed = Claimed {
+            grant,
+            view,
+            brief,
+            files: Default::default(),
+            share,
+            since: since.clone(),
+            places,
+            calls,
+        };
         by_account.entry(claimed.share.account).or_default().push(claimed);
     }
     by_account.into_values().collect()

@@ -9,6 +9,9 @@ use uuid::Uuid;
 
 use crate::fields::Fault;
 
+/// The field of a file, and that of those which are attached already, by their ids.
+pub(super) const FILE: &str = "file";
+pub(super) const ATTACHED: &str = "attachment";
 /// Languages beside the one for all.
 pub(super) const LANGUAGES_MAX: usize = 20;
 /// Members of an audience that the form has fields for. Others travel along unseen.
@@ -61,8 +64,13 @@ impl Draft {
     pub fn of_form(form: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(form)
             .map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n")))
-            .filter(|(name, _)| name != "action")
             .collect();
+        Self::of_pairs(pairs)
+    }
+
+    /// What a form held, but for the button that was pressed, and a file: it has its own place by then.
+    pub fn of_pairs(mut pairs: Vec<(String, String)>) -> Self {
+        pairs.retain(|(name, _)| name != "action" && name != FILE);
         let mut draft = Self { pairs };
         if Uuid::parse_str(draft.text("key")).is_err() {
             draft.set("key", &Uuid::now_v7().to_string());
@@ -77,6 +85,10 @@ impl Draft {
 
     pub fn add(&mut self, name: &str, value: &str) {
         self.pairs.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub fn take_out(&mut self, name: &str, value: &str) {
+        self.pairs.retain(|(is, of)| is != name || of != value);
     }
 
     /// All of it, for the form of the next step.
@@ -158,6 +170,10 @@ impl Draft {
         members.insert("mode".to_owned(), json!(mode));
         let (contents, texts) = self.contents();
         members.insert("contents".to_owned(), Value::Array(contents));
+        let attached = self.all(ATTACHED);
+        if !attached.is_empty() {
+            members.insert("attachments".to_owned(), json!(attached));
+        }
         match self.when() {
             When::Now => {}
             When::At => match self.scheduled_at(zone) {
@@ -302,6 +318,9 @@ impl Draft {
         }
         if members.get("mode").and_then(Value::as_str) == Some("per_device_and_student") {
             draft.set("each_student", "yes");
+        }
+        for file in strings(members.get("attachments")) {
+            draft.add(ATTACHED, &file);
         }
         draft.read_audience(members.get("audience"));
         draft.read_contents(members.get("contents").and_then(Value::as_array).map_or(&[], Vec::as_slice));
@@ -461,6 +480,7 @@ mod tests {
     #[test]
     fn what_is_edited_comes_back_as_it_was() {
         let forms = [
+            "subject=A&message_type=general&channel=email&who=all&role=staff&body=B&attachment=0190&attachment=0191&when=now",
             "subject=A&message_type=general&channel=voice&who=all&role=staff&body=B&audio_url=https://a.example/b.mp3&when=at\
              &on_day=2026-12-01&at_time=08:00",
             "subject=A&message_type=general&channel=email&who=some&role=guardian&school=s&body=B&languages=2&language_1=es\

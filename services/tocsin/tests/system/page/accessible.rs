@@ -12,8 +12,10 @@ use super::hall::Hall;
 use super::{BEYOND, DESKTOP, PHONE};
 
 /// What is served under these is no page: a style sheet, a stream, files.
-const NO_PAGES: [&str; 5] = [
+const NO_PAGES: [&str; 7] = [
     "/assets/{name}",
+    "/attachments/{attachment}",
+    "/campaigns/{id}/attachments/{attachment}",
     "/campaigns/{id}/events",
     "/campaigns/{id}/report/file",
     "/consents.csv",
