@@ -16,7 +16,7 @@ use crate::MessageType;
 use crate::server::Api;
 
 /// So long an exact count is waited for before a part of the people answers for all.
-const EXACT_WAIT: Duration = Duration::from_millis(60);
+const EXACT_WAIT: Duration = Duration::from_millis(40);
 /// Large counts under way in this process: each takes a processor of the database's for seconds.
 const COUNTS_MAX: usize = 2;
 /// Of fewer people the whole is not told: then the audience is a small one, and its exact count is not far.

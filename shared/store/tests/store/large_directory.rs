@@ -104,7 +104,7 @@ async fn pages_of_a_large_directory_are_read_by_indexes() {
         ("kept_audience_size", format!("'{district}', 'x'"), "audience_counts_pkey"),
         (
             "audience_estimate",
-            format!("400, '{district}', 0, 8, '{{1,2,3,4}}', 'general', 1::smallint, {groups}"),
+            format!("400, '{district}', 0, 6, '{{1,2,3,4}}', 'general', 1::smallint, {groups}"),
             "people_pkey",
         ),
     ];

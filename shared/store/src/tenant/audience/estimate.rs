@@ -11,7 +11,7 @@ use crate::tenant::Tenant;
 /// The numbers that people have are divided into so many equal parts, of each of which so many in a row are asked.
 /// Families and schools lie together in a roster: many small parts are nearer to the whole than few large ones.
 const PARTS: i64 = 400;
-const ASKED_OF_PART: i64 = 8;
+const ASKED_OF_PART: i64 = 6;
 
 /// What a part of the people tells of the whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
