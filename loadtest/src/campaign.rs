@@ -77,6 +77,7 @@ pub async fn store(store: &Store, district: &District, kind: Kind) -> Result<Cam
             channel: None,
             subject: None,
             audio_url: None,
+            attachments: Vec::new(),
             body: BODY.to_owned(),
         }],
         created_by: ACTOR.to_owned(),

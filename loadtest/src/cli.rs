@@ -13,8 +13,8 @@ use tocsin_testkit::simulator::{self, Scenario};
 use crate::findings::Findings;
 use crate::options::Options;
 use crate::scenarios::{
-    callbacks, cancel, ceiling, chaos, emergency, expand, fairness, forecast, growth, latency, memory, rate,
-    throughput,
+    callbacks, cancel, ceiling, chaos, emergency, expand, fairness, forecast, growth, latency, memory, pages,
+    rate, throughput,
 };
 use crate::{ceiling as pipeline, role};
 
@@ -79,6 +79,8 @@ enum Run {
     Memory(memory::Args),
     /// What a job costs in campaigns of three sizes, with history kept.
     Growth(growth::Args),
+    /// Lists, counts and reports of a large district.
+    Pages(pages::Args),
     /// Kills, cuts and outages by lot while campaigns run.
     Chaos(chaos::Args),
     /// From an audience to recipients and jobs, in the store alone.
@@ -126,6 +128,7 @@ impl Run {
             Self::Callbacks(args) => (args.options.clone(), callbacks::run(&args).await?),
             Self::Memory(args) => (args.options.clone(), memory::run(&args).await?),
             Self::Growth(args) => (args.options.clone(), growth::run(&args).await?),
+            Self::Pages(args) => (args.options.clone(), pages::run(&args).await?),
             Self::Chaos(args) => (args.options.clone(), chaos::run(&args).await?),
             Self::Expand(args) => (args.options.clone(), expand::run(&args).await?),
         };

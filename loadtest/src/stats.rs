@@ -19,6 +19,12 @@ pub fn spread(mut values: Vec<f64>) -> Option<Spread> {
     Some(Spread { p50: rank(&values, 0.50), p99: rank(&values, 0.99), max })
 }
 
+/// The values at these shares. None of nothing.
+pub fn percentiles<const N: usize>(mut values: Vec<f64>, shares: [f64; N]) -> Option<[f64; N]> {
+    values.sort_by(f64::total_cmp);
+    (!values.is_empty()).then(|| shares.map(|share| rank(&values, share)))
+}
+
 /// None of nothing. Of an even number the lower one in the middle.
 pub fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);

@@ -80,6 +80,7 @@ impl Sender {
             tag: None,
             subject: None,
             body: TEXT.to_owned(),
+            files: Default::default(),
             callback_url: format!("{}/{job}", self.callbacks_url),
             valid_for: VALID_FOR,
             start_within: Duration::from_secs(2),

@@ -11,6 +11,7 @@ pub mod forecast;
 pub mod growth;
 pub mod latency;
 pub mod memory;
+pub mod pages;
 pub mod rate;
 pub mod throughput;
 

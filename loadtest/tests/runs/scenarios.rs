@@ -72,6 +72,18 @@ async fn small_campaigns_reach_the_provider() -> Result<()> {
 }
 
 #[tokio::test]
+async fn pages_counts_and_reports_are_measured() -> Result<()> {
+    let words = ["pages", "--people", "4000", "--campaigns", "300", "--rows", "500", "--rounds", "2"];
+    let figures = held(&words).await?;
+    let names = ["slowest_p95_ms", "reports.csv.seconds", "reports.pdf.megabytes", "rss_mb.api"];
+    positive(&figures, &names)?;
+    for page in ["api people by what all have", "page log of all", "count of everybody"] {
+        positive(&figures["pages"][page], &["p50_ms", "p95_ms"])?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_emergency_is_measured_beside_a_backlog() -> Result<()> {
     let words =
         ["emergency", "--jobs", "2000", "--emergency-jobs", "50", "--in-flight", "20", "--latency-ms", "100"];

@@ -100,6 +100,36 @@ function count(text) {
   });
 }
 
+// Whom the form reaches, while its filters change. About so many first, where the exact number takes a while.
+function reach(output) {
+  const { form } = output;
+  let waiting = 0;
+  let asked = 0;
+  async function ask() {
+    const mine = ++asked;
+    try {
+      const answer = await fetch("/compose/count", { method: "POST", body: new URLSearchParams(new FormData(form)) });
+      if (mine !== asked) return;
+      if (answer.status !== 200) {
+        output.value = "";
+        return;
+      }
+      const { words, again } = await answer.json();
+      if (mine !== asked) return;
+      output.value = words;
+      if (again && !document.hidden) later(1500);
+    } catch {
+      // The next change asks again.
+    }
+  }
+  function later(wait) {
+    clearTimeout(waiting);
+    waiting = setTimeout(ask, wait);
+  }
+  form.addEventListener("change", (event) => event.target.closest("#who, #channel, #message_type") && later(200));
+  later(0);
+}
+
 // Listened for on the document, because the live part is exchanged under us.
 document.addEventListener("submit", (event) => {
   const dialog = event.target.dataset.opens && document.getElementById(event.target.dataset.opens);
@@ -186,5 +216,6 @@ document.addEventListener("submit", (event) => {
 document.querySelectorAll("[data-events]").forEach(follow);
 document.querySelectorAll("[data-poll]").forEach(poll);
 document.querySelectorAll("[data-segments]").forEach(count);
+document.querySelectorAll("[data-reach]").forEach(reach);
 // A form that came back says first what is to be mended.
 document.querySelector(".faults")?.focus();

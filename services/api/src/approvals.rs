@@ -72,6 +72,7 @@ pub(crate) async fn ask(
         expires_at: ends,
         event,
     };
+    tenant.use_attachments(submission.contents(), now).await?;
     let asked = tenant.ask_approval(&new).await?;
     tracing::info!(approval.id = %asked.id, "a second person is asked");
     Ok(asked)

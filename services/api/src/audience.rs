@@ -2,27 +2,27 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tocsin_domain::Channel;
-use tocsin_domain::audience::Audience;
 use tocsin_domain::dedupe::DedupeMode;
-use tocsin_store::tenant::audience::SizeQuery;
 
 use crate::MessageType;
 use crate::auth::Caller;
+use crate::counting::{Counting, Wanted};
 use crate::directory::NAME_CHARS_MAX;
 use crate::fields::{Fault, Faults, Field};
 use crate::json;
 use crate::openapi::Operation;
 use crate::openapi::shapes::{MessageTypeName, shape};
 use crate::problem::{Kind, Problem};
-use crate::server::BODY_BYTES_MAX;
+use crate::server::{Api, BODY_BYTES_MAX};
 use crate::submission::audience as submitted;
 use crate::submission::{mode_name, read_channels};
 
@@ -38,6 +38,8 @@ pub(crate) struct CountView {
     no_device: u64,
     /// Before duplicates and whoever may not be contacted are taken out.
     devices: BTreeMap<Channel, u64>,
+    /// False: the numbers are about so many, of two figures; asked again in some seconds they are exact.
+    exact: bool,
 }
 
 shape! {
@@ -51,6 +53,9 @@ shape! {
         mode: Option<DedupeMode>,
         /// `general` unless said.
         message_type: Option<MessageTypeName>,
+        /// True: the exact number, however long it takes. Else what can be said at once: of a large audience that is about
+        /// so many.
+        exact: Option<bool>,
     }
 }
 
@@ -61,29 +66,39 @@ pub(crate) const COUNT: Operation = Operation::new("countAudience", "Count whom 
 /// `POST /v1/audience/count`.
 pub(crate) async fn count(
     Caller(tenant): Caller,
+    State(api): State<Api>,
+    Extension(counting): Extension<Counting>,
     headers: HeaderMap,
     body: json::Received,
 ) -> Result<Json<CountView>, Problem> {
     let request = json::required(&headers, body)?;
-    let wanted = read(request).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
-    let query = SizeQuery {
-        audience: &wanted.audience,
-        channels: &wanted.channels,
-        mode: wanted.mode,
-        message_type: wanted.message_type.as_str(),
+    let (wanted, patience) = read(request).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
+    let counted = match patience {
+        Patience::Exact => counting.exact(&api, &tenant, &wanted).await?,
+        Patience::Soon => counting.soon(&api, &tenant, &wanted).await?,
     };
-    let size = tenant.audience_size(&query).await?;
-    Ok(Json(CountView { recipients: size.recipients, no_device: size.no_device, devices: size.devices }))
+    let size = counted.size;
+    Ok(Json(CountView {
+        recipients: size.recipients,
+        no_device: size.no_device,
+        devices: size.devices,
+        exact: counted.exact,
+    }))
 }
 
-struct Wanted {
-    audience: Audience,
-    channels: Vec<Channel>,
-    mode: DedupeMode,
-    message_type: MessageType,
+/// What a request without more asks to count.
+pub(crate) fn wanted(request: Value) -> Result<Wanted, Vec<Fault>> {
+    read(request).map(|(wanted, _)| wanted)
 }
 
-fn read(request: Value) -> Result<Wanted, Vec<Fault>> {
+/// What the caller waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Exact,
+    Soon,
+}
+
+fn read(request: Value) -> Result<(Wanted, Patience), Vec<Fault>> {
     let mut faults = Faults::default();
     let read = Field::root(request).object(&mut faults).and_then(|mut fields| {
         let audience = submitted::read(&mut fields, &mut faults);
@@ -102,13 +117,15 @@ fn read(request: Value) -> Result<Wanted, Vec<Fault>> {
         let message_type = fields
             .take("message_type")
             .and_then(|field| field.one_of(&MessageType::ALL, MessageType::as_str, &mut faults));
+        let exact = fields.take("exact").and_then(|field| field.boolean(&mut faults));
         fields.finish(&mut faults);
-        Some(Wanted {
+        let wanted = Wanted {
             audience: audience?,
             channels: channels?,
             mode: mode.unwrap_or_default(),
             message_type: message_type.unwrap_or_default(),
-        })
+        };
+        Some((wanted, if exact == Some(true) { Patience::Exact } else { Patience::Soon }))
     });
     faults.or(read)
 }

@@ -26,7 +26,7 @@ use crate::problem::{Kind, Problem};
 use crate::server::Api;
 use crate::submission::{CampaignRequest, Standing, Submission};
 use crate::view::{CampaignView, DetailView};
-use crate::{announce, approvals, correction, json, list_query, needs, second_person, traced};
+use crate::{announce, approvals, correction, json, list_query, needs, second_person, submission, traced};
 
 pub(crate) const KEY_HEADER: &str = "Idempotency-Key";
 pub(crate) const KEY_CHARS_MAX: usize = 255;
@@ -154,7 +154,8 @@ pub(crate) async fn submission_of(
     corrected: Option<CampaignSummary>,
     now: DateTime<Utc>,
 ) -> Result<Submission, Problem> {
-    let standing = Standing::of(tenant, corrected).await?;
+    let attached = tenant.attachments(&submission::files::named(&request)).await?;
+    let standing = Standing::of(tenant, corrected).await?.with_attachments(attached);
     Submission::read(request, &standing, now).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))
 }
 

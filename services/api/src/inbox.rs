@@ -8,7 +8,10 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use tocsin_domain::attachment::Attachment;
+use tocsin_domain::content::attachments;
 use tocsin_domain::{CampaignId, JobKey};
+use tocsin_store::Tenant;
 use tocsin_store::tenant::inbox::{After, InboxEntry, Mark, Show};
 
 use crate::auth::Caller;
@@ -43,9 +46,13 @@ pub(crate) struct MessageView {
     test: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
+    /// Files that came with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attachments: Option<Vec<Attachment>>,
 }
 
 type PersonPath = Result<Path<String>, PathRejection>;
+pub(crate) type PersonMessagePath = MessagePath;
 type MessagePath = Result<Path<(String, String)>, PathRejection>;
 
 shapes! {
@@ -111,7 +118,16 @@ pub(crate) async fn show(Caller(tenant): Caller, path: MessagePath) -> Result<Js
     let (person, key) = message_of(path)?;
     let found = tenant.inbox_message(&person, key?).await?.ok_or_else(unknown_person)?;
     let (entry, body) = found.ok_or_else(unknown_message)?;
-    Ok(Json(MessageView::of(entry, Some(body))))
+    let contents = tenant.contents(entry.key.campaign).await?;
+    let attached = attachments(&contents).to_vec();
+    Ok(Json(MessageView { attachments: Some(attached), ..MessageView::of(entry, Some(body)) }))
+}
+
+/// Whose message it is, if the person's inbox has it.
+pub(crate) async fn inbox_campaign(tenant: &Tenant, path: PersonMessagePath) -> Result<CampaignId, Problem> {
+    let (person, key) = message_of(path)?;
+    let found = tenant.inbox_message(&person, key?).await?.ok_or_else(unknown_person)?;
+    found.map(|(entry, _)| entry.key.campaign).ok_or_else(unknown_message)
 }
 
 pub(crate) const MARK_READ: Operation = Operation::new("markRead", "Mark a message as read")
@@ -284,6 +300,7 @@ impl MessageView {
             read_at,
             test,
             body,
+            attachments: None,
         }
     }
 }

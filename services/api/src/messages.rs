@@ -8,6 +8,7 @@ use axum::http::HeaderMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use tocsin_domain::attachment::Attachment;
 use tocsin_domain::content::{self, Content, Message};
 use tocsin_domain::{CampaignId, CampaignState, Channel};
 use tocsin_store::Tenant;
@@ -42,6 +43,8 @@ pub(crate) struct MessageView {
     /// Null: see `fault`.
     pub body: Option<String>,
     pub audio_url: Option<String>,
+    /// Files that go along.
+    pub attachments: Vec<Attachment>,
     /// Why nothing can be sent: a value that this recipient lacks.
     pub fault: Option<String>,
 }
@@ -189,12 +192,21 @@ impl RecipientView {
 impl MessageView {
     fn of(channel: Channel, message: Result<Message, content::NoMessage>) -> Self {
         match message {
-            Ok(Message { language, subject, body, audio_url }) => {
-                Self { channel, language, subject, body: Some(body), audio_url, fault: None }
+            Ok(Message { language, subject, body, audio_url, attachments }) => {
+                Self { channel, language, subject, body: Some(body), audio_url, attachments, fault: None }
             }
             Err(fault) => {
                 let fault = Some(fault.to_string());
-                Self { channel, language: None, subject: None, body: None, audio_url: None, fault }
+                let attachments = Vec::new();
+                Self {
+                    channel,
+                    language: None,
+                    subject: None,
+                    body: None,
+                    audio_url: None,
+                    attachments,
+                    fault,
+                }
             }
         }
     }

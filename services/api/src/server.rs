@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tracing::Instrument as _;
 use tracing::field::{self, Empty};
 
+use crate::counting::Counting;
 use crate::problem::{Kind, Problem};
 use crate::routes::{self, Door};
 use crate::traced::{self, Answered};
@@ -60,6 +61,7 @@ pub fn router(api: Api) -> Router {
     routes::router(routes::served(routes::rest()), Door::Key, &api)
         .merge(console::routes(&api))
         .layer(Extension(report::Renders::default()))
+        .layer(Extension(Counting::default()))
         .with_state(api.clone())
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_route)

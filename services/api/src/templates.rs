@@ -28,8 +28,16 @@ use crate::{json, needs};
 
 const NAME_CHARS_MAX: usize = 120;
 /// What a campaign has and a template has not.
-const FOREIGN: [&str; 7] =
-    ["scheduled_at", "expires_in_seconds", "redial", "calling_window", "limits", "created_by", "test"];
+const FOREIGN: [&str; 8] = [
+    "scheduled_at",
+    "expires_in_seconds",
+    "redial",
+    "calling_window",
+    "limits",
+    "created_by",
+    "test",
+    "attachments",
+];
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Template")]

@@ -244,7 +244,17 @@ async fn ready(
         let view = AttemptView { background, ..AttemptView::claimed(grant.attempt, job) };
         let traced = traced::claimed(worker, &view, &share, arrival, claiming);
         let calls = share.calls(channel);
-        let claimed = Claimed { grant, view, brief, share, since: since.clone(), places, calls, traced };
+        let claimed = Claimed {
+            grant,
+            view,
+            brief,
+            files: Default::default(),
+            share,
+            since: since.clone(),
+            places,
+            calls,
+            traced,
+        };
         by_account.entry(claimed.share.account).or_default().push(claimed);
     }
     by_account.into_values().collect()

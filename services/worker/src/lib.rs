@@ -13,6 +13,7 @@ mod claim;
 mod control;
 mod dispatch;
 mod error;
+mod files;
 mod gate;
 mod gives_way;
 mod inbox;
@@ -50,6 +51,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::briefs::Briefs;
 use crate::cancels::Cancels;
+use crate::files::Files;
 use crate::gives_way::GivesWay;
 use crate::shares::Shares;
 use crate::slots::Slots;
@@ -105,6 +107,7 @@ pub struct Worker {
     shares: Shares,
     slots: Slots,
     briefs: Briefs,
+    files: Files,
     told: Told,
     /// Tells other workers.
     publisher: Arc<Publisher>,
@@ -139,6 +142,7 @@ impl Worker {
             gives_way,
             slots: Slots::new(settings.in_flight_max),
             briefs: Briefs::new(store.clone()),
+            files: Files::new(store.clone()),
             store,
             settings: Arc::new(settings),
             pulse: Pulse::default(),

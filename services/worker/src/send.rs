@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, field};
 
+use crate::files::Loaded;
 use crate::places::Call;
 use crate::record::{Outcomes, Settled};
 use crate::shares::AccountShare;
@@ -41,6 +42,8 @@ pub struct Claimed {
     pub grant: Granted,
     pub view: AttemptView,
     pub brief: Arc<CampaignBrief>,
+    /// Of mails: what goes along.
+    pub files: Loaded,
     pub share: Arc<AccountShare>,
     /// Started before the claim was asked for.
     pub since: Stopwatch,
@@ -63,7 +66,7 @@ pub fn launch(
     for batch in batches(worker, channel, claims) {
         let (worker, outcomes) = (worker.clone(), outcomes.clone());
         sends.spawn(async move {
-            let batch = batch.turn().await;
+            let batch = batch.with_files(&worker, channel).await.turn().await;
             let Sent { settled, places } = send(&worker, channel, batch).await;
             // Closed only when the recorder is gone: then the attempts become unknown in time.
             if outcomes.send(settled).await.is_err() {
@@ -85,6 +88,16 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// With the files of its mails, which the first of a message reads for all.
+    async fn with_files(mut self, worker: &Worker, channel: Channel) -> Self {
+        if channel == Channel::Email {
+            for claimed in &mut self.claims {
+                claimed.files = worker.files.get(&claimed.brief).await;
+            }
+        }
+        self
+    }
+
     /// Waits until its requests may start, by the rates of their shares: what the claim took brought it closer to
     /// others, or further away. A claim that waits until `send_by` is not sent.
     pub async fn turn(self) -> Self {
@@ -306,7 +319,12 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
         provider_code: Some(code),
         provider_id: None,
     };
-    let Message { language, subject, body, audio_url } =
+    let files = match &claimed.files {
+        Loaded::Ready(files) => Arc::clone(files),
+        Loaded::Unread => return Err(ReportKind::NotAsked),
+        Loaded::Missing => return Err(not_initiated("an attachment is missing".to_owned())),
+    };
+    let Message { language, subject, body, audio_url, attachments: _ } =
         content::message(&claimed.brief.contents, channel, language.as_deref(), merge_values)
             .map_err(|why| not_initiated(why.to_string()))?;
     if channel == Channel::Sms {
@@ -323,6 +341,7 @@ fn request(worker: &Worker, channel: Channel, claimed: &Claimed) -> Result<SendR
         language,
         subject,
         body,
+        files,
         audio_url,
         call_url: Some(call_url(&worker.settings.public_url, &claimed.share.name, &token))
             .filter(|_| channel == Channel::Voice),

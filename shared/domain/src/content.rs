@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Channel;
+use crate::attachment::Attachment;
 
 pub use template::{MissingField, RenderError, Template, TemplateError, fields, render};
 
@@ -49,6 +50,9 @@ pub struct Content {
     /// Of calls: a recording that is played in place of the body. The other channels leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audio_url: Option<String>,
+    /// Of emails and inbox messages: files that go along. The other channels leave them out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     /// With merge fields: `{{ field }}` or `{{ field | fallback }}`.
     pub body: String,
 }
@@ -202,6 +206,32 @@ pub struct Message {
     pub body: String,
     /// Of calls: what is played in place of the body.
     pub audio_url: Option<String>,
+    /// Of emails and inbox messages.
+    pub attachments: Vec<Attachment>,
+}
+
+impl Content {
+    /// May an email or inbox message be made of it?
+    pub fn carries_files(&self) -> bool {
+        self.channel.is_none_or(carries_files)
+    }
+}
+
+/// May messages of this channel have files with them?
+pub fn carries_files(channel: Channel) -> bool {
+    match channel {
+        Channel::Email | Channel::Inbox => true,
+        Channel::Voice | Channel::Sms => false,
+    }
+}
+
+/// The files of a message: each of its contents that may carry some has the same.
+pub fn attachments(contents: &[Content]) -> &[Attachment] {
+    contents
+        .iter()
+        .map(|content| content.attachments.as_slice())
+        .find(|files| !files.is_empty())
+        .unwrap_or_default()
 }
 
 /// Why there is no message for one recipient.
@@ -234,6 +264,7 @@ pub fn message(
         subject,
         body,
         audio_url: content.audio_url.clone().filter(|_| channel == Channel::Voice),
+        attachments: if carries_files(channel) { content.attachments.clone() } else { Vec::new() },
     })
 }
 
@@ -258,6 +289,7 @@ mod tests {
             channel,
             subject: None,
             audio_url: None,
+            attachments: Vec::new(),
             body: body.to_owned(),
         }
     }

@@ -4,6 +4,7 @@
 //! returns small values, so that each rule can be tested alone and told to a user in words.
 
 pub mod address;
+pub mod attachment;
 pub mod audience;
 pub mod backoff;
 pub mod channel;

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod callback;
 pub mod error;
+pub mod file;
 pub mod gateway;
 pub mod http;
 pub mod inbound;
@@ -24,6 +25,7 @@ pub mod twilio;
 pub use account::{AccountSettings, ProviderKind, Secret};
 pub use callback::{CallbackReport, ParseError, RawRequest, VerifyError, VerifyFault};
 pub use error::ProvidersError;
+pub use file::File;
 pub use http::{AccountClient, CONNECTIONS_MAX, http_client};
 pub use inbound::{InboundText, Reply};
 pub use observed::{Exchange, observed};

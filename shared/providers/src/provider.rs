@@ -1,6 +1,7 @@
 //! The seam: what every vendor adapter can be asked, and the answers in our own words.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +13,7 @@ use tocsin_domain::suppression::{AddressFact, SuppressionReason};
 use tocsin_domain::{AttemptKey, Outcome};
 
 use crate::callback::{CallbackReport, ParseError, RawRequest, VerifyError};
+use crate::file::File;
 use crate::inbound::{InboundText, Reply};
 use crate::spoken::{AfterKey, Spoken};
 
@@ -125,6 +127,8 @@ pub struct SendRequest {
     /// Email only.
     pub subject: Option<String>,
     pub body: String,
+    /// Email only: what goes along.
+    pub files: Arc<[File]>,
     /// Voice: a recording to play in place of `body`.
     pub audio_url: Option<String>,
     /// Voice: public address where the vendor fetches what the call says if the request has no room for it, and

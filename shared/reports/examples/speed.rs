@@ -111,6 +111,7 @@ fn report() -> Report {
             heading: "Default language".to_owned(),
             subject: None,
             audio_url: None,
+            attachments: Vec::new(),
             body: "School ends at noon.".to_owned(),
         }],
         choice: Choice {

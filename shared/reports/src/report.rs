@@ -70,6 +70,8 @@ pub struct Text {
     pub subject: Option<String>,
     /// Of calls: the recording that is played in place of the body.
     pub audio_url: Option<String>,
+    /// Names of the files that go along.
+    pub attachments: Vec<String>,
     pub body: String,
 }
 

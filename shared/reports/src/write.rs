@@ -205,6 +205,9 @@ fn message(report: &Report, sheet: &mut dyn Sheet) -> io::Result<()> {
         if let Some(url) = &text.audio_url {
             facts.push(Fact::new("Recording", url));
         }
+        if !text.attachments.is_empty() {
+            facts.push(Fact::new("Attachments", text.attachments.join(", ")));
+        }
         sheet.list(&facts)?;
         sheet.paragraph(&text.body)?;
     }

@@ -45,7 +45,7 @@ impl Store {
                 NAME,
                 "-- store.campaign_brief
                  select c.district_id, c.lane, c.message_type, c.redial, c.expires_at, c.consent_class = 4 as asks_opt_in, t.channel, t.language, t.subject,
-                   t.audio_url, t.body
+                   t.audio_url, t.attachments, t.body
                  from campaigns c join contents t on t.campaign_id = c.id
                  where c.id = $1 order by t.ordinal",
                 &[&campaign.0],

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 mod alone;
+pub mod attachments;
 pub mod audit;
 pub mod budgets;
 pub mod callers;

@@ -6,6 +6,7 @@ use tocsin_domain::rights::Outlook;
 use uuid::Uuid;
 
 use crate::tenant::campaigns::lists::{Direction, ListQuery, Place, Sort, statement};
+use crate::tenant::directory::people::{Breadth, PeopleQuery};
 use crate::{
     budgets, campaigns, claim, consents, events, expand, expand_receipt, expire, inbox, kept, look_up,
     observe, others, recount, release, rematch, scaling, settle, suppressions, sweep, webhooks,
@@ -74,6 +75,24 @@ pub const UPCOMING: &[(&str, &str)] = &[
     ("past_occurrences", crate::tenant::series::PAST_OCCURRENCES),
     ("templates", crate::tenant::templates::TEMPLATES),
 ];
+
+/// Lists of the directory and of what was delivered to it, and an estimate of an audience.
+pub const DIRECTORY: &[(&str, &str)] = &[
+    ("schools", crate::tenant::directory::SCHOOLS),
+    ("classes", crate::tenant::directory::CLASSES),
+    ("classes_of_school", crate::tenant::directory::CLASSES_OF_SCHOOL),
+    ("imports", crate::tenant::imports::IMPORTS),
+    ("kept_audience_size", crate::tenant::audience::KEPT_AUDIENCE_SIZE),
+    ("audience_estimate", crate::tenant::audience::ESTIMATE),
+];
+
+/// What the jobs of a campaign wait for.
+pub const WAITING: &str = crate::tenant::plot::WAITING;
+
+/// A page of people, as it is asked for.
+pub fn people(query: &PeopleQuery, breadth: Breadth) -> String {
+    crate::tenant::directory::people::statement(query, breadth)
+}
 
 pub const BATCHED: &[(&str, &str)] = &[
     ("expand", expand::EXPAND),

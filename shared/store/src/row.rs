@@ -94,6 +94,10 @@ pub(crate) fn content(statement: &'static str, found: &tokio_postgres::Row) -> R
         language: found.get("language"),
         subject: found.get("subject"),
         audio_url: found.get("audio_url"),
+        attachments: match found.get::<_, Option<serde_json::Value>>("attachments") {
+            None => Vec::new(),
+            Some(files) => from_json(statement, "attachments", files)?,
+        },
         body: found.get("body"),
     })
 }

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod approvals;
+pub mod attachments;
 pub mod audience;
 pub mod audit;
 pub mod campaigns;

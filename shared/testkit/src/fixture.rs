@@ -134,6 +134,7 @@ impl Fixture {
                 channel: None,
                 subject: Some(subject),
                 audio_url: None,
+                attachments: Vec::new(),
                 body,
             }],
             created_by: "fixture".to_owned(),

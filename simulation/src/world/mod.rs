@@ -273,6 +273,7 @@ impl<'a> World<'a> {
                 channel: None,
                 subject: Some(subject),
                 audio_url: None,
+                attachments: Vec::new(),
                 body,
             }],
             created_by: "simulation".to_owned(),

@@ -5,7 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use tocsin_domain::CampaignId;
+use tocsin_domain::attachment::{Attachment, size_in_words};
 use tocsin_domain::content::Content;
+use uuid::Uuid;
 
 use super::access::Visitor;
 use super::live::{Live, ReceiptFrom, read};
@@ -13,7 +15,9 @@ use super::page::{Refused, Shell, answer};
 use super::plot;
 use super::words;
 use crate::cancel::REASON_CHARS_MAX;
+use crate::problem::Problem;
 use crate::server::Api;
+use crate::{attachments, campaigns};
 
 #[derive(Template)]
 #[template(path = "campaign.html")]
@@ -33,6 +37,23 @@ pub(crate) struct Text {
     pub body: Vec<Piece>,
     /// Of calls: the recording that is played in place of the body.
     pub audio_url: Option<String>,
+    /// Of emails and inbox messages.
+    pub files: Vec<ShownFile>,
+}
+
+/// A file of a message.
+pub(crate) struct ShownFile {
+    pub id: Uuid,
+    pub path: String,
+    pub name: String,
+    pub size: String,
+}
+
+impl ShownFile {
+    pub fn of(file: &Attachment) -> Self {
+        let path = format!("/attachments/{}", file.id);
+        Self { id: file.id, path, name: file.name.clone(), size: size_in_words(file.bytes) }
+    }
 }
 
 /// Text, or a field that is filled in for each recipient.
@@ -54,10 +75,32 @@ pub(crate) async fn show(
     let drawn_of = plot::read(&visitor.tenant, id, seen.live.over, now).await?;
     let live = seen.drawn(&drawn_of, visitor.zone, now);
     let contents = visitor.tenant.contents(id).await?;
-    let texts = Text::all(contents, &live.subject);
+    let mut texts = Text::all(contents, &live.subject);
+    // Whoever sees the message sees its files, without a right to send.
+    for file in texts.iter_mut().flat_map(|text| &mut text.files) {
+        file.path = format!("/campaigns/{id}/attachments/{}", file.id);
+    }
     let shell = Shell::new(&live.subject, &visitor.who, "");
     let page = CampaignPage { shell, live, texts, reason_chars_max: REASON_CHARS_MAX };
     Ok(answer(StatusCode::OK, &page))
+}
+
+/// `GET /campaigns/{id}/attachments/{attachment}`: to be saved.
+pub(crate) async fn attachment(
+    visitor: Visitor,
+    Path((id, file)): Path<(String, String)>,
+) -> Result<Response, Refused> {
+    let id: CampaignId = id.parse().map_err(|_| Refused::unknown_campaign())?;
+    campaigns::existing(&visitor.tenant, id).await?;
+    Ok(attachments::download(&visitor.tenant, id, &file).await?)
+}
+
+/// `GET /attachments/{attachment}`: for whoever writes a message with it, or approves one.
+pub(crate) async fn upload(visitor: Visitor, Path(file): Path<String>) -> Result<Response, Refused> {
+    let id: Vec<Uuid> = file.parse().into_iter().collect();
+    let found = visitor.tenant.attachments(&id).await.map_err(Problem::from)?;
+    let file = found.into_iter().next().ok_or_else(attachments::unknown_attachment)?;
+    Ok(attachments::respond(&visitor.tenant, file))
 }
 
 /// The visitor's campaign of that id, or the page that says that there is none.
@@ -81,6 +124,7 @@ impl Text {
             subject: content.subject.filter(|subject| subject != campaign_subject),
             body: pieces(&content.body),
             audio_url: content.audio_url,
+            files: content.attachments.iter().map(ShownFile::of).collect(),
         }
     }
 }

@@ -4,8 +4,8 @@ use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 
-/// Parts of a form at most: ours have few.
-const PARTS_MAX: usize = 16;
+/// Parts of a form at most: one to compose a message has one for each school that is chosen.
+const PARTS_MAX: usize = 2_000;
 
 /// One field of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]

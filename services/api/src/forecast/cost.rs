@@ -58,6 +58,7 @@ mod tests {
             channel: None,
             subject: None,
             audio_url: None,
+            attachments: Vec::new(),
             body: body.to_owned(),
         };
         let long = "a".repeat(161);

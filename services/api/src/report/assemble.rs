@@ -100,6 +100,7 @@ fn text(content: Content) -> Text {
         heading: format!("{language} · {channel}"),
         subject: content.subject,
         audio_url: content.audio_url,
+        attachments: content.attachments.into_iter().map(|file| file.name).collect(),
         body: content.body,
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn read_subject(
 
 /// A text for every channel and language.
 fn plain(body: String) -> Content {
-    Content { language: None, channel: None, subject: None, audio_url: None, body }
+    Content { language: None, channel: None, subject: None, audio_url: None, attachments: Vec::new(), body }
 }
 
 /// A subject by itself, so that a faulty body does not hide its faults.
@@ -139,6 +139,7 @@ fn read_content(field: Field, wanted: Wanted<'_>, faults: &mut Faults) -> Option
         channel: given(channel)?,
         subject: given(subject)?,
         audio_url: given(audio_url)?,
+        attachments: Vec::new(),
         body: body?,
     };
     if let (Some(channel), Some(channels)) = (content.channel, wanted.channels)

@@ -2,6 +2,7 @@
 
 pub(crate) mod audience;
 mod contents;
+pub(crate) mod files;
 mod testing;
 mod written;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
+use tocsin_domain::attachment::{Attachment, FILES_MAX};
 use tocsin_domain::audience::Audience;
 use tocsin_domain::consent::ConsentClass;
 use tocsin_domain::content::{Content, EMAIL_BODY_BYTES_MAX, SUBJECT_CHARS_MAX};
@@ -60,6 +62,9 @@ shape! {
         /// most 4000 characters by voice, 1600 by text, 1 MiB else.
         #[schemars(length(min = 1, max = EMAIL_BODY_BYTES_MAX))]
         body: Option<String>,
+        /// Ids of files that were uploaded, each once, for the emails and inbox messages: 12 MiB together at most.
+        #[schemars(length(max = FILES_MAX), extend("uniqueItems" = true))]
+        attachments: Option<Vec<Uuid>>,
         /// Texts by channel and language, in place of `body`. Every channel needs one without language.
         #[schemars(length(min = 1, max = CONTENTS_MAX))]
         contents: Option<Vec<contents::ContentRequest>>,
@@ -117,6 +122,8 @@ pub(crate) struct Standing {
     /// Whose it is where the author does not say.
     actor: String,
     corrected: Option<CampaignSummary>,
+    /// Of the uploads that the request names those that there are.
+    attachments: Vec<Attachment>,
 }
 
 impl Standing {
@@ -131,7 +138,12 @@ impl Standing {
             test_people: sending.test_people,
             actor: tenant.acts_as().to_owned(),
             corrected,
+            attachments: Vec::new(),
         })
+    }
+
+    pub fn with_attachments(self, attachments: Vec<Attachment>) -> Self {
+        Self { attachments, ..self }
     }
 
     fn consent_class(&self, message_type: MessageType) -> ConsentClass {
@@ -171,6 +183,10 @@ impl Submission {
 
     pub fn is_test(&self) -> bool {
         self.test
+    }
+
+    pub fn contents(&self) -> &[Content] {
+        &self.contents
     }
 
     pub fn subject(&self) -> &str {
@@ -227,6 +243,11 @@ fn read(
     let addressed = testing::read(&mut fields, standing, faults);
     let texts = contents::Wanted { subject: subject.as_deref(), channels: channels.as_deref() };
     let contents = contents::read(&mut fields, texts, faults);
+    let attached = files::read(&mut fields, &standing.attachments, channels.as_deref(), faults);
+    let contents = contents.zip(attached).map(|(mut contents, attached)| {
+        files::attach(&mut contents, &attached);
+        contents
+    });
     let mode = fields.take("mode").and_then(|field| field.one_of(&DedupeMode::ALL, mode_name, faults));
     let scheduled_at = fields
         .take("scheduled_at")

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use tocsin_domain::audience::Audience;
-use tocsin_domain::content::Content;
+use tocsin_domain::content::{Content, attachments};
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::limits::CampaignLimits;
 use tocsin_domain::policy::RedialPolicy;
@@ -36,7 +36,11 @@ pub(crate) fn written(of: WrittenCampaign<'_>) -> Map<String, Value> {
         .contents
         .iter()
         .cloned()
-        .map(|content| Content { subject: content.subject.filter(|own| own != of.subject), ..content })
+        .map(|content| Content {
+            subject: content.subject.filter(|own| own != of.subject),
+            attachments: Vec::new(),
+            ..content
+        })
         .collect();
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| {
@@ -50,6 +54,10 @@ pub(crate) fn written(of: WrittenCampaign<'_>) -> Map<String, Value> {
     put("mode", json!(mode_name(of.mode)));
     put("audience", audience(of.audience));
     put("contents", json!(contents));
+    let attached: Vec<_> = attachments(of.contents).iter().map(|file| file.id).collect();
+    if !attached.is_empty() {
+        put("attachments", json!(attached));
+    }
     put("redial", json!(of.redial.cloned().map(RedialView::from)));
     // Emergencies have none, and may name none.
     put("calling_window", json!(of.calling_window));

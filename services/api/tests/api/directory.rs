@@ -216,7 +216,7 @@ async fn preferences_are_set_whole_or_refused_with_every_fault() {
     assert_eq!(
         counted.body,
         json!({"recipients": 1, "no_device": 0,
-        "devices": {"voice": 0, "sms": 0, "email": 1, "inbox": 0}})
+        "devices": {"voice": 0, "sms": 0, "email": 1, "inbox": 0}, "exact": true})
     );
 }
 

@@ -5,6 +5,7 @@
 mod access;
 mod accounts;
 mod administration;
+mod attachments;
 mod bad_input;
 mod campaigns;
 mod cancel;

@@ -96,6 +96,7 @@ impl Things {
             ("{person}", "p1"),
             ("{message}", "m1"),
             ("{part}", "contacted"),
+            ("{attachment}", "0198c5a0-0000-7000-8000-000000000000"),
             ("{name}", "console.css"),
             ("{issuer}", "office"),
         ]
@@ -196,6 +197,10 @@ fn what_each_built_in_role_may_use() {
         ("GET /v1/campaigns", &[Administrator, Communications, Secretary, Viewer]),
         ("POST /v1/campaigns/{id}/correction", &[Administrator, Communications, Secretary]),
         ("GET /v1/people/{person}/inbox", &[Administrator, Portal]),
+        ("GET /v1/people/{person}/inbox/{message}/attachments/{attachment}", &[Administrator, Portal]),
+        ("POST /v1/attachments", &[Administrator, Communications, Secretary]),
+        ("GET /attachments/{attachment}", &[Administrator, Communications, Secretary]),
+        ("POST /compose/count", &[Administrator, Communications, Secretary]),
         ("PATCH /v1/campaigns/{id}", &[Administrator, Communications, Secretary, Viewer]),
         ("GET /v1/campaigns/{id}/report", &[Administrator, Communications, Secretary, Viewer]),
         ("POST /v1/series", &[Administrator, Communications, Secretary]),

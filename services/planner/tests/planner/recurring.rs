@@ -53,6 +53,7 @@ fn content(recurrence: Recurrence) -> SeriesContent {
             language: None,
             subject: None,
             audio_url: None,
+            attachments: Vec::new(),
             body: "Pizza today.".to_owned(),
         }],
         redial: None,

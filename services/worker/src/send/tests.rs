@@ -184,6 +184,7 @@ impl Process {
                 channel: None,
                 subject: None,
                 audio_url: None,
+                attachments: Vec::new(),
                 body: body.to_owned(),
             }],
         };
@@ -215,6 +216,7 @@ impl Process {
             grant,
             view: AttemptView::claimed(attempt, job),
             brief: Arc::new(brief),
+            files: Default::default(),
             share: self.worker.shares.get(ACCOUNT).unwrap(),
             since: Stopwatch::start_by(&self.worker.clock),
             places: Vec::new(),

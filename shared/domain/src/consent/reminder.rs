@@ -46,6 +46,7 @@ impl ReminderPolicy {
             channel: Some(Channel::Email),
             subject: Some(format!("Would you like text messages from {district}?")),
             audio_url: None,
+            attachments: Vec::new(),
             body: format!(
                 "Hello {{{{ recipient_name | there }}}},\n\n{district} has asked one of your phones by text message \
                  whether you would like to get its messages there, and has had no answer yet.\n\n\

@@ -8,12 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 
+use super::letter::Form;
 use super::signature::SignatureKeys;
+use crate::file::Room;
 use crate::http::{self, NoReply, Reply, Within};
 use crate::{AccountClient, AccountSettings, ProvidersError};
-
-/// Mailgun takes simple messages form-encoded; only attachments need multipart.
-const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
 
 pub(super) struct MailgunAccount {
     client: AccountClient,
@@ -22,6 +21,8 @@ pub(super) struct MailgunAccount {
     events_url: Url,
     pub(super) keys: SignatureKeys,
     pub(super) sender: String,
+    /// For mails with files.
+    pub(super) room: Room,
 }
 
 impl fmt::Debug for MailgunAccount {
@@ -54,17 +55,17 @@ impl MailgunAccount {
         authorization.set_sensitive(true);
         let keys = SignatureKeys::new(&settings.signing_keys);
         let sender = settings.sender.clone();
-        Ok(Self { client, authorization, messages_url, events_url, keys, sender })
+        Ok(Self { client, authorization, messages_url, events_url, keys, sender, room: Room::default() })
     }
 
-    pub(super) async fn post_message(&self, form: String, within: Within) -> Result<Reply, NoReply> {
+    pub(super) async fn post_message(&self, form: Form, within: Within) -> Result<Reply, NoReply> {
         let request = self
             .client
             .http()
             .post(self.messages_url.clone())
             .header(AUTHORIZATION, self.authorization.clone())
-            .header(CONTENT_TYPE, FORM)
-            .body(form);
+            .header(CONTENT_TYPE, form.content_type)
+            .body(form.body);
         http::exchange(&self.client, request, within).await
     }
 

@@ -6,10 +6,11 @@
 use std::collections::HashSet;
 
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use tocsin_domain::CampaignId;
 
 use super::TOKEN_VARIABLE;
-use crate::{SendRequest, token_of_url};
+use crate::{File, SendRequest, token_of_url};
 
 /// Recipients that Mailgun takes in one request.
 pub(super) const RECIPIENTS_MAX: usize = 1000;
@@ -71,10 +72,16 @@ impl<'a> Group<'a> {
 }
 
 /// What all mails of one request have in common.
-fn kind(request: &SendRequest) -> (CampaignId, Option<&str>, Option<&str>, bool, u64) {
+fn kind(request: &SendRequest) -> (CampaignId, Option<&str>, Option<&str>, bool, u64, *const File) {
     let (from, tag) = (request.from.as_deref(), request.tag.as_deref());
     let campaign = request.attempt.job.campaign;
-    (campaign, from, tag, request.unsubscribe_url.is_some(), window_minutes(request))
+    let unsubscribes = request.unsubscribe_url.is_some();
+    (campaign, from, tag, unsubscribes, window_minutes(request), files(request))
+}
+
+/// The mails of a message share its files: others are another message's.
+fn files(request: &SendRequest) -> *const File {
+    if request.files.is_empty() { std::ptr::null() } else { request.files.as_ptr() }
 }
 
 fn text_bytes(request: &SendRequest) -> usize {
@@ -91,38 +98,100 @@ fn window_minutes(request: &SendRequest) -> u64 {
     minutes.clamp(*DELIVER_WITHIN_MINUTES.start(), *DELIVER_WITHIN_MINUTES.end())
 }
 
+/// A request's body, and what it is.
+pub(super) struct Form {
+    pub content_type: String,
+    pub body: Vec<u8>,
+}
+
+/// Names and values, in their order.
+#[derive(Default)]
+struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn add(&mut self, name: &str, value: &str) {
+        self.0.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Mailgun takes messages so that have no files.
+    fn urlencoded(self) -> Form {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(self.0).finish();
+        Form { content_type: "application/x-www-form-urlencoded".to_owned(), body: body.into_bytes() }
+    }
+
+    /// RFC 7578. Names of files are harmless by the time they are here: `tocsin_domain::attachment`.
+    fn multipart(self, files: &[File], boundary: &str) -> Form {
+        let text: usize = self.0.iter().map(|(name, value)| name.len() + value.len() + 120).sum();
+        let bytes: usize = files.iter().map(|file| file.bytes.len() + 320).sum();
+        let mut body = Vec::with_capacity(text + bytes + 80);
+        let mut part = |head: String, content: &[u8]| {
+            body.extend_from_slice(
+                format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n").as_bytes(),
+            );
+            body.extend_from_slice(content);
+            body.extend_from_slice(b"\r\n");
+        };
+        for (name, value) in &self.0 {
+            part(format!("name=\"{name}\""), value.as_bytes());
+        }
+        for file in files {
+            let head = format!(
+                "name=\"attachment\"; filename=\"{}\"\r\nContent-Type: {}",
+                file.name, file.media_type
+            );
+            part(head, &file.bytes);
+        }
+        body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+        Form { content_type: format!("multipart/form-data; boundary={boundary}"), body }
+    }
+}
+
+/// What stands in no text or file by chance.
+fn boundary(request: &SendRequest) -> String {
+    let key = request.attempt.job;
+    let digest = Sha256::new()
+        .chain_update("boundary of a form")
+        .chain_update(key.campaign.0.as_bytes())
+        .chain_update(key.job.to_be_bytes())
+        .chain_update(token_of_url(&request.callback_url))
+        .finalize();
+    hex::encode(&digest[..24])
+}
+
 /// The form for requests that go together. None: there is none.
-pub(super) fn form(sender: &str, requests: &[&SendRequest]) -> Option<String> {
+pub(super) fn form(sender: &str, requests: &[&SendRequest]) -> Option<Form> {
     let &first = requests.first()?;
-    let capacity = 2 * first.body.len() + 320 * requests.len();
-    let mut form = form_urlencoded::Serializer::new(String::with_capacity(capacity));
-    form.append_pair("from", first.from.as_deref().unwrap_or(sender));
+    let mut form = Fields::default();
+    form.add("from", first.from.as_deref().unwrap_or(sender));
     for request in requests {
-        form.append_pair("to", &request.to);
+        form.add("to", &request.to);
     }
     let mut variables = Variables::new(requests);
     // A line break in a header would start another one.
     let subject =
         |request: &SendRequest| request.subject.as_deref().unwrap_or_default().replace(['\r', '\n'], " ");
-    form.append_pair("subject", &variables.of(SUBJECT, subject));
-    form.append_pair("text", &variables.of(TEXT, |request| request.body.clone()));
+    form.add("subject", &variables.of(SUBJECT, subject));
+    form.add("text", &variables.of(TEXT, |request| request.body.clone()));
     let minutes = window_minutes(first);
-    form.append_pair("o:deliver-within", &format!("{}h{}m", minutes / 60, minutes % 60));
+    form.add("o:deliver-within", &format!("{}h{}m", minutes / 60, minutes % 60));
     if let Some(tag) = first.tag.as_deref().filter(|tag| is_tag(tag)) {
-        form.append_pair("o:tag", tag);
+        form.add("o:tag", tag);
     }
     if first.unsubscribe_url.is_some() {
         let address =
             variables.of(UNSUBSCRIBE, |request| request.unsubscribe_url.clone().unwrap_or_default());
-        form.append_pair("h:List-Unsubscribe", &format!("<{address}>"))
-            .append_pair("h:List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
+        form.add("h:List-Unsubscribe", &format!("<{address}>"));
+        form.add("h:List-Unsubscribe-Post", "List-Unsubscribe=One-Click");
     }
     let token = variables.of(TOKEN, |request| token_of_url(&request.callback_url).to_owned());
-    form.append_pair(&format!("v:{TOKEN_VARIABLE}"), &token);
+    form.add(&format!("v:{TOKEN_VARIABLE}"), &token);
     if let Some(variables) = variables.finish() {
-        form.append_pair("recipient-variables", &variables);
+        form.add("recipient-variables", &variables);
     }
-    Some(form.finish())
+    Some(match first.files.is_empty() {
+        true => form.urlencoded(),
+        false => form.multipart(&first.files, &boundary(first)),
+    })
 }
 
 fn is_tag(tag: &str) -> bool {
@@ -177,7 +246,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::twilio::form::Form;
+    use crate::twilio::form::Form as UrlForm;
 
     fn request(job: i32, to: &str, body: &str) -> SendRequest {
         SendRequest {
@@ -188,6 +257,7 @@ mod tests {
             language: None,
             subject: Some("Snow\r\nBcc: all@example.org".into()),
             body: body.into(),
+            files: Default::default(),
             audio_url: None,
             call_url: None,
             confirm: false,
@@ -202,8 +272,9 @@ mod tests {
     }
 
     fn parsed(requests: &[&SendRequest]) -> Vec<(String, String)> {
-        let text = form("office@example.org", requests).unwrap();
-        let pairs = Form::parse(text.as_bytes());
+        let form = form("office@example.org", requests).unwrap();
+        assert_eq!(form.content_type, "application/x-www-form-urlencoded");
+        let pairs = UrlForm::parse(&form.body);
         pairs.pairs().iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()
     }
 
@@ -253,6 +324,30 @@ mod tests {
     }
 
     #[test]
+    fn files_go_along_once_for_all_who_get_them() {
+        let file = File {
+            name: "Plan Żółw.pdf".into(),
+            media_type: "application/pdf".into(),
+            bytes: "%PDF\r\n--\0x".into(),
+        };
+        let files: std::sync::Arc<[File]> = [file].into();
+        let with = |job, to| SendRequest { files: files.clone(), ..request(job, to, "Hello") };
+        let (ann, bob) = (with(1, "ann@example.org"), with(2, "bob@example.org"));
+        assert_eq!(groups(&[ann.clone(), bob.clone()]).len(), 1);
+        let form = form("office@example.org", &[&ann, &bob]).unwrap();
+        let boundary = form.content_type.strip_prefix("multipart/form-data; boundary=").unwrap();
+        let body = String::from_utf8(form.body).unwrap();
+        let attached = "Content-Disposition: form-data; name=\"attachment\"; filename=\"Plan Żółw.pdf\"\r\n\
+            Content-Type: application/pdf\r\n\r\n%PDF\r\n--\0x\r\n";
+        assert_eq!(body.matches(attached).count(), 1, "{body}");
+        assert!(body.ends_with(&format!("{attached}--{boundary}--\r\n")), "{body}");
+        let to = "Content-Disposition: form-data; name=\"to\"\r\n\r\n";
+        assert_eq!(body.matches(to).count(), 2, "{body}");
+        assert!(body.contains("name=\"recipient-variables\""), "{body}");
+        assert!(!format!("{:?}", ann.files).contains("Plan"), "no name in logs");
+    }
+
+    #[test]
     fn texts_that_differ_are_variables_too() {
         let (ann, bob) =
             (request(1, "ann@example.org", "Ann's"), request(2, "bob@example.org", "Bob's \"x\"\n"));
@@ -274,7 +369,11 @@ mod tests {
         };
         assert_eq!(with(|_| {}), 1);
         assert_eq!(with(|other| other.body = "another text".into()), 1);
-        let apart: [fn(&mut SendRequest); 7] = [
+        let apart: [fn(&mut SendRequest); 8] = [
+            |other| {
+                let file = File { name: "a.txt".into(), media_type: "text/plain".into(), bytes: "a".into() };
+                other.files = [file].into();
+            },
             |other| other.attempt.job.campaign = CampaignId(Uuid::max()),
             |other| other.from = Some("other@example.org".into()),
             |other| other.tag = Some("behavior".into()),

@@ -12,7 +12,13 @@ use super::letter;
 use crate::http::{Body, NoReply, Reply, Within};
 use crate::{Answer, RefusalClass, SendRequest, Whose};
 
+/// Of files, while a request is written.
+const COPIES: usize = 1;
+
 pub(super) async fn send(account: &MailgunAccount, request: &SendRequest) -> Answer {
+    let Some(_room) = account.room.take(&request.files, COPIES, request.start_within).await else {
+        return Answer::NotStarted;
+    };
     let Some(form) = letter::form(&account.sender, &[request]) else {
         return Answer::NotSent { why: "nothing was asked".to_owned() };
     };
@@ -40,8 +46,13 @@ pub(super) async fn send_batch(account: &MailgunAccount, requests: &[SendRequest
 /// One answer is everybody's, but for what is each one's own: the id. Of several, one whose address Mailgun does not like
 /// makes it refuse all.
 async fn send_together(account: &MailgunAccount, together: &[&SendRequest]) -> Vec<Answer> {
+    let within = Within::of(together.iter().copied());
+    let files = together.first().map(|request| &request.files[..]).unwrap_or_default();
+    let Some(_room) = account.room.take(files, COPIES, within.start).await else {
+        return vec![Answer::NotStarted; together.len()];
+    };
     let Some(form) = letter::form(&account.sender, together) else { return Vec::new() };
-    let said = answer(account.post_message(form, Within::of(together.iter().copied())).await);
+    let said = answer(account.post_message(form, within).await);
     let of = |request: &&SendRequest| match &said {
         Answer::Refused { class: RefusalClass::Permanent, provider_code, .. } if together.len() > 1 => {
             Answer::RefusedTogether { provider_code: provider_code.clone() }

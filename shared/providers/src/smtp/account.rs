@@ -13,6 +13,7 @@ use sha2::Sha256;
 use super::message::is_ascii;
 use super::relay::{Relay, Security};
 use crate::account::is_this_machine;
+use crate::file::Room;
 use crate::keys::hmac_sha256;
 use crate::passwords::Passwords;
 use crate::{AccountSettings, ProvidersError};
@@ -33,6 +34,8 @@ pub(super) struct SmtpAccount {
     pub passwords: Passwords,
     /// Tags Message-IDs. By the current password: a change of it changes the ids of jobs under way, no more.
     pub message_ids: Hmac<Sha256>,
+    /// For mails with files.
+    pub room: Room,
 }
 
 impl fmt::Debug for SmtpAccount {
@@ -63,7 +66,14 @@ impl SmtpAccount {
             credentials(settings, &url)?,
             ClientId::Domain(domain.clone()),
         );
-        Ok(Self { relay, sender, domain, passwords: Passwords::new(&settings.signing_keys), message_ids })
+        Ok(Self {
+            relay,
+            sender,
+            domain,
+            passwords: Passwords::new(&settings.signing_keys),
+            message_ids,
+            room: Room::default(),
+        })
     }
 }
 

@@ -1,15 +1,19 @@
 //! The mail itself and its envelope.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use hmac::Mac as _;
 use lettre::Address;
-use lettre::message::header::{ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0};
-use lettre::message::{Mailbox, Message};
+use lettre::message::header::{
+    ContentTransferEncoding, ContentType, HeaderName, HeaderValue, MIME_VERSION_1_0,
+};
+use lettre::message::{Attachment, Body, Mailbox, Message, MultiPart, SinglePart};
 use reqwest::Url;
 use tocsin_domain::{JobKey, Outcome};
 
 use super::account::SmtpAccount;
 use super::verp;
-use crate::{Answer, RefusalClass, SendRequest, token_of_url};
+use crate::{Answer, File, RefusalClass, SendRequest, token_of_url};
 
 /// Programs that answer mails leave those alone that say so (RFC 3834).
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
@@ -19,6 +23,7 @@ const LIST_UNSUBSCRIBE: HeaderName = HeaderName::new_from_ascii_str("List-Unsubs
 const LIST_UNSUBSCRIBE_POST: HeaderName = HeaderName::new_from_ascii_str("List-Unsubscribe-Post");
 
 const TAG_BYTES: usize = 10;
+const ANY_BYTES: &str = "application/octet-stream";
 
 /// A mail for one recipient, ready to be transmitted.
 pub(super) struct Letter {
@@ -74,23 +79,50 @@ pub(super) fn compose(account: &SmtpAccount, request: &SendRequest) -> Result<Le
             .raw_header(HeaderValue::dangerous_new_pre_encoded(LIST_UNSUBSCRIBE, address.clone(), address))
             .raw_header(HeaderValue::new(LIST_UNSUBSCRIBE_POST, "List-Unsubscribe=One-Click".to_owned()));
     }
-    let message = message
+    let headed = message
         .date_now()
         .from(from)
         .to(Mailbox::new(None, to.clone()))
         .subject(one_line(request.subject.as_deref().unwrap_or_default()))
         .message_id(Some(format!("<{message_id}>")))
-        .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
-        .header(MIME_VERSION_1_0)
-        .header(ContentType::TEXT_PLAIN)
-        .body(plain_lines(&request.body))
-        .map_err(|_| failed("no message"))?;
+        .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()));
+    let text = plain_lines(&request.body);
+    let message = match request.files.is_empty() {
+        true => headed.header(MIME_VERSION_1_0).header(ContentType::TEXT_PLAIN).body(text),
+        false => headed.multipart(with_files(text, &request.files)),
+    };
+    let message = message.map_err(|_| failed("no message"))?;
     let mut bytes = message.formatted();
     // The line break before the dot that ends the mail is written with the dot.
     if bytes.ends_with(b"\r\n") {
         bytes.truncate(bytes.len() - 2);
     }
     Ok(Letter { return_path, to, message_id, bytes })
+}
+
+/// The text, and each file in base64 with its name.
+fn with_files(text: String, files: &[File]) -> MultiPart {
+    let text = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(text);
+    files.iter().fold(MultiPart::mixed().singlepart(text), |mail, file| {
+        let kind = ContentType::parse(&file.media_type);
+        let kind = kind.unwrap_or(ContentType::parse(ANY_BYTES).unwrap_or(ContentType::TEXT_PLAIN));
+        // Whatever it holds: a text whose line breaks were changed on the way would be another file.
+        let encoded = Body::dangerous_pre_encoded(base64_lines(&file.bytes), ContentTransferEncoding::Base64);
+        mail.singlepart(Attachment::new(file.name.clone()).body(encoded, kind))
+    })
+}
+
+/// Of 76 characters (RFC 2045).
+fn base64_lines(bytes: &[u8]) -> Vec<u8> {
+    const BYTES_OF_LINE: usize = 57;
+    let mut lines = Vec::with_capacity(bytes.len() / BYTES_OF_LINE * 78 + 80);
+    for chunk in bytes.chunks(BYTES_OF_LINE) {
+        if !lines.is_empty() {
+            lines.extend_from_slice(b"\r\n");
+        }
+        lines.extend_from_slice(STANDARD.encode(chunk).as_bytes());
+    }
+    lines
 }
 
 /// With its domain in ASCII (RFC 5890): relays know no other.

@@ -20,8 +20,14 @@ const KEPT_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 /// The answer is known; only the connection is at stake.
 const RESET_TIMEOUT: Duration = Duration::from_millis(500);
 const START_MAIL_INPUT: u16 = 354;
+/// Of files, at a time, each a third longer than it is.
+const COPIES: usize = 5;
 
 pub(super) async fn send(account: &SmtpAccount, request: &SendRequest) -> Answer {
+    // Encoded once by us and once on its way out, with what it is encoded from.
+    let Some(_room) = account.room.take(&request.files, COPIES, request.start_within).await else {
+        return Answer::NotStarted;
+    };
     let letter = match compose(account, request) {
         Ok(letter) => letter,
         Err(answer) => return answer,

@@ -1,11 +1,12 @@
 //! Every request that the adapters build is one that the vendor's published API knows (tests/data).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tocsin_domain::Channel;
 use tocsin_domain::policy::Detection;
-use tocsin_providers::{Provider, RawRequest, SendRequest};
+use tocsin_providers::{File, Provider, RawRequest, SendRequest};
 use tocsin_testkit::simulator::{CallbackReceiver, Scenario};
 
 use crate::stage::{LIMIT, Stage, attempt};
@@ -68,7 +69,7 @@ impl Api {
             schema["properties"].as_object().unwrap().iter().map(|(name, of)| (name.as_str(), of)).collect();
         let required: Vec<&str> =
             schema["required"].as_array().into_iter().flatten().map(|name| name.as_str().unwrap()).collect();
-        faults.extend(faults_of(&known, &required, &pairs(&request.body)));
+        faults.extend(faults_of(&known, &required, &fields(request)));
         faults
     }
 
@@ -94,6 +95,25 @@ impl Api {
 
 fn pairs(text: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(text).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+}
+
+/// The fields of a posted form, whichever way it is written. Of a file, its bytes as a text.
+fn fields(request: &RawRequest) -> Vec<(String, String)> {
+    let kind = request.header("content-type").unwrap_or_default();
+    let Some(boundary) = kind.strip_prefix("multipart/form-data; boundary=") else {
+        return pairs(&request.body);
+    };
+    let body = String::from_utf8_lossy(&request.body).into_owned();
+    let body = body.strip_suffix(&format!("\r\n--{boundary}--\r\n")).unwrap().to_owned();
+    let parts = format!("\r\n{body}");
+    let parts = parts.split(&format!("\r\n--{boundary}\r\n")).skip(1);
+    let read = |part: &str| {
+        let (head, content) = part.split_once("\r\n\r\n").unwrap();
+        let name =
+            head.strip_prefix("Content-Disposition: form-data; name=\"").unwrap().split_once('"').unwrap().0;
+        (name.to_owned(), content.to_owned())
+    };
+    parts.map(read).collect()
 }
 
 fn faults_of(known: &BTreeMap<&str, &Value>, required: &[&str], pairs: &[(String, String)]) -> Vec<String> {
@@ -219,12 +239,25 @@ async fn every_request_about_a_mail_is_one_that_mailgun_publishes() {
     };
     mailgun.send(&SendRequest { subject: None, ..mail(1, "x") }).await;
     mailgun.send_batch(&[mail(1, "x"), mail(2, "x"), mail(3, "y")]).await;
+    let file =
+        |name: &str| File { name: name.into(), media_type: "text/csv".into(), bytes: "a;b\r\n".into() };
+    let files: Arc<[File]> = [file("menu.csv"), file("Plan Żółw.csv")].into();
+    let with_files = |job, body| SendRequest { files: files.clone(), ..mail(job, body) };
+    mailgun.send(&with_files(1, "x")).await;
+    mailgun.send_batch(&[with_files(1, "x"), with_files(2, "y")]).await;
     mailgun.look_up(&listener.stage.query(Channel::Email, 1, None)).await;
-    let heard = listener.heard(3).await;
+    let heard = listener.heard(5).await;
+    for request in heard
+        .iter()
+        .filter(|request| request.header("content-type").is_some_and(|it| it.contains("multipart")))
+    {
+        let attached = fields(request).into_iter().filter(|(name, _)| name == "attachment");
+        assert_eq!(attached.map(|(_, bytes)| bytes).collect::<Vec<_>>(), ["a;b\r\n", "a;b\r\n"]);
+    }
     assert_known(&Api::of(MAILGUN), &listener.receiver.base_url, &heard);
     let batches =
         heard.iter().filter(|request| String::from_utf8_lossy(&request.body).contains("recipient-variables"));
-    assert_eq!(batches.count(), 1, "three mails are one request");
+    assert_eq!(batches.count(), 2, "three mails are one request, and two with files");
 }
 
 /// Without this a check that finds nothing would not be known from one that looks at nothing.

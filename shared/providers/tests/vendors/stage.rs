@@ -61,6 +61,7 @@ impl Stage {
             language: Some("en".into()),
             subject: Some("Snow day".into()),
             body: "No school today & tomorrow.".into(),
+            files: Default::default(),
             detection: None,
             audio_url: None,
             call_url: None,

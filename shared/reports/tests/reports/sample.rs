@@ -49,6 +49,7 @@ pub fn report(choice: Choice, rows: &[Row]) -> Report {
                 heading: "Default language · All delivery modes".to_owned(),
                 subject: None,
                 audio_url: None,
+                attachments: Vec::new(),
                 body: "{{ school_name }} is closed today due to the weather.\n\nPlease keep {{ given_name | everybody }} at home; \
                        practice, band and the evening concert are off, too. The decision about tomorrow will be sent by \
                        six o'clock this evening."
@@ -58,6 +59,7 @@ pub fn report(choice: Choice, rows: &[Row]) -> Report {
                 heading: "Vietnamese · Text".to_owned(),
                 subject: Some("Trường đóng cửa".to_owned()),
                 audio_url: None,
+                attachments: Vec::new(),
                 body: "Hôm nay trường nghỉ học vì thời tiết xấu.".to_owned(),
             },
         ],

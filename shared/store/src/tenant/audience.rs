@@ -1,6 +1,9 @@
 //! How many an audience is, while its author still changes the filters. What expansion would make in rows is counted
 //! from the other end here: from schools, classes and lists to people, by whole tables where that is quicker.
 
+mod estimate;
+mod kept;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -9,6 +12,9 @@ use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::{Channel, DistrictId};
 use tokio_postgres::types::ToSql;
 
+pub(crate) use self::estimate::ESTIMATE;
+pub use self::estimate::Estimate;
+pub(crate) use self::kept::KEPT_AUDIENCE_SIZE;
 use super::Tenant;
 use crate::{StoreError, row};
 
@@ -34,7 +40,13 @@ pub struct Size {
 }
 
 impl Tenant {
+    /// The exact count. Of a large district it takes seconds: see [`Tenant::audience_estimate`].
     pub async fn audience_size(&self, query: &SizeQuery<'_>) -> Result<Size, StoreError> {
+        self.sized(query).await.map(|(size, _)| size)
+    }
+
+    /// With the version of the directory that was counted.
+    async fn sized(&self, query: &SizeQuery<'_>) -> Result<(Size, i64), StoreError> {
         const NAME: &str = "audience_size";
         let channels: Vec<i16> = query.channels.iter().map(|channel| channel.number()).collect();
         let per_student = query.mode == DedupeMode::PerDeviceAndStudent;
@@ -57,7 +69,8 @@ impl Tenant {
         for channel in query.channels {
             size.devices.entry(*channel).or_default();
         }
-        Ok(size)
+        let version = rows.first().map_or(0, |found| found.get("directory_version"));
+        Ok((size, version))
     }
 
     /// Which of these source ids the district has, in no order.
@@ -202,7 +215,8 @@ const TAIL: &str = "
     coalesce(sum(messages * email), 0)::bigint as email, coalesce(sum(messages * inbox), 0)::bigint as inbox
   from owned
 )
-select channel, count from summed cross join lateral (values
+select channel, count, (select directory_version from districts where id = $1) as directory_version
+from summed cross join lateral (values
   (0::smallint, people), (-1::smallint, without), (1::smallint, voice), (2::smallint, sms), (3::smallint, email),
   (4::smallint, inbox)) v(channel, count)
 where channel <= 0 or channel = any($2)";

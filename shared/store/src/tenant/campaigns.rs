@@ -179,6 +179,7 @@ impl Tenant {
     /// Stores a campaign and its content. With a key that was used before it returns that campaign, or
     /// [`StoreError::KeyReused`] if the request was another one.
     pub async fn create_campaign(&self, new: &NewCampaign) -> Result<Stored, StoreError> {
+        self.use_attachments(&new.contents, new.created_at).await?;
         let row = CampaignRow::of(self.district, new)?;
         let rows = self.rows("create_campaign", CREATE_CAMPAIGN, &row.parameters()).await?;
         if let Some(made) = rows.first() {
@@ -279,7 +280,7 @@ impl Tenant {
             .rows(
                 NAME,
                 "-- store.contents
-                 select channel, language, subject, audio_url, body from contents where campaign_id = $1
+                 select channel, language, subject, audio_url, attachments, body from contents where campaign_id = $1
                  order by ordinal",
                 &[&campaign.0],
             )

@@ -114,6 +114,7 @@ impl Tenant {
     /// request was another one.
     pub async fn create_series(&self, new: &NewSeries) -> Result<Stored, StoreError> {
         const NAME: &str = "create_series";
+        self.use_attachments(&new.content.contents, new.created_at).await?;
         let row = ContentRow::of(NAME, &new.content)?;
         let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![
             &new.id.0,

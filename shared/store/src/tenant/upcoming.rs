@@ -128,7 +128,7 @@ pub(crate) const UPCOMING: &str = concat!(
     "-- store.upcoming
 with campaign as materialized (
   select id, number, subject, message_type, channels, audience->'schools' as schools, scheduled_at as at,
-    coalesce((select true from contents t where t.campaign_id = c.id and t.audio_url is not null limit 1), false)
+    coalesce((select true from contents t where t.campaign_id = c.id and (t.audio_url is not null or t.attachments is not null) limit 1), false)
       as attachment,
     test, null::jsonb as recurrence, created_by, modified_by, modified_at
   from campaigns c
@@ -139,7 +139,8 @@ with campaign as materialized (
   order by scheduled_at, id limit $8
 ), recurring as materialized (
   select id, number, subject, message_type, channels, audience->'schools' as schools, next_at as at,
-    jsonb_path_exists(contents, '$[*].audio_url ? (@ != null)') as attachment,
+    jsonb_path_exists(contents, '$[*].audio_url ? (@ != null)') or jsonb_path_exists(contents, '$[*].attachments[*]')
+      as attachment,
     false as test, recurrence, created_by, modified_by, modified_at
   from series
   where district_id = $1 and next_at is not null

@@ -29,6 +29,7 @@ async fn due(setting: &Setting) -> (CampaignId, NewCampaign) {
             language: language.map(str::to_owned),
             subject: None,
             audio_url: None,
+            attachments: Vec::new(),
             body: body.to_owned(),
         })
         .collect();

@@ -282,6 +282,7 @@ pub fn new_campaign(now: DateTime<Utc>) -> NewCampaign {
             language: None,
             subject: None,
             audio_url: None,
+            attachments: Vec::new(),
             body: "School closes at noon.".to_owned(),
         }],
         created_by: "test".to_owned(),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
 mod approvals;
+mod attachments;
 mod audiences;
 mod audits;
 mod budgets;
@@ -21,6 +22,7 @@ mod fixture;
 mod fold;
 mod forecast;
 mod held;
+mod large_directory;
 mod leases;
 mod limits;
 mod list_plans;

@@ -63,6 +63,7 @@ async fn filled() -> Setting {
     setting.store.add_api_key(setting.district, Uuid::now_v7(), "key", &[1; 32], now).await.unwrap();
     signed_in(&setting).await;
     with_webhook(&setting).await;
+    with_attachment(&setting).await;
     setting.student(&[1]).await;
     let policy = tocsin_domain::policy::MessagePolicy::default_for(tocsin_domain::Lane::General);
     let kept =
@@ -76,6 +77,28 @@ async fn filled() -> Setting {
         ))
         .await;
     setting
+}
+
+/// A file, and a count that is kept.
+async fn with_attachment(setting: &Setting) {
+    let (now, tenant, id) = (setting.now().await, setting.tenant(), Uuid::now_v7());
+    let new = tocsin_store::tenant::attachments::NewAttachment {
+        id,
+        name: "menu.txt",
+        media_type: "text/plain",
+        actor: "ana",
+    };
+    tenant.begin_attachment(new, now).await.unwrap();
+    tenant.add_attachment_chunk(id, 0, b"menu").await.unwrap();
+    tenant.finish_attachment(id, 4, &[7; 32]).await.unwrap();
+    let audience = tocsin_domain::audience::Audience { all: true, ..Default::default() };
+    let query = tocsin_store::tenant::audience::SizeQuery {
+        audience: &audience,
+        channels: &tocsin_domain::Channel::ALL,
+        mode: Default::default(),
+        message_type: "general",
+    };
+    tenant.keep_audience_size(&query, now).await.unwrap();
 }
 
 /// An endpoint with a delivery, and what was told of the campaign.
@@ -244,6 +267,9 @@ async fn a_district_sees_its_own_rows() {
         "sessions",
         "roles",
         "approvals",
+        "attachments",
+        "attachment_chunks",
+        "audience_counts",
         "webhook_endpoints",
         "webhook_deliveries",
     ] {

@@ -1,11 +1,13 @@
-//! Mailgun's messages and event log (wire B.1, B.3). Form-encoded messages only: what Tocsin sends.
+//! Mailgun's messages and event log (wire B.1, B.3). Messages are form-encoded, or multipart where they have files.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use axum::routing::{get, post};
 use rand::rngs::StdRng;
@@ -53,7 +55,8 @@ fn take(shared: &Shared, domain: &str, headers: &HeaderMap, body: &[u8]) -> Answ
     let behaviour = scenario.channel(CHANNEL);
     let Treatment { latency, fault } =
         behaviour::treatment(scenario.seed, shared.next_request(), behaviour, &behaviour.faults);
-    let form = Form::parse(body);
+    let body = as_form(headers, body);
+    let form = Form::parse(&body);
     let recipients = Recipients::of(&form);
     let drawn: Vec<(Recipient<'_>, Fate, StdRng)> = recipients
         .each()
@@ -122,6 +125,42 @@ fn take(shared: &Shared, domain: &str, headers: &HeaderMap, body: &[u8]) -> Answ
     let queued = json!({ "id": format!("<{id}>"), "message": "Queued. Thank you." });
     let reply = if dropped { Reply::Dropped } else { Reply::json(200, queued.to_string()) };
     Answer { reply, latency, early }
+}
+
+/// The fields of a message as if it were form-encoded; of a file its name. A body that breaks off has no fields.
+fn as_form<'a>(headers: &HeaderMap, body: &'a [u8]) -> Cow<'a, [u8]> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let Some(boundary) = kind.strip_prefix("multipart/form-data; boundary=") else {
+        return Cow::Borrowed(body);
+    };
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    for (head, content) in parts(body, boundary).unwrap_or_default() {
+        let parameter = |name: &str| Some(head.split_once(&format!("; {name}=\""))?.1.split_once('"')?.0);
+        let value = match parameter("filename") {
+            Some(file) => file.to_owned(),
+            None => String::from_utf8_lossy(content).into_owned(),
+        };
+        form.append_pair(parameter("name").unwrap_or_default(), &value);
+    }
+    Cow::Owned(form.finish().into_bytes())
+}
+
+/// Heads and contents, up to the mark of the end.
+fn parts<'a>(body: &'a [u8], boundary: &str) -> Option<Vec<(&'a str, &'a [u8])>> {
+    let find = |within: &[u8], wanted: &str| {
+        within.windows(wanted.len()).position(|window| window == wanted.as_bytes())
+    };
+    let mark = format!("\r\n--{boundary}");
+    let mut rest = body.strip_prefix(mark.trim_start().as_bytes())?;
+    let mut parts = Vec::new();
+    while !rest.starts_with(b"--") {
+        let end = find(rest, &mark)?;
+        let part = rest[..end].strip_prefix(b"\r\n")?;
+        let head = find(part, "\r\n\r\n")?;
+        parts.push((std::str::from_utf8(&part[..head]).ok()?, &part[head + 4..]));
+        rest = &rest[end + mark.len()..];
+    }
+    Some(parts)
 }
 
 /// Whom a request is to mail, and what each one's variables are.

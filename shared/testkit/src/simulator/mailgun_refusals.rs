@@ -8,8 +8,19 @@ const TAGS_MAX: usize = 3;
 /// Of all options, headers and variables together.
 const OPTION_BYTES_MAX: usize = 16 * 1024;
 const CONTENTS: [&str; 4] = ["text", "html", "amp-html", "template"];
-const FIELDS: [&str; 10] =
-    ["from", "to", "cc", "bcc", "subject", "text", "html", "amp-html", "template", "recipient-variables"];
+const FIELDS: [&str; 11] = [
+    "from",
+    "to",
+    "cc",
+    "bcc",
+    "subject",
+    "text",
+    "html",
+    "amp-html",
+    "template",
+    "attachment",
+    "recipient-variables",
+];
 const OPTIONS: [&str; 9] = [
     "o:tag",
     "o:dkim",

@@ -41,6 +41,7 @@ impl Stage {
             language: None,
             subject: None,
             body: "Hi".to_owned(),
+            files: Default::default(),
             detection: None,
             audio_url: None,
             call_url: None,

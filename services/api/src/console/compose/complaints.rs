@@ -78,6 +78,7 @@ fn of_member(path: &str) -> (String, String) {
         "contents" => ("body", "The message"),
         "channels" => ("channel", "The delivery modes:"),
         "message_type" => ("message_type", "The message type"),
+        "attachments" => ("file", "The attachments"),
         "audience" => ("who", "The recipients:"),
         "audience.schools" => ("school", "The schools:"),
         "audience.grades" => ("grade", "The grades:"),

@@ -6,6 +6,11 @@ mod writing;
 
 use uuid::Uuid;
 
+use crate::fields::Fault;
+
+/// The field of a file, and that of those which are attached already, by their ids.
+pub(super) const FILE: &str = "file";
+pub(super) const ATTACHED: &str = "attachment";
 /// Languages beside the one for all.
 pub(super) const LANGUAGES_MAX: usize = 20;
 
@@ -47,8 +52,13 @@ impl Draft {
     pub fn of_form(form: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(form)
             .map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n")))
-            .filter(|(name, _)| name != "action")
             .collect();
+        Self::of_pairs(pairs)
+    }
+
+    /// What a form held, but for the button that was pressed, and a file: it has its own place by then.
+    pub fn of_pairs(mut pairs: Vec<(String, String)>) -> Self {
+        pairs.retain(|(name, _)| name != "action" && name != FILE);
         let mut draft = Self { pairs };
         if Uuid::parse_str(draft.text("key")).is_err() {
             draft.set("key", &Uuid::now_v7().to_string());
@@ -63,6 +73,10 @@ impl Draft {
 
     pub fn add(&mut self, name: &str, value: &str) {
         self.pairs.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub fn take_out(&mut self, name: &str, value: &str) {
+        self.pairs.retain(|(is, of)| is != name || of != value);
     }
 
     /// All of it, for the form of the next step.

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use tocsin_domain::CampaignState;
 use tocsin_store::tenant::series::SeriesState;
@@ -34,11 +34,12 @@ pub(crate) async fn post_campaign(
     visitor: Visitor,
     State(api): State<Api>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
     let id = campaign_id(Ok(Path(id)))?;
     existing(&visitor.tenant, id).await?;
-    step(&visitor, &api, Target::Campaign(id), &body).await
+    step(&visitor, &api, Target::Campaign(id), &headers, &body).await
 }
 
 /// `GET /series/{id}/edit`.
@@ -57,8 +58,9 @@ pub(crate) async fn post_series(
     visitor: Visitor,
     State(api): State<Api>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
     let found = series::existing(&visitor.tenant, series::series_id(Ok(Path(id)))?).await?;
-    step(&visitor, &api, Target::Series(found.id), &body).await
+    step(&visitor, &api, Target::Series(found.id), &headers, &body).await
 }

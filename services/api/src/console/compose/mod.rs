@@ -3,9 +3,11 @@
 //! What was typed travels from step to step within the form, so that nothing is lost and nothing is stored before it is
 //! sent. The key is drawn with the form: pressing twice makes one campaign.
 
+mod attaching;
 mod complaints;
 mod draft;
 pub(crate) mod editing;
+pub(crate) mod reach;
 pub(super) mod review;
 pub(crate) mod templating;
 mod testing;
@@ -13,7 +15,7 @@ mod testing;
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde_json::{Value, json};
 use tocsin_domain::rights::Right;
@@ -23,11 +25,13 @@ use tocsin_store::Tenant;
 use tocsin_store::tenant::templates::TemplateContent;
 use uuid::Uuid;
 
+pub(crate) use self::attaching::body_limit;
 use self::complaints::{Complaint, complaints};
 use self::draft::{Draft, When, field_of};
 use self::review::{Counts, Look, counted, review};
 use self::testing::TEST_KEY;
 use super::access::Visitor;
+use super::detail::ShownFile;
 use super::page::{Refused, Shell, answer};
 use super::rows::{Choice, Schools, message_types_of};
 use super::sign_in::field;
@@ -65,6 +69,8 @@ struct ComposePage {
     grades: Vec<Choice>,
     templates: Vec<Choice>,
     counts: Option<Counts>,
+    /// Files that are attached.
+    files: Vec<ShownFile>,
     zone: &'static str,
     /// Of an emergency on one screen: does one to the whole district wait for a second person?
     second_person: bool,
@@ -135,6 +141,7 @@ impl ComposePage {
             name: it.content.name,
         };
         let grade = |it: String| Choice { chosen: draft.has("grade", &it), name: it.clone(), value: it };
+        let files = attaching::shown(visitor, &draft).await?;
         let second_person = draft.is_one_screen() && visitor.tenant.sending_policy().await?.second_person;
         let title = if draft.is_one_screen() { "Send an emergency" } else { target.title() };
         Ok(Self {
@@ -152,6 +159,7 @@ impl ComposePage {
             draft,
             faults: Vec::new(),
             counts: None,
+            files,
             zone: visitor.zone.name(),
             second_person,
         })
@@ -307,15 +315,31 @@ fn of_template(content: &TemplateContent, visitor: &Visitor) -> Draft {
 }
 
 /// `POST /compose` with `action`.
-pub(crate) async fn post(visitor: Visitor, State(api): State<Api>, body: Bytes) -> Result<Response, Refused> {
-    step(&visitor, &api, Target::New, &body).await
+pub(crate) async fn post(
+    visitor: Visitor,
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    step(&visitor, &api, Target::New, &headers, &body).await
 }
 
 /// One step of the form, whatever it is for.
-async fn step(visitor: &Visitor, api: &Api, target: Target, body: &[u8]) -> Result<Response, Refused> {
-    let mut draft = Draft::of_form(body);
-    let action = field(body, "action").unwrap_or_default();
+async fn step(
+    visitor: &Visitor,
+    api: &Api,
+    target: Target,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Result<Response, Refused> {
+    let (mut draft, action, file) = match attaching::read(headers, body) {
+        Some(sent) => sent,
+        None => (Draft::of_form(body), field(body, "action").unwrap_or_default(), None),
+    };
     match action.as_str() {
+        "attach" if !target.is_template() => {
+            return attaching::attach(visitor, api, target, draft, file).await;
+        }
         "send" => return send(visitor, api, target, draft).await,
         "review" => return review(visitor, api, Look { target, draft, test: None }).await,
         "test" if target == Target::New => return testing::send(visitor, api, draft).await,
@@ -332,6 +356,9 @@ async fn step(visitor: &Visitor, api: &Api, target: Target, body: &[u8]) -> Resu
         other => {
             if let Some(at) = other.strip_prefix("remove_language_").and_then(|at| at.parse().ok()) {
                 draft.remove_language(at);
+            }
+            if let Some(file) = other.strip_prefix("detach_") {
+                draft.take_out(draft::ATTACHED, file);
             }
         }
     }
@@ -396,14 +423,16 @@ async fn carry_out(
             })
         }
         Target::Campaign(id) => {
-            // Without a time it is sent now.
+            // Without a time it is sent now, and what was taken out is no part of it any more.
             members.entry("scheduled_at").or_insert(Value::Null);
+            members.entry("attachments").or_insert(json!([]));
             let by = visitor.actor.clone();
             let changes = crate::editing::Changes { version, by, members };
             crate::editing::carry_out(api, tenant, id, changes).await?;
             Ok(format!("/campaigns/{id}"))
         }
         Target::Series(id) => {
+            members.entry("attachments").or_insert(json!([]));
             let by = visitor.actor.clone();
             let changes = crate::editing::Changes { version, by, members };
             series::edit_order(api, tenant, id, &changes).await?;

@@ -3,7 +3,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde_json::{Map, Value, json};
 use tocsin_store::Tenant;
@@ -26,8 +26,13 @@ pub(crate) async fn ask_new(visitor: Visitor) -> Result<Response, Refused> {
 }
 
 /// `POST /templates/new`, as `/compose`.
-pub(crate) async fn add(visitor: Visitor, State(api): State<Api>, body: Bytes) -> Result<Response, Refused> {
-    step(&visitor, &api, Target::NewTemplate, &body).await
+pub(crate) async fn add(
+    visitor: Visitor,
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refused> {
+    step(&visitor, &api, Target::NewTemplate, &headers, &body).await
 }
 
 /// `GET /templates/{id}`.
@@ -48,12 +53,13 @@ pub(crate) async fn post(
     visitor: Visitor,
     State(api): State<Api>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
     let id = template_id(Ok(Path(id)))?;
     let found = existing(&visitor.tenant, id).await?;
     needs::may_send(&visitor.tenant, &found.content.message_type)?;
-    step(&visitor, &api, Target::Template(id), &body).await
+    step(&visitor, &api, Target::Template(id), &headers, &body).await
 }
 
 /// `POST /templates/{id}/remove`.
@@ -95,6 +101,8 @@ pub(super) async fn change(
 /// A template is of no mode: whether it is a message for each student is said when it is used.
 fn of(draft: &Draft, mut members: Map<String, Value>) -> Value {
     members.remove("mode");
+    // Files are a message's: a template has none.
+    members.remove("attachments");
     members.insert("name".to_owned(), json!(draft.text("name").trim()));
     Value::Object(members)
 }

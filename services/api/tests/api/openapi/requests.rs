@@ -31,8 +31,16 @@ const VARIED: [(&str, &[&str], &[&str]); 7] = [
     ("createTemplate", &["name", "by", "version"], TEMPLATES_HAVE_NOT),
     ("replaceTemplate", &["name", "by", "version"], TEMPLATES_HAVE_NOT),
 ];
-const TEMPLATES_HAVE_NOT: &[&str] =
-    &["scheduled_at", "expires_in_seconds", "redial", "calling_window", "limits", "created_by", "test"];
+const TEMPLATES_HAVE_NOT: &[&str] = &[
+    "scheduled_at",
+    "expires_in_seconds",
+    "redial",
+    "calling_window",
+    "limits",
+    "created_by",
+    "test",
+    "attachments",
+];
 
 /// Whose body is read when a campaign was canceled that had reached somebody. Its shape is made of `createCampaign`'s.
 const NOT_ASKED: &str = "createCorrection";
@@ -100,6 +108,7 @@ impl Things {
             ("{phone}", "+15550100123"),
             ("{recipient}", "1"),
             ("{part}", "contacted"),
+            ("{attachment}", "0198c5a0-0000-7000-8000-000000000000"),
             ("{role}", "nurse"),
         ]
         .iter()

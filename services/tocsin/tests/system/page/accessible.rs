@@ -14,6 +14,8 @@ use super::{BEYOND, DESKTOP, PHONE};
 /// What is served under these is no page: a style sheet, a stream, files.
 const NO_PAGES: [&str; 7] = [
     "/assets/{name}",
+    "/attachments/{attachment}",
+    "/campaigns/{id}/attachments/{attachment}",
     "/campaigns/{id}/events",
     "/campaigns/{id}/report/file",
     "/consents.csv",

@@ -88,10 +88,18 @@ async fn composes_to_a_school(browser: &Browser) -> Result<String> {
         .type_into("#body", "Dear {{ given_name }}, the boiler is broken and school ends at noon.")
         .await?;
     browser.comes_to("what a text costs", "#segments-body", "1 segment").await?;
+    browser.comes_to("whom it reaches", "#reach", "people").await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("plan.pdf");
+    std::fs::write(&file, b"%PDF-1.7 the plan")?;
+    browser.type_into("#file", file.to_str().context("a folder whose name is no text")?).await?;
+    browser.click("#attach-button").await?;
+    browser.comes_to("the file", "#attached", "plan.pdf").await?;
     browser.click("#review-button").await?;
     browser.comes_to("the review", "#send-button", "Send to").await?;
     let review = browser.text("main").await?;
     ensure!(review.contains(&school), "the review does not name {school}: {review}");
+    ensure!(review.contains("plan.pdf"), "the review does not show the file: {review}");
     browser.click("#send-button").await?;
     browser.comes_to("the campaign's page", "h1", SUBJECT).await?;
     Ok(school)

@@ -88,6 +88,7 @@ pub fn request() -> SendRequest {
         language: Some("en".into()),
         subject: None,
         body: "No \"school\" & {to} today\n".into(),
+        files: Default::default(),
         audio_url: None,
         call_url: None,
         confirm: false,

@@ -1,6 +1,6 @@
 //! A message in, the exact dialogue out.
 
-use mail_parser::MessageParser;
+use mail_parser::{MessageParser, MimeHeaders as _};
 
 use super::relay::{Relay, Script};
 use super::*;
@@ -226,4 +226,29 @@ async fn an_address_that_needs_utf8_is_sent_where_the_relay_takes_it() {
             None => assert!(matches!(answer, Answer::Refused { .. }), "{answer:?}"),
         }
     }
+}
+
+/// A text is one like any other file: its line breaks stay as they are, and a dot at the beginning of a line, too.
+#[tokio::test]
+async fn files_arrive_byte_for_byte_with_their_names() {
+    let all: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let text = b"\r\n.\r\n.\n.leading\rMAIL FROM:<x>\r\n\0end".to_vec();
+    let file = |name: &str, media_type: &str, bytes: &[u8]| crate::File {
+        name: name.into(),
+        media_type: media_type.into(),
+        bytes: bytes::Bytes::copy_from_slice(bytes),
+    };
+    let files =
+        [file("Plan Żółw.pdf", "application/pdf", &all), file("menu.txt", "text/plain", &text)].into();
+    let (_, mail) = transmitted(&SendRequest { files, ..request("See the plan.\n.") }).await;
+    let plain = mail.strip_suffix(".\r\n").unwrap().replace("\r\n.", "\r\n");
+    let parsed = MessageParser::default().parse(plain.as_bytes()).unwrap();
+    assert_eq!(parsed.body_text(0).unwrap().trim_end(), "See the plan.\n.".replace('\n', "\r\n"));
+    let found: Vec<_> =
+        parsed.attachments().map(|part| (part.attachment_name().unwrap(), part.contents())).collect();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0], ("Plan Żółw.pdf", &all[..]));
+    assert_eq!(found[1], ("menu.txt", &text[..]));
+    assert!(plain.lines().all(|line| line.len() <= 998), "a line longer than SMTP takes");
+    assert_eq!(header(&mail, "MIME-Version"), Some("1.0"));
 }

@@ -63,6 +63,7 @@ pub fn request(body: &str) -> SendRequest {
         language: None,
         subject: Some("Snow day".into()),
         body: body.into(),
+        files: Default::default(),
         detection: None,
         audio_url: None,
         call_url: None,

@@ -50,6 +50,7 @@ mod tests {
                 language: None,
                 subject: None,
                 body: "¡Hola & adiós!".into(),
+                files: Default::default(),
                 detection: None,
                 audio_url: None,
                 call_url: None,

@@ -134,6 +134,7 @@ mod tests {
             language: Some("es".into()),
             subject: None,
             body: "Hola".into(),
+            files: Default::default(),
             audio_url: None,
             call_url: Some(CALL.into()),
             confirm: false,

@@ -37,9 +37,10 @@ impl Tenant {
     /// edit saw and has not begun: it begins as it was before the edit, or as it is after, and never as a mixture.
     pub async fn edit_campaign(&self, edit: Edit<'_>, new: &NewCampaign) -> Result<Edited, StoreError> {
         const NAME: &str = "edit_campaign";
+        self.use_attachments(&new.contents, edit.at).await?;
         let row = CampaignRow::of(self.district, new)?;
         let ordinals = i16::try_from(new.contents.len()).unwrap_or(i16::MAX);
-        let parameters: [&(dyn ToSql + Sync); 23] = [
+        let parameters: [&(dyn ToSql + Sync); 24] = [
             &edit.campaign.0,
             &self.district.0,
             &edit.version,
@@ -63,6 +64,7 @@ impl Tenant {
             &row.bodies,
             &row.audio_urls,
             &ordinals,
+            &row.attachments,
         ];
         let rows = self.rows(NAME, EDIT_CAMPAIGN, &parameters).await?;
         let Some(found) = rows.first() else { return Ok(Edited::Unknown) };
@@ -91,12 +93,13 @@ with target as materialized (
   from target t where c.id = t.id and t.state = 1 and t.version = $3
   returning c.id, c.version
 ), written as (
-  insert into contents (campaign_id, ordinal, district_id, channel, language, subject, body, audio_url)
-  select e.id, u.ordinal::smallint, $2, u.channel, u.language, u.subject, u.body, u.audio_url
-  from edited e cross join unnest($18::smallint[], $19::text[], $20::text[], $21::text[], $22::text[])
-    with ordinality u(channel, language, subject, body, audio_url, ordinal)
+  insert into contents (campaign_id, ordinal, district_id, channel, language, subject, body, audio_url, attachments)
+  select e.id, u.ordinal::smallint, $2, u.channel, u.language, u.subject, u.body, u.audio_url, u.attachments
+  from edited e cross join unnest($18::smallint[], $19::text[], $20::text[], $21::text[], $22::text[], $24::jsonb[])
+    with ordinality u(channel, language, subject, body, audio_url, attachments, ordinal)
   on conflict (campaign_id, ordinal) do update set channel = excluded.channel, language = excluded.language,
-    subject = excluded.subject, body = excluded.body, audio_url = excluded.audio_url
+    subject = excluded.subject, body = excluded.body, audio_url = excluded.audio_url,
+    attachments = excluded.attachments
 ), removed as (
   delete from contents where campaign_id = (select id from edited) and ordinal > $23::smallint
 ), audited as (

@@ -86,7 +86,7 @@ pub struct ListQuery {
 #[derive(Debug, Clone)]
 pub struct Listed {
     pub campaign: CampaignSummary,
-    /// Is a recording attached?
+    /// Is a file or a recording attached?
     pub attachment: bool,
     pub place: Place,
 }
@@ -237,7 +237,7 @@ pub(crate) fn statement(query: &ListQuery, outlook: Outlook) -> String {
     let mut sql = format!(
         "-- store.campaigns
 select c.*, {text} as sort_key,
-  coalesce((select true from contents t where t.campaign_id = c.id and t.audio_url is not null limit 1), false)
+  coalesce((select true from contents t where t.campaign_id = c.id and (t.audio_url is not null or t.attachments is not null) limit 1), false)
     as attachment
 from campaigns c
 where c.district_id = $1 and c.state <> 10

@@ -22,6 +22,7 @@ pub(crate) struct CampaignRow<'a> {
     pub(super) languages: Vec<Option<&'a str>>,
     pub(super) subjects: Vec<Option<&'a str>>,
     pub(super) audio_urls: Vec<Option<&'a str>>,
+    pub(super) attachments: Vec<Option<serde_json::Value>>,
     pub(super) bodies: Vec<&'a str>,
 }
 
@@ -47,11 +48,12 @@ impl<'a> CampaignRow<'a> {
             languages: contents().map(|content| content.language.as_deref()).collect(),
             subjects: contents().map(|content| content.subject.as_deref()).collect(),
             audio_urls: contents().map(|content| content.audio_url.as_deref()).collect(),
+            attachments: contents().map(|content| files(NAME, content)).collect::<Result<_, _>>()?,
             bodies: contents().map(|content| content.body.as_str()).collect(),
         })
     }
 
-    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 24] {
+    pub fn parameters(&self) -> [&(dyn ToSql + Sync); 25] {
         let new = self.new;
         [
             &new.id.0,
@@ -78,8 +80,16 @@ impl<'a> CampaignRow<'a> {
             &self.limits,
             &self.audio_urls,
             &new.test,
+            &self.attachments,
         ]
     }
+}
+
+fn files(
+    statement: &'static str,
+    content: &tocsin_domain::content::Content,
+) -> Result<Option<serde_json::Value>, StoreError> {
+    (!content.attachments.is_empty()).then(|| to_json(statement, &content.attachments)).transpose()
 }
 
 /// Campaign states 1 scheduled and 2 processing, by whether its time has come. The trace is the transaction's, as the actor
@@ -94,10 +104,10 @@ with made as (
   on conflict (district_id, client_key) do nothing
   returning id, number
 ), written as (
-  insert into contents (campaign_id, ordinal, district_id, channel, language, subject, body, audio_url)
-  select m.id, u.ordinal::smallint, $2, u.channel, u.language, u.subject, u.body, u.audio_url
-  from made m cross join unnest($17::smallint[], $18::text[], $19::text[], $20::text[], $23::text[])
-    with ordinality u(channel, language, subject, body, audio_url, ordinal)
+  insert into contents (campaign_id, ordinal, district_id, channel, language, subject, body, audio_url, attachments)
+  select m.id, u.ordinal::smallint, $2, u.channel, u.language, u.subject, u.body, u.audio_url, u.attachments
+  from made m cross join unnest($17::smallint[], $18::text[], $19::text[], $20::text[], $23::text[], $25::jsonb[])
+    with ordinality u(channel, language, subject, body, audio_url, attachments, ordinal)
 ), audited as (
   insert into audit (district_id, at, actor, action, subject, details)
   select $2, $14, $13, 'campaign.create', m.id::text, case when $24 then jsonb_build_object('test', true) else '{}' end from made m

@@ -67,31 +67,116 @@ impl Tenant {
     /// A page of people by name.
     pub async fn people(&self, query: &PeopleQuery) -> Result<Vec<PersonSummary>, StoreError> {
         const NAME: &str = "people";
-        let role = query.role.map(Role::number);
-        let bounds = query.search.as_ref().map(Bounds::of);
-        let rows_max = i64::from(query.people_max);
-        let mut statement = Statement::new(&self.district.0);
-        if let Some(role) = &role {
-            statement.and("p.role = ?", &[role]);
+        let mut asked = Asked::of(query);
+        if let Some(bounds) = &mut asked.bounds {
+            bounds.wide = self.wide_ways(bounds).await?;
         }
-        if let Some(active) = &query.active {
-            statement.and("p.active = ?", &[active]);
-        }
-        match (&query.school, &query.grade) {
-            (None, None) => {}
-            (Some(school), None) => statement.and(OF_SCHOOL, &[school]),
-            (Some(school), Some(grade)) => statement.and(OF_SCHOOL_AND_GRADE, &[school, grade]),
-            (None, Some(grade)) => statement.and(OF_GRADE, &[grade]),
-        }
-        if let Some(bounds) = &bounds {
-            bounds.add_to(&mut statement);
-        }
-        if let Some(Place { family, given, id }) = &query.after {
-            statement.and("(p.family_key, p.given_key, p.id) > (?, ?, ?)", &[family, given, id]);
-        }
-        statement.end("order by p.family_key, p.given_key, p.id limit ?", &[&rows_max]);
+        let statement = Statement::of(&self.district.0, query, &asked);
         let rows = self.rows(NAME, &statement.sql, &statement.parameters).await?;
         rows.iter().map(|found| read(NAME, found)).collect()
+    }
+}
+
+impl Tenant {
+    /// Which ways to be found lead to so many people that all of them are not to be put in order for one page.
+    async fn wide_ways(&self, bounds: &Bounds) -> Result<Vec<Way>, StoreError> {
+        const NAME: &str = "wide_ways";
+        let ways: Vec<(Way, &Range)> = bounds.ways().collect();
+        let counts: Vec<String> = ways
+            .iter()
+            .enumerate()
+            .map(|(nth, (way, _))| {
+                let found = way.found(&format!("${}", 2 * nth + 3), &format!("${}", 2 * nth + 4));
+                format!(
+                    "(select count(*) > $2::bigint from (select from ({found}) f limit $2::bigint + 1) f)"
+                )
+            })
+            .collect();
+        let sql = format!("-- store.wide_ways\nselect array[{}]", counts.join(",\n  "));
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&self.district.0, &NARROW_MAX];
+        parameters.extend(ways.iter().flat_map(|(_, range)| {
+            let both: [&(dyn ToSql + Sync); 2] = [&range.from, &range.to];
+            both
+        }));
+        let rows = self.rows(NAME, &sql, &parameters).await?;
+        let wide: Vec<bool> = rows.first().map(|found| found.get(0)).unwrap_or_default();
+        Ok(ways.into_iter().zip(wide).filter(|(_, wide)| *wide).map(|((way, _), _)| way).collect())
+    }
+}
+
+/// The statement of a page, for the test that explains it. `wide`: every way to be found leads to many.
+pub(crate) fn statement(query: &PeopleQuery, breadth: Breadth) -> String {
+    let mut asked = Asked::of(query);
+    if let (Some(bounds), Breadth::Wide) = (&mut asked.bounds, breadth) {
+        bounds.wide = bounds.ways().map(|(way, _)| way).collect();
+    }
+    Statement::of(&uuid::Uuid::nil(), query, &asked).sql
+}
+
+/// How many people a search finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breadth {
+    Narrow,
+    Wide,
+}
+
+/// A way to be found that leads to more people is gone through in the order of names instead.
+const NARROW_MAX: i64 = 2_000;
+
+/// How somebody is found, beside by the family name, in whose order a page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    GivenName,
+    SourceId,
+    /// The nth of those searched for.
+    Address(usize),
+}
+
+impl Way {
+    /// Those who are found so, each by an index: of `id > 0`, see the migration.
+    fn found(self, from: &str, to: &str) -> String {
+        match self {
+            Self::GivenName => format!(
+                "select id from people where district_id = $1 and id > 0 and given_key >= {from} and given_key < {to}"
+            ),
+            Self::SourceId => format!(
+                "select id from people where district_id = $1 and id > 0
+      and source_id collate \"C\" >= {from} and source_id collate \"C\" < {to}"
+            ),
+            Self::Address(_) => format!(
+                "select person_id from devices where district_id = $1 and id > 0
+      and address collate \"C\" >= {from} and address collate \"C\" < {to}"
+            ),
+        }
+    }
+
+    /// Is the person `p` found so?
+    fn is_met(self) -> &'static str {
+        match self {
+            Self::GivenName => "p.given_key >= ? and p.given_key < ?",
+            Self::SourceId => "p.source_id collate \"C\" >= ? and p.source_id collate \"C\" < ?",
+            Self::Address(_) => {
+                "(select true from devices d where d.district_id = $1 and d.person_id = p.id
+    and d.address collate \"C\" >= ? and d.address collate \"C\" < ? limit 1)"
+            }
+        }
+    }
+}
+
+/// What a query is asked with, as parameters.
+struct Asked {
+    role: Option<i16>,
+    bounds: Option<Bounds>,
+    rows_max: i64,
+}
+
+impl Asked {
+    fn of(query: &PeopleQuery) -> Self {
+        Self {
+            role: query.role.map(Role::number),
+            bounds: query.search.as_ref().map(Bounds::of),
+            rows_max: i64::from(query.people_max),
+        }
     }
 }
 
@@ -116,7 +201,50 @@ struct Statement<'a> {
 
 impl<'a> Statement<'a> {
     fn new(district: &'a uuid::Uuid) -> Self {
-        Self { sql: PEOPLE.to_owned(), parameters: vec![district] }
+        Self { sql: "-- store.people\n".to_owned(), parameters: vec![district] }
+    }
+
+    fn of(district: &'a uuid::Uuid, query: &'a PeopleQuery, asked: &'a Asked) -> Self {
+        let mut statement = Self::new(district);
+        let Some(bounds) = &asked.bounds else {
+            statement.page(query, asked, |_| {});
+            return statement;
+        };
+        // Of each way to be found one page is read, in the order of names; together they hold the page that is wanted.
+        statement.sql.push_str("select * from (\n(");
+        statement.page(query, asked, |page| {
+            page.and("p.family_key >= ? and p.family_key < ?", &[&bounds.whole.from, &bounds.whole.to]);
+        });
+        statement.sql.push_str(")\nunion\n(");
+        statement.page(query, asked, |page| bounds.add_narrow(page));
+        for (way, range) in bounds.ways().filter(|(way, _)| bounds.wide.contains(way)) {
+            statement.sql.push_str(")\nunion\n(");
+            statement.page(query, asked, |page| page.and(way.is_met(), &[&range.from, &range.to]));
+        }
+        statement.end(") ) p order by p.family_key, p.given_key, p.id limit ?", &[&asked.rows_max]);
+        statement
+    }
+
+    /// A page of those who meet `condition`.
+    fn page(&mut self, query: &'a PeopleQuery, asked: &'a Asked, condition: impl FnOnce(&mut Self)) {
+        self.sql.push_str(OF_PEOPLE);
+        if let Some(role) = &asked.role {
+            self.and("p.role = ?", &[role]);
+        }
+        if let Some(active) = &query.active {
+            self.and("p.active = ?", &[active]);
+        }
+        match (&query.school, &query.grade) {
+            (None, None) => {}
+            (Some(school), None) => self.and(OF_SCHOOL, &[school]),
+            (Some(school), Some(grade)) => self.and(OF_SCHOOL_AND_GRADE, &[school, grade]),
+            (None, Some(grade)) => self.and(OF_GRADE, &[grade]),
+        }
+        condition(self);
+        if let Some(Place { family, given, id }) = &query.after {
+            self.and("(p.family_key, p.given_key, p.id) > (?, ?, ?)", &[family, given, id]);
+        }
+        self.end("order by p.family_key, p.given_key, p.id limit ?", &[&asked.rows_max]);
     }
 
     fn and(&mut self, condition: &str, parameters: &[&'a (dyn ToSql + Sync)]) {
@@ -155,6 +283,8 @@ struct Bounds {
     words: Option<(Range, Range)>,
     source_id: Range,
     addresses: Vec<Range>,
+    /// These lead to many.
+    wide: Vec<Way>,
 }
 
 impl Bounds {
@@ -168,25 +298,20 @@ impl Bounds {
             words,
             source_id: Range::of(&search.source_id),
             addresses: search.addresses.iter().map(|address| Range::of(address)).collect(),
+            wide: Vec::new(),
         }
     }
 
-    /// Each way to be found has its index; what they find is put together first.
-    fn add_to<'a>(&'a self, statement: &mut Statement<'a>) {
-        const FAMILY: &str = "p.id in (
-    select id from people where district_id = $1 and id > 0 and family_key >= ? and family_key < ?";
-        const GIVEN: &str = "    union select id from people where district_id = $1 and id > 0 and given_key >= ? and given_key < ?";
-        const SOURCE: &str = "    union select id from people
-      where district_id = $1 and id > 0 and source_id collate \"C\" >= ? and source_id collate \"C\" < ?";
-        const ADDRESS: &str = "    union select person_id from devices
-      where district_id = $1 and id > 0 and address collate \"C\" >= ? and address collate \"C\" < ?";
-        const BOTH: &str = "    union select id from people where district_id = $1 and id > 0
-      and family_key >= ? and family_key < ? and given_key >= ? and given_key < ?";
-        statement.and(FAMILY, &[&self.whole.from, &self.whole.to]);
-        statement.end(GIVEN, &[&self.whole.from, &self.whole.to]);
-        statement.end(SOURCE, &[&self.source_id.from, &self.source_id.to]);
-        for address in &self.addresses {
-            statement.end(ADDRESS, &[&address.from, &address.to]);
+    fn ways(&self) -> impl Iterator<Item = (Way, &Range)> {
+        let addresses = self.addresses.iter().enumerate().map(|(nth, range)| (Way::Address(nth), range));
+        [(Way::GivenName, &self.whole), (Way::SourceId, &self.source_id)].into_iter().chain(addresses)
+    }
+
+    /// What the narrow ways find is put together first.
+    fn add_narrow<'a>(&'a self, statement: &mut Statement<'a>) {
+        statement.sql.push_str("\n  and p.id in (select null::bigint");
+        for (way, range) in self.ways().filter(|(way, _)| !self.wide.contains(way)) {
+            statement.end(&format!("    union {}", way.found("?", "?")), &[&range.from, &range.to]);
         }
         if let Some((first, last)) = &self.words {
             for (family, given) in [(last, first), (first, last)] {
@@ -197,9 +322,12 @@ impl Bounds {
     }
 }
 
+const BOTH: &str = "    union select id from people where district_id = $1 and id > 0
+      and family_key >= ? and family_key < ? and given_key >= ? and given_key < ?";
+
 /// The indexes of a search are of `id > 0`: see the migration.
-pub(crate) const PEOPLE: &str = "-- store.people
-select p.id, p.source_id, p.given_name, p.family_name, p.role, p.language, p.active, p.family_key, p.given_key
+const OF_PEOPLE: &str =
+    " select p.id, p.source_id, p.given_name, p.family_name, p.role, p.language, p.active, p.family_key, p.given_key
 from people p
 where p.district_id = $1 and p.id > 0";
 
@@ -216,19 +344,16 @@ mod tests {
 
     #[test]
     fn each_part_takes_its_parameters_in_order() {
-        let district = uuid::Uuid::nil();
         let search = Search {
             names: vec!["ana".to_owned(), "lee".to_owned()],
             source_id: "Ana Lee".to_owned(),
             addresses: vec!["ana lee".to_owned()],
         };
-        let bounds = Bounds::of(&search);
-        let mut statement = Statement::new(&district);
-        bounds.add_to(&mut statement);
-        statement.end("limit ?", &[&7_i64]);
-        assert!(!statement.sql.contains('?'), "{}", statement.sql);
-        assert!(statement.sql.ends_with("limit $18"), "{}", statement.sql);
-        assert_eq!(statement.parameters.len(), 18);
+        let query = PeopleQuery { search: Some(search), people_max: 7, ..PeopleQuery::default() };
+        for (breadth, last) in [(Breadth::Narrow, "limit $21"), (Breadth::Wide, "limit $24")] {
+            let sql = statement(&query, breadth);
+            assert!(!sql.contains('?') && sql.ends_with(last), "{sql}");
+        }
     }
 
     #[test]

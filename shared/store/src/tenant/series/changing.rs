@@ -49,6 +49,7 @@ impl Tenant {
         content: &SeriesContent,
     ) -> Result<SeriesEdited, StoreError> {
         const NAME: &str = "edit_series";
+        self.use_attachments(&content.contents, edit.at).await?;
         let row = ContentRow::of(NAME, content)?;
         let (next_on, next_at) = edit.next.map(|next| (next.on, next.at)).unzip();
         let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Draft, field_of};
+use super::{ATTACHED, Draft, field_of};
 
 /// Members of an audience that the form has fields for. Others travel along unseen.
 const AUDIENCE: [&str; 7] = ["all", "schools", "grades", "roles", "people", "language", "include_inactive"];
@@ -23,6 +23,9 @@ impl Draft {
         }
         if members.get("mode").and_then(Value::as_str) == Some("per_device_and_student") {
             draft.set("each_student", "yes");
+        }
+        for file in strings(members.get("attachments")) {
+            draft.add(ATTACHED, &file);
         }
         draft.read_audience(members.get("audience"));
         draft.read_contents(members.get("contents").and_then(Value::as_array).map_or(&[], Vec::as_slice));
@@ -154,6 +157,7 @@ mod tests {
     #[test]
     fn what_is_edited_comes_back_as_it_was() {
         let forms = [
+            "subject=A&message_type=general&channel=email&who=all&role=staff&body=B&attachment=0190&attachment=0191&when=now",
             "subject=A&message_type=general&channel=voice&who=all&role=staff&body=B&audio_url=https://a.example/b.mp3&when=at\
              &on_day=2026-12-01&at_time=08:00",
             "subject=A&message_type=general&channel=email&who=some&role=guardian&school=s&body=B&languages=2&language_1=es\

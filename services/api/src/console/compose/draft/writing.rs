@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tocsin_domain::Channel;
 use tocsin_domain::recurrence::instant;
 
-use super::{Draft, WHO_LATER, When};
+use super::{ATTACHED, Draft, WHO_LATER, When};
 use crate::fields::Fault;
 
 /// A request, and for each of its contents the language that it is of, counted from 0, and the channel.
@@ -33,6 +33,10 @@ impl Draft {
         members.insert("mode".to_owned(), json!(mode));
         let (contents, texts) = self.contents();
         members.insert("contents".to_owned(), Value::Array(contents));
+        let attached = self.all(ATTACHED);
+        if !attached.is_empty() {
+            members.insert("attachments".to_owned(), json!(attached));
+        }
         match self.when() {
             When::Now => {}
             When::At => match self.scheduled_at(zone) {
