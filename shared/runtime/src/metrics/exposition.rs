@@ -132,7 +132,7 @@ mod tests {
     };
 
     fn sample() -> (Family<Counter, 1>, Family<Histogram, 0>) {
-        let (sent, took) = (Family::new(SENT), Family::<Histogram, 0>::new(TOOK));
+        let (sent, took) = (Family::<Counter, 1>::new(SENT), Family::<Histogram, 0>::new(TOOK));
         sent.of(["a\"b"]).add(3);
         took.of([]).took_in(Duration::from_millis(500), TraceId([7; 16]));
         took.of([]).observe(4.0);
