@@ -238,6 +238,11 @@ impl Fleet {
             self.planner_health = format!("127.0.0.1:{port}");
             environment.insert("TOCSIN_HEALTH__LISTEN".to_owned(), self.planner_health.clone());
         }
+        // Whoever is replaced is looked at meanwhile, as in a deployment.
+        if role != Role::Planner && self.wires.doors.is_some() {
+            let [port] = free_ports()?;
+            environment.insert("TOCSIN_HEALTH__LISTEN".to_owned(), format!("127.0.0.1:{port}"));
+        }
         let listens = match role {
             Role::Api => Some("TOCSIN_API__LISTEN"),
             Role::Collector => Some("TOCSIN_COLLECTOR__LISTEN"),

@@ -6,8 +6,6 @@ mod writing;
 
 use uuid::Uuid;
 
-use crate::fields::Fault;
-
 /// The field of a file, and that of those which are attached already, by their ids.
 pub(super) const FILE: &str = "file";
 pub(super) const ATTACHED: &str = "attachment";
