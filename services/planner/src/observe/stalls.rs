@@ -117,11 +117,7 @@ mod tests {
         assert_eq!(looks(&[(0, 5, 3, false), (59, 5, 3, false), (60, 5, 3, false)]), [60]);
         assert_eq!(
             looks(&[(0, 5, 3, false), (59, 5, 4, false), (60, 5, 4, false), (118, 5, 4, false)]),
-<<<<<<< HEAD
-            [0; 0]
-=======
             NEVER
->>>>>>> metrics
         );
     }
 
@@ -129,11 +125,7 @@ mod tests {
     fn a_campaign_that_waits_for_a_redial_or_a_window_is_none() {
         let waits =
             [(0, 0, 3, false), (60, 0, 3, false), (300, 0, 3, false), (301, 4, 3, false), (360, 4, 3, false)];
-<<<<<<< HEAD
-        assert_eq!(looks(&waits), [0; 0], "due for 59 s");
-=======
         assert_eq!(looks(&waits), NEVER, "due for 59 s");
->>>>>>> metrics
         let mut longer = waits.to_vec();
         longer.push((361, 4, 3, false));
         assert_eq!(looks(&longer), [361]);

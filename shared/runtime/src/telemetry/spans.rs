@@ -18,6 +18,7 @@ use super::export::{self, Exporter};
 use super::span::Span;
 use super::{TelemetryError, names};
 use crate::config::TraceConfig;
+use crate::metrics::TRACE_SPANS_DROPPED;
 use crate::tasks::spawn_untracked;
 
 /// Spans that wait to be sent. At 2 KB each they take 16 MB at most.
@@ -52,6 +53,13 @@ struct Counts {
     /// Found no place, or could not be sent.
     dropped: AtomicU64,
     sent: AtomicU64,
+}
+
+impl Counts {
+    fn drop_all(&self, spans: u64) {
+        self.dropped.fetch_add(spans, Ordering::Relaxed);
+        TRACE_SPANS_DROPPED.of([]).add(spans);
+    }
 }
 
 impl Spans {
@@ -114,7 +122,7 @@ impl Spans {
     pub fn emit(&self, span: Span) {
         let Some(kept) = &self.kept else { return };
         if kept.to_send.try_send(span.into_data(&kept.scope)).is_err() {
-            kept.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            kept.counts.drop_all(1);
         }
     }
 
@@ -171,7 +179,7 @@ async fn send_all(
                 }
             }
             Ok(Err(_)) | Err(_) => {
-                counts.dropped.fetch_add(spans, Ordering::Relaxed);
+                counts.drop_all(spans);
                 if !std::mem::replace(&mut fails, true) {
                     let error = sent.map_or_else(
                         |_| "no answer in time".to_owned(),

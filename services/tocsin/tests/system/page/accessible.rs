@@ -12,7 +12,7 @@ use super::hall::Hall;
 use super::{BEYOND, DESKTOP, PHONE};
 
 /// What is served under these is no page: a style sheet, a stream, files.
-const NO_PAGES: [&str; 7] = [
+const NO_PAGES: [&str; 9] = [
     "/assets/{name}",
     "/attachments/{attachment}",
     "/campaigns/{id}/attachments/{attachment}",
