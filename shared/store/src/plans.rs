@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::tenant::campaigns::lists::{Direction, ListQuery, Place, Sort, statement};
 use crate::{
     budgets, campaigns, claim, consents, events, expand, expand_receipt, expire, inbox, kept, look_up,
-    others, recount, release, rematch, scaling, settle, suppressions, sweep, webhooks,
+    others, recount, release, rematch, settle, suppressions, sweep, webhooks,
 };
 
 pub use crate::pool::{ENGINE_SESSION, TENANT_SESSION};
@@ -115,5 +115,4 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("suppress_anywhere", suppressions::SUPPRESS_ANYWHERE),
     ("recipient_values", campaigns::RECIPIENT_VALUES),
     ("ended_devices", webhooks::ENDED_DEVICES),
-    ("scaling_due", scaling::SCALING_DUE),
 ];
