@@ -85,12 +85,9 @@ impl Scaling {
 
 /// An error is no number: whoever scales keeps what there is.
 async fn answer(State(scaling): State<Scaling>, Path(channel): Path<String>) -> Response {
-    let channel: Channel = match channel.parse() {
+    let channel = match channel.parse::<Channel>() {
         Ok(channel) => channel,
-        Err(unknown) => {
-            let unknown: tocsin_domain::channel::UnknownChannel = unknown;
-            return (StatusCode::NOT_FOUND, format!("{unknown}\n")).into_response();
-        }
+        Err(unknown) => return (StatusCode::NOT_FOUND, format!("{unknown}\n")).into_response(),
     };
     match scaling.desired(channel).await {
         Ok(desired) => Json(json!({

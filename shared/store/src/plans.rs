@@ -9,7 +9,7 @@ use crate::tenant::campaigns::lists::{Direction, ListQuery, Place, Sort, stateme
 use crate::tenant::directory::people::{Breadth, PeopleQuery};
 use crate::{
     budgets, campaigns, claim, consents, events, expand, expand_receipt, expire, inbox, kept, look_up,
-    observe, others, recount, release, rematch, scaling, settle, suppressions, sweep, webhooks,
+    observe, others, recount, release, rematch, settle, suppressions, sweep, webhooks,
 };
 
 pub use crate::pool::{ENGINE_SESSION, TENANT_SESSION};
@@ -134,6 +134,5 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("suppress_anywhere", suppressions::SUPPRESS_ANYWHERE),
     ("recipient_values", campaigns::RECIPIENT_VALUES),
     ("ended_devices", webhooks::ENDED_DEVICES),
-    ("scaling_due", scaling::SCALING_DUE),
     ("observe_work", observe::OBSERVE_WORK),
 ];

@@ -98,7 +98,7 @@ fn read_used(found: &tokio_postgres::Row) -> Used {
 
 /// $1 is the channel, $2 how many of a campaign are counted. Campaign states 2 and 3 are Processing and Sending: what is
 /// being expanded is counted too, for workers take longer to come than the rest of its jobs.
-pub(crate) const SCALING_DUE: &str = "-- store.scaling_due
+const SCALING_DUE: &str = "-- store.scaling_due
 with open as materialized (
   select c.id, c.lane, case when exists (
       select from provider_accounts a where a.district_id = c.district_id and a.channel = $1
@@ -124,7 +124,7 @@ group by 1, 2
 order by 2, 1";
 
 /// A worker that met no job lately holds no lease, and has nothing to do.
-pub(crate) const SCALING_USED: &str = "-- store.scaling_used
+const SCALING_USED: &str = "-- store.scaling_used
 select l.account_id, l.worker_id, l.used_per_second
 from leases l join provider_accounts a on a.id = l.account_id
 where a.channel = $1 and a.parent_id is null and l.expires_at > tocsin_now()";

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod cancels;
+mod charts;
 mod client;
 mod consent;
 mod demo;

@@ -71,11 +71,6 @@ const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     ("sought", "attempts", &["campaign_id", "job_id"]),
     // The open campaigns, all of them.
     ("sought", "campaigns", &[]),
-    // The open campaigns, all of them, each as far as it is counted.
-    ("scaling_due", "campaigns", &[]),
-    ("scaling_due", "jobs", &["campaign_id", "channel", "due_at"]),
-    ("scaling_due", "tallies", &["campaign_id"]),
-    ("scaling_due", "provider_accounts", &[]),
     ("suppress_anywhere", "devices", &["address"]),
     ("suppress_anywhere", "provider_accounts", &["name"]),
     ("requeue_overdue", "release_batches", &["requeue_at"]),
