@@ -350,7 +350,7 @@ mod tests {
             addresses: vec!["ana lee".to_owned()],
         };
         let query = PeopleQuery { search: Some(search), people_max: 7, ..PeopleQuery::default() };
-        for (breadth, last) in [(Breadth::Narrow, "limit $21"), (Breadth::Wide, "limit $24")] {
+        for (breadth, last) in [(Breadth::Narrow, "limit $20"), (Breadth::Wide, "limit $23")] {
             let sql = statement(&query, breadth);
             assert!(!sql.contains('?') && sql.ends_with(last), "{sql}");
         }
