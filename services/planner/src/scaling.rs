@@ -16,16 +16,19 @@ use serde_json::json;
 use tocsin_domain::failover::Health;
 use tocsin_domain::scaling::{self, Bounds, Desired, Group, Load, Places, Work};
 use tocsin_domain::{AccountId, Channel, DistrictId, Lane, WorkerId};
-use tocsin_runtime::{SharedClock, Stopwatch};
+use tocsin_runtime::metrics::DESIRED_REPLICAS;
+use tocsin_runtime::{Progress, SharedClock, Stopwatch, Tasks, run_ticker};
 use tocsin_store::Store;
 use tocsin_store::accounts::Account;
 use tocsin_store::scaling::ScalingFacts;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::PlannerError;
 
 /// An answer serves so long: whoever asks often does not cost the store more.
 const KEPT: Duration = Duration::from_secs(3);
+/// Between two looks for the metrics.
+const SHOWN_EVERY: Duration = Duration::from_secs(15);
 
 /// What is asked of the workers of each channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +66,22 @@ impl Scaling {
         Ok(desired)
     }
 
-    /// Of every channel, for the gauge `tocsin_desired_replicas`.
-    pub async fn all(&self) -> Result<Vec<(Channel, u32)>, PlannerError> {
-        let mut all = Vec::with_capacity(Channel::ALL.len());
+    /// Shows what it would answer of every channel: the gauge `tocsin_desired_replicas`.
+    pub async fn show(&self) -> Result<Progress, PlannerError> {
         for channel in Channel::ALL {
-            all.push((channel, self.desired(channel).await?.replicas));
+            let desired = self.desired(channel).await?;
+            DESIRED_REPLICAS.of([channel.as_str()]).set(f64::from(desired.replicas));
         }
-        Ok(all)
+        Ok(Progress::Idle)
+    }
+
+    /// Shows it from time to time, below `tasks`.
+    pub fn start(&self, tasks: &Tasks) {
+        let (scaling, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner scaling", async move {
+            let tick = async move || scaling.show().await;
+            run_ticker("planner.scaling", SHOWN_EVERY, &Notify::new(), &stopping, tick).await;
+        });
     }
 
     /// `GET /scaling/{channel}`. KEDA reads `replicas`, people read `why`.

@@ -54,6 +54,7 @@ pub async fn start_planner(config: &Config, spans: &Spans, tasks: &Tasks) -> Res
     planner.spans = spans.clone();
     planner.start(tasks);
     let scaling = Scaling::new(store.clone(), clock(), aims(config));
+    scaling.start(tasks);
     let health = Health::new(tasks).with(scaling.router());
     serve_health(config, planner_health(health, config, &planner), tasks).await
 }

@@ -68,3 +68,23 @@ fn the_demos_scenario_is_one() {
         assert!(config.contains(&secret.to_string()), "{name}");
     }
 }
+
+/// `metrics::every_process_shows_what_it_does` scrapes each of them from a running system.
+#[test]
+fn every_metric_in_a_rule_or_a_panel_is_one_that_the_program_shows() {
+    let chart = repository().join("helm/tocsin");
+    let known = tocsin_runtime::metrics::sample_names();
+    let mut read = 0;
+    for folder in ["rules", "dashboards"] {
+        for entry in std::fs::read_dir(chart.join(folder)).unwrap() {
+            let file = entry.unwrap().path();
+            let text = std::fs::read_to_string(&file).unwrap();
+            let words = text.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
+            for name in words.filter(|word| word.starts_with("tocsin_")) {
+                assert!(known.contains(name), "{}: {name} is no metric", file.display());
+                read += 1;
+            }
+        }
+    }
+    assert!(read > 30, "{read} metrics are read by rules and panels");
+}

@@ -15,9 +15,6 @@ use crate::district::message;
 use crate::facts::{EVERY_JOB_TRIED, WITHIN};
 use crate::fleet::{Fleet, Settings};
 
-/// Whoever sets them is not at work here: it needs a section of the configuration.
-const ELSEWHERE: [&str; 1] = ["tocsin_desired_replicas"];
-
 /// Samples by their name and labels, as one process shows them.
 type Samples = BTreeMap<String, f64>;
 
@@ -132,9 +129,6 @@ fn every_metric_is_there(shown: &BTreeMap<&str, Samples>) -> Result<()> {
             Kind::Histogram => format!("{}_bucket", about.name),
             Kind::Counter | Kind::Gauge => about.name.to_owned(),
         };
-        if ELSEWHERE.contains(&about.name) {
-            continue;
-        }
         let by: Vec<&str> = match about.by {
             By::Every => shown.keys().copied().collect(),
             one => vec![one.as_str()],

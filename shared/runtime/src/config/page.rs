@@ -21,13 +21,16 @@ variable and `…_file` the file that does. Variables of that kind are best name
 ";
 
 /// Who reads what begins so; the first that fits.
-const READ_BY: [(&str, &str); 14] = [
+const READ_BY: [(&str, &str); 17] = [
     ("api.", "api, up"),
     ("collector.", "status-collector"),
     ("public_url", "worker, status-collector, up"),
     ("callback.", "worker, status-collector, up"),
     ("webhooks.", "api, planner, up"),
     ("worker.", "worker, up"),
+    ("scaling.", "planner"),
+    ("sign_in.", "api, up"),
+    ("oidc", "api, up"),
     ("credentials.", "worker, status-collector, up"),
     ("metrics.database_size_max_bytes", "planner, up"),
     ("shutdown.delay_seconds", "api, status-collector, up"),
@@ -38,8 +41,11 @@ const READ_BY: [(&str, &str); 14] = [
     ("", "every role"),
 ];
 
+/// Keys of which there may be several tables.
+const TABLES: [&str; 2] = ["accounts", "oidc"];
+
 /// Of what a key counts; the first that it ends with.
-const UNITS: [(&str, &str); 13] = [
+const UNITS: [(&str, &str); 14] = [
     ("per_second", "per second"),
     ("_seconds", "seconds"),
     ("_hours", "hours"),
@@ -52,6 +58,7 @@ const UNITS: [(&str, &str); 13] = [
     ("database_pool", "connections"),
     ("concurrency", "requests or calls"),
     ("reserve", "requests or calls"),
+    ("replicas_max", "workers"),
     ("depth", "messages"),
 ];
 
@@ -116,7 +123,9 @@ fn variable(path: &str) -> String {
         "database_url" => "`DATABASE_URL`".to_owned(),
         "amqp_url" => "`AMQP_URL`".to_owned(),
         // The tables as a whole.
-        _ if path.starts_with("accounts") => "in `TOCSIN_ACCOUNTS`".to_owned(),
+        _ if path.contains("[]") => {
+            format!("in `TOCSIN_{}`", path.split('[').next().unwrap_or(path).to_uppercase())
+        }
         _ => format!("`TOCSIN_{}`", path.to_uppercase().replace('.', "__")),
     }
 }
@@ -129,15 +138,15 @@ fn sections() -> Vec<((String, String), Vec<Key>)> {
     let mut sections = Vec::new();
     for (name, field) in schema["properties"].as_object().unwrap() {
         let about = about(field, name);
-        let (of, prefix) = match resolved(&schema, field) {
-            of if of["type"] == "array" && name == "accounts" => {
-                (resolved(&schema, &of["items"]), "accounts[].")
+        let (of, several) = match resolved(&schema, field) {
+            of if of["type"] == "array" && TABLES.contains(&name.as_str()) => {
+                (resolved(&schema, &of["items"]), true)
             }
-            of => (of, ""),
+            of => (of, false),
         };
         if of["properties"].is_object() {
-            let prefix = if prefix.is_empty() { format!("{name}.") } else { prefix.to_owned() };
-            let title = if name == "accounts" { "[[accounts]]".to_owned() } else { format!("[{name}]") };
+            let prefix = if several { format!("{name}[].") } else { format!("{name}.") };
+            let title = if several { format!("[[{name}]]") } else { format!("[{name}]") };
             let keys = of["properties"].as_object().unwrap().iter();
             let keys = keys.map(|(key, field)| read(&schema, &format!("{prefix}{key}"), field, &defaults));
             sections.push(((title, about), keys.collect()));
@@ -166,6 +175,9 @@ fn written(value: &toml::Value) -> String {
     match value {
         toml::Value::String(text) => format!("\"{text}\""),
         toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => format!("{number:?}"),
+        toml::Value::Boolean(is) => is.to_string(),
+        toml::Value::Table(_) => value.to_string(),
         toml::Value::Array(all) if all.is_empty() => "[]".to_owned(),
         other => panic!("a default of a kind that the page cannot show: {other:?}"),
     }
