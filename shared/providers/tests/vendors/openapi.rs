@@ -106,7 +106,8 @@ fn fields(request: &RawRequest) -> Vec<(String, String)> {
     let body = String::from_utf8_lossy(&request.body).into_owned();
     let body = body.strip_suffix(&format!("\r\n--{boundary}--\r\n")).unwrap().to_owned();
     let parts = format!("\r\n{body}");
-    let parts = parts.split(&format!("\r\n--{boundary}\r\n")).skip(1);
+    let mark = format!("\r\n--{boundary}\r\n");
+    let parts = parts.split(&mark).skip(1);
     let read = |part: &str| {
         let (head, content) = part.split_once("\r\n\r\n").unwrap();
         let name =
