@@ -29,7 +29,7 @@ impl Listener {
         }
     }
 
-    fn provider(&self, channel: Channel) -> std::sync::Arc<dyn Provider> {
+    fn provider(&self, channel: Channel) -> Arc<dyn Provider> {
         self.stage.provider_with(channel, |account| account.base_url = self.receiver.base_url.clone())
     }
 

@@ -94,7 +94,7 @@ async fn with_attachment(setting: &Setting) {
     let audience = tocsin_domain::audience::Audience { all: true, ..Default::default() };
     let query = tocsin_store::tenant::audience::SizeQuery {
         audience: &audience,
-        channels: &tocsin_domain::Channel::ALL,
+        channels: &Channel::ALL,
         mode: Default::default(),
         message_type: "general",
     };

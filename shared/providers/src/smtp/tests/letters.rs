@@ -236,7 +236,7 @@ async fn files_arrive_byte_for_byte_with_their_names() {
     let file = |name: &str, media_type: &str, bytes: &[u8]| crate::File {
         name: name.into(),
         media_type: media_type.into(),
-        bytes: bytes::Bytes::copy_from_slice(bytes),
+        bytes: Bytes::copy_from_slice(bytes),
     };
     let files =
         [file("Plan Żółw.pdf", "application/pdf", &all), file("menu.txt", "text/plain", &text)].into();
