@@ -36,6 +36,8 @@ pub struct DeviceFacts {
     pub state: JobState,
     /// Counts releases.
     pub generation: i32,
+    /// When the latest of them was.
+    pub released_at: Option<DateTime<Utc>>,
     /// Attempts used up.
     pub tries: i16,
     pub outcome: Option<Outcome>,
@@ -130,7 +132,7 @@ fn answer(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) ->
             "the message was canceled: this device is not tried any more".to_owned()
         }
         JobState::Waiting | JobState::Queued | JobState::Claimed if device.undecided => UNDECIDED.to_owned(),
-        JobState::Queued => queued(campaign, device),
+        JobState::Queued => queued(campaign, device, now),
         JobState::Waiting => waiting(campaign, device, now),
         JobState::Claimed => claimed(campaign, device, now),
     }
@@ -157,13 +159,15 @@ fn waiting(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -
     format!("{}{}", wait.sentence(now), stopped(device))
 }
 
-fn queued(campaign: &CampaignFacts, device: &DeviceFacts) -> String {
+fn queued(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -> String {
     if let Some(reason) = &campaign.stopped {
         return format!("sending is stopped: {reason}");
     }
     let account = device.account.as_ref().map_or("its account", |account| account.name.as_str());
+    let zone = device.zone.unwrap_or(Zone::UTC);
+    let when = device.released_at.map(|at| format!(" at {}", clock(zone, at, now))).unwrap_or_default();
     format!(
-        "released for {account} and not yet taken: waits on the queue, or for the account's limit{}",
+        "released for {account}{when} and not yet taken: waits on the queue, or for the account's limit{}",
         stopped(device)
     )
 }
@@ -235,6 +239,7 @@ fn steps(campaign: &CampaignFacts, device: &DeviceFacts) -> Vec<Step> {
         steps.push(plain(campaign.scheduled_at, "its time came"));
     }
     steps.extend(campaign.expanded_at.map(|at| plain(at, "all recipients and devices were known")));
+    steps.extend(device.released_at.map(|at| plain(at, &format!("release {}", device.generation))));
     for attempt in &device.attempts {
         let own = Some((attempt.number, trace(campaign, device, attempt.number)));
         let what = format!(
@@ -304,6 +309,7 @@ mod tests {
             duplicate: false,
             state: JobState::Waiting,
             generation: 0,
+            released_at: None,
             tries: 0,
             outcome: None,
             due_at: Some(at(1)),
@@ -345,7 +351,11 @@ mod tests {
             DeviceFacts { outcome: Some(Outcome::Busy), ended_at: Some(at(40)), ..of(JobState::Ended, busy) };
         let refused = DeviceFacts { outcome: Some(Outcome::OptOut), ..of(JobState::Ended, Vec::new()) };
         let twin = DeviceFacts { outcome: Some(Outcome::Duplicate), duplicate: true, ..refused.clone() };
-        let queued = DeviceFacts { account: main_voice(None), ..of(JobState::Queued, Vec::new()) };
+        let queued = DeviceFacts {
+            account: main_voice(None),
+            released_at: Some(at(4)),
+            ..of(JobState::Queued, Vec::new())
+        };
         let halted = DeviceFacts { account: main_voice(Some("no balance")), ..queued.clone() };
         let queued_too = queued.clone();
         let early = CampaignFacts { expanded_at: None, ..campaign() };
@@ -366,12 +376,12 @@ mod tests {
             (
                 campaign(),
                 queued,
-                "released for main-voice and not yet taken: waits on the queue, or for the account's limit",
+                "released for main-voice at 13:00:04 America/Chicago and not yet taken: waits on the queue, or for the account's limit",
             ),
             (
                 campaign(),
                 halted,
-                "released for main-voice and not yet taken: waits on the queue, or for the account's limit; the account main-voice is stopped: no balance",
+                "released for main-voice at 13:00:04 America/Chicago and not yet taken: waits on the queue, or for the account's limit; the account main-voice is stopped: no balance",
             ),
             (
                 campaign(),

@@ -84,6 +84,7 @@ fn read_device(found: &Row, district: Option<Zone>) -> Result<ToldDevice, StoreE
         duplicate: found.get("duplicate"),
         state: row::job_state(NAME, found.get("state"))?,
         generation: found.get("generation"),
+        released_at: found.get("released_at"),
         tries: found.get("tries"),
         outcome: row::optional_outcome(NAME, found.get("outcome"))?,
         due_at: found.get("due_at"),
@@ -143,7 +144,7 @@ with meant as (
   join destinations d on d.campaign_id = $1 and d.channel = c.channel and d.address = $4::text and not d.duplicate
   order by 1 limit $5
 )
-select j.id, j.recipient_id, j.channel, j.state, j.generation, j.tries, j.outcome, j.due_at, j.wait_reason, j.ended_at,
+select j.id, j.recipient_id, j.channel, j.state, j.generation, j.released_at, j.tries, j.outcome, j.due_at, j.wait_reason, j.ended_at,
   d.address, d.duplicate, r.name, r.student_name, r.time_zone, a.name as account_name,
   c.undecided_since is not null as undecided,
   case when a.stopped_at is not null then coalesce(a.stop_reason, 'no reason is kept') end as stop_reason
