@@ -49,6 +49,7 @@ fn described(path: &str, name: &str) -> (Value, &'static str) {
         "person" => (source_id(), "The source id of a person in the roster."),
         "student" => (source_id(), "The source id of a student."),
         "school" => (source_id(), "The source id of a school."),
+        "attachment" => (uuid(), "The id of a file, as `attachments` lists it."),
         "part" => (words(Part::ALL.iter().map(|part| part.as_str())), "A part of the receipt."),
         "recipient" => (
             json!({ "type": "integer", "format": "int32", "minimum": 1 }),

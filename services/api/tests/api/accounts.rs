@@ -70,7 +70,7 @@ async fn a_stop_is_told_to_the_district_that_it_holds_by_api_and_on_every_page()
     stage.engine.stop_sending(Some(stage.north), "operator ann", "wrong list").await.unwrap();
     assert_eq!((told(KEY).await, told(OTHER_KEY).await), (json!("wrong list"), Value::Null));
     let visitor = Visitor::sign_in(&stage).await;
-    for page in ["/campaigns", "/accounts"] {
+    for page in ["/campaigns", "/upcoming"] {
         let shown = visitor.page(page).await;
         assert!(shown.contains("Sending is stopped by an operator: wrong list."), "{page}: {shown}");
     }

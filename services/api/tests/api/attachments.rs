@@ -80,8 +80,8 @@ async fn a_file_is_attached_listed_and_read_as_it_was_uploaded() {
     let visitor = Visitor::sign_in(&stage).await;
     let page = visitor.page(&format!("/campaigns/{}", made.id())).await;
     assert!(page.contains(&format!("/campaigns/{}/attachments/{file}", made.id())), "{page}");
-    let log = visitor.page("/log?show=all").await;
-    assert!(log.contains("A file or a recording is attached"), "{log}");
+    let list = visitor.page("/upcoming?tab=in-progress&show=all").await;
+    assert!(list.contains("A file or a recording is attached"), "{list}");
     let page_path = format!("/campaigns/{}/attachments/{file}", made.id());
     let (status, headers, bytes) = stage.bytes(&page_path, ("cookie", visitor.cookie())).await;
     assert_eq!((status, bytes == pdf()), (200, true));

@@ -1,6 +1,8 @@
 //! What the Helm chart and the demo's compose file tell the program, as the program reads it. `scripts/chart check` holds
 //! helm/tests/configs to what the chart renders.
 
+#![allow(clippy::unwrap_used, reason = "a test whose stage cannot be set has failed")]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

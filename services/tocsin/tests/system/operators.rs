@@ -215,33 +215,3 @@ async fn an_account_is_limited_by_hand_over_the_start_of_roles_and_a_person_is_f
     ensure!(months["months"] == json!([]) && months["dropped"] == false, "{months}");
     Ok(())
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn series_and_approvals_are_looked_after_over_the_api() -> Result<()> {
-    let vhost = TestVhost::create().await?;
-    let fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
-    let of = |arguments: &[&str]| {
-        let access = ["--url", &fleet.client.url, "--api-key", &fleet.client.key];
-        fleet.tocsin_json(&[arguments, &access].concat())
-    };
-    let mut lunch = message("general", &[Channel::Sms]);
-    let first = SystemClock.now().date_naive() + TimeDelta::days(30);
-    let (first, second, last) = (first, first + TimeDelta::days(1), first + TimeDelta::days(20));
-    lunch["recurrence"] = json!({ "frequency": "daily", "starts_on": first, "at": "08:00", "ends_on": last });
-    let made = fleet.client.ask_post("/v1/series", &lunch).await?;
-    let id = made["id"].as_str().context("a series without an id")?;
-    let listed = of(&["series", "list"])?;
-    ensure!(listed["series"][0]["id"] == id, "{listed}");
-    let skipped = of(&["series", "skip", id, &first.to_string()])?;
-    ensure!(skipped["next_on"] == second.to_string(), "{skipped}");
-    let canceled = of(&["series", "cancel", id, "--reason", "no lunch"])?;
-    ensure!(
-        canceled["state"] == "canceled" && of(&["series", "show", id])?["next_at"].is_null(),
-        "{canceled}"
-    );
-    ensure!(of(&["approval", "list"])? == json!({ "approvals": [], "next_cursor": null }));
-    let table =
-        fleet.tocsin(&["series", "list", "--url", &fleet.client.url, "--api-key", &fleet.client.key])?;
-    ensure!(String::from_utf8(table.stdout)?.contains("canceled"), "no table");
-    Ok(())
-}

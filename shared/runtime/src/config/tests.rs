@@ -118,7 +118,9 @@ fn the_sample_shows_the_defaults_and_reads_in_full() {
         })
         .filter(|line| !line.starts_with("previous_secret") && !line.contains("_url_file = "))
         .map(|line| match line {
-            "secret_file = \"/run/secrets/mailgun\"" => format!("secret_file = {:?}", secrets[0].path()),
+            "secret_file = \"/run/secrets/mailgun\"" | "secret_file = \"/run/secrets/oidc\"" => {
+                format!("secret_file = {:?}", secrets[0].path())
+            }
             "signing_key_file = \"/run/secrets/mailgun-signing\"" => {
                 format!("signing_key_file = {:?}", secrets[1].path())
             }
