@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tocsin_domain::{Channel, Lane};
 use tocsin_queue::{Broker as _, Destination, Message, Published, Queue, RabbitBroker};
-use tocsin_runtime::{Clock as _, SystemClock};
 use tocsin_testkit::simulator::{ChannelScenario, Delay, Scenario};
 use tocsin_testkit::{TestVhost, wait_until};
 

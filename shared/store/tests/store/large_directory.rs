@@ -33,14 +33,15 @@ async fn fill(setting: &Setting) {
                  case when n <= {students} then 2 when n <= {students} * 5 / 2 then 1 else 3 end, n % 50 <> 0,
                  case when n % 4 = 0 then 'es' end
                from unnest(array['{district}', '{other}']::uuid[]) d, generate_series(1, {PEOPLE}) n;
+             analyze people;
              insert into students (district_id, person_id, school_source_id, grade, active)
                select district_id, id, 's' || lpad((id % 100 + 1)::text, 4, '0'), lpad((id % 13)::text, 2, '0'), id % 30 <> 0
                from people where role = 2;
              insert into contacts (district_id, person_id, student_id, relationship)
-               select g.district_id, g.id, s.id, 'parent' from people g
+               select distinct g.district_id, g.id, s.id, 'parent' from people g
+               cross join unnest(array[7, 11]) factor
                join people s on s.district_id = g.district_id and s.role = 2
-                 and s.source_id in ('p' || (substr(g.source_id, 2)::int * 7 % {students} + 1),
-                   'p' || (substr(g.source_id, 2)::int * 11 % {students} + 1))
+                 and s.source_id = 'p' || (substr(g.source_id, 2)::int * factor % {students} + 1)
                where g.role = 1;
              insert into devices (district_id, person_id, channel, address, position)
                select district_id, id, c, case c when 3 then 'a' || id || '@example.org' else '+1555' || lpad(id::text, 7, '0') end, 1
