@@ -126,7 +126,7 @@ impl Store {
                 "-- store.fail_expansion
                  update campaigns set state = $4, failure_reason = $2, ended_at = $3, closed_at = $3
                  where id = $1 and state = $5 and started_at is null
-                 returning id, state, created_at, traceparent",
+                 returning id, state, canceled_at, created_at, traceparent",
                 &[
                     &campaign.0,
                     &reason,
