@@ -185,8 +185,9 @@ cross join lateral (
 left join lateral (
   select sum(open)::bigint as open, sum(attempts)::bigint as attempts
   from tallies where campaign_id = c.id and channel = ch.channel) t on true
-where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null
-  and c.expires_at > (select tocsin_now()) and (c.expanded_at is not null or c.lane = 1)";
+where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null and c.undecided_since is null
+  and c.expires_at > (select tocsin_now()) and (c.expanded_at is not null or c.lane = 1)
+  and not exists (select from stops s where s.district_id is null or s.district_id = c.district_id)";
 
 const OBSERVE_RELEASES: &str = "-- store.observe_releases
 select channel, lane, released_at, cardinality(job_ids)::bigint as jobs
