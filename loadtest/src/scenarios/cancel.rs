@@ -18,7 +18,7 @@ use crate::findings::Findings;
 use crate::options::{Options, Sizes, positive};
 use crate::probe::Probe;
 use crate::report::{Line, Plot};
-use crate::stage::{Role, Setup, Stage, Wait, Wire, Wiring, Workers};
+use crate::stage::{Limits, Role, Setup, Stage, Wait, Wire, Wiring, Workers};
 use crate::stats::{Spread, spread};
 
 const IN_FLIGHT: usize = 400;
@@ -40,6 +40,9 @@ pub struct Args {
     /// Campaigns canceled in each case.
     #[arg(long, default_value_t = 3, value_name = "N")]
     repeats: usize,
+    /// Texts a second that the account allows; without it as many as this machine can send.
+    #[arg(long, value_name = "N")]
+    rate: Option<f64>,
     #[command(flatten)]
     pub options: Options,
 }
@@ -110,6 +113,10 @@ pub async fn run(args: &Args) -> Result<Findings> {
     let workers = args.workers.unwrap_or(1);
     Sizes { jobs: args.jobs, workers, in_flight: IN_FLIGHT }.check()?;
     positive("--repeats", args.repeats as f64)?;
+    if let Some(rate) = args.rate {
+        positive("--rate", rate)?;
+        args.options.target.own_only("cancel --rate")?;
+    }
     let deployment = args.options.target.api.is_some();
     let mut findings = Findings::new("cancel");
     let mut rows = Vec::new();
@@ -125,6 +132,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
     findings
         .figure("jobs", args.jobs)
         .figure("repeats", args.repeats)
+        .figure("rate_per_second", args.rate)
         .figure("claims_after_commit", claims)
         .figure("last_send_after_commit_ms", spread(last_sends))
         .figure("cases", rows);
@@ -146,6 +154,7 @@ async fn run_lineup(args: &Args, lineup: &Lineup, findings: &mut Findings) -> Re
         scenario: delivered_after(LATENCY_MS),
         workers: Workers::of(lineup.workers),
         in_flight: IN_FLIGHT,
+        limits: Limits { rate_per_second: args.rate, burst: None },
         wiring: Wiring::ApiToBroker,
         ..Setup::default()
     };

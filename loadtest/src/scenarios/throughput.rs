@@ -1,5 +1,7 @@
 //! `throughput`: device jobs on one channel, from the first release to the last record.
 
+mod traced;
+
 use std::time::Duration;
 
 use anyhow::Result;
@@ -7,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 use tocsin_domain::CampaignId;
 
+use self::traced::Pairs;
 use super::delivered_after;
 use crate::campaign::{self, Kind};
 use crate::ceiling::{self, PassArgs};
@@ -43,6 +46,9 @@ pub struct Args {
     /// Every process is replaced, one after the other, while the campaign runs, as a deploy does.
     #[arg(long, conflicts_with = "with_ceiling")]
     rolling_restart: bool,
+    /// Five rounds without traces, each beside one whose processes send them, by the default sampling.
+    #[arg(long, conflicts_with_all = ["with_ceiling", "rolling_restart"])]
+    with_traces: bool,
     #[command(flatten)]
     pub options: Options,
 }
@@ -78,6 +84,9 @@ pub async fn run(args: &Args) -> Result<Findings> {
     if args.rolling_restart {
         args.options.target.own_only("throughput --rolling-restart")?;
     }
+    if args.with_traces {
+        args.options.target.own_only("throughput --with-traces")?;
+    }
     let scenario = delivered_after(args.latency_ms);
     let setup = Setup {
         scenario: scenario.clone(),
@@ -90,7 +99,12 @@ pub async fn run(args: &Args) -> Result<Findings> {
     let probe = Probe::connect(&stage.ground.database_url, &stage.tasks).await?;
     let district = stage.district(args.jobs).await?;
     let (mut rounds, mut ceilings) = (Vec::new(), Vec::new());
-    for _ in 0..if args.with_ceiling { ROUNDS_WITH_CEILING } else { 1 } {
+    let pairs = match args.with_traces {
+        true => Some(Pairs::run(&mut stage, &probe, &district, args).await?),
+        false => None,
+    };
+    let single = usize::from(!args.with_traces);
+    for _ in 0..if args.with_ceiling { ROUNDS_WITH_CEILING } else { single } {
         if args.with_ceiling {
             let pass =
                 PassArgs { scenario: &scenario, jobs: args.jobs, in_flight: args.in_flight, usage: None };
@@ -98,8 +112,14 @@ pub async fn run(args: &Args) -> Result<Findings> {
         }
         rounds.push(round(&mut stage, &probe, &district, args).await?);
     }
-    let campaigns: Vec<CampaignId> = rounds.iter().map(|round| round.campaign).collect();
     let mut findings = Findings::new("throughput");
+    let mut campaigns: Vec<CampaignId> = rounds.iter().map(|round| round.campaign).collect();
+    if let Some(pairs) = pairs {
+        pairs.tell(args.jobs, &mut findings);
+        campaigns.extend(pairs.traced.iter().map(|round| round.campaign));
+        campaigns.extend(pairs.plain.iter().map(|round| round.campaign));
+        rounds = pairs.plain;
+    }
     findings.violations(checker::check(&stage, &campaigns).await?);
     for campaign in campaigns {
         findings.violations(undelivered(&district, campaign).await?);

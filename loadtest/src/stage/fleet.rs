@@ -16,6 +16,7 @@ use super::process::Process;
 use super::wire::{AMQP_PORT, POSTGRES_PORT, Wires, authority};
 use super::{Ground, Setup};
 
+const TRACE_ENDPOINT: &str = "TOCSIN_TRACE__ENDPOINT";
 /// Beyond what a role is given to leave.
 const LEAVES_WITHIN: Duration = Duration::from_secs(40);
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -187,6 +188,23 @@ impl Fleet {
         old.ask_to_leave()?;
         old.output(LEAVES_WITHIN).await?;
         Ok(since.elapsed())
+    }
+
+    /// Every process leaves, and starts again with traces sent to `endpoint`, or with none.
+    pub async fn restart_with_traces(&mut self, endpoint: Option<&str>) -> Result<()> {
+        match endpoint {
+            Some(endpoint) => self.environment.insert(TRACE_ENDPOINT.to_owned(), endpoint.to_owned()),
+            None => self.environment.remove(TRACE_ENDPOINT),
+        };
+        let left: Vec<(Role, Process)> = self.processes.drain(..).collect();
+        for (_, process) in &left {
+            process.ask_to_leave()?;
+        }
+        for (role, process) in left {
+            process.output(LEAVES_WITHIN).await?;
+            self.spawn(role)?;
+        }
+        self.ready().await
     }
 
     /// SIGKILL to the process of this role that was started first. False: there is none.
