@@ -141,7 +141,10 @@ impl Browser {
     /// Waits until the page has that.
     pub async fn shows(&self, selector: &str) -> Result<()> {
         let shown = wait_until(selector, WITHIN, async || self.has(selector).await.unwrap_or(false)).await;
-        shown.map_err(anyhow::Error::from).with_context(|| format!("the page never had {selector}"))
+        if let Err(never) = shown {
+            bail!("{never}: the page never had {selector}; {}", self.whereabouts().await);
+        }
+        Ok(())
     }
 
     /// Waits until an element of the page says that; a click does not wait for the page that it leads to.
@@ -152,7 +155,18 @@ impl Browser {
             last.contains(text)
         })
         .await;
-        come.map_err(anyhow::Error::from).with_context(|| format!("{selector} says {last:?}, not {text:?}"))
+        if let Err(never) = come {
+            bail!("{never}: {selector} says {last:?}, not {text:?}; {}", self.whereabouts().await);
+        }
+        Ok(())
+    }
+
+    /// Which page it is, for whoever waited for another.
+    async fn whereabouts(&self) -> String {
+        let is = "const main = document.querySelector('main')?.innerText ?? '';
+             const at = document.activeElement;
+             return `${location.pathname} has the focus at ${at?.id || at?.tagName} and says ${main.slice(0, 600)}`";
+        self.run(is).await.map_or_else(|error| format!("{error:#}"), |is| is.to_string())
     }
 
     /// The file that was saved under a name that ends so, once it is whole.
@@ -161,12 +175,13 @@ impl Browser {
         let mut found = None;
         wait_until(&format!("a file {ending}"), WITHIN, async || {
             let files = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-            let mut files = files.map(|file| file.path());
-            found = files.find(|file| file.to_string_lossy().ends_with(ending));
+            // Chromium writes under another name, and makes an empty file of this one just before it moves that there.
+            let mut whole = files.filter(|file| file.metadata().is_ok_and(|file| file.len() > 0));
+            found = whole.find(|file| file.path().to_string_lossy().ends_with(ending));
             found.is_some()
         })
         .await?;
-        Ok(std::fs::read(found.context("no file")?)?)
+        Ok(std::fs::read(found.context("no file")?.path())?)
     }
 
     pub async fn type_into(&self, selector: &str, text: &str) -> Result<()> {
