@@ -86,12 +86,15 @@ function poll(list) {
 function count(text) {
   const output = document.getElementById(text.dataset.segments);
   let waiting = 0;
+  let asking = null;
   text.addEventListener("input", () => {
     clearTimeout(waiting);
+    asking?.abort();
     waiting = setTimeout(async () => {
+      asking = new AbortController();
       try {
         const body = new URLSearchParams({ body: text.value });
-        const answer = await fetch("/compose/segments", { method: "POST", body });
+        const answer = await fetch("/compose/segments", { method: "POST", body, signal: asking.signal });
         if (answer.ok) output.value = await answer.text();
       } catch {
         // The next letter asks again.
@@ -100,34 +103,57 @@ function count(text) {
   });
 }
 
-// Whom the form reaches, while its filters change. About so many first, where the exact number takes a while.
+// Whom the form reaches, while its filters change. About so many first, where the exact number takes a while. What
+// fails says so and is asked again, ever more slowly; nothing is asked while nobody looks.
+const COUNT_WITHIN = 40000;
+const COUNT_AGAIN = 1500;
+const COUNT_AGAIN_MAX = 30000;
+const UNCOUNTED = "Choose who gets it, and how, to have it counted here.";
 function reach(output) {
   const { form } = output;
   let waiting = 0;
-  let asked = 0;
+  let asking = null;
+  let failed = 0;
   async function ask() {
-    const mine = ++asked;
+    if (document.hidden) {
+      document.addEventListener("visibilitychange", () => later(0), { once: true });
+      return;
+    }
+    const mine = (asking = new AbortController());
+    const late = setTimeout(() => mine.abort(), COUNT_WITHIN);
     try {
-      const answer = await fetch("/compose/count", { method: "POST", body: new URLSearchParams(new FormData(form)) });
-      if (mine !== asked) return;
-      if (answer.status !== 200) {
-        output.value = "";
-        return;
-      }
-      const { words, again } = await answer.json();
-      if (mine !== asked) return;
-      output.value = words;
-      if (again && !document.hidden) later(1500);
+      const body = new URLSearchParams(new FormData(form));
+      const answer = await fetch("/compose/count", { method: "POST", body, signal: mine.signal });
+      if (answer.status >= 500) throw new Error(answer.statusText);
+      // Else the form says too little yet, or one is not signed in any more, which the next step tells.
+      const counted = answer.status === 200 ? await answer.json() : { words: UNCOUNTED, again: false };
+      if (mine !== asking) return;
+      failed = 0;
+      output.value = counted.words;
+      if (counted.again) later(COUNT_AGAIN);
     } catch {
-      // The next change asks again.
+      if (mine !== asking) return;
+      output.value = "The people cannot be counted at the moment; trying again…";
+      later(Math.min(COUNT_AGAIN * 2 ** failed++, COUNT_AGAIN_MAX));
+    } finally {
+      clearTimeout(late);
     }
   }
+  // A question that another takes the place of is dropped, on its way or not begun.
   function later(wait) {
     clearTimeout(waiting);
+    asking?.abort();
+    asking = null;
     waiting = setTimeout(ask, wait);
   }
   form.addEventListener("change", (event) => event.target.closest("#who, #channel, #message_type") && later(200));
   later(0);
+}
+
+// To load a page again sends a form once more, where it came of one.
+function reload(button) {
+  button.hidden = false;
+  button.addEventListener("click", () => location.reload());
 }
 
 // Listened for on the document, because the live part is exchanged under us.
@@ -217,5 +243,6 @@ document.querySelectorAll("[data-events]").forEach(follow);
 document.querySelectorAll("[data-poll]").forEach(poll);
 document.querySelectorAll("[data-segments]").forEach(count);
 document.querySelectorAll("[data-reach]").forEach(reach);
+document.querySelectorAll("[data-reload]").forEach(reload);
 // A form that came back says first what is to be mended.
 document.querySelector(".faults")?.focus();

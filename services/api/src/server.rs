@@ -102,17 +102,21 @@ async fn answered(State(api): State<Api>, request: Request, next: Next) -> Respo
     if let Some(traced) = &traced {
         span.record("trace_id", field::display(traced.context.trace));
     }
-    let (method, route) = (request.method().to_string(), route.to_owned());
+    let page = console::wants_page(request.headers());
+    let (method, route) = (request.method().clone(), route.to_owned());
     let answering = async {
         let (since, begun) = (Stopwatch::start(), api.clock.now());
         let answer = tokio::time::timeout(REQUEST_DEADLINE, next.run(request)).await;
-        let response = answer.unwrap_or_else(|_| Problem::too_slow(REQUEST_DEADLINE).into_response());
+        let response = answer.unwrap_or_else(|_| {
+            let problem = Problem::too_slow(REQUEST_DEADLINE);
+            if page { console::too_slow(&method, problem) } else { problem.into_response() }
+        });
         let (status, elapsed) = (response.status().as_u16(), since.elapsed());
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(status, elapsed_ms, "request answered");
         if let Some(traced) = &traced {
             let ended = begun + elapsed;
-            let answered = Answered { method: &method, route: &route, status, begun, ended };
+            let answered = Answered { method: method.as_str(), route: &route, status, begun, ended };
             traced::end(&api, traced, &answered);
         }
         response

@@ -25,16 +25,27 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
+/// What could not be shown for now is asked for again by the browser itself. What was posted is not: that is for its sender to say.
+const AGAIN_SECONDS: HeaderValue = HeaderValue::from_static("5");
+
 /// Pages hold names and addresses: no copy of them is kept, but of assets, which say so themselves.
 const NO_COPY: HeaderValue = HeaderValue::from_static("no-store");
 
 pub(crate) async fn guard(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let mut response = match refusal(&api.page, request.method(), request.headers()) {
+    let method = request.method().clone();
+    let mut response = match refusal(&api.page, &method, request.headers()) {
         Some(refused) => refused.into_response(),
         None => next.run(request).await,
     };
+    ask_again(&method, &mut response);
     protect(&mut response);
     response
+}
+
+pub(crate) fn ask_again(method: &Method, response: &mut Response) {
+    if method == Method::GET && response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::REFRESH, AGAIN_SECONDS);
+    }
 }
 
 pub(crate) fn protect(response: &mut Response) {

@@ -53,7 +53,7 @@ mod when;
 pub(crate) mod why;
 pub(crate) mod words;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::{Extension, Router};
@@ -64,6 +64,7 @@ pub use access::{IssuerDoor, PageAccess, Passwords, SignIn};
 
 use self::access::Visitor;
 use crate::needs::SENDS;
+use crate::problem::Problem;
 use crate::routes::{self, Door};
 use crate::server::Api;
 
@@ -97,10 +98,23 @@ pub(crate) async fn front(visitor: Visitor) -> Redirect {
 
 /// The page of a path that nothing is served under, for those who want pages.
 pub(crate) fn unknown_page(headers: &HeaderMap) -> Option<Response> {
-    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    accept.contains("text/html").then(|| {
+    wants_page(headers).then(|| {
         let mut response = page::Refused::unknown_page().into_response();
         guard::protect(&mut response);
         response
     })
+}
+
+/// The page of a request that had no answer in time.
+pub(crate) fn too_slow(method: &Method, problem: Problem) -> Response {
+    let mut response = page::Refused::from(problem).into_response();
+    guard::ask_again(method, &mut response);
+    guard::protect(&mut response);
+    response
+}
+
+/// Is it a person who looks, and no program?
+pub(crate) fn wants_page(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.contains("text/html")
 }

@@ -3,6 +3,7 @@
 
 mod accessible;
 mod browser;
+mod compose;
 mod gallery;
 mod hall;
 mod walk;

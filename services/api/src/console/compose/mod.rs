@@ -395,9 +395,14 @@ async fn send(visitor: &Visitor, api: &Api, target: Target, draft: Draft) -> Res
     };
     match made {
         Ok(path) => Ok(Redirect::to(&path).into_response()),
-        Err(problem) if problem.status().is_client_error() => refused(visitor, target, draft, &problem).await,
+        Err(problem) if is_told(&problem) => refused(visitor, target, draft, &problem).await,
         Err(problem) => Err(problem.into()),
     }
+}
+
+/// Is it told on the form, where nothing that was typed is lost? Of what was away for a moment the form may be there again.
+fn is_told(problem: &Problem) -> bool {
+    problem.status().is_client_error() || problem.kind() == Kind::Unavailable
 }
 
 async fn carry_out(

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::draft::{Draft, When};
 use super::testing::TEST_KEY;
-use super::{Target, refused, request, segments_in_words};
+use super::{Target, is_told, refused, request, segments_in_words};
 use crate::campaigns::{valid, validated};
 use crate::console::access::Visitor;
 use crate::console::detail::Text;
@@ -92,9 +92,7 @@ pub(super) async fn review(visitor: &Visitor, api: &Api, look: Look) -> Result<R
     let Look { target, mut draft, test } = look;
     let planned = match planned(visitor, api, target, &draft).await {
         Ok(planned) => planned,
-        Err(problem) if problem.status().is_client_error() => {
-            return refused(visitor, target, draft, &problem).await;
-        }
+        Err(problem) if is_told(&problem) => return refused(visitor, target, draft, &problem).await,
         Err(problem) => return Err(problem.into()),
     };
     let campaign = &planned.campaign;
@@ -217,6 +215,15 @@ async fn planned(visitor: &Visitor, api: &Api, target: Target, draft: &Draft) ->
     Ok(Planned { campaign, recurrence: Some(read.content.recurrence) })
 }
 
+/// A note of a channel begins with its name, which the console has another word for.
+fn in_words(note: &str) -> String {
+    let of_channel = |channel: Channel| {
+        let about = note.strip_prefix(channel.as_str())?.strip_prefix(": ")?;
+        Some(format!("{}: {about}", words::channel(channel)))
+    };
+    Channel::ALL.into_iter().find_map(of_channel).unwrap_or_else(|| note.to_owned())
+}
+
 impl Counts {
     pub fn of(found: &ForecastView) -> Self {
         let count = |number: u64| Count(i64::try_from(number).unwrap_or(i64::MAX));
@@ -248,7 +255,7 @@ impl Counts {
             no_device: count(found.no_device),
             channels: found.by_channel.iter().map(channel).collect(),
             time,
-            notes: found.notes.clone(),
+            notes: found.notes.iter().map(|note| in_words(note)).collect(),
         }
     }
 }

@@ -96,6 +96,31 @@ async fn what_is_composed_becomes_a_campaign_exactly_as_it_was_typed_and_once() 
     assert!(other.status == 409 && text_of(&other).contains("The key made another campaign"), "{other:?}");
 }
 
+/// A server that has no room left for a moment: SQLSTATE 53100.
+const AWAY: &str = "create function away() returns trigger language plpgsql as
+      $$ begin raise exception 'no room' using errcode = '53100'; end $$;
+    create trigger away before insert on contents for each statement execute function away()";
+
+#[tokio::test]
+async fn what_cannot_be_sent_for_a_moment_is_on_the_form_again_and_is_sent_once() {
+    let stage = Stage::start().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    stage.staff("ana", &[(2, "+15551230001"), (3, "ana@example.org")]).await;
+    stage.sql.batch_execute(AWAY).await.unwrap();
+    let send = form(&[("when", "now"), ("action", "send")]);
+    let away = visitor.post("/compose", &send).await;
+    assert_eq!(away.status, 503, "{away:?}");
+    let page = text_of(&away);
+    for kept in ["Unavailable for now: The store is away", "Late: żółw", "Llega tarde.", KEY] {
+        assert!(page.contains(kept), "{kept} is not shown: {page}");
+    }
+    stage.sql.batch_execute("drop trigger away on contents").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(visitor.post("/compose", &send).await.status, 303);
+    }
+    assert_eq!(stage.get("/v1/campaigns").await.body["campaigns"].as_array().unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_form_with_faults_keeps_what_was_typed_and_says_beside_each_field_what_is_wrong() {
     let stage = Stage::start().await;

@@ -1,13 +1,17 @@
 //! What pages show, and what they forbid.
 
+use reqwest::Method;
 use serde_json::json;
 use tocsin_domain::Channel;
 use tocsin_proto::v1::control::Command;
-use tocsin_runtime::Clock as _;
+use tocsin_queue::MemoryBroker;
+use tocsin_runtime::{Clock as _, SystemClock, Tasks};
 use tocsin_store::accounts::AccountLimits;
+use tocsin_store::{Access, Store};
+use tocsin_testkit::ManualClock;
 
 use super::{Visitor, get, text_of};
-use crate::stage::{Stage, campaign};
+use crate::stage::{Stage, ask, campaign, serve};
 
 const HOSTILE: &str = r#"<script>alert(1)</script>"'><img src=x onerror=alert(2)>"#;
 
@@ -252,4 +256,24 @@ async fn a_campaigns_page_draws_whom_it_contacted_and_says_what_waits() {
         .await;
     let page = visitor.page(&format!("/campaigns/{id}")).await;
     assert!(page.contains("Contacted over time") && !page.contains("What waits"), "{page}");
+}
+
+/// Who looks need do nothing; what was posted is not posted again without them.
+#[tokio::test]
+async fn a_page_is_asked_for_again_by_the_browser_while_the_store_is_away() {
+    let tasks = Tasks::new();
+    let clock = ManualClock::at(SystemClock.now());
+    // Nothing listens on port 1.
+    let store = Store::open("postgres://tocsin@127.0.0.1:1/tocsin", 2, Access::Tenants).unwrap();
+    let address = serve(store, &MemoryBroker::new(), &clock, &tasks).await;
+    let client = tocsin_providers::http_client().unwrap();
+    let headers =
+        [("cookie", "tocsin_session=somebody"), ("accept", "text/html"), ("origin", address.as_str())];
+    for (method, again) in [(Method::GET, Some("5")), (Method::POST, None)] {
+        let answer = ask(&client, &address, method.clone(), "/compose", &headers, "").await;
+        assert_eq!(answer.status, 503, "{method}: {answer:?}");
+        let refresh = answer.headers.get("refresh").map(|seconds| seconds.to_str().unwrap());
+        assert_eq!(refresh, again, "{method}");
+        assert!(text_of(&answer).contains("Load this page again"), "{method}: {answer:?}");
+    }
 }
