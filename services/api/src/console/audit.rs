@@ -4,12 +4,12 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use chrono::{Days, NaiveDate};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde_json::Value;
 use tocsin_store::tenant::audit::{AuditQuery, AuditRow};
 
 use super::access::Visitor;
-use super::page::{Refused, Shell, answer};
+use super::page::{Count, Refused, Shell, answer};
 use super::when::Stamp;
 use crate::audit_log::{parse_cursor, write_cursor};
 use crate::fields::{Fault, Faults, Field, Fields, quoted};
@@ -34,7 +34,7 @@ struct Row {
     actor: String,
     action: String,
     subject: String,
-    /// Of a campaign, its page.
+    /// Of what has a page for good, that page.
     link: Option<String>,
     details: String,
 }
@@ -108,7 +108,7 @@ pub(crate) async fn show(
     Ok(answer(StatusCode::OK, &AuditPage { shell, wanted, rows, further: before.is_some(), next }))
 }
 
-type Place = (chrono::DateTime<chrono::Utc>, i64);
+type Place = (DateTime<Utc>, i64);
 
 /// A filter that was left empty is none.
 fn read_query(query: Option<&str>) -> Result<(Wanted, Option<Place>), Vec<Fault>> {
@@ -141,10 +141,11 @@ fn read_day(field: Field, faults: &mut Faults) -> Option<NaiveDate> {
 }
 
 impl Row {
-    fn of(row: AuditRow, stamp: impl Fn(chrono::DateTime<chrono::Utc>) -> Stamp) -> Self {
+    fn of(row: AuditRow, stamp: impl Fn(DateTime<Utc>) -> Stamp) -> Self {
         let page = match row.action.split('.').next() {
             Some("campaign") => Some("campaigns"),
             Some("approval") => Some("approvals"),
+            Some("series") => Some("series"),
             Some(_) | None => None,
         };
         Self {
@@ -153,17 +154,70 @@ impl Row {
             action: row.action,
             link: page.map(|page| format!("/{page}/{}", row.subject)),
             subject: row.subject,
-            details: details(&row.details),
+            details: details(&row.details, &stamp),
         }
     }
 }
 
-/// Members as `name: value`, one after the other.
-fn details(value: &Value) -> String {
+/// Members as `name: value`, one after the other, in words: no brackets, and of several counts those of something.
+fn details(value: &Value, stamp: &impl Fn(DateTime<Utc>) -> Stamp) -> String {
     let Value::Object(members) = value else { return String::new() };
-    let told = members.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| match value {
-        Value::String(text) => format!("{name}: {text}"),
-        other => format!("{name}: {other}"),
+    let told = members.iter().filter_map(|(name, value)| {
+        let told = in_words(value, stamp);
+        (!told.is_empty()).then(|| format!("{}: {told}", name.replace('_', " ")))
     });
-    told.collect::<Vec<_>>().join(", ")
+    told.collect::<Vec<_>>().join("; ")
+}
+
+fn in_words(value: &Value, stamp: &impl Fn(DateTime<Utc>) -> Stamp) -> String {
+    let joined =
+        |parts: Vec<String>| parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Number(number) => {
+            number.as_i64().map_or(number.to_string(), |number| Count(number).to_string())
+        }
+        Value::String(text) => match DateTime::parse_from_rfc3339(text) {
+            Ok(at) => stamp(at.to_utc()).text,
+            Err(_) => text.clone(),
+        },
+        Value::Array(items) => joined(items.iter().map(|item| in_words(item, stamp)).collect()),
+        Value::Object(members) => {
+            let members = members.iter().filter(|(_, value)| !matches!(value.as_i64(), Some(0)));
+            let told = members.map(|(name, value)| (name.replace('_', " "), in_words(value, stamp)));
+            joined(
+                told.filter(|(_, told)| !told.is_empty())
+                    .map(|(name, told)| format!("{name} {told}"))
+                    .collect(),
+            )
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::console::when::Zone;
+
+    #[test]
+    fn details_are_told_in_words_and_in_the_districts_time() {
+        let now = "2026-11-26T23:00:00Z".parse().unwrap();
+        let stamp = |at| Zone::of(Some("America/Chicago")).stamp(at, now);
+        for (value, told) in [
+            (json!({ "roles": ["secretary", "nurse"], "name": "Lee" }), "name: Lee; roles: secretary, nurse"),
+            (json!({ "expires_at": "2026-11-26T23:32:03.104505+00:00" }), "expires at: today, 5:32 PM"),
+            (
+                json!({ "classes": { "added": 0, "gone": 0 }, "people": { "added": 1848, "gone": 0 }, "unresolved": 0 }),
+                "people: added 1,848; unresolved: 0",
+            ),
+            (json!({ "second_person": true, "reason": null, "test_people": [] }), "second person: yes"),
+            (json!("nothing"), ""),
+        ] {
+            assert_eq!(details(&value, &stamp), told);
+        }
+    }
 }

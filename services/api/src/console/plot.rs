@@ -226,8 +226,8 @@ impl Account {
             name: headroom.account.clone(),
             channel: words::channel(headroom.channel),
             rate: match headroom.rate_per_second {
-                Some(rate) => format!("{used:.1} of {rate:.1} a second"),
-                None => format!("{used:.1} a second, without a limit"),
+                Some(rate) => format!("{} of {} a second", tenths(used), tenths(rate)),
+                None => format!("{} a second, without a limit", tenths(used)),
             },
             places: match headroom.concurrency {
                 Some(places) => format!("{} of {places}", headroom.holds.max(0)),
@@ -236,6 +236,12 @@ impl Account {
             held: headroom.held,
         }
     }
+}
+
+/// To a tenth, where there is one.
+fn tenths(rate: f64) -> String {
+    let text = format!("{rate:.1}");
+    text.strip_suffix(".0").unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
@@ -267,6 +273,13 @@ mod tests {
             let rows = rows(&samples, &[Channel::Sms], Zone::of(None), at(2000));
             assert!(!rows.is_empty() && rows.len() <= TABLE_ROWS_MAX, "{many}: {}", rows.len());
             assert_eq!(rows.last().unwrap().contacted, [Count(many - 1)], "{many}");
+        }
+    }
+
+    #[test]
+    fn a_rate_has_a_tenth_only_where_it_says_something() {
+        for (rate, text) in [(0.0, "0"), (0.04, "0"), (0.5, "0.5"), (250.0, "250"), (12.34, "12.3")] {
+            assert_eq!(tenths(rate), text);
         }
     }
 

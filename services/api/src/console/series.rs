@@ -220,6 +220,6 @@ async fn found(visitor: &Visitor, id: String) -> Result<(Series, Schools), Refus
 }
 
 fn days(series: &Series, zone: Zone, now: DateTime<Utc>) -> Vec<Day> {
-    let day = |it: &OccurrenceView| Day { on: it.on, at: zone.stamp(it.at, now) };
+    let day = |it: &OccurrenceView| Day::of(it.on, it.at, zone, now);
     coming(series, COMING_SHOWN).iter().map(day).collect()
 }

@@ -23,6 +23,13 @@ use crate::server::Api;
 pub(super) struct Day {
     pub on: NaiveDate,
     pub at: Stamp,
+    pub words: String,
+}
+
+impl Day {
+    pub fn of(on: NaiveDate, at: DateTime<Utc>, zone: Zone, now: DateTime<Utc>) -> Self {
+        Self { on, at: zone.stamp(at, now), words: zone.ahead(at) }
+    }
 }
 
 /// What was left out and is still to come.
@@ -32,7 +39,7 @@ pub(super) fn left_out(series: &Series, zone: Zone, now: DateTime<Utc>) -> Vec<D
     let days = content.recurrence.except();
     let occurrences = days.filter_map(|on| unbroken.between(content.zone, on, on, 1).into_iter().next());
     let to_come = occurrences.filter(|occurrence| occurrence.at > now);
-    to_come.map(|occurrence| Day { on: occurrence.on, at: zone.stamp(occurrence.at, now) }).collect()
+    to_come.map(|occurrence| Day::of(occurrence.on, occurrence.at, zone, now)).collect()
 }
 
 /// `POST /series/{id}/skip` with `on` and `version`.

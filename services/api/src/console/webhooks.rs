@@ -239,8 +239,9 @@ async fn endpoint_page(
     let next = cut(&mut found, DELIVERIES_MAX, |last| last.id.to_string());
     let now = api.clock.now();
     let stamp = |at: DateTime<Utc>| visitor.zone.stamp(at, now);
+    let title = if endpoint.description.is_empty() { &endpoint.url } else { &endpoint.description }.clone();
     Ok(EndpointPage {
-        shell: Shell::new("Webhook", &visitor.who, "webhooks"),
+        shell: Shell::new(title, &visitor.who, "webhooks"),
         id: endpoint.id,
         state: Standing::of(&endpoint),
         enabled: endpoint.disabled.is_none(),

@@ -62,6 +62,11 @@ impl Zone {
         self.write(at, now, "", "%-I:%M:%S %p")
     }
 
+    /// A day that is ahead, in words, and its time to the minute.
+    pub fn ahead(self, at: DateTime<Utc>) -> String {
+        at.with_timezone(&self.0).format("%A, %B %-d, %Y, %-I:%M %p").to_string()
+    }
+
     fn write(self, at: DateTime<Utc>, now: DateTime<Utc>, same_day: &str, clock: &str) -> Stamp {
         let (local, today) = (at.with_timezone(&self.0), now.with_timezone(&self.0));
         let day = if local.date_naive() == today.date_naive() {
@@ -123,6 +128,7 @@ mod tests {
         assert_eq!(zone.brief(at("2026-11-25T14:05:09Z"), now).text, "8:05:09 AM");
         assert_eq!(stamp.full, "Wednesday, November 25, 2026, 8:05:09 AM CST");
         assert_eq!(stamp.iso, "2026-11-25T14:05:09Z");
+        assert_eq!(zone.ahead(at("2026-11-25T14:05:09Z")), "Wednesday, November 25, 2026, 8:05 AM");
     }
 
     #[test]

@@ -12,10 +12,7 @@ async fn a_policy_is_decided_by_form_and_read_back() {
     with_zone(&stage).await;
     let admin = Visitor::sign_in(&stage).await;
     let page = admin.page("/settings").await;
-    assert!(
-        page.contains(r#"href="/settings/policies/attendance""#) && page.contains("As it comes"),
-        "{page}"
-    );
+    assert!(page.contains(r#"href="/settings/policies/attendance""#) && page.contains(">Never<"), "{page}");
     let form = "attempts_max=4&wait_seconds=120&outcome=busy&outcome=no_answer&machines=leave_message&confirm=yes\
         &window=hours&opens_monday=08:00&closes_monday=20:00&opens_friday=09:30&closes_friday=00:00\
         &holidays=2026-12-25%0D%0A2027-01-01";

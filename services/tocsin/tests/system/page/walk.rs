@@ -161,7 +161,7 @@ async fn finds_it_in_the_log(browser: &Browser, school: &str) -> Result<()> {
     browser.click(".nav a[href='/log']").await?;
     browser.comes_to("the log", "h1", "Sent message log").await?;
     browser.type_into("[name=subject]", "boiler").await?;
-    browser.click(".filters .primary").await?;
+    browser.click(".filters button").await?;
     browser.shows(".filters a.plain").await?;
     browser.comes_to("the canceled message", ".log tbody", SUBJECT).await?;
     let row = browser
