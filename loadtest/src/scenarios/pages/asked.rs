@@ -34,12 +34,18 @@ pub fn pages(campaign: &str) -> Vec<(&'static str, String)> {
         ("api webhooks", "/v1/webhooks"),
         ("api a person's messages", "/v1/people/p1/communications"),
         ("page campaigns", "/campaigns"),
+        ("page campaigns in progress", "/campaigns?view=in-progress"),
+        ("page campaigns that ended", "/campaigns?view=ended"),
         ("page upcoming", "/upcoming"),
+        ("page upcoming of all", "/upcoming?show=all"),
+        ("page in progress of all", "/upcoming?tab=in-progress&show=all"),
         ("page log", "/log"),
         ("page log of all", "/log?show=all"),
         ("page log by author", "/log?show=all&sort=created_by&order=asc"),
         ("page people", "/people"),
         ("page people by what all have", "/people?q=reader"),
+        ("page a person", "/people/p1"),
+        ("page a person's messages", "/people/p1/communications"),
         ("page consents", "/consents"),
         ("page templates", "/templates"),
         ("page compose", "/compose"),
@@ -50,13 +56,21 @@ pub fn pages(campaign: &str) -> Vec<(&'static str, String)> {
         ("page webhooks", "/webhooks"),
         ("page approvals", "/approvals"),
         ("page audit", "/audit"),
+        ("page audit of an author", "/audit?actor=author%207"),
         ("page settings", "/settings"),
     ];
     let of_campaign = [
         ("api a campaign", format!("/v1/campaigns/{campaign}")),
         ("api recipients", format!("/v1/campaigns/{campaign}/recipients?limit=50")),
         ("page a campaign", format!("/campaigns/{campaign}")),
+        ("api why of a recipient", format!("/v1/campaigns/{campaign}/why?recipient=1")),
         ("page recipients", format!("/campaigns/{campaign}/recipients")),
+        // Nobody has it: all that one answer looks at is looked at.
+        (
+            "page recipients nobody is",
+            format!("/campaigns/{campaign}/recipients?channel=sms&status=not_reached"),
+        ),
+        ("page why of a recipient", format!("/campaigns/{campaign}/recipients/1")),
         ("page report", format!("/campaigns/{campaign}/report")),
     ];
     lists.into_iter().map(|(name, path)| (name, path.to_owned())).chain(of_campaign).collect()
