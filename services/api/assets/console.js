@@ -120,6 +120,7 @@ function reach(output) {
       return;
     }
     const mine = (asking = new AbortController());
+    output.value ||= "Counting…";
     const late = setTimeout(() => mine.abort(), COUNT_WITHIN);
     try {
       const body = new URLSearchParams(new FormData(form));
