@@ -14,7 +14,7 @@ def faults_of_dockerfile(dockerfile: Path) -> list[str]:
     ignored = Path(f"{dockerfile}.dockerignore").read_text().splitlines()
     sent = [line[1:] for line in ignored if line.startswith("!")]
     stages = re.findall(r"^FROM .* AS (\S+)$", text, re.MULTILINE)
-    arguments = set(re.findall(r"^ARG ([A-Z_]+)=", text, re.MULTILINE))
+    arguments = set(re.findall(r"^ARG ([A-Z_]+)\b", text, re.MULTILINE))
     for line in text.splitlines():
         words = line.split()
         if words[:1] == ["COPY"]:
