@@ -108,6 +108,16 @@ def faults_between(manifests: list[dict]) -> list[str]:
             named = [port["port"] for rule in spec["ingress"] for port in rule["ports"]]
             if known is None or not set(named) <= known:
                 faults.append(f"{name} is about {named}, of which its pods serve {known}")
+        elif one["kind"] == "ServiceMonitor":
+            selected = [
+                port["name"]
+                for service in manifests
+                if service["kind"] == "Service" and selector["matchLabels"].items() <= service["metadata"]["labels"].items()
+                for port in service["spec"]["ports"]
+            ]
+            unknown = {endpoint["port"] for endpoint in spec.get("endpoints", [])} - set(selected)
+            if unknown:
+                faults.append(f"{name} scrapes {sorted(unknown)}, which no service that it selects has")
         elif one["kind"] == "PodDisruptionBudget" and ports(selector["matchLabels"]) is None:
             faults.append(f"{name} selects no pod")
         elif one["kind"] in ("ScaledObject", "HorizontalPodAutoscaler"):
