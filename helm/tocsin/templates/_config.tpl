@@ -50,6 +50,11 @@ otlp_protocol = {{ .otlpProtocol | quote }}
 database_size_max_bytes = {{ include "tocsin.toml" .databaseSizeMaxBytes }}
 {{- end }}
 {{- end }}{{ end }}
+{{- with .Values.retention }}{{ if ne (toString .months) "" }}
+
+[retention]
+months = {{ include "tocsin.toml" .months }}
+{{- end }}{{ end }}
 {{- with .Values.shutdown }}{{ if or (ne (toString .delaySeconds) "") (ne (toString .deadlineSeconds) "") }}
 
 [shutdown]

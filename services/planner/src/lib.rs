@@ -22,6 +22,7 @@ mod prune;
 mod recur;
 mod release;
 mod remind;
+mod retain;
 mod scaling;
 mod sweep;
 mod traced;
@@ -35,6 +36,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Months;
 use tocsin_domain::Channel;
 use tocsin_queue::{Broker, Publisher};
 use tocsin_runtime::telemetry::{CampaignSpans, Spans};
@@ -56,6 +58,7 @@ pub use prune::tick as prune;
 pub use recur::tick as recur;
 pub use release::Releaser;
 pub use remind::tick as remind;
+pub use retain::Retainer;
 pub use scaling::{Aims, Scaling};
 pub use sweep::Sweeper;
 pub use urgent::Urgent;
@@ -96,6 +99,8 @@ pub struct Planner {
     pub spread: Spread,
     /// None: this installation sends no webhooks.
     pub webhooks: Option<Outbound>,
+    /// What closed so long ago goes, month by month. None: nothing ever does.
+    pub retain_months: Option<Months>,
     /// Its duties were looked at.
     pulse: Pulse,
     /// It hears the control exchange.
@@ -158,6 +163,7 @@ impl Planner {
             people_per_chunk: PEOPLE_PER_CHUNK,
             spread,
             webhooks: None,
+            retain_months: None,
             pulse: Pulse::default(),
             hearing: Link::default(),
             spans: Spans::none(),
@@ -209,6 +215,7 @@ impl Planner {
         self.start_observe(tasks);
         self.start_housekeeping(tasks);
         prune::start(self, tasks);
+        retain::start(self, tasks);
         if let Some(outbound) = &self.webhooks {
             webhooks::start(self, outbound, tasks);
         }

@@ -51,6 +51,7 @@ pub async fn start_planner(config: &Config, spans: &Spans, tasks: &Tasks) -> Res
     presence::start(&store, "planner", tasks);
     let mut planner = Planner::new(store.clone(), broker(config)?, clock(), Uuid::now_v7());
     planner.webhooks = webhooks(config).map(outbound).transpose()?;
+    planner.retain_months = config.retention.kept();
     planner.spans = spans.clone();
     planner.start(tasks);
     let scaling = Scaling::new(store.clone(), clock(), aims(config));

@@ -50,8 +50,8 @@ impl StoreError {
         move |source| Self::Statement { statement, source }
     }
 
-    /// Did somebody hold a row that the statement would not wait for?
-    pub(crate) fn is_row_held(&self) -> bool {
+    /// Did somebody hold a row or a table for longer than the statement would wait?
+    pub fn is_lock_held(&self) -> bool {
         matches!(self, Self::Statement { source, .. } if source.code() == Some(&SqlState::LOCK_NOT_AVAILABLE))
     }
 

@@ -143,7 +143,7 @@ impl Store {
 /// What an expanding statement answers.
 pub(crate) fn read_chunk(rows: Result<Vec<tokio_postgres::Row>, StoreError>) -> Result<Chunk, StoreError> {
     let rows = match rows {
-        Err(error) if error.is_row_held() => return Ok(Chunk::Moved),
+        Err(error) if error.is_lock_held() => return Ok(Chunk::Moved),
         rows => rows?,
     };
     let Some(made) = rows.first() else { return Ok(Chunk::Moved) };

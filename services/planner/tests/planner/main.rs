@@ -9,6 +9,7 @@ mod limits;
 mod overdue;
 mod recurring;
 mod redials;
+mod retention;
 mod scaling;
 mod stage;
 mod stops;

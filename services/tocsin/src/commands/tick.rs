@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 use serde_json::json;
 use tocsin_domain::Channel;
-use tocsin_planner::{Deliverer, Duties, Expander, Of, Planner, Releaser, Sweeper, Teller};
+use tocsin_planner::{Deliverer, Duties, Expander, Of, Planner, Releaser, Retainer, Sweeper, Teller};
 use tocsin_queue::{Broker, MemoryBroker};
 use tocsin_runtime::{Config, Progress, SystemClock};
 use tocsin_store::Store;
@@ -53,6 +53,8 @@ pub enum Name {
     Recur,
     /// Reminds people of the question whether to opt in.
     Remind,
+    /// Drops the months of which everything is closed for longer than retention.months.
+    Retain,
     /// Puts what happened on its way to webhooks.
     Tell,
     /// Sends what is due to webhooks.
@@ -77,6 +79,7 @@ pub async fn run(args: Args, config: &Config, data: impl DataPath) -> Result<Exi
     with_store(config, data, async |store| {
         let mut planner = Planner::new(store.clone(), broker, Arc::new(SystemClock), Uuid::now_v7());
         planner.webhooks = webhooks(config).map(outbound).transpose()?;
+        planner.retain_months = config.retention.kept();
         let mut ran = 1;
         while Box::pin(tick(args.name, &planner, store)).await? == Progress::More && args.drain {
             ran += 1;
@@ -107,6 +110,11 @@ async fn tick(name: Name, planner: &Planner, store: &Store) -> Result<Progress> 
         Name::Audit => tocsin_planner::audit(planner).await?,
         Name::Recur => tocsin_planner::recur(planner).await?,
         Name::Remind => tocsin_planner::remind(planner).await?,
+        Name::Retain if planner.retain_months.is_none() => {
+            let what = "nothing is ever dropped: set retention.months, or use `tocsin retain`";
+            return Err(Failure::usage(what).into());
+        }
+        Name::Retain => Retainer::default().tick(planner).await?,
         Name::Tell => Teller::default().tick(planner).await?,
         Name::Deliver => {
             let Some(outbound) = &planner.webhooks else {

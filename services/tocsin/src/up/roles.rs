@@ -50,6 +50,7 @@ impl Roles<'_> {
         );
         planner.people_per_chunk = self.ground.stores.people_per_chunk;
         planner.webhooks = Some(self.outbound.clone());
+        planner.retain_months = self.config.retention.kept();
         planner.spans = self.spans.clone();
         planner.start(tasks);
         presence::start(&self.ground.stores.engine, "up", tasks);

@@ -11,8 +11,8 @@ use tocsin_domain::network::Network;
 use super::file::{RawCallback, RawConfig, RawTrace, RawWebhooks};
 use super::secret::{Secret, SecretPlace};
 use super::{
-    CallbackSecrets, Config, ConfigError, MetricsConfig, Origin, OtlpConfig, TraceConfig, WebhookSecrets,
-    WebhooksConfig, accounts, sign_in,
+    CallbackSecrets, Config, ConfigError, MetricsConfig, Origin, OtlpConfig, RetentionConfig, TraceConfig,
+    WebhookSecrets, WebhooksConfig, accounts, sign_in,
 };
 use crate::telemetry;
 
@@ -24,6 +24,9 @@ const OVERLAP_HOURS_MAX: u32 = 168;
 const DELAY_SECONDS_MAX: u32 = 300;
 const DEADLINE_SECONDS_MAX: u32 = 3_600;
 const OTLP_INTERVAL_SECONDS_MAX: u32 = 3_600;
+/// Webhooks tell of devices for 31 days after a campaign closed.
+const RETENTION_MONTHS_MIN: u32 = 2;
+const RETENTION_MONTHS_MAX: u32 = 600;
 
 /// The configuration, or every fault that was found.
 pub(super) fn check(
@@ -52,6 +55,7 @@ pub(super) fn check(
         let key = format!("scaling.replicas_max.{channel}");
         note(&mut faults, at_least_one(&key, raw.scaling.replicas_max.of(channel)));
     }
+    note(&mut faults, retention(&raw.retention));
     note(&mut faults, at_least_one("credentials.reread_seconds", raw.credentials.reread_seconds));
     note(&mut faults, at_most("credentials.overlap_hours", raw.credentials.overlap_hours, OVERLAP_HOURS_MAX));
     let interval = raw.metrics.otlp_interval_seconds;
@@ -97,6 +101,7 @@ pub(super) fn check(
         sign_in,
         worker: raw.worker,
         scaling: raw.scaling,
+        retention: raw.retention,
         credentials: raw.credentials,
         health_listen: raw.health.listen,
         metrics: MetricsConfig {
@@ -182,6 +187,18 @@ fn at_least_one(key: &str, number: impl TryInto<u64>) -> Result<(), ConfigError>
         return Err(ConfigError::value(key, "is 0", "give at least 1"));
     }
     Ok(())
+}
+
+fn retention(raw: &RetentionConfig) -> Result<(), ConfigError> {
+    match raw.months {
+        Some(months) if !(RETENTION_MONTHS_MIN..=RETENTION_MONTHS_MAX).contains(&months) => {
+            let remedy = format!(
+                "give {RETENTION_MONTHS_MIN} to {RETENTION_MONTHS_MAX}, or leave it out to keep everything"
+            );
+            Err(ConfigError::value("retention.months", format!("is {months}"), remedy))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn at_most(key: &str, number: u32, most: u32) -> Result<(), ConfigError> {

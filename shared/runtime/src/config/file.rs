@@ -8,8 +8,8 @@ use tocsin_domain::Channel;
 
 use super::secret::{Secret, SecretPlace};
 use super::{
-    ApiConfig, CredentialsConfig, Listen, LogConfig, OtlpProtocol, ProviderKind, ScalingConfig,
-    ShutdownConfig, WorkerConfig,
+    ApiConfig, CredentialsConfig, Listen, LogConfig, OtlpProtocol, ProviderKind, RetentionConfig,
+    ScalingConfig, ShutdownConfig, WorkerConfig,
 };
 
 /// The lowest layer: what holds when neither the file nor the environment says otherwise.
@@ -23,6 +23,7 @@ collector.listen = "127.0.0.1:8081"
 callback = {}
 webhooks = { networks = [] }
 health = {}
+retention = {}
 log = { format = "text", filter = "info,lapin=off" }
 metrics = { otlp_protocol = "grpc", otlp_interval_seconds = 30 }
 shutdown = { delay_seconds = 0, deadline_seconds = 25 }
@@ -75,6 +76,8 @@ pub(super) struct RawConfig {
     pub worker: WorkerConfig,
     /// How many workers the planner says that there should be.
     pub scaling: ScalingConfig,
+    /// For how long what closed campaigns sent, and to whom, is kept.
+    pub retention: RetentionConfig,
     /// How secrets that are kept in files are changed while a process runs.
     pub credentials: CredentialsConfig,
     /// What watches a process.

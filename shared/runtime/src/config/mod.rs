@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Months;
 use serde::Deserialize;
 use tocsin_domain::Channel;
 use tocsin_domain::network::Network;
@@ -53,6 +54,7 @@ pub struct Config {
     pub sign_in: SignInConfig,
     pub worker: WorkerConfig,
     pub scaling: ScalingConfig,
+    pub retention: RetentionConfig,
     pub credentials: CredentialsConfig,
     /// Where every role serves `/livez`, `/readyz` and `/metrics`; nowhere when None.
     pub health_listen: Option<SocketAddr>,
@@ -179,6 +181,23 @@ impl ReplicasMax {
             Channel::Email => self.email,
             Channel::Inbox => self.inbox,
         }
+    }
+}
+
+/// For how long what closed campaigns sent, and to whom, is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RetentionConfig {
+    /// A month of campaigns is dropped, with their recipients and attempts, when all of them are closed for so many months:
+    /// 2 to 600. Without it nothing ever is.
+    pub months: Option<u32>,
+}
+
+impl RetentionConfig {
+    /// None: for ever.
+    pub fn kept(&self) -> Option<Months> {
+        self.months.map(Months::new)
     }
 }
 

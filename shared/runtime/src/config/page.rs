@@ -21,7 +21,7 @@ variable and `…_file` the file that does. Variables of that kind are best name
 ";
 
 /// Who reads what begins so; the first that fits.
-const READ_BY: [(&str, &str); 17] = [
+const READ_BY: [(&str, &str); 18] = [
     ("api.", "api, up"),
     ("collector.", "status-collector"),
     ("public_url", "worker, status-collector, up"),
@@ -29,6 +29,7 @@ const READ_BY: [(&str, &str); 17] = [
     ("webhooks.", "api, planner, up"),
     ("worker.", "worker, up"),
     ("scaling.", "planner"),
+    ("retention.", "planner, up"),
     ("sign_in.", "api, up"),
     ("oidc", "api, up"),
     ("credentials.", "worker, status-collector, up"),
@@ -45,7 +46,7 @@ const READ_BY: [(&str, &str); 17] = [
 const TABLES: [&str; 2] = ["accounts", "oidc"];
 
 /// Of what a key counts; the first that it ends with.
-const UNITS: [(&str, &str); 14] = [
+const UNITS: [(&str, &str); 15] = [
     ("per_second", "per second"),
     ("_seconds", "seconds"),
     ("_hours", "hours"),
@@ -60,6 +61,7 @@ const UNITS: [(&str, &str); 14] = [
     ("reserve", "requests or calls"),
     ("replicas_max", "workers"),
     ("depth", "messages"),
+    ("months", "months"),
 ];
 
 struct Key {

@@ -85,8 +85,8 @@ fn variable(name: &str, value: &str) -> Option<Layer> {
 fn typed(path: &[&str], value: &str) -> Value {
     match path {
         [
-            "database_pool" | "worker" | "scaling" | "credentials" | "shutdown" | "metrics" | "trace"
-            | "accounts" | "oidc" | "sign_in",
+            "database_pool" | "worker" | "scaling" | "retention" | "credentials" | "shutdown" | "metrics"
+            | "trace" | "accounts" | "oidc" | "sign_in",
             ..,
         ]
         | ["api", "proxies"]

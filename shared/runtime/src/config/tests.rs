@@ -161,6 +161,7 @@ fn the_environment_wins_over_the_file() {
             ("TOCSIN_WORKER__IN_FLIGHT_MAX", "7"),
             ("TOCSIN_CALLBACK__SECRET", "12345678901234567890"),
             ("TOCSIN_SCALING__REPLICAS_MAX__SMS", "3"),
+            ("TOCSIN_RETENTION__MONTHS", "24"),
             ("TOCSIN_LOG__FORMAT", "json"),
             ("TOCSIN_CREDENTIALS__REREAD_SECONDS", "5"),
             ("TOCSIN_CREDENTIALS__OVERLAP_HOURS", "12"),
@@ -179,6 +180,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(config.worker.in_flight_max, 7);
     assert_eq!(config.worker.prefetch_general, 1000);
     assert_eq!((config.scaling.replicas_max.of(Channel::Sms), config.scaling.replicas_max.voice), (3, 10));
+    assert_eq!(config.retention.months, Some(24));
     assert_eq!(config.require_callback().unwrap().current.expose(), "12345678901234567890");
     assert_eq!(config.log.format, LogFormat::Json);
     assert_eq!((config.credentials.reread_seconds, config.credentials.overlap_hours), (5, 12));
@@ -238,6 +240,10 @@ fn a_wrong_value_is_refused_with_its_key_fault_and_remedy() {
         ("[scaling]\ntarget_seconds = 0".to_owned(), "scaling.target_seconds", "at least 1"),
         ("[scaling]\nreplicas_max = { sms = 0 }".to_owned(), "scaling.replicas_max.sms", "at least 1"),
         ("[scaling]\nreplicas_max = { fax = 1 }".to_owned(), "scaling.replicas_max.fax", "unknown key"),
+        ("[retention]\nmonths = 1".to_owned(), "retention.months", "give 2 to 600"),
+        ("[retention]\nmonths = 0".to_owned(), "retention.months", "leave it out to keep everything"),
+        ("[retention]\nmonths = 601".to_owned(), "retention.months", "give 2 to 600"),
+        ("[retention]\ndays = 400".to_owned(), "retention.days", "unknown key"),
         ("[api]\nlisten = \"localhost\"".to_owned(), "api.listen", "socket address"),
         ("[collector]\nlisten = \"1.2.3.4\"".to_owned(), "collector.listen", "socket address"),
         ("[health]\nlisten = \"0.0.0.0:99999\"".to_owned(), "health.listen", "socket address"),
