@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use prost::{Message, Name};
 use tocsin_proto::v1::{
-    Cancel, Control, Header, Job, Jobs, LookUp, RawCallback, RawCallbacks, Recall, Take, Wake,
+    Cancel, Control, Header, Job, Jobs, LookUp, RawCallback, RawCallbacks, Recall, Stop, Take, Wake,
     control::Command,
 };
 use tocsin_proto::{Envelope, ProtoError};
@@ -62,6 +62,10 @@ fn take() -> Control {
     Control { command: Some(Command::Take(Take { worker_id: id(), jobs: vec![job()] })) }
 }
 
+fn stop(district_id: Bytes) -> Control {
+    Control { command: Some(Command::Stop(Stop { district_id })) }
+}
+
 fn callback() -> RawCallback {
     RawCallback {
         id: id(),
@@ -97,6 +101,8 @@ fn every_message_keeps_its_bytes() {
     assert_golden(wake(true), "12060a0201021001");
     let told = format!("0a10{ID_HEX}10ac0218022001280330073a05{TRACE_HEX}");
     assert_golden(take(), &format!("1a380a10{ID_HEX}12{:02x}{told}", told.len() / 2));
+    assert_golden(stop(id()), &format!("22120a10{ID_HEX}"));
+    assert_golden(stop(Bytes::new()), "2200");
     let request = format!("10e8071a01612204504f53542a01753206{HEADER_HEX}3a02ff00");
     let parts = RawCallbacks { callbacks: vec![Bytes::from_static(b"ab"), Bytes::from_static(b"c")] };
     assert_golden(parts, "0a0261620a0163");

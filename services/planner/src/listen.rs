@@ -94,8 +94,8 @@ fn obey(planner: &Planner, delivery: &Delivery) {
                 false => planner.wakes.release(*channel),
             });
         }
-        // One for a worker, or of a newer release: what it says is on the rows too.
-        Ok(Some(Command::Take(_)) | None) => {}
+        // One for workers, or of a newer release: what it says is on the rows too.
+        Ok(Some(Command::Take(_) | Command::Stop(_)) | None) => {}
         Err(error) => tracing::warn!(%error, "control message ignored"),
     }
 }

@@ -101,8 +101,9 @@ Examples:
     Status(status::Args),
     /// Stop sending at once, for every district or for one. Nothing is lost.
     ///
-    /// `tocsin go` lets it go on. No claim that starts after it is granted, on any worker. What providers hold already
-    /// goes on; to take back a message, cancel it.
+    /// `tocsin go` lets it go on. No claim that starts after it is granted, on any worker, and what workers have claimed
+    /// already they withhold once they are told, for which AMQP_URL must be set. What providers hold already goes on; to
+    /// take back a message, cancel it.
     #[command(after_long_help = "\
 Examples:
   tocsin stop --reason \"wrong list imported\"

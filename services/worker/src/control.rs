@@ -1,8 +1,8 @@
-//! The control exchange: cancels and emergencies, heard while jobs are worked on.
+//! The control exchange: cancels, stops and emergencies, heard while jobs are worked on.
 
 use std::sync::Arc;
 
-use tocsin_domain::{CampaignId, Channel};
+use tocsin_domain::{CampaignId, Channel, DistrictId};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::control::Command;
 use tocsin_proto::v1::{Control, Wake};
@@ -14,11 +14,13 @@ use crate::{Worker, WorkerError};
 /// Commands handled at once.
 pub const BATCH_MAX: usize = 64;
 
-/// Subscribes first and loads the open cancels second, so that none falls between.
+/// Subscribes first and loads the open cancels and stops second, so that none falls between.
 pub async fn subscribe(worker: &Worker, session: &Arc<dyn Session>) -> Result<Consumer, WorkerError> {
     let control = session.control().await?;
     let open = worker.store.open_cancels().await?;
     worker.cancels.replace(open.iter().map(|cancel| cancel.campaign));
+    // What an earlier session claimed may still wait for its request.
+    worker.store.stops().await?.iter().for_each(|stop| worker.stops.hear(stop.district));
     Ok(control)
 }
 
@@ -48,6 +50,14 @@ fn obey(worker: &Worker, delivery: &Delivery) {
             }
             Err(error) => tracing::warn!(%error, "cancel of no campaign ignored"),
         },
+        Ok(Some(Command::Stop(stop))) => match district(&stop.district_id) {
+            Ok(district) => {
+                let id = district.map(|district| district.to_string());
+                tracing::info!(district.id = id, worker.id = %worker.id, "stop heard");
+                worker.stops.hear(district);
+            }
+            Err(error) => tracing::warn!(%error, "stop of no district ignored"),
+        },
         Ok(Some(Command::Take(take))) => worker.told.hear(worker.id, &take),
         Ok(Some(Command::Wake(Wake { channels, emergency: true }))) => {
             let named =
@@ -58,4 +68,9 @@ fn obey(worker: &Worker, delivery: &Delivery) {
         Ok(Some(Command::Wake(_)) | None) => {}
         Err(error) => tracing::warn!(%error, "control message ignored"),
     }
+}
+
+/// None: every district.
+fn district(id: &[u8]) -> Result<Option<DistrictId>, uuid::Error> {
+    if id.is_empty() { Ok(None) } else { Uuid::from_slice(id).map(|id| Some(DistrictId(id))) }
 }

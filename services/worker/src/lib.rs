@@ -29,6 +29,7 @@ mod shares;
 mod slots;
 #[doc(hidden)]
 pub mod stages;
+mod stops;
 mod tally;
 #[cfg(test)]
 mod test_clock;
@@ -55,6 +56,7 @@ use crate::files::Files;
 use crate::gives_way::GivesWay;
 use crate::shares::Shares;
 use crate::slots::Slots;
+use crate::stops::Stops;
 use crate::told::Told;
 
 pub use crate::error::WorkerError;
@@ -103,6 +105,7 @@ pub struct Worker {
     inbox: Arc<Inbox>,
     settings: Arc<WorkerSettings>,
     cancels: Cancels,
+    stops: Stops,
     gives_way: GivesWay,
     shares: Shares,
     slots: Slots,
@@ -136,6 +139,7 @@ impl Worker {
             publisher: Arc::new(Publisher::new(Arc::clone(&broker), format!("worker {id} tells"))),
             broker,
             shares: Shares::new(Arc::clone(&clock)),
+            stops: Stops::new(Arc::clone(&clock)),
             clock,
             registry,
             cancels: Cancels::default(),

@@ -284,11 +284,12 @@ fn attempt_span(claimed: &Claimed, answer: &Answer) -> tracing::Span {
     }
 }
 
-/// May the request not start any more? Its campaign is canceled, it is past `send_by`, its lease is over or was given
-/// up, or this worker does not know the account.
+/// May the request not start any more? Its campaign is canceled, its sending was stopped since, it is past `send_by`, its
+/// lease is over or was given up, or this worker does not know the account.
 fn late(worker: &Worker, claimed: &Claimed, known: bool) -> bool {
     !known
         || worker.cancels.contains(claimed.grant.attempt.job.campaign)
+        || worker.stops.withhold(claimed.brief.district, &claimed.since)
         || claimed.since.elapsed() >= SEND_BY
         || claimed.share.is_over()
         || claimed.share.is_given_up()

@@ -11,7 +11,8 @@ use tocsin_testkit::{TestVhost, wait_until};
 
 use crate::district::{DEVICES, SHARED_PHONES, message};
 use crate::facts::WITHIN;
-use crate::fleet::{Fleet, Settings};
+use crate::fleet::{Fleet, Settings, free_ports};
+use crate::held::CONTENTS;
 
 const PHONES: usize = DEVICES - SHARED_PHONES;
 const SENT_BEFORE_STOP: usize = 5;
@@ -33,7 +34,8 @@ async fn stop_means_stop_and_nothing_is_lost_when_it_goes_on() -> Result<()> {
     fleet.sends_reach(SENT_BEFORE_STOP).await?;
     let stopped = fleet.tocsin_json(&["stop", "--district", "Springfield", "--reason", "wrong list"])?;
     ensure!(
-        stopped == json!({ "district": "Springfield", "state": "stopped", "changed": true }),
+        stopped
+            == json!({ "district": "Springfield", "state": "stopped", "changed": true, "workers_told": true }),
         "{stopped}"
     );
     let at_stop = fleet.ask("select count(*) from attempts").await?.context("no count")?;
@@ -58,6 +60,53 @@ async fn stop_means_stop_and_nothing_is_lost_when_it_goes_on() -> Result<()> {
     fleet.tocsin_json(&["go", "--district", "Springfield"])?;
     fleet.ends_well(campaign).await?;
     ensure!(fleet.simulator.sends().len() == PHONES, "{} sends", fleet.simulator.sends().len());
+    Ok(())
+}
+
+/// What a worker has claimed and not begun to send when it hears of the stop is given back, and sent once it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_claimed_before_a_stop_is_withheld_and_sent_when_it_goes_on() -> Result<()> {
+    let vhost = TestVhost::create().await?;
+    let fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
+    let mut worker = fleet.worker(&[Channel::Sms]).await?;
+    let campaign = fleet.client.send(&message("general", &[Channel::Sms])).await?;
+    // Between the claim's commit and the last look.
+    let stop_meanwhile = async || {
+        let planner = fleet.planner().await?;
+        CONTENTS.reached(&fleet).await?;
+        let stopped = fleet.tocsin_json(&["stop", "--reason", "wrong list"])?;
+        ensure!(stopped["workers_told"] == true, "{stopped}");
+        worker.process.logged("stop heard").await?;
+        Ok(planner)
+    };
+    let _planner = CONTENTS.held(&fleet, stop_meanwhile).await?;
+    let settled = "count(*) = 0 from attempts where state = 1";
+    fleet.until("what was claimed to be recorded", settled).await?;
+    let count = async |of: &str| fleet.ask(&format!("select count(*) from {of}")).await;
+    let claimed = count("attempts").await?.context("no count")?;
+    ensure!(claimed != "0", "nothing was claimed");
+    let not_asked = count("attempts where outcome = 10").await?;
+    ensure!(not_asked.as_deref() == Some(claimed.as_str()), "{not_asked:?} of {claimed} were not asked");
+    ensure!(fleet.simulator.sends().is_empty(), "{} sends after the stop", fleet.simulator.sends().len());
+
+    fleet.tocsin_json(&["go"])?;
+    fleet.ends_well(campaign).await?;
+    ensure!(fleet.simulator.sends().len() == PHONES, "{} sends", fleet.simulator.sends().len());
+    Ok(())
+}
+
+/// The stop is the store's: a broker that cannot be told costs two seconds and no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_holds_without_a_broker_and_says_who_was_not_told() -> Result<()> {
+    let vhost = TestVhost::create().await?;
+    let mut fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
+    let [nobody] = free_ports()?;
+    fleet.set("AMQP_URL", &format!("amqp://127.0.0.1:{nobody}"));
+    let stopped = fleet.tocsin(&["stop", "--reason", "wrong list", "--json"])?;
+    let (out, said) = (String::from_utf8(stopped.stdout)?, String::from_utf8_lossy(&stopped.stderr));
+    ensure!(stopped.status.success() && out.contains("\"workers_told\": false"), "{out}{said}");
+    ensure!(said.contains("workers could not be told"), "{said}");
+    ensure!(fleet.ask("select reason from stops").await?.as_deref() == Some("wrong list"));
     Ok(())
 }
 
@@ -138,7 +187,7 @@ async fn dead_letters_are_listed_shown_put_back_and_thrown_away() -> Result<()> 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_campaign_is_brought_to_its_queue_by_ticks_by_hand_alone() -> Result<()> {
     let vhost = TestVhost::create().await?;
-    let fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
+    let mut fleet = Fleet::start(&vhost.amqp_url, Settings::default()).await?;
     // Accounts are stored by the roles that need them: a worker that comes and goes.
     let mut worker = fleet.worker(&[Channel::Sms]).await?;
     worker.process.ask_to_leave()?;
@@ -152,9 +201,18 @@ async fn a_campaign_is_brought_to_its_queue_by_ticks_by_hand_alone() -> Result<(
         let ran = fleet.tocsin_json(&["tick", tick])?;
         ensure!(ran == json!({ "tick": tick, "ran": 1 }), "{ran}");
     }
+    let unset = fleet.tocsin(&["tick", "retain"])?;
+    let said = String::from_utf8_lossy(&unset.stderr);
+    ensure!(unset.status.code() == Some(2) && said.contains("set retention.months"), "{said}");
+    fleet.set("TOCSIN_RETENTION__MONTHS", "12");
+    let ran = fleet.tocsin_json(&["tick", "retain"])?;
+    ensure!(ran == json!({ "tick": "retain", "ran": 1 }), "{ran}");
     let _planner = fleet.planner().await?;
     fleet
-        .until("the planner to have every duty", "count(*) = 12 from planner_leases where expires_at > now()")
+        .until(
+            "the planner to have every duty",
+            "count(*) = 12 from planner_leases where expires_at > now() and duty like 'release.%'",
+        )
         .await?;
     let refused = fleet.tocsin(&["tick", "release"])?;
     let said = String::from_utf8_lossy(&refused.stderr);

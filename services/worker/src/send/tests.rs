@@ -296,6 +296,31 @@ async fn what_is_canceled_between_claim_and_request_is_left_out_of_its_batch() {
     assert_eq!(said, [(1, accepted_as("a")), (2, ReportKind::NotAsked), (3, accepted_as("c"))]);
 }
 
+/// A stop that was heard since: what is claimed later the store granted, so that it is sent.
+#[tokio::test]
+async fn what_was_claimed_before_a_stop_of_its_district_is_not_asked_for() {
+    let process = Process::new(None, |_| Recorder::default());
+    let district = |id| DistrictId(Uuid::from_u128(id));
+    let of = |id, job, to| {
+        let mut mail = process.mail(1, job, to);
+        mail.brief = Arc::new(CampaignBrief { district: district(id), ..(*mail.brief).clone() });
+        mail
+    };
+    let before = vec![of(1, 1, "a"), of(2, 2, "b")];
+    process.clock.advance(10);
+    process.worker.stops.hear(Some(district(1)));
+    process.clock.advance(10);
+    let after = vec![of(1, 3, "c")];
+    let said = process.send(Channel::Email, before).await;
+    assert_eq!(said, [(1, ReportKind::NotAsked), (2, accepted_as("b"))]);
+    assert_eq!(process.send(Channel::Email, after).await, [(3, accepted_as("c"))]);
+    let held = vec![of(1, 4, "d"), of(2, 5, "e")];
+    process.worker.stops.hear(None);
+    let said = process.send(Channel::Email, held).await;
+    assert_eq!(said, [(4, ReportKind::NotAsked), (5, ReportKind::NotAsked)]);
+    assert_eq!(process.recorder.asked(), [["b"], ["c"]]);
+}
+
 #[tokio::test]
 async fn what_is_refused_together_is_asked_for_one_by_one() {
     let process = Process::new(None, |_| Recorder { refuses_together: true, ..Recorder::default() });
