@@ -22,8 +22,12 @@ pub const CONTROL_EXCHANGE: &str = "tocsin.control";
 pub const DEAD_EXCHANGE: &str = "tocsin.dead";
 
 /// A message handed out this often without being settled goes to the dead letters: it is taken to
-/// be what kills its consumers. Giving back counts as well.
+/// be what kills its consumers. Giving back counts as well, but to RabbitMQ 4.3 and newer.
 pub const DELIVERIES_MAX: u32 = 20;
+
+/// The dead letters have no such limit, in a number that every release of RabbitMQ takes for one: RabbitMQ 4 sets 20 where there is
+/// none, and its own word for none, -1, is 0 to RabbitMQ 3.
+pub const DEAD_REDELIVERIES_MAX: i32 = 1_000_000_000;
 
 /// A control message older than this is void: who was not there to hear it loads the open cancels
 /// from the store.

@@ -1,27 +1,49 @@
 //! Declaring the topology. Redeclaring what is there with the same properties changes nothing.
 
-use lapin::Channel;
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ErrorKind};
 
 use super::link::Link;
 use crate::error::QueueError;
 use crate::message::Queue;
 use crate::topology::{
-    CONTROL_EXCHANGE, CONTROL_LENGTH_MAX, CONTROL_TTL, DEAD_EXCHANGE, DELIVERIES_MAX, EXCHANGES, ExchangeKind,
+    CONTROL_EXCHANGE, CONTROL_LENGTH_MAX, CONTROL_TTL, DEAD_EXCHANGE, DEAD_REDELIVERIES_MAX, DELIVERIES_MAX,
+    EXCHANGES, ExchangeKind,
 };
 
 const QUEUE_REMEDY: &str = "it exists with other properties; let it run empty, delete it \
                             (rabbitmqctl delete_queue NAME) and start again";
+const DEAD_LETTERS_REMEDY: &str = "empty it with tocsin dead, then delete it (rabbitmqctl delete_queue dead-letters): \
+                                   whoever connects next makes it anew";
 const EXCHANGE_REMEDY: &str = "it exists as another kind; delete it and start again";
 
-/// Declares everything durable. A mismatch kills the channel, so the caller gives one to throw away.
+/// Declares the queue of dead letters. One that is there with other properties, as an earlier release made it, is used as it
+/// is: what waits in it is nowhere else, and it takes what it is sent. A mismatch kills the channel, so the caller gives one
+/// to throw away.
+pub(super) async fn dead_letters(link: &Link, channel: &Channel) -> Result<(), QueueError> {
+    match quorum_queue(link, channel, Queue::DeadLetters).await {
+        Err(QueueError::Topology { name, source, .. }) if is_mismatch(&source) => {
+            let remedy = DEAD_LETTERS_REMEDY;
+            tracing::warn!(name, remedy, error = %source, "made with other properties: used as it is");
+            Ok(())
+        }
+        declared => declared,
+    }
+}
+
+/// Declares all else that is durable, on a channel to throw away, and binds every queue.
 pub(super) async fn durable(link: &Link, channel: &Channel) -> Result<(), QueueError> {
     for (name, kind) in EXCHANGES {
         exchange(link, channel, name, kind).await?;
     }
     for queue in Queue::all() {
-        quorum_queue(link, channel, queue).await?;
+        if queue != Queue::DeadLetters {
+            quorum_queue(link, channel, queue).await?;
+        }
+        let name = queue.name();
+        bind(link, channel, &name, queue.exchange(), &name).await?;
     }
     Ok(())
 }
@@ -62,8 +84,8 @@ async fn quorum_queue(link: &Link, channel: &Channel, queue: Queue) -> Result<()
     let declared = channel.queue_declare(name.as_str().into(), options, quorum_arguments(queue));
     link.answer("declaring a queue", declared)
         .await
-        .map_err(|error| mismatch(format!("the queue {name}"), QUEUE_REMEDY, error))?;
-    bind(link, channel, &name, queue.exchange(), &name).await
+        .map_err(|error| mismatch(format!("the queue {name}"), QUEUE_REMEDY, error))
+        .map(drop)
 }
 
 async fn bind(
@@ -82,7 +104,8 @@ fn quorum_arguments(queue: Queue) -> FieldTable {
     let quorum = [("x-queue-type", text("quorum"))];
     if queue == Queue::DeadLetters {
         // The last stop: whatever its readers do, nothing leaves it but by acknowledgement.
-        return arguments(quorum);
+        let limit = ("x-delivery-limit", AMQPValue::LongInt(DEAD_REDELIVERIES_MAX));
+        return arguments(quorum.into_iter().chain([limit]));
     }
     // The broker counts the deliveries after the first.
     let redeliveries = i32::try_from(DELIVERIES_MAX - 1).unwrap_or(i32::MAX);
@@ -106,6 +129,12 @@ fn arguments(entries: impl IntoIterator<Item = (&'static str, AMQPValue)>) -> Fi
 
 fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
+}
+
+/// Is it there with other properties, and not out of our reach?
+fn is_mismatch(error: &lapin::Error) -> bool {
+    let mismatch = AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED);
+    matches!(error.kind(), ErrorKind::ProtocolError(error) if *error.kind() == mismatch)
 }
 
 /// The broker's refusal to redeclare, told with what to do; other errors pass as they are.

@@ -47,6 +47,7 @@ impl RabbitSession {
     }
 
     pub(super) async fn declare_topology(&self) -> Result<(), QueueError> {
+        declare::dead_letters(&self.link, &self.channel().await?).await?;
         declare::durable(&self.link, &self.channel().await?).await
     }
 

@@ -12,6 +12,7 @@ mod cases;
 mod dead_letters;
 mod drained;
 mod network;
+mod redeclared;
 mod stand;
 mod vhost;
 
