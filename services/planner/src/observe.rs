@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::{AccountId, Channel, Lane};
-use tocsin_queue::{Queue, Session};
+use tocsin_proto::Envelope;
+use tocsin_proto::v1::Control;
+use tocsin_queue::{Destination, Message, Queue, Session};
 use tocsin_runtime::metrics::{self, Family, Gauge};
 use tocsin_runtime::{Progress, Stopwatch};
 use tocsin_store::accounts::Account;
@@ -21,15 +23,22 @@ use crate::{Planner, PlannerError};
 /// What could not be read for so long is not shown any more: an old number would be taken for today's.
 const SHOWN_FOR: Duration = Duration::from_secs(30);
 
+/// A broker that takes longer to take a message takes none.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
 /// Looks every few seconds.
 #[derive(Debug, Default)]
 pub struct Observer {
     stalls: Stalls,
+    /// The broker took nothing when it was tried last.
+    alarm: bool,
     failing: Option<Stopwatch>,
 }
 
 impl Observer {
     pub async fn tick(&mut self, planner: &Planner) -> Result<Progress, PlannerError> {
+        self.alarm = is_alarmed(planner, self.alarm).await;
+        metrics::BROKER_ALARM.set(f64::from(u8::from(self.alarm)));
         match self.look(planner).await {
             Ok(()) => self.failing = None,
             Err(error) => {
@@ -63,9 +72,24 @@ impl Observer {
         let kept = store.observe_kept(now).await?;
         metrics::UNMATCHED_CALLBACKS.set(kept.unmatched as f64);
         metrics::WAITING_APPROVALS.set(kept.waiting_approvals as f64);
+        metrics::STOPS.set(kept.stops as f64);
         metrics::PARTITIONS_AHEAD.set(kept.partitions_ahead_days);
-        metrics::BROKER_ALARM.set(f64::from(u8::from(planner.publisher.is_blocked())));
         Ok(())
+    }
+}
+
+/// Does the broker hold up whoever publishes? It tells that only who tries: so a message is published that says nothing to
+/// anybody. A session whose message was held up is given up in time, and what it was told with it; until another one has
+/// an answer, what was seen before holds.
+async fn is_alarmed(planner: &Planner, before: bool) -> bool {
+    if planner.publisher.is_blocked() {
+        return true;
+    }
+    let body = Envelope::new(Control { command: None }).into_bytes();
+    let message = Message { to: Destination::Control, body, headers: Vec::new(), persistent: false };
+    match tokio::time::timeout(ANSWER_WITHIN, planner.publisher.publish(vec![message])).await {
+        Ok(Ok(_)) => false,
+        Ok(Err(_)) | Err(_) => before || planner.publisher.is_blocked(),
     }
 }
 
@@ -121,7 +145,12 @@ fn forget() {
         gauge.clear();
     }
     metrics::STALLED_CAMPAIGNS.clear();
-    for gauge in [&metrics::UNMATCHED_CALLBACKS, &metrics::WAITING_APPROVALS, &metrics::PARTITIONS_AHEAD] {
+    for gauge in [
+        &metrics::UNMATCHED_CALLBACKS,
+        &metrics::WAITING_APPROVALS,
+        &metrics::STOPS,
+        &metrics::PARTITIONS_AHEAD,
+    ] {
         gauge.clear();
     }
 }

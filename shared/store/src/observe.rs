@@ -62,6 +62,8 @@ pub struct InDoubt {
 pub struct Kept {
     pub unmatched: i64,
     pub waiting_approvals: i64,
+    /// In force, of a district or of all.
+    pub stops: i64,
     pub partitions_ahead_days: f64,
 }
 
@@ -130,6 +132,7 @@ impl Store {
         Ok(Kept {
             unmatched: found.get("unmatched"),
             waiting_approvals: found.get("waiting_approvals"),
+            stops: found.get("stops"),
             partitions_ahead_days: found.get("partitions_ahead_days"),
         })
     }
@@ -216,6 +219,7 @@ select
      where id >= uuid7_floor($1::timestamptz - interval '24 hours') and district_id is null and outcome is not null
      limit $2) recent) as unmatched,
   (select count(*) from approvals where decision is null and expires_at > $1::timestamptz) as waiting_approvals,
+  (select count(*) from stops) as stops,
   (select extract(epoch from min(until) - $1::timestamptz)::double precision / 86400 from (
      select (to_date(max(right(c.relname::text, 7)), 'YYYY_MM') + interval '1 month') at time zone 'UTC' as until
      from pg_inherits i join pg_class c on c.oid = i.inhrelid

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -89,6 +89,16 @@ impl PrivateRabbit {
         Ok(())
     }
 
+    /// The node says from then on that it is short of memory, however much it has.
+    pub async fn raise_memory_alarm(&self) -> Result<()> {
+        self.setup.control(&["set_vm_memory_high_watermark", "0.000001"]).await
+    }
+
+    /// It has memory again.
+    pub async fn clear_memory_alarm(&self) -> Result<()> {
+        self.setup.control(&["set_vm_memory_high_watermark", "0.9"]).await
+    }
+
     /// Starts the node again with the same address and data, if it is down, and waits until it speaks AMQP.
     pub async fn restart(&mut self) -> Result<()> {
         if self.server.is_some() {
@@ -131,7 +141,7 @@ impl Setup {
             .env("HOME", &self.folder)
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-            .env("RABBITMQ_NODENAME", format!("tocsin-{}@localhost", self.port))
+            .env("RABBITMQ_NODENAME", self.node())
             .env("RABBITMQ_DIST_PORT", self.distribution_port.to_string())
             .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "-kernel inet_dist_use_interface {127,0,0,1}")
             .env("RABBITMQ_PID_FILE", inside("pid"))
@@ -151,6 +161,30 @@ impl Setup {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {}", self.script.display()))
+    }
+
+    /// Runs the node's own rabbitmqctl on it, which knows the node by the cookie in its folder.
+    async fn control(&self, arguments: &[&str]) -> Result<()> {
+        let program = self.script.with_file_name("rabbitmqctl");
+        let output = Command::new(&program)
+            .current_dir(&self.folder)
+            .args(["--node", &self.node()])
+            .args(arguments)
+            .env("HOME", &self.folder)
+            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .env("RABBITMQ_CONF_ENV_FILE", self.folder.join("rabbitmq-env.conf"))
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await
+            .with_context(|| format!("cannot run {}", program.display()))?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "rabbitmqctl {}: {said}", arguments.join(" "));
+        Ok(())
+    }
+
+    fn node(&self) -> String {
+        format!("tocsin-{}@localhost", self.port)
     }
 
     /// The end of what the node wrote, for an error.

@@ -1,6 +1,7 @@
 //! The whole system: its journeys in one process, and what it promises when real processes are killed, frozen or
 //! canceled, against the provider simulator.
 
+mod alarm;
 mod bad_input;
 mod cancels;
 mod charts;

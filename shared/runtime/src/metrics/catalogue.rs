@@ -121,6 +121,8 @@ catalogue! {
         "Reports of the last 24 hours whose attempt is not there, up to 10,000. They are tried again.";
     gauge WAITING_APPROVALS = "tocsin_waiting_approvals" [] Planner:
         "Emergencies to a whole district that wait for a second person.";
+    gauge STOPS = "tocsin_stops" [] Planner:
+        "Stops in force, of a district or of all: nothing of theirs is sent until an operator lets it go on.";
 
     gauge PARTITIONS_AHEAD = "tocsin_partitions_ahead_days" [] Planner:
         "How many days from now on have their partitions, of the table with the fewest.";

@@ -77,11 +77,11 @@ async fn attempts_in_doubt_are_counted_by_channel_and_lane() {
 }
 
 #[tokio::test]
-async fn partitions_approvals_and_unmatched_reports_are_counted() {
+async fn partitions_approvals_stops_and_unmatched_reports_are_counted() {
     let setting = Setting::new().await;
     let now = setting.now().await;
     let kept = setting.store.observe_kept(now).await.unwrap();
-    assert_eq!((kept.unmatched, kept.waiting_approvals), (0, 0));
+    assert_eq!((kept.unmatched, kept.waiting_approvals, kept.stops), (0, 0, 0));
     assert!((1.0..80.0).contains(&kept.partitions_ahead_days), "{kept:?}");
     let further = setting.store.observe_kept(now + TimeDelta::days(10)).await.unwrap();
     let nearer = kept.partitions_ahead_days - further.partitions_ahead_days;
@@ -96,8 +96,12 @@ async fn partitions_approvals_and_unmatched_reports_are_counted() {
             setting.district
         ))
         .await;
+    for whose in [None, Some(setting.district)] {
+        assert!(setting.store.stop_sending(whose, "ann", "wrong list").await.unwrap());
+    }
     let kept = setting.store.observe_kept(setting.now().await).await.unwrap();
     assert_eq!((kept.unmatched, kept.waiting_approvals), (2, 1), "of a day, and what is not over");
+    assert_eq!(kept.stops, 2);
 }
 
 #[tokio::test]
