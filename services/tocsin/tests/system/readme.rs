@@ -69,6 +69,49 @@ fn named_tests(readme: &str) -> Result<Vec<&str>> {
     Ok(promises.split('`').skip(1).step_by(2).filter(is_name).collect())
 }
 
+/// The calls of `tocsin` that a page shows in code type or in blocks, each as its words: what comes before the first that
+/// is no word of a command, and the options.
+fn calls(page: &str) -> Vec<(Vec<&str>, Vec<&str>)> {
+    let is_word = |word: &&str| word.chars().all(|is| is == '-' || is.is_ascii_lowercase());
+    page.split(['`', '\n'])
+        .filter_map(|code| {
+            code.split_once("tocsin ").filter(|(before, _)| before.is_empty() || before.ends_with(' '))
+        })
+        .filter(|(before, _)| before.split_whitespace().all(|word| word.contains('=')))
+        .map(|(_, call)| {
+            let words = call.split('#').next().unwrap_or(call).split_whitespace();
+            let is_option = |word: &&str| word.starts_with("--");
+            let command = words.clone().take_while(|word| is_word(word) && !is_option(word)).collect();
+            let options =
+                words.filter(is_option).map(|word| word.trim_end_matches([',', '.', ':'])).collect();
+            (command, options)
+        })
+        .filter(|(command, _): &(Vec<&str>, Vec<&str>)| !command.is_empty())
+        .collect()
+}
+
+#[test]
+fn the_runbook_names_commands_and_options_that_there_are() -> Result<()> {
+    let runbook = Path::new(README).parent().context("a folder")?.join("docs/runbook");
+    let mut looked_up = 0;
+    for entry in std::fs::read_dir(runbook)? {
+        let path = entry?.path();
+        let page = std::fs::read_to_string(&path)?;
+        for (command, options) in calls(&page) {
+            let help = Command::new(env!("CARGO_BIN_EXE_tocsin")).args(&command).arg("--help").output()?;
+            let said = String::from_utf8_lossy(&help.stdout);
+            let call = command.join(" ");
+            ensure!(help.status.success(), "{}: there is no `tocsin {call}`", path.display());
+            for option in options {
+                ensure!(said.contains(option), "{}: `tocsin {call}` has no {option}", path.display());
+            }
+            looked_up += 1;
+        }
+    }
+    ensure!(looked_up > 30, "the pages' commands are not found any more: {looked_up}");
+    Ok(())
+}
+
 /// Every Rust source below `folder`, as one text.
 fn sources(folder: &Path, into: &mut String) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
