@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tocsin_domain::Channel;
 
 use crate::account::{AccountSettings, ProviderKind};
-use crate::gateway::Gateway;
+use crate::gateway::{self, Gateway};
 use crate::mailgun::MailgunEmail;
 use crate::smtp::SmtpEmail;
 use crate::twilio::{TwilioSms, TwilioVoice};
@@ -60,6 +60,18 @@ impl Registry {
         let provider = adapter(account, client.clone())?;
         providers.insert(account.name.clone(), Registered { provider, client: Some(client) });
         Ok(())
+    }
+
+    /// Can messages over this account have files with them? They are the mails', and a gateway's if its profile says where.
+    pub fn carries_files(account: &AccountSettings) -> bool {
+        match account.kind {
+            ProviderKind::Mailgun | ProviderKind::Smtp => true,
+            ProviderKind::Twilio => false,
+            ProviderKind::Gateway => {
+                account.channel == Channel::Email
+                    && gateway::carries_files(account.profile.as_deref().unwrap_or_default())
+            }
+        }
     }
 
     /// What is wrong with an account, if anything.

@@ -25,6 +25,7 @@ use tocsin_domain::suppression::AddressFact;
 use tocsin_domain::{Channel, Outcome};
 
 use crate::account::is_this_machine;
+use crate::file::Room;
 use crate::http::Within;
 use crate::{
     AccountClient, AccountSettings, Answer, CallbackReport, Capabilities, InboundText, LookUpAnswer,
@@ -48,7 +49,11 @@ pub struct Gateway {
     profile: Profile,
     /// None: nothing is ever posted for it.
     verifier: Option<Verifier>,
+    room: Room,
 }
+
+/// Of files, while a request is written: in base64, as a value of the body, and in the body.
+const COPIES: usize = 3;
 
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,7 +84,8 @@ impl Gateway {
         }
         let verifier =
             profile.callback.as_ref().map(|callback| Verifier::new(&callback.verify, &settings.signing_keys));
-        Ok(Self { endpoint: endpoint(settings, &profile, client)?, profile, verifier })
+        let endpoint = endpoint(settings, &profile, client)?;
+        Ok(Self { endpoint, profile, verifier, room: Room::default() })
     }
 
     fn document(&self, raw: &RawRequest) -> Result<(&Callback, Value), ParseError> {
@@ -88,6 +94,15 @@ impl Gateway {
         let document = callback.format.document(&raw.url, &raw.body).map_err(ParseError::Json)?;
         Ok((callback, document))
     }
+}
+
+/// A mail without its files would be another mail.
+const NO_PLACE_FOR_FILES: &str = "the gateway's profile has no place for files";
+
+/// Can mails over this account have files? What is no gateway at all says so by its adapter.
+pub fn carries_files(profile: &str) -> bool {
+    let parsed = Profile::source(profile).ok().and_then(|text| Profile::parse(&text).ok());
+    parsed.is_some_and(|profile| profile.send.request.carries_files())
 }
 
 fn endpoint(
@@ -148,7 +163,17 @@ impl Provider for Gateway {
 
     async fn send(&self, request: &SendRequest) -> Answer {
         let template = &self.profile.send.request;
-        let built = self.endpoint.request(template, &self.endpoint.of_send(request));
+        if !request.files.is_empty() && !template.carries_files() {
+            return Answer::Refused {
+                outcome: Outcome::FailedToSend,
+                provider_code: Some(NO_PLACE_FOR_FILES.to_owned()),
+                class: RefusalClass::Permanent,
+            };
+        }
+        let Some(_room) = self.room.take(&request.files, COPIES, request.start_within).await else {
+            return Answer::NotStarted;
+        };
+        let built = self.endpoint.request_with(template, &self.endpoint.of_send(request), &request.files);
         match built {
             Ok(built) => {
                 answer::answer(&self.profile, self.endpoint.exchange(built, Within::of([request])).await)

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Url};
 use serde_json::{Map, Value};
@@ -10,7 +12,7 @@ use tocsin_domain::{AttemptKey, Channel};
 use super::profile::{Body, Node, RequestTemplate};
 use super::template::{Field, Lookup, Part, Template, percent_encoded};
 use crate::http::{self, NoReply, Reply, Within};
-use crate::{AccountClient, LookUpQuery, SendRequest, token_of_url};
+use crate::{AccountClient, File, LookUpQuery, SendRequest, token_of_url};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
@@ -49,6 +51,16 @@ impl Endpoint {
     }
 
     pub fn request(&self, template: &RequestTemplate, values: &Lookup<'_>) -> Result<RequestBuilder, Unfit> {
+        self.request_with(template, values, &[])
+    }
+
+    /// The same, with the files of a mail.
+    pub fn request_with(
+        &self,
+        template: &RequestTemplate,
+        values: &Lookup<'_>,
+        files: &[File],
+    ) -> Result<RequestBuilder, Unfit> {
         let values = |field| match field {
             Field::Channel => Some(Cow::Borrowed(self.channel.as_str())),
             Field::User => Some(Cow::Borrowed(self.user.as_str())),
@@ -65,7 +77,7 @@ impl Endpoint {
             Body::None => None,
             Body::Json(node) => {
                 headers.insert(CONTENT_TYPE, JSON);
-                Some(json(node, &values).unwrap_or(Value::Null).to_string())
+                Some(json(node, &values, files).unwrap_or(Value::Null).to_string())
             }
             Body::Form(parameters) => {
                 headers.insert(CONTENT_TYPE, FORM);
@@ -138,7 +150,7 @@ fn path(template: &Template, values: &Lookup<'_>) -> Result<String, Unfit> {
 }
 
 /// None: a text whose only field this message does not have.
-fn json(node: &Node, values: &Lookup<'_>) -> Option<Value> {
+fn json(node: &Node, values: &Lookup<'_>, files: &[File]) -> Option<Value> {
     Some(match node {
         Node::Fixed(value) => value.clone(),
         Node::Text(template) => match template.only_field() {
@@ -148,10 +160,26 @@ fn json(node: &Node, values: &Lookup<'_>) -> Option<Value> {
             Some(field) => Value::String(values(field)?.into_owned()),
             None => Value::String(template.plain(values)),
         },
-        Node::List(nodes) => Value::Array(nodes.iter().filter_map(|node| json(node, values)).collect()),
+        Node::List(nodes) => {
+            Value::Array(nodes.iter().filter_map(|node| json(node, values, files)).collect())
+        }
         Node::Object(members) => {
-            let members = members.iter().filter_map(|(name, node)| Some((name.clone(), json(node, values)?)));
+            let members =
+                members.iter().filter_map(|(name, node)| Some((name.clone(), json(node, values, files)?)));
             Value::Object(members.collect::<Map<_, _>>())
+        }
+        Node::Files(_) if files.is_empty() => return None,
+        Node::Files(node) => {
+            let entry = |file: &File| {
+                let of_file = |field| match field {
+                    Field::FileName => Some(Cow::Borrowed(file.name.as_str())),
+                    Field::FileType => Some(Cow::Borrowed(file.media_type.as_str())),
+                    Field::FileBase64 => Some(Cow::Owned(STANDARD.encode(&file.bytes))),
+                    other => values(other),
+                };
+                json(node, &of_file, &[])
+            };
+            Value::Array(files.iter().filter_map(entry).collect())
         }
     })
 }
@@ -163,7 +191,7 @@ fn form(parameters: &[(String, Node)], values: &Lookup<'_>) -> String {
             Node::List(nodes) => nodes.as_slice(),
             node => std::slice::from_ref(node),
         };
-        for value in each.iter().filter_map(|node| json(node, values)) {
+        for value in each.iter().filter_map(|node| json(node, values, &[])) {
             match value {
                 Value::String(text) => form.append_pair(name, &text),
                 other => form.append_pair(name, &other.to_string()),

@@ -25,13 +25,20 @@ pub(super) enum Field {
     Id,
     User,
     Secret,
+    // Of each file of a mail.
+    FileName,
+    FileType,
+    FileBase64,
     // What callbacks are signed over.
     Url,
     Timestamp,
 }
 
 impl Field {
-    const ALL: [Self; 18] = [
+    /// What there is once for each file, within a list of files only.
+    pub const OF_FILE: [Self; 3] = [Self::FileName, Self::FileType, Self::FileBase64];
+
+    const ALL: [Self; 21] = [
         Self::Channel,
         Self::To,
         Self::ToDigits,
@@ -48,6 +55,9 @@ impl Field {
         Self::Id,
         Self::User,
         Self::Secret,
+        Self::FileName,
+        Self::FileType,
+        Self::FileBase64,
         Self::Url,
         Self::Timestamp,
     ];
@@ -70,6 +80,9 @@ impl Field {
             Self::Id => "id",
             Self::User => "user",
             Self::Secret => "secret",
+            Self::FileName => "file_name",
+            Self::FileType => "file_type",
+            Self::FileBase64 => "file_base64",
             Self::Url => "url",
             Self::Timestamp => "timestamp",
         }

@@ -35,6 +35,8 @@ pub(in crate::gateway) enum Node {
     Fixed(serde_json::Value),
     List(Vec<Node>),
     Object(Vec<(String, Node)>),
+    /// A list with one entry for each file of the mail; left out where it has none.
+    Files(Box<Node>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +60,9 @@ impl RequestTemplate {
             word(text, &numbered).map(|at: usize| methods[at].1.clone())
         });
         let remedy = "set it to the path behind the account's base_url, as /v1/calls";
-        let path = section.required("path", remedy, faults, |text| path(text, allowed));
+        let plain: Vec<Field> =
+            allowed.iter().copied().filter(|field| !Field::OF_FILE.contains(field)).collect();
+        let path = section.required("path", remedy, faults, |text| path(text, &plain));
         let encoding = section.one_of(
             "encoding",
             &[("json", Encoding::Json), ("form", Encoding::Form)],
@@ -68,6 +72,11 @@ impl RequestTemplate {
         let headers = headers(section, allowed, faults);
         let body = body(section, encoding, allowed, faults);
         Some(Self { method: method.unwrap_or(Method::POST), path: path?, headers, body })
+    }
+
+    /// Is there a place for a mail's files?
+    pub fn carries_files(&self) -> bool {
+        self.names(Field::FileBase64)
     }
 
     pub fn names(&self, field: Field) -> bool {
@@ -88,6 +97,21 @@ impl Node {
             Self::Fixed(_) => false,
             Self::List(nodes) => nodes.iter().any(|node| node.names(field)),
             Self::Object(members) => members.iter().any(|(_, node)| node.names(field)),
+            Self::Files(node) => node.names(field),
+        }
+    }
+
+    fn names_a_file(&self) -> bool {
+        Field::OF_FILE.into_iter().any(|field| self.names(field))
+    }
+
+    /// Outside a list of files there is no file whose name or bytes a text could have.
+    fn has_a_file_astray(&self) -> bool {
+        match self {
+            Self::Files(_) | Self::Fixed(_) => false,
+            Self::Text(_) => self.names_a_file(),
+            Self::List(nodes) => nodes.iter().any(Self::has_a_file_astray),
+            Self::Object(members) => members.iter().any(|(_, node)| node.has_a_file_astray()),
         }
     }
 }
@@ -138,6 +162,10 @@ fn body(section: &mut Section, encoding: Encoding, allowed: &[Field], faults: &m
         return Body::None;
     }
     let node = node(&key, value, allowed, faults);
+    if node.has_a_file_astray() {
+        let remedy = "put {file_name}, {file_type} and {file_base64} into a list of one table, which is repeated for each file";
+        faults.add(&key, "names a file outside a list of files", remedy);
+    }
     match (encoding, node) {
         (Encoding::Json, node) => Body::Json(node),
         (Encoding::Form, Node::Object(members)) => {
@@ -168,13 +196,11 @@ fn node(key: &str, value: Value, allowed: &[Field], faults: &mut Faults) -> Node
         Value::Float(number) => Node::Fixed(number.into()),
         Value::Boolean(value) => Node::Fixed(value.into()),
         Value::Datetime(at) => Node::Fixed(at.to_string().into()),
-        Value::Array(values) => Node::List(
-            values
-                .into_iter()
-                .enumerate()
-                .map(|(at, value)| node(&format!("{key}[{at}]"), value, allowed, faults))
-                .collect(),
-        ),
+        Value::Array(values) => {
+            let entry = |(at, value)| node(&format!("{key}[{at}]"), value, allowed, faults);
+            let nodes = values.into_iter().enumerate().map(entry).collect();
+            list(key, nodes, faults)
+        }
         Value::Table(table) => Node::Object(
             table
                 .into_iter()
@@ -185,4 +211,17 @@ fn node(key: &str, value: Value, allowed: &[Field], faults: &mut Faults) -> Node
                 .collect(),
         ),
     }
+}
+
+/// A list whose only entry names a file has one for each file.
+fn list(key: &str, mut nodes: Vec<Node>, faults: &mut Faults) -> Node {
+    let of_files = nodes.first().is_some_and(Node::names_a_file);
+    if nodes.len() != 1 || !of_files {
+        return Node::List(nodes);
+    }
+    let entry = nodes.remove(0);
+    if !entry.names(Field::FileBase64) {
+        faults.add(key, "names a file and not its bytes", "put {file_base64} beside {file_name}");
+    }
+    Node::Files(Box::new(entry))
 }

@@ -10,7 +10,7 @@ use crate::gateway::document::{Format, Pointer};
 use crate::gateway::signature::{Scheme, SignedWith};
 use crate::gateway::template::Field;
 
-const SEND_FIELDS: [Field; 15] = [
+const SEND_FIELDS: [Field; 18] = [
     Field::Channel,
     Field::To,
     Field::ToDigits,
@@ -26,6 +26,9 @@ const SEND_FIELDS: [Field; 15] = [
     Field::ValidForSeconds,
     Field::User,
     Field::Secret,
+    Field::FileName,
+    Field::FileType,
+    Field::FileBase64,
 ];
 const RECALL_FIELDS: [Field; 4] = [Field::Channel, Field::Id, Field::User, Field::Secret];
 const LOOK_UP_FIELDS: [Field; 11] = [

@@ -67,7 +67,7 @@ pub fn gateway(more: &str) -> Gateway {
     let verifier =
         profile.callback.as_ref().map(|callback| Verifier::new(&callback.verify, &settings.signing_keys));
     let endpoint = super::endpoint(&settings, &profile, AccountClient::new(1).unwrap()).unwrap();
-    Gateway { endpoint, profile, verifier }
+    Gateway { endpoint, profile, verifier, room: Default::default() }
 }
 
 pub fn attempt() -> AttemptKey {

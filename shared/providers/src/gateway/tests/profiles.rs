@@ -105,6 +105,25 @@ fn every_fault_names_its_key_and_a_remedy() {
 }
 
 #[test]
+fn a_file_is_named_in_a_list_of_files_alone_and_with_its_bytes() {
+    let table = [
+        ("[send.body]\nfile = \"{file_base64}\"\n", "send.body"),
+        ("[send.body]\nfiles = [\"{file_base64}\", \"{to}\"]\n", "send.body"),
+        ("[send.body]\nfiles = [{ name = \"{file_name}\" }]\n", "send.body.files"),
+        ("encoding = \"form\"\n[send.body]\nfiles = [\"{file_base64}\"]\n", "send.body.files"),
+        ("[send.headers]\nX-File = \"{file_name}\"\n", "send.headers.X-File"),
+        ("[recall]\npath = \"/{id}\"\n[recall.body]\nfiles = [\"{file_base64}\"]\n", "recall.body.files[0]"),
+    ];
+    for (more, key) in table {
+        let (keys, told) = faults(&format!("{LEAST}{more}"));
+        assert!(keys.iter().any(|found| found == key), "{more}: {told}");
+    }
+    assert!(
+        faults(&LEAST.replace("/calls", "/{file_name}")).1.contains("{file_name}, which there is not here")
+    );
+}
+
+#[test]
 fn all_faults_of_a_profile_are_told_at_once() {
     let (keys, _) = faults("channels = []\n[statuses]\na = \"b\"\n[send]\nmethod = \"X\"\n[nonsense]");
     assert_eq!(keys, ["channels", "statuses.\"a\"", "statuses", "send.method", "send.path", "nonsense"]);

@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use reqwest::Request;
 
 use super::*;
-use crate::LookUpQuery;
+use tocsin_domain::Outcome;
+
 use crate::gateway::request::Unfit;
 use crate::gateway::template::Field;
+use crate::{Answer, LookUpQuery, Provider as _, RefusalClass, Registry};
 
 fn sent(more: &str, request: &SendRequest) -> Request {
     let gateway = gateway(more);
@@ -66,6 +68,66 @@ extension = "{extension}"
         pair("to", "+14155550100"),
     ];
     assert_eq!(pairs, expected);
+}
+
+fn flyer(name: &str, bytes: &'static [u8]) -> crate::File {
+    crate::File { name: name.into(), media_type: "application/pdf".into(), bytes: bytes.into() }
+}
+
+const WITH_FILES: &str = r#"[send.body]
+to = "{to}"
+attachments = [{ filename = "{file_name}", type = "{file_type}", for = "{to_digits}", content = "{file_base64}" }]
+"#;
+
+#[test]
+fn a_list_of_files_has_an_entry_for_each_and_is_left_out_without() {
+    let mail = SendRequest {
+        files: [flyer("Menü \"5\".pdf", b"%PDF-1"), flyer("b.pdf", b"\xff\x00")].into(),
+        ..request()
+    };
+    let gateway = gateway(WITH_FILES);
+    let template = &gateway.profile.send.request;
+    let of = |mail: &SendRequest| {
+        let built = gateway.endpoint.request_with(template, &gateway.endpoint.of_send(mail), &mail.files);
+        serde_json::from_str::<serde_json::Value>(body(&built.unwrap().build().unwrap())).unwrap()
+    };
+    let entry = |name: &str, content: &str| serde_json::json!({"filename": name, "type": "application/pdf", "for": "14155550100", "content": content});
+    let files = [entry("Menü \"5\".pdf", "JVBERi0x"), entry("b.pdf", "/wA=")];
+    assert_eq!(of(&mail), serde_json::json!({"to": "+14155550100", "attachments": files}));
+    assert_eq!(of(&request()), serde_json::json!({"to": "+14155550100"}));
+}
+
+/// Never without them.
+#[tokio::test]
+async fn a_mail_with_files_is_refused_where_the_profile_has_no_place_for_them() {
+    let gateway = gateway("[send.body]\nto = \"{to}\"\n");
+    let mail = SendRequest { files: [flyer("a.pdf", b"%PDF-1")].into(), ..request() };
+    let answer = gateway.send(&mail).await;
+    let Answer::Refused { outcome, provider_code, class } = answer else { panic!("{answer:?}") };
+    assert_eq!((outcome, class), (Outcome::FailedToSend, RefusalClass::Permanent));
+    assert_eq!(provider_code.as_deref(), Some("the gateway's profile has no place for files"));
+}
+
+#[test]
+fn whether_an_account_carries_files_follows_from_its_kind_and_profile() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    let profile = format!("{}{WITH_FILES}", LEAST.replace("\"sms\"", "\"email\""));
+    std::io::Write::write_all(&mut file, profile.as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    let with = AccountSettings { channel: Channel::Email, profile: Some(path), ..account() };
+    let of_kind = |kind| AccountSettings { kind, ..with.clone() };
+    let table = [
+        (with.clone(), true),
+        (AccountSettings { channel: Channel::Voice, ..with.clone() }, false),
+        (AccountSettings { profile: Some("call-codes".into()), ..with.clone() }, false),
+        (AccountSettings { profile: None, ..with.clone() }, false),
+        (of_kind(ProviderKind::Mailgun), true),
+        (of_kind(ProviderKind::Smtp), true),
+        (of_kind(ProviderKind::Twilio), false),
+    ];
+    for (account, carries) in table {
+        assert_eq!(Registry::carries_files(&account), carries, "{:?} {:?}", account.kind, account.profile);
+    }
 }
 
 #[test]

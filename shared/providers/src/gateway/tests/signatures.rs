@@ -17,7 +17,7 @@ fn signed_with(verify: &str, keys: &[&str]) -> Gateway {
     let keys: Vec<Secret> = keys.iter().map(|key| Secret::new(*key)).collect();
     let verifier = profile.callback.as_ref().map(|callback| Verifier::new(&callback.verify, &keys));
     let endpoint = crate::gateway::endpoint(&settings, &profile, AccountClient::new(1).unwrap()).unwrap();
-    Gateway { endpoint, profile, verifier }
+    Gateway { endpoint, profile, verifier, room: Default::default() }
 }
 
 fn now() -> DateTime<Utc> {
