@@ -154,8 +154,8 @@ pub(crate) async fn submission_of(
     corrected: Option<CampaignSummary>,
     now: DateTime<Utc>,
 ) -> Result<Submission, Problem> {
-    let attached = tenant.attachments(&submission::files::named(&request)).await?;
-    let standing = Standing::of(tenant, corrected).await?.with_attachments(attached);
+    let files = submission::files::look_up(tenant, &request, corrected.as_ref()).await?;
+    let standing = Standing::of(tenant, corrected).await?.with_files(files);
     Submission::read(request, &standing, now).map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))
 }
 

@@ -28,16 +28,8 @@ use crate::{json, needs};
 
 const NAME_CHARS_MAX: usize = 120;
 /// What a campaign has and a template has not.
-const FOREIGN: [&str; 8] = [
-    "scheduled_at",
-    "expires_in_seconds",
-    "redial",
-    "calling_window",
-    "limits",
-    "created_by",
-    "test",
-    "attachments",
-];
+const FOREIGN: [&str; 7] =
+    ["scheduled_at", "expires_in_seconds", "redial", "calling_window", "limits", "created_by", "test"];
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Template")]
@@ -149,6 +141,7 @@ pub(crate) async fn make(api: &Api, tenant: &Tenant, request: Value) -> Result<U
     let read = read(tenant, request, now).await?;
     let seconds = u64::try_from(now.timestamp()).unwrap_or_default();
     let id = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
+    tenant.use_attachments(&read.content.contents, now).await?;
     match tenant.create_template(id, &read.content, &read.by, now).await? {
         Written::Done => {}
         Written::NameTaken | Written::Moved => return Err(name_taken()),
@@ -229,6 +222,7 @@ pub(crate) async fn change(api: &Api, tenant: &Tenant, id: Uuid, request: Value)
         let fault = Fault { field: "version".to_owned(), reason: reason.to_owned() };
         return Err(Problem::faulty(Kind::InvalidBody, vec![fault]));
     };
+    tenant.use_attachments(&read.content.contents, now).await?;
     match tenant.replace_template(id, version, &read.content, &read.by, now).await? {
         Written::Done => Ok(()),
         Written::NameTaken => Err(name_taken()),

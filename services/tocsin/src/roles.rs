@@ -143,6 +143,17 @@ pub async fn refuse_restored(store: &Store) -> Result<()> {
 /// Brings the accounts' limits in the store in line with the configuration.
 pub async fn configure_accounts(config: &Config, store: &Store) -> Result<()> {
     store.configure_accounts(&configured_limits(config, store).await?, clock().now()).await?;
+    configure_files(config, store).await
+}
+
+/// Whether messages over the accounts can have files: the api refuses those that could not.
+pub(crate) async fn configure_files(config: &Config, store: &Store) -> Result<()> {
+    let accounts = provider_accounts(config);
+    let (with, without): (Vec<_>, Vec<_>) = accounts.iter().partition(|it| Registry::carries_files(it));
+    let names = |accounts: Vec<&AccountSettings>| -> Vec<String> {
+        accounts.into_iter().map(|account| account.name.clone()).collect()
+    };
+    store.configure_files(&names(with), &names(without)).await?;
     Ok(())
 }
 

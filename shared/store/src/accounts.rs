@@ -120,6 +120,15 @@ impl Store {
         Ok(())
     }
 
+    /// Of the configured accounts, by name, whether messages over them can have files.
+    pub async fn configure_files(&self, with: &[String], without: &[String]) -> Result<(), StoreError> {
+        let sql = "-- store.configure_files
+                   update provider_accounts set carries_files = name = any($1)
+                   where name = any($1::text[] || $2::text[]) and carries_files <> (name = any($1))";
+        self.count("configure_files", sql, &[&with, &without]).await?;
+        Ok(())
+    }
+
     pub async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         read_accounts(self.rows("accounts", ACCOUNTS, &[]).await?)
     }

@@ -3,25 +3,28 @@
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use serde_json::{Value, json};
 use tocsin_domain::content::{
-    EMAIL_BODY_BYTES_MAX, SMS_BODY_CHARS_MAX, SUBJECT_CHARS_MAX, VOICE_BODY_CHARS_MAX,
+    EMAIL_BODY_BYTES_MAX, SMS_BODY_CHARS_MAX, SUBJECT_CHARS_MAX, VOICE_BODY_CHARS_MAX, attachments,
+    carries_files,
 };
 use tocsin_domain::{Channel, Lane};
 use tocsin_store::tenant::campaigns::CampaignSummary;
 use uuid::Uuid;
 
 use super::access::Visitor;
-use super::detail::existing;
+use super::compose::attaching::{pairs_and_file, shown_of, stored};
+use super::compose::draft::{ATTACHED, FILE};
+use super::detail::{ShownFile, existing};
 use super::live::Live;
 use super::page::{Count, Refused, Shell, answer};
-use super::sign_in::field;
 use super::words;
 use crate::campaigns::{Submitted, submit};
 use crate::correction::{addressed, correctable, subject_for};
 use crate::fields::Fault;
+use crate::problem::Problem;
 use crate::server::Api;
 
 #[derive(Template)]
@@ -35,6 +38,8 @@ struct CorrectionPage {
     lane: Lane,
     typed: Typed,
     faults: Vec<Complaint>,
+    /// That go along: those of the message corrected, unless somebody took them out.
+    files: Vec<ShownFile>,
     subject_chars_max: usize,
 }
 
@@ -52,6 +57,8 @@ struct Typed {
     subject: String,
     body: String,
     channels: Vec<ChannelText>,
+    /// Ids of files.
+    attached: Vec<String>,
 }
 
 /// A text for one channel in place of the one for all.
@@ -63,11 +70,14 @@ struct ChannelText {
 }
 
 impl Typed {
-    fn of_form(form: &[u8], campaign: &CampaignSummary) -> Self {
-        let text = |name: &str| field(form, name).unwrap_or_default().replace("\r\n", "\n");
-        let key = field(form, "key").filter(|key| Uuid::parse_str(key).is_ok());
+    fn of_form(form: &[(String, String)], campaign: &CampaignSummary) -> Self {
+        let given = |name: &str| form.iter().find(|(is, _)| is == name).map(|(_, value)| value.clone());
+        let text = |name: &str| given(name).unwrap_or_default();
+        let key = given("key").filter(|key| Uuid::parse_str(key).is_ok());
+        let attached = form.iter().filter(|(name, _)| name == ATTACHED).map(|(_, id)| id.clone());
         Self {
             key: key.unwrap_or_else(|| Uuid::now_v7().to_string()),
+            attached: attached.collect(),
             subject: text("subject"),
             body: text("body"),
             channels: campaign
@@ -93,15 +103,22 @@ impl Typed {
             .map(|text| json!({ "channel": text.channel, "body": text.body }));
         let contents: Vec<Value> =
             std::iter::once(json!({ "body": self.body })).chain(for_channels).collect();
-        json!({ "subject": self.subject, "contents": contents, "created_by": actor })
+        json!({
+            "subject": self.subject,
+            "contents": contents,
+            "attachments": self.attached,
+            "created_by": actor,
+        })
     }
 }
 
 impl CorrectionPage {
-    fn new(visitor: &Visitor, live: Live, lane: Lane, typed: Typed) -> Self {
+    async fn new(visitor: &Visitor, live: Live, lane: Lane, typed: Typed) -> Result<Self, Problem> {
+        let ids: Vec<&str> = typed.attached.iter().map(String::as_str).collect();
+        let files = shown_of(visitor, &ids).await?;
         let shell = Shell::new(format!("Correct {}", live.subject), &visitor.who, "");
         let count = |part: usize| live.receipt.as_ref().map_or(Count(0), |card| card.parts[part].count);
-        Self {
+        Ok(Self {
             shell,
             contacted: count(0),
             unknown: count(1),
@@ -109,8 +126,13 @@ impl CorrectionPage {
             lane,
             typed,
             faults: Vec::new(),
+            files,
             subject_chars_max: SUBJECT_CHARS_MAX,
-        }
+        })
+    }
+
+    fn carries_files(&self) -> bool {
+        self.typed.channels.iter().any(|text| carries_files(text.channel))
     }
 
     fn channels(&self) -> String {
@@ -143,31 +165,63 @@ pub(crate) async fn ask(
     let (live, id) = existing(&visitor, &api, &id).await?;
     let campaign = crate::campaigns::existing(&visitor.tenant, id).await?;
     let campaign = correctable(&visitor.tenant, campaign).await?;
-    let typed = Typed { subject: subject_for(&campaign.subject), ..Typed::of_form(&[], &campaign) };
-    Ok(answer(StatusCode::OK, &CorrectionPage::new(&visitor, live, campaign.lane, typed)))
+    let contents = visitor.tenant.contents(id).await?;
+    let typed = Typed {
+        subject: subject_for(&campaign.subject),
+        attached: attachments(&contents).iter().map(|file| file.id.to_string()).collect(),
+        ..Typed::of_form(&[], &campaign)
+    };
+    Ok(answer(StatusCode::OK, &CorrectionPage::new(&visitor, live, campaign.lane, typed).await?))
 }
 
-/// `POST /campaigns/{id}/correction`. Leads to the new campaign.
+/// `POST /campaigns/{id}/correction` with `action`. Leads to the new campaign, or with a file more or less to the form again.
 pub(crate) async fn send(
     visitor: Visitor,
     State(api): State<Api>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Refused> {
     let (live, id) = existing(&visitor, &api, &id).await?;
     let campaign = crate::campaigns::existing(&visitor.tenant, id).await?;
-    let typed = Typed::of_form(&body, &campaign);
+    let (form, file) = pairs_and_file(&headers, &body).unwrap_or_else(|| (pairs(&body), None));
+    let action = form.iter().find(|(name, _)| name == "action").map_or("", |(_, action)| action.as_str());
+    let mut typed = Typed::of_form(&form, &campaign);
+    if action == "attach" {
+        let mut faults = Vec::new();
+        match stored(&visitor, &api, typed.attached.len(), file).await? {
+            Ok(id) => typed.attached.push(id.to_string()),
+            Err(text) => faults.push(Complaint { field: FILE, text }),
+        }
+        let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+        let page = CorrectionPage::new(&visitor, live, campaign.lane, typed).await?;
+        return Ok(answer(status, &CorrectionPage { faults, ..page }));
+    }
+    if let Some(taken_out) = action.strip_prefix("detach_") {
+        typed.attached.retain(|id| id != taken_out);
+        return Ok(answer(StatusCode::OK, &CorrectionPage::new(&visitor, live, campaign.lane, typed).await?));
+    }
     let request = addressed(id, typed.request(&visitor.actor))?;
     match submit(&api, &visitor.tenant, typed.key.clone(), request).await {
         Ok(Submitted::Campaign(made, _)) => Ok(Redirect::to(&format!("/campaigns/{made}")).into_response()),
         Ok(Submitted::Asked(asked)) => Ok(Redirect::to(&format!("/approvals/{}", asked.id)).into_response()),
-        Err(problem) if !problem.errors().is_empty() => {
-            let faults = problem.errors().iter().map(|fault| complaint(fault, &typed)).collect();
-            let page = CorrectionPage { faults, ..CorrectionPage::new(&visitor, live, campaign.lane, typed) };
-            Ok(answer(problem.status(), &page))
+        Err(problem) if problem.status().is_client_error() => {
+            let faults = match problem.errors() {
+                [] => vec![Complaint { field: "", text: problem.detail().to_owned() }],
+                faults => faults.iter().map(|fault| complaint(fault, &typed)).collect(),
+            };
+            let status = problem.status();
+            let page = CorrectionPage::new(&visitor, live, campaign.lane, typed).await?;
+            Ok(answer(status, &CorrectionPage { faults, ..page }))
         }
         Err(problem) => Err(problem.into()),
     }
+}
+
+/// What was typed, in a form without a place for a file.
+fn pairs(form: &[u8]) -> Vec<(String, String)> {
+    let pairs = form_urlencoded::parse(form);
+    pairs.map(|(name, value)| (name.into_owned(), value.replace("\r\n", "\n"))).collect()
 }
 
 /// A fault of the request by the name of the form's field.
@@ -180,6 +234,7 @@ fn complaint(fault: &Fault, typed: &Typed) -> Complaint {
             given.map(|text| (text.channel.as_str(), text.name)).nth(nth - 1).unwrap_or(("", "A text"))
         }
         None if fault.field == "subject" => ("subject", "The subject"),
+        None if fault.field.starts_with("attachments") => (FILE, "The files"),
         None => ("", fault.field.as_str()),
     };
     let unnamed = ["the body ", "the subject "].iter().find_map(|part| fault.reason.strip_prefix(part));

@@ -122,8 +122,18 @@ pub(crate) struct Standing {
     /// Whose it is where the author does not say.
     actor: String,
     corrected: Option<CampaignSummary>,
-    /// Of the uploads that the request names those that there are.
-    attachments: Vec<Attachment>,
+    files: Files,
+}
+
+/// What is known of a request's files.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Files {
+    /// Of the uploads that it names those that there are.
+    pub uploaded: Vec<Attachment>,
+    /// What a correction has whose author says nothing of files: those of the campaign corrected.
+    pub corrected: Vec<Attachment>,
+    /// Accounts that its mails may go over, and that cannot carry files.
+    pub refused_by: Vec<String>,
 }
 
 impl Standing {
@@ -138,12 +148,12 @@ impl Standing {
             test_people: sending.test_people,
             actor: tenant.acts_as().to_owned(),
             corrected,
-            attachments: Vec::new(),
+            files: Files::default(),
         })
     }
 
-    pub fn with_attachments(self, attachments: Vec<Attachment>) -> Self {
-        Self { attachments, ..self }
+    pub fn with_files(self, files: Files) -> Self {
+        Self { files, ..self }
     }
 
     fn consent_class(&self, message_type: MessageType) -> ConsentClass {
@@ -243,7 +253,7 @@ fn read(
     let addressed = testing::read(&mut fields, standing, faults);
     let texts = contents::Wanted { subject: subject.as_deref(), channels: channels.as_deref() };
     let contents = contents::read(&mut fields, texts, faults);
-    let attached = files::read(&mut fields, &standing.attachments, channels.as_deref(), faults);
+    let attached = files::read(&mut fields, &standing.files, channels.as_deref(), faults);
     let contents = contents.zip(attached).map(|(mut contents, attached)| {
         files::attach(&mut contents, &attached);
         contents

@@ -55,9 +55,8 @@ pub(crate) fn written(of: WrittenCampaign<'_>) -> Map<String, Value> {
     put("audience", audience(of.audience));
     put("contents", json!(contents));
     let attached: Vec<_> = attachments(of.contents).iter().map(|file| file.id).collect();
-    if !attached.is_empty() {
-        put("attachments", json!(attached));
-    }
+    // Also where there are none: a correction that says nothing of files has those of the campaign corrected.
+    put("attachments", json!(attached));
     put("redial", json!(of.redial.cloned().map(RedialView::from)));
     // Emergencies have none, and may name none.
     put("calling_window", json!(of.calling_window));

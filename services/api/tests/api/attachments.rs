@@ -4,12 +4,14 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 use tocsin_domain::attachment::FILE_BYTES_MAX;
-use tocsin_domain::{CampaignId, JobKey};
+use tocsin_domain::{CampaignId, Channel, JobKey};
 use tocsin_runtime::Clock as _;
+use tocsin_store::accounts::AccountLimits;
 use tocsin_store::inbox::InboxMessage;
 use uuid::Uuid;
 
 use crate::console::{Visitor, post_from};
+use crate::receipts::canceled;
 use crate::series::with_zone;
 use crate::stage::{Answer, KEY, OTHER_KEY, SOON, Stage, campaign};
 
@@ -21,7 +23,7 @@ fn pdf() -> Vec<u8> {
 }
 
 impl Stage {
-    async fn attach_as(&self, key: &str, name: &str, bytes: Vec<u8>) -> Answer {
+    pub async fn attach_as(&self, key: &str, name: &str, bytes: Vec<u8>) -> Answer {
         let mut url = reqwest::Url::parse(&format!("{}/v1/attachments", self.address)).unwrap();
         url.query_pairs_mut().append_pair("name", name);
         let request = self.client.post(url).bearer_auth(key).header(CONTENT_TYPE, "application/octet-stream");
@@ -86,6 +88,9 @@ async fn a_file_is_attached_listed_and_read_as_it_was_uploaded() {
     let (status, headers, bytes) = stage.bytes(&page_path, ("cookie", visitor.cookie())).await;
     assert_eq!((status, bytes == pdf()), (200, true));
     assert_eq!(headers["x-content-type-options"], "nosniff");
+    assert!(headers["content-disposition"].to_str().unwrap().starts_with("attachment;"));
+    let policies: Vec<_> = headers.get_all("content-security-policy").iter().collect();
+    assert!(policies.iter().any(|policy| *policy == "default-src 'none'; sandbox"), "{policies:?}");
     // Another district has neither the message nor the file, and may attach none of ours.
     stage.get_as(OTHER_KEY, &path).await.assert_problem(404, "unknown-campaign");
     let taken = stage.submit_as(OTHER_KEY, "k", &with(&[&file])).await;
@@ -371,4 +376,203 @@ async fn whom_a_form_reaches_is_told_while_it_is_filled_in() {
         let expected = json!({"recipients": 2, "no_device": 1, "devices": {"email": 1}, "exact": true});
         assert_eq!(counted.body, expected);
     }
+}
+
+/// A canceled campaign of which somebody was contacted, with this file.
+async fn canceled_with(stage: &Stage, file: &str) -> String {
+    let id = canceled(stage).await;
+    let made = stage.submit("with a file", &with(&[file])).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let taken = format!(
+        "update contents set attachments = (select attachments from contents where campaign_id = '{}') where campaign_id = $1",
+        made.id()
+    );
+    stage.change(&taken, &id).await;
+    id
+}
+
+fn files_of(answer: &Answer) -> Vec<&str> {
+    let files = answer.body["contents"][0]["attachments"].as_array();
+    files.into_iter().flatten().map(|file| file["id"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_correction_has_the_files_of_what_it_corrects_unless_its_author_says_otherwise() {
+    let stage = Stage::start().await;
+    let file = stage.attach("menu.csv", b"a,b\n".to_vec()).await;
+    let other = stage.attach("right.csv", b"a,b\n".to_vec()).await;
+    let id = canceled_with(&stage, &file).await;
+    let path = format!("/v1/campaigns/{id}/correction");
+    let bearer = format!("Bearer {KEY}");
+    let correct = async |key: &str, body: Value| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        stage.ask(Method::POST, &path, &headers, &body.to_string()).await
+    };
+    for (key, more, expected) in [
+        ("same", json!({}), vec![file.as_str()]),
+        ("null", json!({"attachments": null}), vec![&file]),
+        ("none", json!({"attachments": []}), vec![]),
+        ("other", json!({"attachments": [other]}), vec![&other]),
+        // Nothing carries them, so nobody misses them.
+        ("texts", json!({"channels": ["sms"]}), vec![]),
+    ] {
+        let mut body = json!({"body": "It was wrong."});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let made = correct(key, body).await;
+        assert_eq!((made.status, files_of(&made)), (201, expected), "{key}: {made:?}");
+    }
+    // One without stays so when it is edited.
+    let at = (stage.clock.now() + chrono::TimeDelta::hours(2)).to_rfc3339();
+    let later = correct("later", json!({"body": "x", "attachments": [], "scheduled_at": at})).await;
+    let path = format!("/v1/campaigns/{}", later.id());
+    let edited = stage.send_as(KEY, Method::PATCH, &path, &json!({"version": 1, "subject": "Later"})).await;
+    assert_eq!((edited.status, files_of(&edited)), (200, vec![]), "{edited:?}");
+}
+
+#[tokio::test]
+async fn the_form_of_a_correction_begins_with_the_files_and_takes_others() {
+    let stage = Stage::start().await;
+    let file = stage.attach("menu.csv", b"a,b\n".to_vec()).await;
+    let id = canceled_with(&stage, &file).await;
+    let visitor = Visitor::sign_in(&stage).await;
+    let path = format!("/campaigns/{id}/correction");
+    let page = visitor.page(&path).await;
+    let attached = format!("name=\"attachment\" value=\"{file}\"");
+    assert!(page.contains("menu.csv") && page.contains(&attached), "{page}");
+    let headers = [
+        ("cookie", visitor.cookie()),
+        ("origin", stage.address.as_str()),
+        ("content-type", "multipart/form-data; boundary=xY"),
+    ];
+    let typed = [
+        ("key", "0198c5a0-0000-7000-8000-0000000000ab"),
+        ("subject", "Sorry <b>"),
+        ("body", "The other file."),
+        ("sms", "Only the text"),
+        ("attachment", file.as_str()),
+    ];
+    let send = async |fields: &[(&str, &str)], action: &str, file: Option<(&str, &[u8])>| {
+        let fields: Vec<_> = fields.iter().copied().chain([("action", action)]).collect();
+        stage.ask(Method::POST, &path, &headers, &multipart(&fields, file)).await
+    };
+    let kept = ["Sorry &#60;b&#62;", "The other file.", "Only the text", &attached];
+    for (file, status, says) in [
+        (None, 422, "Choose a file first."),
+        (Some(("x.exe", &b"MZ"[..])), 422, "No file of this kind"),
+        (Some(("right.csv", &b"c,d\n"[..])), 200, "right.csv"),
+    ] {
+        let answer = send(&typed, "attach", file).await;
+        let text = answer.body.as_str().unwrap();
+        assert!(answer.status == status && text.contains(says), "{says}: {text}");
+        assert!(kept.iter().all(|kept| text.contains(kept)), "{says}: {text}");
+    }
+    let detached = send(&typed, &format!("detach_{file}"), None).await;
+    let text = detached.body.as_str().unwrap();
+    assert!(detached.status == 200 && !text.contains("menu.csv") && text.contains("Only the text"), "{text}");
+    assert_eq!(stage.get("/v1/campaigns?limit=50").await.body["campaigns"].as_array().unwrap().len(), 2);
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(typed).append_pair("action", "send");
+    let sent = visitor.post(&path, &form.finish()).await;
+    assert_eq!(sent.status, 303, "{sent:?}");
+    let made = stage.get(&format!("/v1{}", sent.headers["location"].to_str().unwrap())).await;
+    assert_eq!((files_of(&made), &made.body["subject"]), (vec![file.as_str()], &json!("Sorry <b>")));
+}
+
+#[tokio::test]
+async fn a_template_keeps_its_files_and_a_message_begins_with_them() {
+    let stage = Stage::start().await;
+    let file = stage.attach("menu.csv", b"a,b\n".to_vec()).await;
+    let template = json!({"name": "Menu", "subject": "Menu", "channels": ["email", "sms"], "body": "See the file.",
+        "attachments": [file]});
+    let made = stage.send_as(KEY, Method::POST, "/v1/templates", &template).await;
+    assert_eq!((made.status, files_of(&made)), (201, vec![file.as_str()]), "{made:?}");
+    // What only a template uses is used.
+    stage.clock.advance(chrono::TimeDelta::hours(25));
+    let other = stage.attach("other.csv", b"c,d\n".to_vec()).await;
+    let visitor = Visitor::sign_in(&stage).await;
+    let page = visitor.page(&format!("/compose?template={}", made.id())).await;
+    let attached = format!("name=\"attachment\" value=\"{file}\"");
+    assert!(page.contains(&attached) && page.contains("menu.csv"), "{page}");
+    assert_eq!(stage.submit("of it", &with(&[&file])).await.status, 201);
+
+    let path = format!("/templates/{}", made.id());
+    assert!(visitor.page(&path).await.contains(&attached));
+    let form = "name=Menu&version=1&who=later&channel=email&message_type=general&subject=Menu&body=x&languages=0&action=send";
+    let saved = visitor.post(&path, &format!("{form}&attachment={other}")).await;
+    assert_eq!(saved.status, 303, "{saved:?}");
+    let api = format!("/v1/templates/{}", made.id());
+    assert_eq!(files_of(&stage.get(&api).await), [other.as_str()]);
+    let without = visitor.post(&path, &form.replace("version=1", "version=2")).await;
+    assert_eq!((without.status, files_of(&stage.get(&api).await)), (303, vec![]), "{without:?}");
+    let foreign =
+        json!({"name": "Theirs", "subject": "M", "channels": ["email"], "body": "x", "attachments": [file]});
+    let refused = stage.send_as(OTHER_KEY, Method::POST, "/v1/templates", &foreign).await;
+    refused.assert_problem(422, "invalid-body");
+    assert_eq!(refused.body["errors"][0]["field"], "attachments[0]");
+}
+
+/// Never without its files, and never first when they are missed.
+#[tokio::test]
+async fn a_message_whose_mails_could_have_no_files_is_refused_when_it_is_written() {
+    let stage = Stage::start().await;
+    let file = stage.attach("menu.csv", b"a,b\n".to_vec()).await;
+    let now = stage.clock.now();
+    let account = |name: &str, district| AccountLimits {
+        name: name.to_owned(),
+        district,
+        channel: Channel::Email,
+        rate_per_second: None,
+        burst: None,
+        concurrency: None,
+        reserve: 0,
+        depth: None,
+        weight: 1,
+    };
+    let accounts = [account("relay", None), account("gateway", None), account("souths", Some(stage.south))];
+    stage.engine.configure_accounts(&accounts, now).await.unwrap();
+    let (with_files, without) = (["relay".to_owned(), "souths".to_owned()], ["gateway".to_owned()]);
+    stage.engine.configure_files(&with_files, &without).await.unwrap();
+    let refused = stage.submit("k", &with(&[&file])).await;
+    refused.assert_problem(422, "invalid-body");
+    let fault = &refused.body["errors"][0];
+    assert_eq!(fault["field"], "attachments");
+    let reason = fault["reason"].as_str().unwrap();
+    assert!(reason.contains("account gateway carries no files") && !reason.contains("relay"), "{reason}");
+    assert_eq!(stage.submit("without", &campaign()).await.status, 201);
+    let mut inbox = with(&[&file]);
+    inbox["channels"] = json!(["inbox"]);
+    assert_eq!(stage.submit("inbox", &inbox).await.status, 201);
+    // The other district has an account of its own, and no other is used for it.
+    let theirs = stage.attach_as(OTHER_KEY, "menu.csv", b"a,b\n".to_vec()).await.id();
+    assert_eq!(stage.submit_as(OTHER_KEY, "k", &with(&[&theirs])).await.status, 201);
+
+    // Whoever chooses a file is told at once, with all that was typed.
+    let visitor = Visitor::sign_in(&stage).await;
+    let headers = [
+        ("cookie", visitor.cookie()),
+        ("origin", stage.address.as_str()),
+        ("content-type", "multipart/form-data; boundary=xY"),
+    ];
+    for (channel, status) in [("email", 422), ("inbox", 200)] {
+        let form = multipart(
+            &[("channel", channel), ("subject", "Typed"), ("action", "attach")],
+            Some(("menu.csv", b"a,b\n")),
+        );
+        let answer = stage.ask(Method::POST, "/compose", &headers, &form).await;
+        let text = answer.body.as_str().unwrap();
+        assert!(answer.status == status && text.contains("Typed"), "{channel}: {text}");
+        assert_eq!(text.contains("account gateway carries no files"), status == 422, "{channel}: {text}");
+    }
+    // A stopped account sends nothing; what carries files again is used.
+    stage.engine.configure_files(&["gateway".to_owned()], &[]).await.unwrap();
+    assert_eq!(stage.submit("carried", &with(&[&file])).await.status, 201);
+    stage.engine.configure_files(&[], &without).await.unwrap();
+    let known = stage.engine.accounts().await.unwrap();
+    let gateway = known.iter().find(|account| account.limits.name == "gateway").unwrap();
+    stage.engine.stop_account(gateway.id, "by hand", now).await.unwrap();
+    assert_eq!(stage.submit("stopped", &with(&[&file])).await.status, 201);
 }

@@ -139,6 +139,7 @@ async fn start(
         spans: Spans::start(&config.trace, "up")?,
     };
     store.configure_accounts(&providers.limits(config, store).await?, ground::now()).await?;
+    crate::roles::configure_files(config, store).await?;
     let key = keys::api_key(store, directory.path()).await?;
     let health = roles.start(listener, &tasks, &applying);
     crate::roles::serve_health(config, health, &tasks).await?;

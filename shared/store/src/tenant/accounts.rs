@@ -68,7 +68,23 @@ impl Tenant {
             })
             .collect()
     }
+
+    /// The names of the accounts that mails of the district may go over, and that cannot carry files.
+    pub async fn mail_without_files(&self) -> Result<Vec<String>, StoreError> {
+        let parameters: [&(dyn tokio_postgres::types::ToSql + Sync); 2] =
+            [&self.district.0, &Channel::Email.number()];
+        let rows = self.rows("mail_without_files", MAIL_WITHOUT_FILES, &parameters).await?;
+        Ok(rows.iter().map(|found| found.get("name")).collect())
+    }
 }
+
+/// A district with accounts of its own for email has no others.
+const MAIL_WITHOUT_FILES: &str = "-- store.mail_without_files
+select a.name from provider_accounts a
+where a.channel = $2 and a.parent_id is null and a.stopped_at is null and not a.carries_files
+  and (a.district_id = $1 or not exists (
+    select from provider_accounts b where b.channel = $2 and b.parent_id is null and b.district_id = $1))
+order by a.name";
 
 /// Health 1 is resting, 5 full.
 const SERVING_ACCOUNTS: &str = concat!(

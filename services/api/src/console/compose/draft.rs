@@ -7,8 +7,8 @@ mod writing;
 use uuid::Uuid;
 
 /// The field of a file, and that of those which are attached already, by their ids.
-pub(super) const FILE: &str = "file";
-pub(super) const ATTACHED: &str = "attachment";
+pub(in crate::console) const FILE: &str = "file";
+pub(in crate::console) const ATTACHED: &str = "attachment";
 /// Languages beside the one for all.
 pub(super) const LANGUAGES_MAX: usize = 20;
 

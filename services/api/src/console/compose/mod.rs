@@ -3,9 +3,9 @@
 //! What was typed travels from step to step within the form, so that nothing is lost and nothing is stored before it is
 //! sent. The key is drawn with the form: pressing twice makes one campaign.
 
-mod attaching;
+pub(in crate::console) mod attaching;
 mod complaints;
-mod draft;
+pub(in crate::console) mod draft;
 pub(crate) mod editing;
 pub(crate) mod reach;
 pub(super) mod review;
@@ -337,9 +337,7 @@ async fn step(
         None => (Draft::of_form(body), field(body, "action").unwrap_or_default(), None),
     };
     match action.as_str() {
-        "attach" if !target.is_template() => {
-            return attaching::attach(visitor, api, target, draft, file).await;
-        }
+        "attach" => return attaching::attach(visitor, api, target, draft, file).await,
         "send" => return send(visitor, api, target, draft).await,
         "review" => return review(visitor, api, Look { target, draft, test: None }).await,
         "test" if target == Target::New => return testing::send(visitor, api, draft).await,
@@ -428,16 +426,14 @@ async fn carry_out(
             })
         }
         Target::Campaign(id) => {
-            // Without a time it is sent now, and what was taken out is no part of it any more.
+            // Without a time it is sent now.
             members.entry("scheduled_at").or_insert(Value::Null);
-            members.entry("attachments").or_insert(json!([]));
             let by = visitor.actor.clone();
             let changes = crate::editing::Changes { version, by, members };
             crate::editing::carry_out(api, tenant, id, changes).await?;
             Ok(format!("/campaigns/{id}"))
         }
         Target::Series(id) => {
-            members.entry("attachments").or_insert(json!([]));
             let by = visitor.actor.clone();
             let changes = crate::editing::Changes { version, by, members };
             series::edit_order(api, tenant, id, &changes).await?;

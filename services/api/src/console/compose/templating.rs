@@ -101,8 +101,6 @@ pub(super) async fn change(
 /// A template is of no mode: whether it is a message for each student is said when it is used.
 fn of(draft: &Draft, mut members: Map<String, Value>) -> Value {
     members.remove("mode");
-    // Files are a message's: a template has none.
-    members.remove("attachments");
     members.insert("name".to_owned(), json!(draft.text("name").trim()));
     Value::Object(members)
 }

@@ -31,16 +31,8 @@ const VARIED: [(&str, &[&str], &[&str]); 7] = [
     ("createTemplate", &["name", "by", "version"], TEMPLATES_HAVE_NOT),
     ("replaceTemplate", &["name", "by", "version"], TEMPLATES_HAVE_NOT),
 ];
-const TEMPLATES_HAVE_NOT: &[&str] = &[
-    "scheduled_at",
-    "expires_in_seconds",
-    "redial",
-    "calling_window",
-    "limits",
-    "created_by",
-    "test",
-    "attachments",
-];
+const TEMPLATES_HAVE_NOT: &[&str] =
+    &["scheduled_at", "expires_in_seconds", "redial", "calling_window", "limits", "created_by", "test"];
 
 /// Whose body is read when a campaign was canceled that had reached somebody. Its shape is made of `createCampaign`'s.
 const NOT_ASKED: &str = "createCorrection";

@@ -33,10 +33,7 @@ impl Draft {
         members.insert("mode".to_owned(), json!(mode));
         let (contents, texts) = self.contents();
         members.insert("contents".to_owned(), Value::Array(contents));
-        let attached = self.all(ATTACHED);
-        if !attached.is_empty() {
-            members.insert("attachments".to_owned(), json!(attached));
-        }
+        members.insert("attachments".to_owned(), json!(self.all(ATTACHED)));
         match self.when() {
             When::Now => {}
             When::At => match self.scheduled_at(zone) {
@@ -199,6 +196,7 @@ mod tests {
                 {"language": null, "channel": "sms", "body": "Late"},
                 {"language": "es", "subject": "Autobús", "body": "Tarde"},
             ],
+            "attachments": [],
             // Shown twice that night: the first.
             "scheduled_at": "2026-11-01T06:30:00+00:00",
         });
