@@ -11,7 +11,7 @@ use chrono::{DateTime, SubsecRound as _, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-use tocsin_domain::rights::Right;
+use tocsin_domain::rights::{BuiltIn, Grant, Right};
 use tocsin_domain::second_person::{ApprovalState, expires_at};
 use tocsin_domain::webhook::EventType;
 use tocsin_store::tenant::approvals::{Approval, ApprovalQuery, NewApproval, NewsOfApproval};
@@ -41,6 +41,7 @@ pub(crate) struct Asking {
 
 /// Keeps it until somebody decides, or its time is over.
 pub(crate) async fn ask(
+    api: &Api,
     tenant: &Tenant,
     asking: Asking,
     submission: &Submission,
@@ -71,11 +72,19 @@ pub(crate) async fn ask(
         asked_at: now,
         expires_at: ends,
         event,
+        page_url: api.page.url().map(|console| format!("{console}/approvals/{id}")),
+        approving_roles: approving_roles(),
     };
     tenant.use_attachments(submission.contents(), now).await?;
     let asked = tenant.ask_approval(&new).await?;
     tracing::info!(approval.id = %asked.id, "a second person is asked");
     Ok(asked)
+}
+
+/// Built-in ones with the right that approving needs.
+fn approving_roles() -> Vec<&'static str> {
+    let approves = |role: &BuiltIn| Grant::of([&role.role()]).may(Right::SendEmergency);
+    BuiltIn::ALL.into_iter().filter(approves).map(BuiltIn::as_str).collect()
 }
 
 /// What an earlier request with that key asked for, if the caller may see it; else the key is somebody else's.

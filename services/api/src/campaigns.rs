@@ -97,7 +97,8 @@ pub(crate) async fn submit(
     let submission = validated(tenant, request.clone(), now).await?;
     let lane = submission.message_type().lane();
     if second_person::is_needed(tenant, lane, submission.audience()).await? {
-        let asked = approvals::ask(tenant, Asking { key, request_hash, request, now }, &submission).await?;
+        let asked =
+            approvals::ask(api, tenant, Asking { key, request_hash, request, now }, &submission).await?;
         return Ok(Submitted::Asked(Box::new(asked)));
     }
     let campaign = submission.into_campaign(key, request_hash, now);

@@ -11,6 +11,7 @@ pub(crate) fn sign_in(config: &Config) -> Result<SignIn> {
     let console = config.sign_in.url.as_deref().unwrap_or_default();
     let doors = config.sign_in.issuers.iter().map(|issuer| door(issuer, console));
     Ok(SignIn {
+        url: config.sign_in.url.clone(),
         proxies: config.api.proxies,
         passwords: if config.sign_in.passwords { Passwords::Taken } else { Passwords::Refused },
         issuers: doors.collect::<Result<_>>()?,

@@ -6,6 +6,7 @@
 //! there.
 
 mod answers;
+pub mod approval_mails;
 mod briefs;
 mod bundle;
 mod cancels;
@@ -170,6 +171,7 @@ impl Worker {
         // Tasks of their own: nothing that holds up sending makes a lease run out, and the other way about.
         let renewing = self.clone().renew(left.clone());
         tasks.spawn("worker leases", renewing);
+        approval_mails::start(self, tasks);
         tasks.spawn("worker", async move { worker.run(stopping, left).await });
     }
 

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 mod alone;
+pub mod approval_mails;
 pub mod attachments;
 pub mod audit;
 pub mod budgets;

@@ -42,9 +42,21 @@ pub enum PageAccess {
     Open(Store),
 }
 
+impl PageAccess {
+    /// Where browsers reach the console, for links in what is read elsewhere.
+    pub(crate) fn url(&self) -> Option<&str> {
+        match self {
+            Self::SignIn(rules) => rules.url.as_deref(),
+            Self::Open(_) => None,
+        }
+    }
+}
+
 /// What sign-ins go by.
 #[derive(Debug, Clone, Default)]
 pub struct SignIn {
+    /// Where browsers reach the console, without a slash at the end. None: nobody said.
+    pub url: Option<String>,
     /// How many proxies stand before this process, whose word of where a request comes from is believed
     /// (`X-Forwarded-For`). 0: none, whoever connects is who asks.
     pub proxies: u8,

@@ -6,9 +6,11 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use chrono::{DateTime, Utc};
+use tocsin_domain::Channel;
 use tocsin_domain::rights::Actor;
 use tocsin_domain::second_person::{ApprovalState, may_approve};
-use tocsin_store::tenant::approvals::{Approval, ApprovalQuery};
+use tocsin_store::tenant::accounts::{AccountState, ServingAccount};
+use tocsin_store::tenant::approvals::{Approval, ApprovalQuery, Told};
 use tocsin_store::tenant::campaigns::NewCampaign;
 use uuid::Uuid;
 
@@ -67,6 +69,11 @@ struct ApprovalPage {
     /// Why not.
     fault: Option<String>,
     reason_chars_max: usize,
+    /// The reason for a decline that was too long.
+    typed: String,
+    told: Told,
+    /// Is there an account that sends emails?
+    mails: bool,
 }
 
 /// What it would send, as of now.
@@ -162,7 +169,42 @@ async fn page(visitor: &Visitor, api: &Api, id: Uuid) -> Result<ApprovalPage, Re
         // What was decided has no faults any more.
         fault: fault.filter(|_| waiting),
         reason_chars_max: REASON_CHARS_MAX,
+        typed: String::new(),
+        told: visitor.tenant.approval_told(id).await?,
+        mails: visitor.tenant.accounts().await?.iter().any(sends_mails),
     })
+}
+
+fn sends_mails(account: &ServingAccount) -> bool {
+    account.channel == Channel::Email && account.state != AccountState::Stopped
+}
+
+impl ApprovalPage {
+    /// Was nobody told, and will nobody be? Whoever asked has to know.
+    fn untold(&self) -> bool {
+        self.told.sent == 0 && (self.told.waiting == 0 || !self.mails)
+    }
+
+    fn told_in_words(&self) -> String {
+        let Told { sent, waiting, failed } = self.told;
+        let people =
+            |number: i64| if number == 1 { "1 person".to_owned() } else { format!("{number} people") };
+        let mut said = Vec::new();
+        if sent > 0 {
+            said.push(format!("Told by email: {}.", people(sent)));
+        }
+        if waiting > 0 && self.mails {
+            said.push(format!("Mails on their way: {waiting}."));
+        }
+        if failed > 0 {
+            said.push(format!("Mails that failed, or may have: {failed}."));
+        }
+        if self.untold() {
+            let why = if waiting > 0 { ", for no account sends emails now" } else { "" };
+            said.push(format!("Nobody is told by email{why}: call somebody who may approve."));
+        }
+        said.join(" ")
+    }
 }
 
 impl Shown {
@@ -219,7 +261,7 @@ pub(crate) async fn decline(
     let is = reason.chars().count();
     if is > REASON_CHARS_MAX {
         let fault = format!("The reason has {is} characters: at most {REASON_CHARS_MAX} are taken.");
-        let page = ApprovalPage { fault: Some(fault), ..page(&visitor, &api, id).await? };
+        let page = ApprovalPage { fault: Some(fault), typed: reason, ..page(&visitor, &api, id).await? };
         return Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page));
     }
     let order = Order { by: visitor.actor.clone(), reason: Some(reason).filter(|reason| !reason.is_empty()) };

@@ -3,12 +3,15 @@
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tocsin_api::{PageAccess, SignIn};
 use tocsin_domain::CampaignState;
 use tocsin_runtime::Clock as _;
+use tocsin_store::{Access, Store};
 
+use crate::console::Visitor;
 use crate::receipts::canceled;
 use crate::series::{send, with_zone};
-use crate::stage::{Answer, KEY, OTHER_KEY, Stage, campaign};
+use crate::stage::{Answer, KEY, OTHER_KEY, Stage, ask, campaign, serve_pages};
 
 /// The district decides that a second person is needed.
 pub async fn decided(stage: &Stage) {
@@ -25,6 +28,54 @@ pub fn emergency() -> Value {
 
 async fn act(stage: &Stage, key: &str, id: &str, act: &str) -> Answer {
     stage.send_as(key, Method::POST, &format!("/v1/approvals/{id}/{act}"), &Value::Null).await
+}
+
+/// Those who sign in and may approve are told by email where to do so; whoever asked sees when that is nobody.
+#[tokio::test]
+async fn users_who_may_approve_are_to_be_told_by_email_with_a_link_that_no_request_can_change() {
+    let stage = Stage::start().await;
+    decided(&stage).await;
+    stage.sql.batch_execute("update users set active = false").await.unwrap();
+    let (ana, _) = stage.key(stage.north, "ana", &["communications"]).await;
+    let alone = stage.submit_as(&ana, "alone", &emergency()).await.id();
+    let mails = async |id: &str| -> Vec<String> {
+        let sql = "select u.login || ' ' || coalesce(p.page_url, '-') from approval_mails m
+                   join approvals p on p.id = m.approval_id join users u on u.id = m.user_id
+                   where p.id = $1 order by 1";
+        let id = uuid::Uuid::parse_str(id).unwrap();
+        stage.sql.query(sql, &[&id]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    };
+    assert_eq!(mails(&alone).await, Vec::<String>::new());
+    for (login, roles) in [("ben", &["communications"]), ("cem", &["administrator"]), ("sec", &["secretary"])]
+    {
+        stage.user(stage.north, &format!("{login}@north.example"), roles).await;
+    }
+    stage.user(stage.south, "dan@south.example", &["administrator"]).await;
+    let visitor = Visitor::of(&stage, "cem@north.example").await;
+    let page = visitor.page(&format!("/approvals/{alone}")).await;
+    assert!(page.contains("Nobody is told by email"), "{page}");
+    let asked = stage.submit_as(&ana, "told", &emergency()).await.id();
+    assert_eq!(mails(&asked).await, ["ben@north.example -", "cem@north.example -"]);
+
+    // The address is the configuration's: a host that a request names would lead people elsewhere.
+    let rules = SignIn { url: Some("https://tocsin.example.org".to_owned()), ..SignIn::default() };
+    let store = Store::open(&stage.database_url, 2, Access::Tenants).unwrap();
+    let address =
+        serve_pages(store, &stage.broker, &stage.clock, &stage.tasks, PageAccess::SignIn(rules)).await;
+    let bearer = format!("Bearer {ana}");
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("idempotency-key", "linked"),
+        ("content-type", "application/json"),
+        ("x-forwarded-host", "evil.example"),
+        ("host", "evil.example"),
+    ];
+    let body = emergency().to_string();
+    let linked = ask(&stage.client, &address, Method::POST, "/v1/campaigns", &headers, &body).await;
+    assert_eq!(linked.status, 202, "{linked:?}");
+    let id = linked.id();
+    let link = format!("ben@north.example https://tocsin.example.org/approvals/{id}");
+    assert_eq!(mails(&id).await[0], link);
 }
 
 async fn campaigns(stage: &Stage) -> Vec<Value> {

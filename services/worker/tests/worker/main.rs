@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod approval_mails;
 mod doubles;
 mod leases;
 mod stage;

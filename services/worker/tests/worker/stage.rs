@@ -41,17 +41,21 @@ impl Stage {
     }
 
     pub fn worker(&self) -> Worker {
+        self.worker_of(Channel::Inbox, Registry::build(vec![]).unwrap())
+    }
+
+    /// A worker of one channel, over these accounts.
+    pub fn worker_of(&self, channel: Channel, registry: Registry) -> Worker {
         let settings = WorkerSettings {
-            channels: vec![Channel::Inbox],
+            channels: vec![channel],
             prefetch: [100; 3],
             in_flight_max: 100,
             public_url: "https://bell.example.org".to_owned(),
             token_keys: TokenKeys::new(&Secret::new("key"), None),
         };
         let (store, broker) = (self.fixture.store().clone(), Arc::clone(&self.broker));
-        let registry = Arc::new(Registry::build(vec![]).unwrap());
         let id = WorkerId(Uuid::now_v7());
-        Worker::new(id, store, broker, Arc::new(SystemClock), registry, settings)
+        Worker::new(id, store, broker, Arc::new(SystemClock), Arc::new(registry), settings)
     }
 
     /// A second account for the inbox.

@@ -259,7 +259,7 @@ pub(super) struct RawAccount {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSignIn {
-    /// Where browsers reach the console, as `https://tocsin.example.org`: issuers send people back there.
+    /// Where browsers reach the console, as `https://tocsin.example.org`: issuers send people back there, and mails lead there.
     pub url: Option<String>,
     /// Are passwords taken? Without them, issuers alone let people in.
     pub passwords: bool,

@@ -5,6 +5,7 @@ mod deciding;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tocsin_domain::CampaignId;
+use tocsin_domain::rights::Right;
 use tocsin_domain::second_person::{ApprovalState, Decision};
 use uuid::Uuid;
 
@@ -26,6 +27,10 @@ pub struct NewApproval {
     pub expires_at: DateTime<Utc>,
     /// What endpoints are told.
     pub event: NewsOfApproval,
+    /// Where browsers find its page, if that is known.
+    pub page_url: Option<String>,
+    /// The names of built-in roles whose users may approve. A district's own roles say so themselves.
+    pub approving_roles: Vec<&'static str>,
 }
 
 /// The event that it waits, for each endpoint that asks for it.
@@ -72,6 +77,19 @@ impl Waiting {
     }
 }
 
+/// How many were told by email, and of how many others what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told {
+    pub sent: i64,
+    /// Their mails are on their way, or wait for an account.
+    pub waiting: i64,
+    /// Nobody knows, or their mails were refused.
+    pub failed: i64,
+}
+
+/// Of one approval: more have the right in no district that uses it well.
+const MAILS_MAX: i64 = 200;
+
 /// Which to list, newest first.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ApprovalQuery {
@@ -107,6 +125,10 @@ impl Tenant {
                     &new.event.id,
                     &new.event.event,
                     &new.event.body,
+                    &new.page_url,
+                    &new.approving_roles,
+                    &Right::SendEmergency.as_str(),
+                    &MAILS_MAX,
                 ],
             )
             .await?;
@@ -170,6 +192,22 @@ impl Tenant {
         Ok(rows.first().map(read).unwrap_or_default())
     }
 
+    /// Who was told by email that it waits.
+    pub async fn approval_told(&self, id: Uuid) -> Result<Told, StoreError> {
+        let sql = "-- store.approval_told
+                   select count(*) filter (where state = 3) as sent,
+                     count(*) filter (where state = 1 or state = 2) as waiting,
+                     count(*) filter (where state > 3) as failed
+                   from approval_mails where district_id = $1 and approval_id = $2";
+        let rows = self.rows("approval_told", sql, &[&self.district.0, &id]).await?;
+        let read = |found: &tokio_postgres::Row| Told {
+            sent: found.get("sent"),
+            waiting: found.get("waiting"),
+            failed: found.get("failed"),
+        };
+        Ok(rows.first().map(read).unwrap_or_default())
+    }
+
     /// Does no active school of the district stand outside this list?
     pub async fn are_all_schools(&self, source_ids: &[String]) -> Result<bool, StoreError> {
         let sql = "-- store.are_all_schools
@@ -207,12 +245,13 @@ fn read(name: &'static str, found: &tokio_postgres::Row) -> Result<Approval, Sto
     })
 }
 
-/// A key that made a campaign makes no approval. Endpoints are told in the same breath: a planner that looked for it would come
-/// later, and half an hour is short.
+/// A key that made a campaign makes no approval. Endpoints are told in the same breath, and so are those who may approve: a
+/// planner that looked for it would come later, and half an hour is short.
 const ASK_APPROVAL: &str = "-- store.ask_approval
 with made as (
-  insert into approvals (district_id, id, client_key, request_hash, request, subject, asked_by, asked_at, expires_at)
-  select $1, $2, $3, $4, $5, $6, $7, $8, $9
+  insert into approvals (district_id, id, client_key, request_hash, request, subject, asked_by, asked_at, expires_at,
+    page_url)
+  select $1, $2, $3, $4, $5, $6, $7, $8, $9, $13
   where not exists (select from campaigns where district_id = $1 and client_key = $3)
   on conflict (district_id, client_key) do nothing
   returning *
@@ -224,11 +263,18 @@ with made as (
   select e.district_id, e.id, $10, $11, $12, $8, $8
   from made, webhook_endpoints e
   where e.district_id = $1 and e.enabled and $11 = any(e.events)
+), mailed as (
+  insert into approval_mails (district_id, approval_id, user_id, ordinal, due_at, useless_at)
+  select $1, made.id, u.id, row_number() over (order by u.login), $8, $9
+  from made, users u
+  where u.district_id = $1 and u.active and u.id is distinct from made.asker_id and (u.roles && $14::text[]
+    or exists (select from roles r where r.district_id = $1 and r.name = any(u.roles) and $15::text = any(r.rights)))
+  order by u.login limit $16::bigint
 )
 select * from made";
 
 /// Decisions 1 approved, 2 declined.
-const APPROVALS: &str = "-- store.approvals
+pub(crate) const APPROVALS: &str = "-- store.approvals
 select * from approvals
 where district_id = $1 and id < coalesce($2::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
   and ($3::text is null or $3 = case when decision = 1 then 'approved' when decision = 2 then 'declined'

@@ -160,6 +160,8 @@ async fn signed_in(setting: &Setting) {
         asked_at: now,
         expires_at: now + TimeDelta::minutes(30),
         event: NewsOfApproval { id: Uuid::now_v7(), event: "approval.requested", body: "{}".to_owned() },
+        page_url: None,
+        approving_roles: vec!["viewer"],
     };
     tenant.ask_approval(&asked).await.unwrap();
     let sent = SentAway {
@@ -267,6 +269,7 @@ async fn a_district_sees_its_own_rows() {
         "sessions",
         "roles",
         "approvals",
+        "approval_mails",
         "attachments",
         "attachment_chunks",
         "audience_counts",

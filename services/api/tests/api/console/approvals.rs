@@ -57,6 +57,10 @@ async fn an_emergency_that_is_composed_waits_on_every_page_of_those_who_may_appr
 
     let own = ana.page(&path).await;
     assert!(own.contains("You asked for this") && own.contains("Take it back"), "{own}");
+    assert!(own.contains("Nobody is told by email, for no account sends emails now"), "{own}");
+    let account = "insert into provider_accounts (name, channel, updated_at) values ('mail', 3, now())";
+    stage.sql.batch_execute(account).await.unwrap();
+    assert!(ana.page(&path).await.contains("Mails on their way: "), "{own}");
     assert!(!own.contains("approve-button"), "{own}");
     let refused = ana.post(&format!("{path}/approve"), "").await;
     assert!(
@@ -88,6 +92,7 @@ async fn whoever_may_approve_may_decline_and_says_why() {
     let path = format!("/approvals/{id}");
     let long = ben.post(&format!("{path}/decline"), &format!("reason={}", "x".repeat(1001))).await;
     assert_eq!(long.status, 422, "{long:?}");
+    assert!(text_of(&long).contains(&"x".repeat(1001)), "what was typed is lost");
     let declined = ben.post(&format!("{path}/decline"), "reason=It+is+a+<drill>").await;
     assert_eq!((declined.status, declined.headers["location"].to_str().unwrap()), (303, &*path));
     let page = ben.page(&path).await;

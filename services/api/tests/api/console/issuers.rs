@@ -65,6 +65,7 @@ impl Office {
             new_user_role: rules.new_user_role.map(str::to_owned),
         };
         let page = PageAccess::SignIn(SignIn {
+            url: None,
             proxies: 0,
             passwords: rules.passwords,
             issuers: Arc::from([door.clone(), IssuerDoor { name: "other".to_owned(), ..door }]),
