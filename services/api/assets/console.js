@@ -69,6 +69,7 @@ function poll(list) {
   async function look() {
     if (!list.dataset.poll) return;
     if (document.hidden) return again();
+    list.ariaBusy = "true";
     try {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
       const next = answer.ok && parsed(await answer.text()).getElementById("list");
@@ -77,6 +78,7 @@ function poll(list) {
     } catch {
       // The server is away: the next look may find it again.
     }
+    list.ariaBusy = "false";
     again();
   }
   again();

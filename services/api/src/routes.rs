@@ -235,8 +235,8 @@ pub(crate) fn pages() -> Vec<Route> {
     use compose::templating;
     use console::settings::policy;
     use console::{
-        account, approvals, assets, cancel, correction, detail, docs, issuer, list, receipt, recipients,
-        sign_in, watch,
+        account, activities, approvals, assets, cancel, correction, detail, docs, issuer, list, receipt,
+        recipients, sign_in, watch,
     };
     use console::{audit, imports, keys, roles, settings, templates, users};
     use console::{
@@ -264,7 +264,7 @@ pub(crate) fn pages() -> Vec<Route> {
         post("/campaigns/{id}/cancel", Cancel, cancel::cancel),
         get("/campaigns/{id}/receipt/{part}", Message, receipt::show),
         get("/campaigns/{id}/correction", MessageAndSend, correction::ask),
-        post("/campaigns/{id}/correction", MessageAndSend, correction::send),
+        post("/campaigns/{id}/correction", MessageAndSend, correction::send).taking(compose::body_limit()),
         get("/upcoming", Message, upcoming::show),
         get("/log", Message, log::show),
         get("/series/{id}", Series, series::show),
@@ -285,9 +285,9 @@ pub(crate) fn pages() -> Vec<Route> {
         get("/attachments/{attachment}", OneOf(SENDS), detail::upload),
         get("/templates", OneOf(SENDS), templates::list),
         get("/templates/new", OneOf(SENDS), templating::ask_new),
-        post("/templates/new", OneOf(SENDS), templating::add),
+        post("/templates/new", OneOf(SENDS), templating::add).taking(compose::body_limit()),
         get("/templates/{id}", OneOf(SENDS), templating::ask),
-        post("/templates/{id}", OneOf(SENDS), templating::post),
+        post("/templates/{id}", OneOf(SENDS), templating::post).taking(compose::body_limit()),
         post("/templates/{id}/remove", OneOf(SENDS), templating::remove),
         get("/consents", CONSENTS, consents::show),
         get("/consents.csv", CONSENTS, consents::file),
@@ -301,6 +301,7 @@ pub(crate) fn pages() -> Vec<Route> {
         post("/people/{person}/active", EDIT_DIRECTORY, person::set_active),
         get("/new-person", EDIT_DIRECTORY, new_person::ask),
         post("/new-person", EDIT_DIRECTORY, new_person::add),
+        get("/people/{person}/activities", READ_DIRECTORY, activities::show),
         get("/people/{person}/communications", MessageAnd(Right::ReadDirectory), communications::show),
         get(
             "/people/{person}/communications/{campaign}/{recipient}",

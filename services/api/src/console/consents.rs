@@ -152,7 +152,7 @@ fn written_out(typed: &str, region: &str) -> Option<String> {
 }
 
 /// Requirement 162.
-fn name(state: ConsentState) -> (&'static str, Tone) {
+pub(super) fn name(state: ConsentState) -> (&'static str, Tone) {
     match state {
         ConsentState::Pending => ("Pending Opt-In", Tone::Quiet),
         ConsentState::OptedIn => ("Opted In", Tone::Good),

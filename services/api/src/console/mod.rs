@@ -6,6 +6,7 @@
 mod access;
 pub(crate) mod account;
 mod accounts;
+pub(crate) mod activities;
 pub(crate) mod approvals;
 pub(crate) mod assets;
 pub(crate) mod audit;

@@ -1,5 +1,6 @@
 //! The directory as its district sees and changes it (docs/adr/0034-directory.md). A person is named by the source id.
 
+pub mod activities;
 pub mod changes;
 pub mod links;
 pub mod people;

@@ -129,6 +129,12 @@ async fn a_campaigns_page_shows_its_delivery_summary() {
     ] {
         assert!(page.contains(&format!("<dt>{name}</dt><dd>{number}</dd>")), "{name}: {page}");
     }
+    // It can be read anew by hand until it is over (requirements 22 and 193).
+    assert!(page.contains("id=\"refresh-button\""), "{page}");
+    stage
+        .change("update campaigns set state = 5, ended_at = now(), closed_at = now() where id = $1", &id)
+        .await;
+    assert!(!visitor.page(&format!("/campaigns/{id}")).await.contains("id=\"refresh-button\""));
 }
 
 #[tokio::test]

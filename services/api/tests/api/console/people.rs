@@ -1,5 +1,7 @@
 //! The pages of people.
 
+use tocsin_runtime::Clock as _;
+
 use super::{Visitor, text_of};
 use crate::stage::Stage;
 
@@ -148,4 +150,32 @@ async fn people_and_devices_of_the_districts_own_are_added_changed_and_stopped_b
     let seen = secretary.page(&page).await;
     assert!(!seen.contains("Add device") && !seen.contains("Deactivate"), "{seen}");
     assert_eq!(secretary.post(&format!("{page}/active"), "").await.status, 403);
+}
+
+#[tokio::test]
+async fn activities_say_what_was_done_about_a_person_and_who_may_see_consents_sees_them() {
+    let stage = Stage::start().await;
+    stage.family().await;
+    let visitor = Visitor::sign_in(&stage).await;
+    let path = "/people/ana/activities";
+    let before = visitor.page(path).await;
+    assert!(before.contains("Nothing was done") && before.contains("/people/ana/communications"), "{before}");
+    let saved = visitor.post("/people/ana/preferences", "language=es&time_zone=").await;
+    assert_eq!(saved.status, 303, "{saved:?}");
+    let device = visitor.post("/people/ana/device", "channel=sms&address=%2B16035550177").await;
+    assert_eq!(device.status, 303, "{device:?}");
+    visitor.post("/people/bo/device", "channel=sms&address=%2B16035550178").await;
+    let phone = "+16035550177";
+    stage.engine.opt_out(stage.north, phone, "text", stage.clock.now()).await.unwrap();
+    let page = visitor.page(path).await;
+    for said in ["Preferences changed", "Device added", "+16035550177: Opted Out"] {
+        assert_eq!(page.matches(said).count(), 1, "{said}: {page}");
+    }
+    for tab in ["/people/ana", "/people/ana/communications"] {
+        assert!(visitor.page(tab).await.contains("href=\"/people/ana/activities\""), "{tab}");
+    }
+    stage.user(stage.north, "sec@north.example", &["secretary"]).await;
+    let secretary = Visitor::of(&stage, "sec@north.example").await.page(path).await;
+    assert!(secretary.contains("Device added") && !secretary.contains("Opted Out"), "{secretary}");
+    assert_eq!(visitor.get("/people/nobody/activities").await.status, 404);
 }

@@ -1,0 +1,81 @@
+//! `/people/{person}/activities`: what was done about a person, beside what was sent to them (requirement 168).
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use tocsin_domain::rights::Right;
+use tocsin_store::tenant::directory::activities::{Activity, Consents, What};
+
+use super::access::Visitor;
+use super::consents;
+use super::page::{Refused, Shell, answer};
+use super::person::{Heading, existing};
+use super::when::Stamp;
+use crate::server::Api;
+
+const ROWS_MAX: u32 = 100;
+
+#[derive(Template)]
+#[template(path = "activities.html")]
+struct ActivitiesPage {
+    shell: Shell,
+    who: Heading,
+    rows: Vec<Row>,
+    /// Are these all?
+    whole: bool,
+}
+
+struct Row {
+    what: String,
+    by: String,
+    at: Stamp,
+}
+
+/// `GET /people/{person}/activities`, the latest first.
+pub(crate) async fn show(
+    visitor: Visitor,
+    State(api): State<Api>,
+    Path(source_id): Path<String>,
+) -> Result<Response, Refused> {
+    let person = existing(&visitor, &source_id).await?;
+    let may_see = visitor.tenant.may(Right::Consents);
+    let consents = if may_see { Consents::Shown } else { Consents::Hidden };
+    let found = visitor.tenant.activities(&person.source_id, consents, ROWS_MAX).await?;
+    let (now, whole) = (api.clock.now(), found.len() < ROWS_MAX as usize);
+    let row = |activity: Activity| Row {
+        what: in_words(activity.what, &person.source_id),
+        by: activity.by,
+        at: visitor.zone.stamp(activity.at, now),
+    };
+    let rows = found.into_iter().map(row).collect();
+    let who = Heading::of(&person);
+    let shell = Shell::new(&who.name, &visitor.who, "people");
+    Ok(answer(StatusCode::OK, &ActivitiesPage { shell, who, rows, whole }))
+}
+
+fn in_words(what: What, person: &str) -> String {
+    match what {
+        What::Consent { phone, from: None, to } => format!("{phone}: {}", consents::name(to).0),
+        What::Consent { phone, from: Some(from), to } => {
+            format!("{phone}: {} after {}", consents::name(to).0, consents::name(from).0)
+        }
+        What::Changed { action, subject } => {
+            let done = match action.as_str() {
+                "directory.person.add" => "Added by hand",
+                "directory.person.rename" => "Name changed",
+                "directory.person.active" => "Activated or deactivated",
+                "directory.person.prefer" => "Preferences changed",
+                "directory.device.add" => "Device added",
+                "directory.device.remove" => "Device removed",
+                "directory.contact.add" => "Made a contact",
+                "directory.contact.end" => "Ended as a contact",
+                "directory.enrolment.add" => "Enrolled",
+                "directory.enrolment.end" => "Enrolment ended",
+                other => other,
+            };
+            // Whom or where, of what is about two.
+            format!("{done}{}", subject.strip_prefix(person).unwrap_or_default())
+        }
+    }
+}
