@@ -19,6 +19,7 @@ pub const WINDOWED: &[(&str, &str)] = &[
     ("receipt_part", crate::tenant::receipt::RECEIPT_PART),
     ("report_devices", crate::tenant::report::REPORT_DEVICES),
     ("without_device", crate::tenant::matching::WITHOUT_DEVICE),
+    ("recipients", crate::tenant::recipients::RECIPIENTS),
 ];
 
 /// What a person was sent, over campaigns.
@@ -68,13 +69,27 @@ pub const LISTED: &[(&str, &str)] = &[
     ("webhook_deliveries", crate::tenant::webhooks::DELIVERIES),
 ];
 
-/// What is to come, over all of it; then series and their past.
-pub const UPCOMING: &[(&str, &str)] = &[
-    ("upcoming", crate::tenant::upcoming::UPCOMING),
+/// What is to come, over all of it.
+pub const UPCOMING: &str = crate::tenant::upcoming::UPCOMING;
+
+/// Pages of lists that are read in the order of one index, and no further than the page goes.
+pub const PAGED: &[(&str, &str)] = &[
     ("list_series", crate::tenant::series::LIST_SERIES),
     ("past_occurrences", crate::tenant::series::PAST_OCCURRENCES),
     ("templates", crate::tenant::templates::TEMPLATES),
+    ("approvals", crate::tenant::approvals::APPROVALS),
+    ("consents", crate::tenant::consents::CONSENTS),
+    ("consents_in_state", crate::tenant::consents::CONSENTS_IN_STATE),
+    ("consent_history", crate::tenant::consents::CONSENT_HISTORY),
+    ("suppressions", crate::tenant::suppressions::SUPPRESSIONS),
+    ("unsubscribes", crate::tenant::unsubscribes::UNSUBSCRIBES),
 ];
+
+/// What was done about a person.
+pub const ACTIVITIES: &str = crate::tenant::directory::activities::ACTIVITIES;
+
+/// Mails that tell of approvals, as a worker takes them.
+pub const APPROVAL_MAILS: &str = crate::approval_mails::TAKE;
 
 /// Lists of the directory and of what was delivered to it, and an estimate of an audience.
 pub const DIRECTORY: &[(&str, &str)] = &[

@@ -87,7 +87,7 @@ impl Tenant {
     }
 }
 
-const SUPPRESSIONS: &str = "-- store.suppressions
+pub(crate) const SUPPRESSIONS: &str = "-- store.suppressions
 select channel, address, outcome, reason, source, created_at from suppressions
 where district_id = $1 and (channel, address) > ($2::smallint, $3::text)
 order by channel, address limit $4";

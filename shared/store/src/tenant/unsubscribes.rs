@@ -50,7 +50,7 @@ impl Tenant {
     }
 }
 
-const UNSUBSCRIBES: &str = "-- store.unsubscribes
+pub(crate) const UNSUBSCRIBES: &str = "-- store.unsubscribes
 select address, message_type, created_at from unsubscribes
 where district_id = $1 and (address, message_type) > ($2::text, $3::text)
 order by address, message_type limit $4";
