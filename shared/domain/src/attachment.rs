@@ -14,23 +14,63 @@ pub const NAME_CHARS_MAX: usize = 100;
 /// What may be attached, by the end of its name, and what a file of the kind begins with. Whatever runs when it is
 /// opened is left out, so are pages and pictures with scripts.
 const KINDS: [Kind; 15] = [
-    Kind::new("pdf", "application/pdf", b"%PDF-"),
-    Kind::new("png", "image/png", b"\x89PNG\r\n\x1a\n"),
-    Kind::new("jpg", "image/jpeg", b"\xff\xd8\xff"),
-    Kind::new("jpeg", "image/jpeg", b"\xff\xd8\xff"),
-    Kind::new("gif", "image/gif", b"GIF8"),
-    Kind::new("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", ZIP),
-    Kind::new("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ZIP),
-    Kind::new("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation", ZIP),
-    Kind::new("odt", "application/vnd.oasis.opendocument.text", ZIP),
-    Kind::new("ods", "application/vnd.oasis.opendocument.spreadsheet", ZIP),
-    Kind::new("odp", "application/vnd.oasis.opendocument.presentation", ZIP),
-    Kind::new("txt", "text/plain", b""),
-    Kind::new("csv", "text/csv", b""),
-    Kind::new("ics", "text/calendar", b"BEGIN:VCALENDAR"),
-    Kind::new("mp3", "audio/mpeg", b""),
+    Kind::new("pdf", "application/pdf", Begins::With(b"%PDF-")),
+    Kind::new("png", "image/png", Begins::With(b"\x89PNG\r\n\x1a\n")),
+    Kind::new("jpg", "image/jpeg", Begins::With(b"\xff\xd8\xff")),
+    Kind::new("jpeg", "image/jpeg", Begins::With(b"\xff\xd8\xff")),
+    Kind::new("gif", "image/gif", Begins::With(b"GIF8")),
+    Kind::new(
+        "docx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        Begins::Package("word/"),
+    ),
+    Kind::new(
+        "xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        Begins::Package("xl/"),
+    ),
+    Kind::new(
+        "pptx",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        Begins::Package("ppt/"),
+    ),
+    Kind::new("odt", "application/vnd.oasis.opendocument.text", Begins::Document),
+    Kind::new("ods", "application/vnd.oasis.opendocument.spreadsheet", Begins::Document),
+    Kind::new("odp", "application/vnd.oasis.opendocument.presentation", Begins::Document),
+    Kind::new("txt", "text/plain", Begins::Text(b"")),
+    Kind::new("csv", "text/csv", Begins::Text(b"")),
+    Kind::new("ics", "text/calendar", Begins::Text(b"BEGIN:VCALENDAR")),
+    Kind::new("mp3", "audio/mpeg", Begins::Sound),
 ];
-const ZIP: &[u8] = b"PK\x03\x04";
+
+/// How a file of a kind begins.
+#[derive(Debug, Clone, Copy)]
+enum Begins {
+    With(&'static [u8]),
+    /// So, and with nothing that no text holds: what is another kind in disguise is told by it.
+    Text(&'static [u8]),
+    /// An Open XML package (ECMA-376): a zip whose first entry is one of every package, or in this folder.
+    Package(&'static str),
+    /// An OpenDocument (part 2, 3.3): a zip whose first entry is `mimetype`, stored as it is, and says the kind.
+    Document,
+    /// MPEG audio: with a tag (ID3), or at once with a frame.
+    Sound,
+}
+
+/// Of every Open XML package one of these comes first, if not what is in its own folder.
+const OF_PACKAGES: [&str; 4] = ["[Content_Types].xml", "_rels/", "docProps/", "customXml/"];
+
+/// The name of a zip's first entry, and what stands behind it.
+fn first_entry(zip: &[u8]) -> Option<(&[u8], &[u8])> {
+    const HEADER_BYTES: usize = 30;
+    let header = zip.get(..HEADER_BYTES)?;
+    if !header.starts_with(b"PK\x03\x04") {
+        return None;
+    }
+    let length = |at: usize| usize::from(u16::from_le_bytes([header[at], header[at + 1]]));
+    let name_ends = HEADER_BYTES + length(26);
+    Some((zip.get(HEADER_BYTES..name_ends)?, zip.get(name_ends + length(28)..)?))
+}
 
 /// Of all kinds of files.
 pub const MEDIA_TYPES: [&str; KINDS.len()] = {
@@ -47,12 +87,29 @@ pub const MEDIA_TYPES: [&str; KINDS.len()] = {
 struct Kind {
     ending: &'static str,
     media_type: &'static str,
-    begins: &'static [u8],
+    begins: Begins,
 }
 
 impl Kind {
-    const fn new(ending: &'static str, media_type: &'static str, begins: &'static [u8]) -> Self {
+    const fn new(ending: &'static str, media_type: &'static str, begins: Begins) -> Self {
         Self { ending, media_type, begins }
+    }
+
+    fn fits(&self, beginning: &[u8]) -> bool {
+        match self.begins {
+            Begins::With(bytes) => beginning.starts_with(bytes),
+            Begins::Text(bytes) => beginning.starts_with(bytes) && !beginning.contains(&0),
+            Begins::Package(folder) => first_entry(beginning).is_some_and(|(name, _)| {
+                OF_PACKAGES.iter().chain([&folder]).any(|known| name.starts_with(known.as_bytes()))
+            }),
+            Begins::Document => first_entry(beginning).is_some_and(|(name, content)| {
+                name == b"mimetype" && content.starts_with(self.media_type.as_bytes())
+            }),
+            Begins::Sound => {
+                beginning.starts_with(b"ID3")
+                    || matches!(beginning, [0xff, second, ..] if second & 0xe0 == 0xe0)
+            }
+        }
     }
 }
 
@@ -116,13 +173,7 @@ pub fn check_beginning(name: &str, beginning: &[u8]) -> Result<(), AttachmentErr
     if beginning.is_empty() {
         return Err(AttachmentError::Empty);
     }
-    // A text of another kind in disguise is told by what no text holds.
-    let fits = if kind.media_type.starts_with("text/") {
-        beginning.starts_with(kind.begins) && !beginning.contains(&0)
-    } else {
-        beginning.starts_with(kind.begins)
-    };
-    if fits { Ok(()) } else { Err(AttachmentError::Content(kind.ending)) }
+    if kind.fits(beginning) { Ok(()) } else { Err(AttachmentError::Content(kind.ending)) }
 }
 
 /// How much it is, for people.
@@ -168,23 +219,58 @@ mod tests {
         assert_eq!(named(""), Err(AttachmentError::NoName));
     }
 
+    /// A zip whose first entry has this name and these bytes, stored as they are.
+    fn zip(name: &str, content: &str) -> Vec<u8> {
+        let mut zip = b"PK\x03\x04".to_vec();
+        zip.resize(26, 0);
+        zip.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
+        zip.extend([0, 0]);
+        zip.extend(name.bytes().chain(content.bytes()));
+        zip
+    }
+
     #[test]
     fn a_file_begins_as_its_kind_does() {
-        let good: [(&str, &[u8]); 5] = [
-            ("a.pdf", b"%PDF-1.7\n"),
-            ("a.jpg", b"\xff\xd8\xff\xe0"),
-            ("a.docx", b"PK\x03\x04x"),
-            ("a.txt", "Žluťoučký".as_bytes()),
-            ("a.ics", b"BEGIN:VCALENDAR\r\n"),
+        let odt = "application/vnd.oasis.opendocument.text";
+        let good: [(&str, Vec<u8>); 11] = [
+            ("a.pdf", b"%PDF-1.7\n".to_vec()),
+            ("a.jpg", b"\xff\xd8\xff\xe0".to_vec()),
+            ("a.docx", zip("[Content_Types].xml", "x")),
+            ("a.docx", zip("word/document.xml", "x")),
+            ("a.xlsx", zip("_rels/.rels", "x")),
+            ("a.pptx", zip("docProps/app.xml", "x")),
+            ("a.odt", zip("mimetype", odt)),
+            ("a.txt", "Žluťoučký".as_bytes().to_vec()),
+            ("a.ics", b"BEGIN:VCALENDAR\r\n".to_vec()),
+            ("a.mp3", b"ID3\x04".to_vec()),
+            ("a.mp3", b"\xff\xfb\x90".to_vec()),
         ];
         for (name, bytes) in good {
-            assert_eq!(check_beginning(name, bytes), Ok(()), "{name}");
+            assert_eq!(check_beginning(name, &bytes), Ok(()), "{name} {bytes:?}");
         }
-        let bad: [(&str, &[u8]); 4] =
-            [("a.pdf", b"MZ\x90"), ("a.png", b"<svg"), ("a.docx", b"%PDF-"), ("a.txt", b"MZ\x90\x00")];
+        let bad: [(&str, Vec<u8>); 14] = [
+            ("a.pdf", b"MZ\x90".to_vec()),
+            ("a.png", b"<svg".to_vec()),
+            ("a.docx", b"%PDF-".to_vec()),
+            ("a.docx", b"PK\x03\x04".to_vec()),
+            ("a.docx", zip("META-INF/MANIFEST.MF", "x")),
+            ("a.docx", zip("xl/workbook.xml", "x")),
+            ("a.xlsx", zip("evil.exe", "x")),
+            ("a.odt", zip("[Content_Types].xml", odt)),
+            ("a.ods", zip("mimetype", odt)),
+            ("a.txt", b"MZ\x90\x00".to_vec()),
+            ("a.ics", b"<html>".to_vec()),
+            ("a.mp3", b"MZ\x90".to_vec()),
+            ("a.mp3", b"<html>".to_vec()),
+            ("a.mp3", b"\xff".to_vec()),
+        ];
+        let mut taken = Vec::new();
         for (name, bytes) in bad {
-            assert!(matches!(check_beginning(name, bytes), Err(AttachmentError::Content(_))), "{name}");
+            if !matches!(check_beginning(name, &bytes), Err(AttachmentError::Content(_))) {
+                taken.push((name, bytes));
+            }
         }
+        assert!(taken.is_empty(), "{taken:?}");
         assert_eq!(check_beginning("a.txt", b""), Err(AttachmentError::Empty));
     }
 

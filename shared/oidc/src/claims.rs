@@ -240,6 +240,7 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_for_is_not_believed() {
+        let mut believed = Vec::new();
         for (change, fault) in [
             (json!({"iss": "https://id.example.org/"}), TokenFault::Issuer),
             (json!({"iss": "https://evil.example"}), TokenFault::Issuer),
@@ -266,7 +267,11 @@ mod tests {
             (json!({"email_verified": false}), TokenFault::Unverified),
             (json!({"email_verified": null}), TokenFault::Unverified),
         ] {
-            assert_eq!(checked("email", change.clone()), Err(fault), "{change}");
+            let answer = checked("email", change.clone());
+            if answer != Err(fault) {
+                believed.push(format!("{change}: {answer:?}"));
+            }
         }
+        assert!(believed.is_empty(), "{believed:#?}");
     }
 }

@@ -51,8 +51,12 @@ pub(crate) fn ask_again(method: &Method, response: &mut Response) {
 pub(crate) fn protect(response: &mut Response) {
     let headers = response.headers_mut();
     headers.extend(HEADERS);
-    // Browsers show a PDF by a page of their own, which our policy would forbid its scripts and styles.
-    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/pdf") {
+    // Browsers show a PDF by a page of their own, which our policy would forbid its scripts and styles. What is saved and not
+    // shown keeps its own.
+    let is = |name: HeaderName, begins: &str| {
+        headers.get(name).is_some_and(|value: &HeaderValue| value.as_bytes().starts_with(begins.as_bytes()))
+    };
+    if is(header::CONTENT_TYPE, "application/pdf") && !is(header::CONTENT_DISPOSITION, "attachment") {
         headers.remove(header::CONTENT_SECURITY_POLICY);
     }
     headers.entry(header::CACHE_CONTROL).or_insert(NO_COPY);
