@@ -15,6 +15,7 @@ mod sessions;
 mod settings;
 mod skips;
 mod templates;
+mod typed;
 
 use reqwest::Method;
 
