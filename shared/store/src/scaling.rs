@@ -96,16 +96,18 @@ fn read_used(found: &tokio_postgres::Row) -> Used {
     }
 }
 
-/// $1 is the channel, $2 how many of a campaign are counted. Campaign states 2 and 3 are Processing and Sending: what is
-/// being expanded is counted too, for workers take longer to come than the rest of its jobs.
+/// $1 is the channel, $2 how many of a campaign are counted. Campaigns as in `open_campaigns`, for workers are of no use to
+/// what an operator stopped or has to decide on; but what is being expanded (state 2) is counted too, for workers take
+/// longer to come than the rest of its jobs.
 const SCALING_DUE: &str = "-- store.scaling_due
 with open as materialized (
   select c.id, c.lane, case when exists (
       select from provider_accounts a where a.district_id = c.district_id and a.channel = $1
         and a.parent_id is null and a.stopped_at is null) then c.district_id end as served
   from campaigns c
-  where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null
+  where c.closed_at is null and c.state in (2, 3) and c.cancel_epoch is null and c.undecided_since is null
     and c.expires_at > (select tocsin_now()) and $1 = any(c.channels)
+    and not exists (select from stops s where s.district_id is null or s.district_id = c.district_id)
 )
 select o.served, o.lane, min(due.since) as since,
   sum(case when due.jobs < $2::bigint then due.jobs else greatest(due.jobs, untried.jobs) end)::bigint as jobs

@@ -5,6 +5,7 @@
 mod barred;
 mod calling_windows;
 mod emergencies;
+mod gauges;
 mod limits;
 mod overdue;
 mod recurring;

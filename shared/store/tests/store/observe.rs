@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use tocsin_domain::recovery::Decision;
 use tocsin_domain::settlement::ReportKind;
-use tocsin_domain::{Channel, Lane, WaitReason};
+use tocsin_domain::{CampaignId, Channel, DistrictId, Lane, WaitReason};
 use tocsin_store::observe::{InDoubt, Work};
 use tocsin_testkit::wait_until;
+use uuid::Uuid;
 
 use crate::fixture::{Setting, attempts, keys};
 
@@ -50,6 +52,44 @@ async fn due_work_is_what_waits_and_may_be_released() {
 
     setting.cancel(campaign).await;
     assert_eq!(observed().await, None, "nothing is released of it");
+}
+
+/// The due jobs of a campaign's texts, as the metrics have them, and those that workers are called for.
+async fn due(setting: &Setting, campaign: CampaignId) -> (Option<i64>, i64) {
+    let work = setting.store.observe_work(setting.now().await).await.unwrap();
+    let of_campaign = work.iter().find(|some| some.campaign == campaign && some.channel == Channel::Sms);
+    let called_for = setting.store.scaling_facts(Channel::Sms).await.unwrap().due;
+    (of_campaign.map(|some| some.due), called_for.iter().map(|due| due.jobs).sum())
+}
+
+#[tokio::test]
+async fn what_an_operator_stopped_is_no_work_and_calls_for_no_worker() {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(5).await;
+    assert_eq!(due(&setting, campaign).await, (Some(5), 5));
+    for stopped in [None, Some(setting.district)] {
+        assert!(setting.store.stop_sending(stopped, "ops", "wrong list").await.unwrap());
+        assert_eq!(due(&setting, campaign).await, (None, 0), "stopped: {stopped:?}");
+        assert!(setting.store.resume_sending(stopped, "ops").await.unwrap());
+        assert_eq!(due(&setting, campaign).await, (Some(5), 5), "goes on: {stopped:?}");
+    }
+    let elsewhere = DistrictId(Uuid::now_v7());
+    let sql = "insert into districts (id, name, created_at) values ($1, 'elsewhere', now())";
+    setting.owner.execute(sql, &[&elsewhere.0]).await.unwrap();
+    assert!(setting.store.stop_sending(Some(elsewhere), "ops", "theirs").await.unwrap());
+    assert_eq!(due(&setting, campaign).await, (Some(5), 5), "another district's stop is none of ours");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_decision_after_a_restore_is_no_work_and_calls_for_no_worker() {
+    let setting = Setting::new().await;
+    let campaign = setting.expanded(5).await;
+    setting.run("update installation set database_oid = 1").await;
+    setting.store.recover().await.unwrap();
+    assert_eq!(due(&setting, campaign).await, (None, 0));
+    let decided = setting.store.decide(campaign, Decision::SendAgain, "ops").await.unwrap();
+    assert!(decided.is_some(), "it waited for a decision");
+    assert_eq!(due(&setting, campaign).await, (Some(5), 5));
 }
 
 #[tokio::test]
