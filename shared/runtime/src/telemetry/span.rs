@@ -10,6 +10,9 @@ use tocsin_domain::trace::{Context, SpanId, TraceId};
 
 use super::names;
 
+/// Few spans have more.
+const ATTRIBUTES_MOST: usize = 12;
+
 /// What a span's time was spent on, as OpenTelemetry divides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -44,7 +47,7 @@ impl Span {
                 name: name.into(),
                 start_time: std::time::UNIX_EPOCH,
                 end_time: std::time::UNIX_EPOCH,
-                attributes: Vec::new(),
+                attributes: Vec::with_capacity(ATTRIBUTES_MOST),
                 dropped_attributes_count: 0,
                 events: SpanEvents::default(),
                 links: SpanLinks::default(),

@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use tocsin_domain::trace::Sampling;
 use tocsin_domain::{AttemptKey, Lane};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::export::{self, Exporter};
 use super::span::Span;
@@ -27,6 +27,8 @@ const WAITING_MAX: usize = 8_192;
 const BATCH_MAX: usize = 512;
 /// What comes alone waits so long for others.
 const PERIOD: Duration = Duration::from_millis(500);
+/// Between two looks at what waits. Whoever emits a span meanwhile wakes nobody, which would cost more than the span.
+const LOOK: Duration = Duration::from_millis(20);
 /// One request to the collector, with what the exporter tries again.
 const EXPORT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -196,16 +198,15 @@ async fn send_all(
     }
 }
 
-/// Takes what comes in a period, or a whole batch. True: it is to end, with what is there.
+/// Takes what comes in a period after the first, or a whole batch. True: it is to end, with what is there.
 async fn gather(
     waiting: &mut mpsc::Receiver<SpanData>,
     closing: &mut oneshot::Receiver<()>,
     batch: &mut Vec<SpanData>,
 ) -> bool {
-    let until = tokio::time::sleep(PERIOD);
-    tokio::pin!(until);
+    let mut until = Instant::now() + PERIOD;
     while batch.len() < BATCH_MAX {
-        let most = BATCH_MAX - batch.len();
+        let (is_first, most) = (batch.is_empty(), BATCH_MAX - batch.len());
         tokio::select! {
             biased;
             taken = waiting.recv_many(batch, most) => {
@@ -215,8 +216,21 @@ async fn gather(
             }
             _ = &mut *closing, if !closing.is_terminated() => {
                 waiting.close();
+                continue;
             }
-            () = &mut until, if !batch.is_empty() => break,
+            () = sleep_until(until), if !is_first => break,
+        }
+        let now = Instant::now();
+        if is_first {
+            until = now + PERIOD;
+        } else if now >= until {
+            break;
+        }
+        if !closing.is_terminated() {
+            tokio::select! {
+                () = sleep(LOOK) => {}
+                _ = &mut *closing => waiting.close(),
+            }
         }
     }
     closing.is_terminated()
@@ -227,7 +241,6 @@ mod tests {
     use chrono::{DateTime, TimeDelta};
     use tocsin_domain::trace::TraceId;
     use tocsin_domain::{CampaignId, JobKey};
-    use tokio::time::Instant;
     use uuid::Uuid;
 
     use super::*;
@@ -278,5 +291,40 @@ mod tests {
         spans.emit(span(1));
         spans.close(Duration::from_secs(5)).await;
         assert_eq!((spans.dropped(), spans.sent()), (0, 0));
+    }
+
+    /// What is sent together, where a span comes every so often, and how long that took.
+    async fn gathered(spans: u64, pause: Duration) -> (usize, Duration) {
+        let (to_send, mut waiting) = mpsc::channel(WAITING_MAX);
+        let (_closing, mut asked) = oneshot::channel();
+        let scope = InstrumentationScope::default();
+        let emitting = async {
+            for number in 0..spans {
+                to_send.send(span(number).into_data(&scope)).await.unwrap();
+                if !pause.is_zero() {
+                    sleep(pause).await;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let (begun, mut batch) = (Instant::now(), Vec::new());
+        tokio::select! {
+            closes = gather(&mut waiting, &mut asked, &mut batch) => assert!(!closes),
+            () = emitting => {}
+        }
+        (batch.len(), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_one_by_one_leaves_together_and_a_whole_batch_at_once() {
+        let (alone, after) = gathered(1, Duration::ZERO).await;
+        assert_eq!(alone, 1);
+        assert!((PERIOD..PERIOD + LOOK).contains(&after), "what comes alone waits for others: {after:?}");
+        let (together, after) = gathered(1_000, Duration::from_millis(10)).await;
+        assert!((49..=53).contains(&together), "{together}");
+        assert!((PERIOD..PERIOD + 2 * LOOK).contains(&after), "{after:?}");
+        let (whole, after) = gathered(2_000, Duration::ZERO).await;
+        assert_eq!(whole, BATCH_MAX);
+        assert!(after <= 2 * LOOK, "{after:?}");
     }
 }
