@@ -3,7 +3,10 @@
 use std::io::{self, IsTerminal as _};
 
 use serde::Deserialize;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::TryInitError;
 
 use super::log_filter;
@@ -42,12 +45,18 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
         LogFormat::Text => {
             let builder = builder.with_filter_reloading();
             let handle = builder.reload_handle();
-            (builder.finish().try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+            (
+                builder.finish().with(filter_fn(tells_of_nobody)).try_init(),
+                Box::new(move |filter| handle.reload(filter).is_ok()),
+            )
         }
         LogFormat::Json => {
             let builder = builder.json().flatten_event(true).with_filter_reloading();
             let handle = builder.reload_handle();
-            (builder.finish().try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+            (
+                builder.finish().with(filter_fn(tells_of_nobody)).try_init(),
+                Box::new(move |filter| handle.reload(filter).is_ok()),
+            )
         }
     };
     match started {
@@ -55,6 +64,12 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
         Err(_) => tracing::debug!("logging was started before"),
     }
     Ok(())
+}
+
+/// Of whatever filter is asked for, the lines of libraries stay out that quote what they are given: the client of the
+/// database tells of each statement with its parameters, which are names, numbers and texts.
+fn tells_of_nobody(line: &Metadata<'_>) -> bool {
+    *line.level() <= Level::INFO || !line.target().starts_with("tokio_postgres")
 }
 
 /// Reads a filter without starting anything, so that the configuration is checked before anything runs.
