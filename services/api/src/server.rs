@@ -97,11 +97,10 @@ pub async fn serve(api: Api, listener: TcpListener) -> Result<(), ApiError> {
 /// a path may hold a phone number, and a query anything.
 async fn answered(State(api): State<Api>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
-    let span = tracing::info_span!("request", method = %request.method(), route, district.id = Empty, trace_id = Empty);
     let traced = traced::begin(&api, request.headers());
-    if let Some(traced) = &traced {
-        span.record("trace_id", field::display(traced.context.trace));
-    }
+    let at = traced.as_ref().map(|traced| traced.context);
+    let span = tracing::info_span!("request", method = %request.method(), route, district.id = Empty,
+        trace_id = at.map(|at| field::display(at.trace)), span_id = at.map(|at| field::display(at.span)));
     let page = console::wants_page(request.headers());
     let (method, route) = (request.method().clone(), route.to_owned());
     let answering = async {

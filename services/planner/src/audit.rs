@@ -1,5 +1,6 @@
 //! The auditor: slowly, one campaign after the other, the counters are held against the rows (promise 10).
 
+use tocsin_domain::trace::TraceId;
 use tocsin_runtime::Progress;
 use tocsin_runtime::metrics::COUNTER_DRIFT;
 
@@ -12,7 +13,7 @@ pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
     for drift in planner.store.audit_campaign(campaign, now).await?.unwrap_or_default() {
         COUNTER_DRIFT.add(1);
         let channel = drift.channel.map_or("people", |channel| channel.as_str());
-        tracing::error!(campaign.id = %campaign, channel, counter = drift.counter, off_by = drift.off_by,
+        tracing::error!(campaign.id = %campaign, trace_id = %TraceId::of_campaign(campaign), channel, counter = drift.counter, off_by = drift.off_by,
             "a counter was not what the rows say: corrected");
     }
     // The next one has its turn a second later.

@@ -1,5 +1,6 @@
 //! The ends of campaigns: `canceled` is answered, and what has no open job is closed.
 
+use tocsin_domain::trace::TraceId;
 use tocsin_runtime::Progress;
 use tocsin_runtime::metrics::CANCEL_SECONDS;
 use tocsin_runtime::telemetry::names;
@@ -17,12 +18,14 @@ pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
         spans.did(canceled.campaign, names::span::CANCEL, (now, now), |span| {
             span.with(names::CAMPAIGN_STATE, canceled.state.as_str())
         });
-        tracing::info!(campaign.id = %canceled.campaign, state = %canceled.state, "cancel is through");
+        let trace = TraceId::of_campaign(canceled.campaign);
+        tracing::info!(campaign.id = %canceled.campaign, trace_id = %trace, state = %canceled.state, "cancel is through");
     }
     for closed in planner.store.close_campaigns(now).await? {
         let (made, state) = (closed.created_at, closed.state.as_str());
         spans.closed(closed.campaign, (made, now), state, closed.traceparent.as_deref());
-        tracing::info!(campaign.id = %closed.campaign, state = %closed.state, "campaign closed");
+        let trace = TraceId::of_campaign(closed.campaign);
+        tracing::info!(campaign.id = %closed.campaign, trace_id = %trace, state = %closed.state, "campaign closed");
     }
     Ok(Progress::Idle)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tocsin_domain::trace::TraceId;
 use tocsin_domain::{CampaignId, JobKey, Lane};
 use tocsin_runtime::Progress;
 use tocsin_runtime::telemetry::names;
@@ -96,7 +97,8 @@ impl Expander {
             }
             Ok(Chunk::Complete { .. }) => {
                 self.failures.remove(&campaign);
-                tracing::info!(campaign.id = %campaign, "expansion complete");
+                tracing::info!(campaign.id = %campaign, trace_id = %TraceId::of_campaign(campaign),
+                    "expansion complete");
                 expansion.channels.iter().for_each(|channel| match expansion.lane {
                     Lane::Emergency => planner.wakes.emergency(*channel),
                     Lane::Priority | Lane::General => planner.wakes.release(*channel),
@@ -122,7 +124,8 @@ impl Expander {
                 self.failures.remove(&campaign);
                 let reason = "its recipients could not be worked out";
                 let failed = planner.store.fail_expansion(campaign, reason, planner.clock.now()).await?;
-                tracing::error!(campaign.id = %campaign, %error, failed = failed.is_some(), "expansion failed");
+                tracing::error!(campaign.id = %campaign, trace_id = %TraceId::of_campaign(campaign), %error,
+                    failed = failed.is_some(), "expansion failed");
                 if let Some(closed) = failed {
                     let (whole, request) = ((closed.created_at, begun), closed.traceparent.as_deref());
                     planner.campaign_spans().closed(campaign, whole, closed.state.as_str(), request);

@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::recurrence::{Decided, DueRule, decide};
+use tocsin_domain::trace::TraceId;
 use tocsin_runtime::Progress;
 use tocsin_store::series::{DueSeries, Recurred};
 
@@ -20,7 +21,8 @@ pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
         match planner.store.recur(&due, &decided, now).await? {
             Recurred::Moved => continue,
             Recurred::Made(campaign) => {
-                tracing::info!(series.id = %series, campaign.id = %campaign, "an occurrence became a campaign");
+                tracing::info!(series.id = %series, campaign.id = %campaign,
+                    trace_id = %TraceId::of_campaign(campaign), "an occurrence became a campaign");
                 planner.wakes.expand();
             }
             Recurred::Skipped => {}

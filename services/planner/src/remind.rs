@@ -1,6 +1,7 @@
 //! People who were asked whether to opt in and did not answer are reminded by email (requirement 165): the campaigns that
 //! do so are made here, and go the way of every campaign.
 
+use tocsin_domain::trace::TraceId;
 use tocsin_runtime::Progress;
 
 use crate::{Planner, PlannerError};
@@ -17,7 +18,8 @@ pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
             progress = Progress::More;
         }
         if let Some(campaign) = reminded.campaign {
-            tracing::info!(district.id = %due.district, campaign.id = %campaign, phones = reminded.phones,
+            tracing::info!(district.id = %due.district, campaign.id = %campaign,
+                trace_id = %TraceId::of_campaign(campaign), phones = reminded.phones,
                 "people of pending phones are reminded of the question whether to opt in");
             planner.wakes.expand();
         }

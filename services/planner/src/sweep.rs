@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tocsin_domain::trace::TraceId;
 use tocsin_domain::{CampaignId, Channel, Outcome};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Recall;
@@ -43,8 +44,9 @@ impl Sweeper {
                 planner.campaign_spans().did(sweep.campaign, names::span::SWEEP, (now, now), |span| {
                     span.with(names::BATCH, ended).with(names::OUTCOME, sweep.outcome.code())
                 });
-                tracing::info!(campaign.id = %sweep.campaign, jobs = ended, outcome = sweep.outcome.code(),
-                    "campaign swept");
+                let trace = TraceId::of_campaign(sweep.campaign);
+                tracing::info!(campaign.id = %sweep.campaign, trace_id = %trace, jobs = ended,
+                    outcome = sweep.outcome.code(), "campaign swept");
             }
             planner.wakes.close.notify_one();
         }
@@ -79,7 +81,8 @@ pub async fn order_recalls(planner: &Planner, campaign: CampaignId) -> Result<()
     if ordered.is_empty() {
         return Ok(());
     }
-    tracing::info!(campaign.id = %campaign, attempts = ordered.len(), "recalls ordered");
+    let trace = TraceId::of_campaign(campaign);
+    tracing::info!(campaign.id = %campaign, trace_id = %trace, attempts = ordered.len(), "recalls ordered");
     let messages = ordered.into_iter().map(|recall| message(planner, recall)).collect();
     planner.publisher.publish(messages).await?;
     Ok(())

@@ -8,7 +8,9 @@ use tocsin_domain::settlement::{AttemptView, Change};
 use tocsin_domain::trace::Context;
 use tocsin_domain::{AttemptKey, CampaignId, Channel, DistrictId, JobKey, Lane, WaitReason};
 use tocsin_queue::Queue;
-use tocsin_runtime::telemetry::{By, Part, Settling, Spans, Subject, Told, moment, names, plan, untried};
+use tocsin_runtime::telemetry::{
+    By, Decided, Part, Settling, Spans, Subject, Told, moment, names, plan, untried,
+};
 use tocsin_store::release::{Due, Hold, OpenCampaign, Released};
 use tocsin_store::sweep::Untried;
 
@@ -114,7 +116,7 @@ pub fn held(
 pub fn expired(spans: &Spans, written: &[(AttemptView, Change)], begun: DateTime<Utc>, ended: DateTime<Utc>) {
     let settling = Settling { spans, by: By::Expire, begun, ended };
     for (view, change) in written {
-        settling.tell(view, change, |_, _| Told::default());
+        settling.tell(view, change, Decided::ById, |_, _| Told::default());
     }
 }
 

@@ -10,16 +10,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt;
 use tocsin_domain::settlement::{Report, ReportKind};
+use tocsin_domain::trace::Context;
 use tocsin_domain::{JobKey, Outcome};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::RawCallbacks;
-use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, Tag};
+use tocsin_queue::{Acker, Consumer, Delivery, Queue, QueueError, Session, TRACE_HEADER, Tag};
 use tocsin_runtime::metrics::note_outcomes;
 use tocsin_runtime::telemetry::By;
 use tocsin_runtime::{CancellationToken, retry};
 use tocsin_store::StoreError;
 use tocsin_store::others::Why;
 use tokio::time::{Instant, sleep_until};
+use tracing::field;
 
 use crate::callback::Callback;
 use crate::inbound::overhear;
@@ -200,7 +202,8 @@ impl Applier {
             let parts = match Envelope::<RawCallbacks>::decode(delivery.body.clone()) {
                 Ok(envelope) => envelope.message.callbacks,
                 Err(_) => {
-                    self.note_dead_letter("not RawCallbacks");
+                    let at = delivery.header(TRACE_HEADER).and_then(Context::parse);
+                    self.note_dead_letter("not RawCallbacks", at);
                     let letter = Letter { delivery, part: None, reason: "not RawCallbacks".to_owned() };
                     dead_letter(self.acker.clone(), self.stopping.clone(), letter).await?;
                     continue;
@@ -225,14 +228,20 @@ impl Applier {
         callback: Bytes,
         reason: String,
     ) -> Result<(), QueueError> {
-        self.note_dead_letter(&reason);
+        // The message's header may be another callback's.
+        self.note_dead_letter(&reason, None);
         let part = Envelope::new(RawCallbacks { callbacks: vec![callback] }).into_bytes();
         let letter = Letter { delivery: delivery.clone(), part: Some(part), reason };
         dead_letter(self.acker.clone(), self.stopping.clone(), letter).await
     }
 
-    fn note_dead_letter(&self, reason: &str) {
-        tracing::warn!(reason, "callback put with the dead letters");
+    fn note_dead_letter(&self, reason: &str, at: Option<Context>) {
+        tracing::warn!(
+            reason,
+            trace_id = at.map(|at| field::display(at.trace)),
+            span_id = at.map(|at| field::display(at.span)),
+            "callback put with the dead letters"
+        );
         self.collector.counts.dead_letters.add(1);
         tally::dead_letter();
     }
@@ -248,9 +257,11 @@ impl Applier {
         }
         let provider = self.collector.registry.get(&callback.account);
         let provider = provider.ok_or("its provider account is not configured here")?;
+        let at = callback.attempt.map(|attempt| traced::place(attempt, callback.id));
+        let (trace, span) = (at.map(|at| field::display(at.trace)), at.map(|at| field::display(at.span)));
         let unparsed = |error| {
             tracing::warn!(%error, account = callback.account, provider = provider.name(), callback.id = %callback.id,
-                "callback not understood: kept as it came");
+                trace_id = trace, span_id = span, "callback not understood: kept as it came");
             self.collector.counts.unparsed.add(1);
             tally::odd(&callback.account, "unparsed", 1);
         };
@@ -269,7 +280,7 @@ impl Applier {
         let unmapped = said.iter().filter(|report| report.outcome == Outcome::Unknown).count();
         if unmapped > 0 {
             tracing::warn!(unmapped, account = callback.account, provider = provider.name(), callback.id = %callback.id,
-                "a report's status is none that is known: it is kept as it came, and wants to be mapped");
+                trace_id = trace, span_id = span, "a report's status is none that is known: it is kept as it came, and wants to be mapped");
             self.collector.counts.unmapped.add(unmapped);
             tally::odd(&callback.account, "unmapped", unmapped);
         }

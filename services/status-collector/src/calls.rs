@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::Response;
+use tocsin_domain::trace::TraceId;
 use tocsin_domain::{AttemptKey, Channel, Lane, content};
 use tocsin_providers::{AfterKey, Provider, RawRequest, Reply, Spoken, call_url};
 use tocsin_store::StoreError;
@@ -77,14 +78,17 @@ impl Ingress {
         token: &str,
         attempt: AttemptKey,
     ) -> Option<Reply> {
+        let trace = TraceId::of_attempt(attempt);
         let words = match timeout(STORE_DEADLINE, self.words(attempt)).await {
             Ok(Ok(words)) => words?,
             Ok(Err(error)) => {
-                tracing::warn!(%error, account, "what a call says could not be read");
+                tracing::warn!(%error, account, trace_id = %trace, span_id = %trace.root(),
+                    "what a call says could not be read");
                 return None;
             }
             Err(_) => {
-                tracing::warn!(account, "what a call says was not read in time");
+                tracing::warn!(account, trace_id = %trace, span_id = %trace.root(),
+                    "what a call says was not read in time");
                 return None;
             }
         };

@@ -17,10 +17,12 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::future::join4;
+use tocsin_domain::trace::TraceId;
 use tocsin_domain::{AttemptKey, Lane};
-use tocsin_providers::{Provider, RawRequest, Reply, TokenError, VerifyError};
+use tocsin_providers::{Provider, RawRequest, Reply, TokenError, VerifyError, token_of_url};
 use tocsin_queue::{Publisher, Queue};
 use tokio::time::timeout;
+use tracing::field;
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::callback::Callback;
@@ -285,8 +287,11 @@ impl Ingress {
         now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
         provider.verify(raw, now).map_err(|error| {
+            let token = provider.token(raw).unwrap_or_else(|| token_of_url(&raw.url).to_owned());
+            let trace = self.read_token(&token).ok().map(|(attempt, _)| TraceId::of_attempt(attempt));
             // A wrong signing key or public address looks like this, too.
-            tracing::warn!(%error, account, provider = provider.name(), "callback refused");
+            tracing::warn!(%error, account, provider = provider.name(), trace_id = trace.map(field::display),
+                span_id = trace.map(|trace| field::display(trace.root())), "callback refused");
             Refusal::Unverified(error)
         })
     }

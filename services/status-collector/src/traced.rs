@@ -1,12 +1,15 @@
 //! What the collector writes into the traces of attempts: their callbacks, as they came, and what they changed.
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::settlement::{AttemptView, Change};
-use tocsin_domain::trace::Context;
+use tocsin_domain::trace::{Context, TraceId};
 use tocsin_domain::{AttemptKey, Lane};
-use tocsin_runtime::telemetry::{By, Kept, Kind, Part, Settling, Span, Spans, Subject, Told, mark, names};
+use tocsin_runtime::telemetry::{
+    By, Decided, Kept, Kind, Part, Settling, Span, Spans, Subject, Told, mark, names,
+};
 use tocsin_store::events::Event;
 use uuid::Uuid;
 
@@ -23,6 +26,12 @@ pub struct Taken<'a> {
 pub fn context(spans: &Spans, attempt: AttemptKey, lane: Lane, callback: Uuid) -> Option<Context> {
     let subject = of(attempt, lane);
     spans.keeps(attempt, lane).then(|| subject.context(Part::Callback, which(callback)))
+}
+
+/// Where what is logged of a callback is in its attempt's trace, whether or not that is kept.
+pub fn place(attempt: AttemptKey, callback: Uuid) -> Context {
+    let trace = TraceId::of_attempt(attempt);
+    Context { trace, span: Part::Callback.span(trace, which(callback)), sampled: true }
 }
 
 /// Writes a callback of one attempt, whatever it says, and whether or not its attempt is known yet.
@@ -43,23 +52,19 @@ pub fn applied(
     if !spans.on() || written.is_empty() {
         return;
     }
-    let mut by_attempt: HashMap<AttemptKey, Vec<&Event>> = HashMap::new();
-    for event in events {
-        if let Some(attempt) = event.about.attempt() {
-            // A callback may report of an attempt more than once.
-            let of_attempt = by_attempt.entry(attempt).or_default();
-            if of_attempt.iter().all(|known| known.id != event.id) {
-                of_attempt.push(event);
-            }
-        }
-    }
+    // Most often nobody reads of any of them.
+    let by_attempt = LazyCell::new(|| by_attempt(events));
     let settling = Settling { spans, by, begun, ended };
     for (view, change) in written {
-        settling.tell(view, change, |subject, kept| {
+        settling.tell(view, change, Decided::ById, |subject, kept| {
             let events = by_attempt.get(&view.key).map_or(&[][..], Vec::as_slice);
             Told {
                 account: events.first().map(|event| event.account.clone()),
-                link: events.iter().map(|event| subject.context(Part::Callback, which(event.id))).collect(),
+                links: events
+                    .iter()
+                    .map(|event| subject.context(Part::Callback, which(event.id)))
+                    .map(|callback| (callback, names::link::CALLED_BACK_BY))
+                    .collect(),
                 spans: match kept {
                     Kept::AsItGoes => Vec::new(),
                     Kept::Reconstructed => {
@@ -69,6 +74,20 @@ pub fn applied(
             }
         });
     }
+}
+
+/// A callback may report of an attempt more than once.
+fn by_attempt(events: &[Event]) -> HashMap<AttemptKey, Vec<&Event>> {
+    let mut by_attempt: HashMap<AttemptKey, Vec<&Event>> = HashMap::new();
+    for event in events {
+        if let Some(attempt) = event.about.attempt() {
+            let of_attempt = by_attempt.entry(attempt).or_default();
+            if of_attempt.iter().all(|known| known.id != event.id) {
+                of_attempt.push(event);
+            }
+        }
+    }
+    by_attempt
 }
 
 fn callback(subject: &Subject, taken: Taken<'_>) -> Span {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tocsin_domain::settlement::{AttemptView, Background, JobView};
+use tocsin_domain::trace::TraceId;
 use tocsin_domain::{AccountId, Channel, Generation, JobKey, JobState, Lane, WaitReason};
 use tocsin_runtime::{Stopwatch, retry};
 use tocsin_store::StoreError;
@@ -15,6 +16,7 @@ use tocsin_store::others::Why;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::field;
 
 use crate::Worker;
 use crate::bundle::acknowledge;
@@ -151,8 +153,11 @@ pub async fn settle(worker: &Worker, channel: Channel, answered: Answered) -> Ve
                 }
             }
             Claim::Denied(key, account, denied) => {
-                tracing::debug!(campaign.id = %key.campaign, job.id = key.job, ?denied, "claim denied");
                 let Some(permitted) = by_key.remove(&(key, account)) else { continue };
+                let at = permitted.job.trace;
+                tracing::debug!(campaign.id = %key.campaign, job.id = key.job, ?denied,
+                    trace_id = at.map(|at| field::display(at.trace)),
+                    span_id = at.map(|at| field::display(at.span)), "claim denied");
                 let emergency_text = channel == Channel::Sms && permitted.job.lane == Lane::Emergency;
                 if emergency_text && matches!(denied, Denied::Barred(_)) {
                     refused.push(key);
@@ -216,11 +221,15 @@ async fn ready(
             Ok(Some(brief)) => brief,
             // Unrecorded: the attempt becomes unknown in time. A campaign with jobs always has its content.
             Ok(None) => {
-                tracing::error!(campaign.id = %grant.attempt.job.campaign, "campaign without content");
+                let trace = TraceId::of_attempt(grant.attempt);
+                tracing::error!(campaign.id = %grant.attempt.job.campaign, trace_id = %trace,
+                    span_id = %trace.root(), "campaign without content");
                 continue;
             }
             Err(error) => {
-                tracing::warn!(%error, campaign.id = %grant.attempt.job.campaign, "content could not be read");
+                let trace = TraceId::of_attempt(grant.attempt);
+                tracing::warn!(%error, campaign.id = %grant.attempt.job.campaign, trace_id = %trace,
+                    span_id = %trace.root(), "content could not be read");
                 continue;
             }
         };

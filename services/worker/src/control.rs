@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tocsin_domain::trace::TraceId;
 use tocsin_domain::{CampaignId, Channel, DistrictId};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::control::Command;
@@ -45,8 +46,10 @@ fn obey(worker: &Worker, delivery: &Delivery) {
     match Envelope::<Control>::decode(delivery.body.clone()).map(|envelope| envelope.message.command) {
         Ok(Some(Command::Cancel(cancel))) => match Uuid::from_slice(&cancel.campaign_id) {
             Ok(campaign) => {
-                tracing::info!(campaign.id = %campaign, worker.id = %worker.id, "cancel heard");
-                worker.cancels.insert(CampaignId(campaign));
+                let campaign = CampaignId(campaign);
+                tracing::info!(campaign.id = %campaign, trace_id = %TraceId::of_campaign(campaign),
+                    worker.id = %worker.id, "cancel heard");
+                worker.cancels.insert(campaign);
             }
             Err(error) => tracing::warn!(%error, "cancel of no campaign ignored"),
         },

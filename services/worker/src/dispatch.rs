@@ -178,10 +178,10 @@ impl Dispatch {
                     }
                 }
                 Err(reason) => {
-                    let trace =
-                        delivery.header(TRACE_HEADER).and_then(Context::parse).map(|context| context.trace);
+                    let at = delivery.header(TRACE_HEADER).and_then(Context::parse);
                     tracing::error!(channel = %self.channel, lane = %lane, reason,
-                        trace_id = trace.map(field::display), "message goes to dead letters");
+                        trace_id = at.map(|at| field::display(at.trace)),
+                        span_id = at.map(|at| field::display(at.span)), "message goes to dead letters");
                     if let Err(error) = acker.dead_letter(&delivery, &reason).await {
                         tracing::warn!(%error, "message will be delivered again");
                     }

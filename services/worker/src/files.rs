@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tocsin_domain::CampaignId;
 use tocsin_domain::content::attachments;
+use tocsin_domain::trace::TraceId;
 use tocsin_providers::File;
 use tocsin_store::campaigns::CampaignBrief;
 use tocsin_store::{Store, StoreError};
@@ -65,11 +66,13 @@ impl Files {
                 Loaded::Ready(files)
             }
             Ok(None) => {
-                tracing::error!(campaign.id = %brief.id, "attachments of a campaign are not in the store");
+                tracing::error!(campaign.id = %brief.id, trace_id = %TraceId::of_campaign(brief.id),
+                    "attachments of a campaign are not in the store");
                 Loaded::Missing
             }
             Err(error) => {
-                tracing::warn!(%error, campaign.id = %brief.id, "attachments could not be read");
+                tracing::warn!(%error, campaign.id = %brief.id, trace_id = %TraceId::of_campaign(brief.id),
+                    "attachments could not be read");
                 Loaded::Unread
             }
         }

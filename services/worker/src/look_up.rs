@@ -1,13 +1,14 @@
 //! Look-ups: attempts of which nothing was heard are sought at their provider. What is found is a report like a
 //! callback's; what is not found changes nothing, and the attempt's deadline decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
 use tocsin_domain::settlement::{Report, ReportKind};
+use tocsin_domain::trace::{Context, TraceId};
 use tocsin_domain::{AccountId, AttemptKey, Channel, content};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::LookUp;
@@ -57,10 +58,12 @@ pub async fn run(worker: Worker, channel: Channel, mut consumer: Consumer, over:
 pub async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) -> Result<(), WorkerError> {
     let mut attempts = Vec::with_capacity(batch.len());
     let mut read_whole = Vec::with_capacity(batch.len());
+    let mut traced = HashMap::new();
     for delivery in &batch {
         match read(delivery) {
-            Ok(attempt) => {
+            Ok((attempt, trace)) => {
                 attempts.push(attempt);
+                traced.extend(trace.map(|trace| (attempt, trace)));
                 read_whole.push(delivery.tag);
             }
             Err(reason) => acker.dead_letter(delivery, &reason).await?,
@@ -86,16 +89,18 @@ pub async fn look_up_all(worker: &Worker, batch: Vec<Delivery>, acker: Acker) ->
             answers.into_iter().flatten().map(|said| (said.report, said.learned)).unzip();
         let settled = worker.store.settle(reports, Vec::new(), worker.clock.now()).await?;
         note_outcomes(&settled.outcomes);
-        traced::followed(&worker.spans, By::LookUp, &settled.written, (begun, worker.clock.now()));
+        traced::followed(&worker.spans, By::LookUp, &settled.written, &traced, (begun, worker.clock.now()));
         worker.store.learn(&learned.into_iter().flatten().collect::<Vec<_>>()).await?;
     }
     acker.ack(&read_whole).await?;
     Ok(())
 }
 
-fn read(delivery: &Delivery) -> Result<AttemptKey, String> {
+/// The attempt, and the span of the order.
+fn read(delivery: &Delivery) -> Result<(AttemptKey, Option<Context>), String> {
     let order = Envelope::<LookUp>::decode(delivery.body.clone()).map_err(|error| error.to_string())?.message;
-    attempt_key(&order.campaign_id, order.job_id, order.attempt)
+    let attempt = attempt_key(&order.campaign_id, order.job_id, order.attempt)?;
+    Ok((attempt, traced::context(&order.traceparent)))
 }
 
 /// A report of an attempt, and what it tells of the address itself.
@@ -113,8 +118,10 @@ async fn ask(worker: Worker, sought: Sought) -> Vec<Said> {
         None => LookUpAnswer::Unknown("this worker does not serve the account".to_owned()),
     };
     let told = |why: &str| {
+        let trace = TraceId::of_attempt(attempt);
         tracing::debug!(why, campaign.id = %attempt.job.campaign, job.id = attempt.job.job,
-            attempt.id = attempt.number, "not found at its provider");
+            attempt.id = attempt.number, trace_id = %trace, span_id = %trace.root(),
+            "not found at its provider");
     };
     match answer {
         LookUpAnswer::Found(found) => {

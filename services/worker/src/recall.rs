@@ -1,8 +1,11 @@
 //! Recalls: after a cancel, providers are asked to stop what they hold.
 
+use std::collections::HashMap;
+
 use futures::StreamExt;
 use futures::stream;
 use tocsin_domain::settlement::{Report, ReportKind};
+use tocsin_domain::trace::{Context, TraceId};
 use tocsin_domain::{AccountId, AttemptKey, CampaignId, Channel, JobKey};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Recall;
@@ -57,6 +60,8 @@ pub async fn recall_all(
             Err(reason) => acker.dead_letter(delivery, &reason).await?,
         }
     }
+    let traced: HashMap<AttemptKey, Context> =
+        orders.iter().filter_map(|order| Some((order.attempt, order.trace?))).collect();
     let begun = worker.clock.now();
     let answers: Vec<(AttemptKey, RecallAnswer)> = stream::iter(orders)
         .map(|order| ask(worker.clone(), channel, order))
@@ -78,14 +83,16 @@ pub async fn recall_all(
             RecallAnswer::TooLate | RecallAnswer::Unsupported => failed.push(attempt),
             // Open until its deadline; its callback may still tell.
             RecallAnswer::Unknown(why) => {
+                let trace = TraceId::of_attempt(attempt);
                 tracing::warn!(why, campaign.id = %attempt.job.campaign, job.id = attempt.job.job,
-                    attempt.id = attempt.number, "recall without an answer");
+                    attempt.id = attempt.number, trace_id = %trace, span_id = %trace.root(),
+                    "recall without an answer");
             }
         }
     }
     let settled = worker.store.settle(stopped, Vec::new(), worker.clock.now()).await?;
     note_outcomes(&settled.outcomes);
-    traced::followed(&worker.spans, By::Recall, &settled.written, (begun, worker.clock.now()));
+    traced::followed(&worker.spans, By::Recall, &settled.written, &traced, (begun, worker.clock.now()));
     if !failed.is_empty() {
         worker.store.recall_failed(&failed).await?;
     }
@@ -98,6 +105,8 @@ struct Order {
     attempt: AttemptKey,
     account: AccountId,
     provider_id: String,
+    /// The span of the order.
+    trace: Option<Context>,
 }
 
 fn read(delivery: &Delivery) -> Result<Order, String> {
@@ -107,6 +116,7 @@ fn read(delivery: &Delivery) -> Result<Order, String> {
         attempt: attempt_key(&recall.campaign_id, recall.job_id, recall.attempt)?,
         account: AccountId(recall.account_id),
         provider_id: recall.provider_id,
+        trace: traced::context(&recall.traceparent),
     })
 }
 

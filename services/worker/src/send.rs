@@ -9,7 +9,7 @@ use tocsin_domain::policy::{REQUEST_DEADLINE, SEND_BY};
 use tocsin_domain::segments::segments;
 use tocsin_domain::settlement::{AttemptView, Report, ReportKind};
 use tocsin_domain::suppression::AddressFact;
-use tocsin_domain::trace::TraceId;
+use tocsin_domain::trace::{SpanId, TraceId};
 use tocsin_domain::{Channel, Lane, Outcome};
 use tocsin_providers::{
     Answer, Provider, RefusalClass, SendRequest, call_url, callback_url, observed, unsubscribe_url,
@@ -198,8 +198,7 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
             traced::asked(&worker.spans, &claimed.view, traced, &answer);
         }
         let fact = fact_of(provider, &answer);
-        let span = attempt_span(claimed, &answer);
-        let kind = heard(worker, claimed, answer).instrument(span).await;
+        let kind = heard(worker, claimed, answer).await;
         settled.push(settled_as(worker, claimed, kind, fact));
     }
     Sent { settled, places: kept.into_iter().map(|claimed| claimed.places).collect() }
@@ -234,15 +233,13 @@ async fn ask(
             many => provider.send_batch(many).await,
         }
     };
-    let span = tracing::info_span!(
+    // For what an HTTP client logs, which is nothing above debug: else every request would pay for it.
+    let span = tracing::debug_span!(
         "provider.send",
         account = share.name,
         provider = provider.name(),
-        trace_id = field::Empty
+        trace_id = alone(requests).map(|one| field::display(TraceId::of_attempt(one.attempt))),
     );
-    if let [one] = requests {
-        span.record("trace_id", field::display(TraceId::of_attempt(one.attempt)));
-    }
     let asking = answers::timed(asking.instrument(span), || {
         share.answered(epoch, Answers { all: 1, failed: 1 });
     });
@@ -269,19 +266,19 @@ async fn ask(
     (answers, traced)
 }
 
-/// What is written to the log of an attempt that did not go as it should. The others write nothing.
-fn attempt_span(claimed: &Claimed, answer: &Answer) -> tracing::Span {
-    match answer {
-        Answer::Accepted { .. } => tracing::Span::none(),
-        Answer::Refused { .. }
-        | Answer::RefusedTogether { .. }
-        | Answer::Throttled { .. }
-        | Answer::NotStarted
-        | Answer::NotSent { .. }
-        | Answer::Lost { .. } => {
-            tracing::info_span!("attempt", trace_id = %TraceId::of_attempt(claimed.grant.attempt))
-        }
+/// The one that is asked for by itself.
+fn alone(requests: &[SendRequest]) -> Option<&SendRequest> {
+    match requests {
+        [one] => Some(one),
+        _ => None,
     }
+}
+
+/// Where what is logged of an answer is in the trace of its attempt, whether or not that is kept.
+fn place(claimed: &Claimed) -> (TraceId, SpanId) {
+    let trace = TraceId::of_attempt(claimed.grant.attempt);
+    let asking = claimed.traced.as_ref().and_then(|traced| traced.asking.as_ref());
+    (trace, asking.map_or_else(|| trace.root(), |asking| asking.span(trace)))
 }
 
 /// May the request not start any more? Its campaign is canceled, its sending was stopped since, it is past `send_by`, its
@@ -369,6 +366,7 @@ fn may_unsubscribe(channel: Channel, lane: Lane) -> bool {
 
 /// The provider's answer in the settlement's words. What concerns more than this attempt is done here.
 async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind {
+    let attempt = claimed.grant.attempt;
     if may_go_on(&answer) {
         claimed.calls.iter().for_each(Call::goes_on);
     }
@@ -384,7 +382,7 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
             match class {
                 // Nothing was sent, and another sender may do: the job is due again, and this one gets none.
                 RefusalClass::Sender if claimed.share.sender.is_some() => {
-                    stop(worker, &claimed.share, provider_code.as_deref()).await;
+                    stop(worker, &claimed.share, provider_code.as_deref(), place(claimed)).await;
                     return ReportKind::Throttled { provider_code, retry_after: None };
                 }
                 // It is not this message's fault: another account may send it, or this one once it is put right. One
@@ -393,13 +391,16 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
                 RefusalClass::Configuration | RefusalClass::Sender
                     if claimed.share.refused(claimed.grant.attempt.job) || is_first_asked(claimed) =>
                 {
-                    stop(worker, claimed.share.of_account(), provider_code.as_deref()).await;
+                    stop(worker, claimed.share.of_account(), provider_code.as_deref(), place(claimed)).await;
                     return ReportKind::Throttled { provider_code, retry_after: None };
                 }
                 RefusalClass::Configuration | RefusalClass::Sender => {
+                    let (trace, span) = place(claimed);
                     tracing::warn!(
                         account = claimed.share.name,
                         code = provider_code.as_deref(),
+                        trace_id = %trace,
+                        span_id = %span,
                         "a message that no account takes: none is stopped for it"
                     );
                 }
@@ -418,7 +419,10 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
         // It took too long here, and says nothing of the account.
         Answer::NotStarted => ReportKind::NotAsked,
         Answer::NotSent { why } => {
-            tracing::warn!(account = claimed.share.name, why, "provider could not be reached");
+            let (trace, span) = place(claimed);
+            tracing::warn!(account = claimed.share.name, why, campaign.id = %attempt.job.campaign,
+                job.id = attempt.job.job, attempt.id = attempt.number, trace_id = %trace, span_id = %span,
+                "provider could not be reached");
             ReportKind::Status {
                 outcome: Outcome::ProviderUnavailable,
                 provider_code: None,
@@ -426,8 +430,9 @@ async fn heard(worker: &Worker, claimed: &Claimed, answer: Answer) -> ReportKind
             }
         }
         Answer::Lost { why } => {
-            tracing::warn!(account = claimed.share.name, why, campaign.id = %claimed.grant.attempt.job.campaign,
-                job.id = claimed.grant.attempt.job.job, attempt.id = claimed.grant.attempt.number,
+            let (trace, span) = place(claimed);
+            tracing::warn!(account = claimed.share.name, why, campaign.id = %attempt.job.campaign,
+                job.id = attempt.job.job, attempt.id = attempt.number, trace_id = %trace, span_id = %span,
                 "outcome unknown: the provider's answer was lost");
             ReportKind::Lost
         }
@@ -457,8 +462,8 @@ fn may_go_on(answer: &Answer) -> bool {
     }
 }
 
-/// Stops an account or a sender that its provider refuses.
-async fn stop(worker: &Worker, refused: &AccountShare, code: Option<&str>) {
+/// Stops an account or a sender that its provider refuses, as it said to one request.
+async fn stop(worker: &Worker, refused: &AccountShare, code: Option<&str>, (trace, span): (TraceId, SpanId)) {
     // Many messages are refused together.
     if refused.is_given_up() {
         return;
@@ -471,6 +476,8 @@ async fn stop(worker: &Worker, refused: &AccountShare, code: Option<&str>) {
                 account = refused.name,
                 account.id = refused.account.0,
                 code,
+                trace_id = %trace,
+                span_id = %span,
                 "{what} stopped: its provider refuses it; put it right, then `tocsin {what} resume` it"
             );
         }

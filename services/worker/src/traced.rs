@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::settlement::{AttemptView, Change};
-use tocsin_domain::trace::Context;
+use tocsin_domain::trace::{Context, SpanId, TraceId};
 use tocsin_domain::{AttemptKey, Channel, Generation, Outcome, WaitReason};
 use tocsin_providers::{Answer, Exchange};
 use tocsin_queue::Queue;
 use tocsin_runtime::Stopwatch;
 use tocsin_runtime::telemetry::{
-    By, Kept, Kind, Part, Settling, Span, Spans, Subject, Told, attempt_name, campaign_root, mark, moment,
-    names, subject,
+    By, Decided, Kept, Kind, Part, Settling, Span, Spans, Subject, Told, attempt_name, campaign_root, mark,
+    moment, names, subject,
 };
 
 use crate::Worker;
@@ -91,6 +91,11 @@ impl Asking {
         let exchanges = exchanges.map(Arc::from);
         Self { begun, ended, provider, messages, exchanges }
     }
+
+    /// The request's span in the trace of one that it was for.
+    pub fn span(&self, trace: TraceId) -> SpanId {
+        Part::Ask.span(trace, moment(self.begun))
+    }
 }
 
 /// Writes how a granted job came to be claimed.
@@ -102,9 +107,8 @@ pub fn claimed(
     claiming: Claiming,
 ) -> Option<Traced> {
     let arrival = arrival?;
-    // Whoever released it decided; else it is decided here, alike.
-    let kept = arrival.published_by.is_some_and(|context| context.sampled)
-        || worker.spans.keeps(view.key, view.job.lane);
+    let decided = Decided::by_message(arrival.published_by);
+    let kept = decided.keeps(&worker.spans, view.key, view.job.lane);
     if kept {
         let (subject, which) = (subject(view), u64::from(arrival.generation.0.unsigned_abs()));
         let queue = Queue::Jobs(view.job.channel, view.job.lane).destination();
@@ -193,7 +197,7 @@ fn requests(
     kept: Kept,
 ) -> Vec<Span> {
     let which = moment(asking.begun);
-    let id = Part::Ask.span(subject.trace(), which);
+    let id = asking.span(subject.trace());
     let exchanges = asking.exchanges.as_deref().unwrap_or_default();
     let kind = if exchanges.is_empty() { Kind::Client } else { Kind::Internal };
     let ask = subject
@@ -239,28 +243,35 @@ pub fn recorded(
 ) {
     let settling = Settling { spans, by: By::Record, begun, ended };
     for (view, change) in written {
-        settling.tell(view, change, |subject, kept| {
-            let Some(traced) = traced.get(&view.key) else { return Told::default() };
+        let traced = traced.get(&view.key);
+        let decided = traced.map_or(Decided::ById, |traced| Decided::ByMessage { kept: traced.kept });
+        settling.tell(view, change, decided, |subject, kept| {
+            let Some(traced) = traced else { return Told::default() };
             let asked = traced.asking.as_ref().filter(|_| kept == Kept::Reconstructed);
             Told {
                 account: Some(traced.share.name.clone()),
-                link: Vec::new(),
+                links: Vec::new(),
                 spans: asked.map(|asking| requests(subject, traced, asking, "", kept)).unwrap_or_default(),
             }
         });
     }
 }
 
-/// What came of an order about attempts: a recall, a look-up.
+/// What came of orders about attempts: recalls, look-ups. `orders` are the spans of their messages.
 pub fn followed(
     spans: &Spans,
     by: By<'_>,
     written: &[(AttemptView, Change)],
+    orders: &HashMap<AttemptKey, Context>,
     (begun, ended): (DateTime<Utc>, DateTime<Utc>),
 ) {
     let settling = Settling { spans, by, begun, ended };
     for (view, change) in written {
-        settling.tell(view, change, |_, _| Told::default());
+        let order = orders.get(&view.key).copied();
+        settling.tell(view, change, Decided::by_message(order), |_, _| Told {
+            links: order.map(|order| (order, names::link::PUBLISHED_BY)).into_iter().collect(),
+            ..Told::default()
+        });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use tocsin_domain::trace::TraceId;
 use tocsin_domain::{CampaignId, JobKey};
 use uuid::Uuid;
 
@@ -65,7 +66,8 @@ impl Store {
         let why = why.in_words();
         match self.others_left(refused).await {
             Ok(left) => left.iter().for_each(|left| {
-                tracing::info!(campaign.id = %left.campaign, texts = left.refused, other_devices = left.other_devices,
+                tracing::info!(campaign.id = %left.campaign,
+                    trace_id = %TraceId::of_campaign(left.campaign), texts = left.refused, other_devices = left.other_devices,
                     people_without_other_device = left.without_other,
                     "emergency texts {why}: the other devices of their people are what is left");
             }),

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use tocsin_domain::limits::CampaignLimits;
+use tocsin_domain::trace::TraceId;
 use tocsin_domain::window::{CallingWindow, Zone, zone_named};
 use tocsin_domain::{
     AccountId, CampaignId, Channel, DistrictId, Generation, JobKey, Lane, Outcome, WaitReason,
@@ -252,7 +253,8 @@ pub(crate) fn read_open_campaigns(rows: Vec<tokio_postgres::Row>) -> Result<Vec<
             .and_then(|window| Ok((window, row::campaign_limits(NAME, found)?)))
             .inspect_err(|error| {
                 let id = CampaignId(found.get("id"));
-                tracing::error!(campaign.id = %id, %error, "campaign not released: its window or its limits are unreadable");
+                tracing::error!(campaign.id = %id, trace_id = %TraceId::of_campaign(id), %error,
+                    "campaign not released: its window or its limits are unreadable");
             })
             .ok()
     };

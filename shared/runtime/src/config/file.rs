@@ -125,7 +125,9 @@ pub(super) struct RawTrace {
     pub endpoint: Option<String>,
     /// How the collector is spoken to.
     pub protocol: OtlpProtocol,
-    /// The part of attempts whose traces are kept, from 0 to 1. Emergencies, errors and what is slow are kept beside.
+    /// The part of attempts whose traces are kept, from 0 to 1. Emergencies, errors and what is slow are kept beside. The planner's
+    /// decides and workers follow it; give planner and status collector the same one, or traces that only the larger one keeps
+    /// have holes. Of the api it is the part of its requests.
     pub sample_ratio: f64,
     /// What takes so long is slow: from the release to the request, or from the claim to the last word.
     pub slow_seconds: f64,

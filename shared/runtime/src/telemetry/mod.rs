@@ -16,7 +16,7 @@ pub use self::campaign::CampaignSpans;
 pub(crate) use self::logs::parse_filter;
 pub use self::logs::{LogFormat, TelemetryError, init};
 pub use self::settled::{
-    By, Kept, Settling, Told, attempt_name, campaign_root, mark, plan, subject, untried,
+    By, Decided, Kept, Settling, Told, attempt_name, campaign_root, mark, plan, subject, untried,
 };
 pub use self::span::{Kind, Span};
 pub use self::spans::Spans;

@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use tocsin_domain::settlement::{AttemptView, Change, JobAction};
 use tocsin_domain::trace::{Context, TraceId};
-use tocsin_domain::{AttemptKey, AttemptState, CampaignId, Channel, JobState, Outcome, WaitReason};
+use tocsin_domain::{AttemptKey, AttemptState, CampaignId, Channel, JobState, Lane, Outcome, WaitReason};
 
 use super::attempt::moment;
 use super::{Kind, Part, Span, Spans, Subject, names};
@@ -38,16 +38,22 @@ pub struct Settling<'a> {
 impl Settling<'_> {
     /// Writes what one change was. `more` says what only its caller knows: links, the account, and, for what was not
     /// kept until now, further spans of it.
-    pub fn tell(&self, view: &AttemptView, change: &Change, more: impl FnOnce(&Subject, Kept) -> Told) {
-        let Some(kept) = self.kept(view, change) else { return };
+    pub fn tell(
+        &self,
+        view: &AttemptView,
+        change: &Change,
+        decided: Decided,
+        more: impl FnOnce(&Subject, Kept) -> Told,
+    ) {
+        let Some(kept) = self.kept(view, change, decided) else { return };
         let subject = subject(view);
-        let Told { account, link, spans } = more(&subject, kept);
+        let Told { account, links, spans } = more(&subject, kept);
         let step = self.step(&subject);
         let step = step
             .between(self.begun, self.ended)
             .with(names::ATTEMPT_STATE, change.state.as_str())
             .with_some(names::OUTCOME, change.outcome.map(Outcome::code));
-        let step = link.into_iter().fold(step, |step, to| step.linked(to, names::link::CALLED_BACK_BY));
+        let step = links.into_iter().fold(step, |step, (to, relation)| step.linked(to, relation));
         self.spans.emit_all(spans);
         self.spans.emit(mark(step, kept));
         if kept == Kept::Reconstructed
@@ -63,11 +69,14 @@ impl Settling<'_> {
     }
 
     /// None: nobody reads it.
-    fn kept(&self, view: &AttemptView, change: &Change) -> Option<Kept> {
-        if self.spans.keeps(view.key, view.job.lane) {
+    fn kept(&self, view: &AttemptView, change: &Change, decided: Decided) -> Option<Kept> {
+        if !self.spans.on() {
+            return None;
+        }
+        if decided.keeps(self.spans, view.key, view.job.lane) {
             return Some(Kept::AsItGoes);
         }
-        let last = self.spans.on() && is_last(view, change);
+        let last = is_last(view, change);
         let slow = || view.background.claimed_at.is_some_and(|at| self.spans.is_slow(self.ended - at));
         let late = || self.waited_long(view);
         (last && (is_fault(change) || slow() || late())).then_some(Kept::Reconstructed)
@@ -131,9 +140,33 @@ impl Settling<'_> {
             }
             JobAction::End { outcome } if matches!(view.job.state, JobState::Waiting | JobState::Queued) => {
                 let next = Subject { attempt: after(view.key, view.job.attempt), ..*subject };
-                untried(self.spans, &next, self.ended, outcome.code());
+                withdrawn(self.spans, &next, self.ended, outcome.code());
             }
             JobAction::Keep | JobAction::Raise { .. } | JobAction::End { .. } => {}
+        }
+    }
+}
+
+/// Who decided whether the trace of an attempt is kept as it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// Nobody that this process heard of: it is decided by the id, which comes to the same wherever the ratio is the same.
+    ById,
+    /// Whoever made the message that brought it here. This process's own ratio is not asked.
+    ByMessage { kept: bool },
+}
+
+impl Decided {
+    /// As a message's context says. One without a context is of somebody who keeps nothing of it.
+    pub fn by_message(context: Option<Context>) -> Self {
+        Self::ByMessage { kept: context.is_some_and(|context| context.sampled) }
+    }
+
+    /// Emergencies are kept whoever decides.
+    pub fn keeps(self, spans: &Spans, attempt: AttemptKey, lane: Lane) -> bool {
+        match self {
+            Self::ById => spans.keeps(attempt, lane),
+            Self::ByMessage { kept } => spans.on() && (kept || lane == Lane::Emergency),
         }
     }
 }
@@ -150,8 +183,8 @@ pub enum Kept {
 #[derive(Debug, Default)]
 pub struct Told {
     pub account: Option<String>,
-    /// What led to the change.
-    pub link: Vec<Context>,
+    /// What led to the change, and how: one of [`names::link`].
+    pub links: Vec<(Context, &'static str)>,
     pub spans: Vec<Span>,
 }
 
@@ -183,9 +216,12 @@ pub fn plan(next: &Subject, at: DateTime<Utc>, reason: WaitReason, until: DateTi
 
 /// A try that was planned, maybe released, and never began: its trace ends with why.
 pub fn untried(spans: &Spans, subject: &Subject, at: DateTime<Utc>, outcome: &'static str) {
-    if !spans.keeps(subject.attempt, subject.lane) {
-        return;
+    if spans.keeps(subject.attempt, subject.lane) {
+        withdrawn(spans, subject, at, outcome);
     }
+}
+
+fn withdrawn(spans: &Spans, subject: &Subject, at: DateTime<Utc>, outcome: &'static str) {
     let withdraw = subject.span(Part::Withdraw, 0, names::span::WITHDRAW);
     spans.emit(withdraw.between(at, at).with(names::OUTCOME, outcome));
     spans.emit(root(subject).between(at, at).with(names::OUTCOME, outcome));
@@ -253,12 +289,13 @@ fn is_fault(change: &Change) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tocsin_domain::JobKey;
     use tocsin_domain::policy::RedialPolicy;
     use tocsin_domain::settlement::JobView;
-    use tocsin_domain::{JobKey, Lane};
     use uuid::Uuid;
 
     use super::*;
+    use crate::config::{OtlpProtocol, TraceConfig};
 
     fn view(state: AttemptState) -> AttemptView {
         let key = AttemptKey { job: JobKey { campaign: CampaignId(Uuid::nil()), job: 1 }, number: 1 };
@@ -318,5 +355,61 @@ mod tests {
             assert!(!is_fault(&settled(outcome)), "{outcome:?}");
         }
         assert!(is_fault(&change(AttemptState::Unknown, None)));
+    }
+
+    /// Nobody listens there, and it makes no difference to what is kept.
+    fn spans(sample_ratio: f64) -> Spans {
+        let endpoint = Some("http://127.0.0.1:9".to_owned());
+        let slow = std::time::Duration::from_secs(5);
+        Spans::start(&TraceConfig { endpoint, protocol: OtlpProtocol::Http, sample_ratio, slow }, "test")
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_took_long_is_kept_be_it_before_the_claim_or_after_it() {
+        let spans = spans(0.0);
+        let at = |seconds: i64| DateTime::from_timestamp(1_800_000_000 + seconds, 0).unwrap();
+        // When it was released and claimed, and when its last word came.
+        let table = [
+            (Some(0), 4, 8, None),
+            (Some(0), 5, 6, Some(Kept::Reconstructed)),
+            (Some(0), 1, 6, Some(Kept::Reconstructed)),
+            (None, 1, 5, None),
+        ];
+        for (released, claimed, ended, expected) in table {
+            let mut view = view(AttemptState::Accepted);
+            view.background.released_at = released.map(at);
+            view.background.claimed_at = Some(at(claimed));
+            let settling = Settling { spans: &spans, by: By::Record, begun: at(ended), ended: at(ended) };
+            let change = change(AttemptState::Settled, Some(Outcome::LivePerson));
+            let kept = settling.kept(&view, &change, Decided::ById);
+            assert_eq!(kept, expected, "{released:?} {claimed} {ended}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_message_says_is_kept_whatever_this_process_would_keep() {
+        let change = change(AttemptState::Settled, Some(Outcome::LivePerson));
+        let [kept, left_out] = [true, false].map(|kept| Decided::ByMessage { kept });
+        let table = [
+            (0.0, Lane::General, Decided::ById, None),
+            (0.0, Lane::General, kept, Some(Kept::AsItGoes)),
+            (1.0, Lane::General, Decided::ById, Some(Kept::AsItGoes)),
+            (1.0, Lane::General, left_out, None),
+            (0.0, Lane::Emergency, Decided::ById, Some(Kept::AsItGoes)),
+            (0.0, Lane::Emergency, left_out, Some(Kept::AsItGoes)),
+        ];
+        for (ratio, lane, decided, expected) in table {
+            let spans = spans(ratio);
+            let now = DateTime::UNIX_EPOCH;
+            let settling = Settling { spans: &spans, by: By::Record, begun: now, ended: now };
+            let mut view = view(AttemptState::Accepted);
+            view.job.lane = lane;
+            assert_eq!(settling.kept(&view, &change, decided), expected, "{ratio} {lane} {decided:?}");
+        }
+        let context = campaign_root(CampaignId(Uuid::nil()));
+        assert_eq!(Decided::by_message(Some(context)), kept);
+        assert_eq!(Decided::by_message(Some(Context { sampled: false, ..context })), left_out);
+        assert_eq!(Decided::by_message(None), left_out);
     }
 }
