@@ -19,6 +19,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
+use tocsin_domain::trace::TraceId;
 use tocsin_runtime::Tasks;
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
@@ -132,7 +133,7 @@ impl OtlpReceiver {
     }
 }
 
-/// What is wrong with how traces hang together: a span whose parent is not in its trace, a link that leads to no trace, two
+/// What is wrong with how traces hang together: a span that is below none and not the trace's root, one whose parent is not in its trace, a link that leads to no trace, two
 /// spans of one id that are not the same. `outside` are spans of others that may be parents and linked to.
 pub fn faults(traces: &BTreeMap<String, Vec<Received>>, outside: &BTreeSet<String>) -> Vec<String> {
     let mut faults = Vec::new();
@@ -142,6 +143,9 @@ pub fn faults(traces: &BTreeMap<String, Vec<Received>>, outside: &BTreeSet<Strin
             faults.push(format!("{trace}: {} spans have {} ids", spans.len(), ids.len()));
         }
         for span in spans {
+            if span.parent.is_empty() && !is_root(span) {
+                faults.push(format!("{trace}: {} is below nothing", span.name));
+            }
             if !span.parent.is_empty()
                 && !ids.contains(span.parent.as_str())
                 && !outside.contains(&span.parent)
@@ -157,6 +161,11 @@ pub fn faults(traces: &BTreeMap<String, Vec<Received>>, outside: &BTreeSet<Strin
         }
     }
     faults
+}
+
+fn is_root(span: &Received) -> bool {
+    let trace: Option<[u8; 16]> = span.span.trace_id.as_slice().try_into().ok();
+    trace.is_some_and(|trace| TraceId(trace).root().0 == span.span.span_id.as_slice())
 }
 
 #[tonic::async_trait]

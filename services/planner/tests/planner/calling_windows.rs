@@ -5,7 +5,10 @@ use tocsin_domain::wait::Wait;
 use tocsin_domain::window::{CallingWindow, zone_named};
 use tocsin_domain::{CampaignId, Channel, Lane, Outcome, WaitReason};
 use tocsin_planner::Sweeper;
-use tocsin_runtime::Progress;
+use tocsin_runtime::config::{OtlpProtocol, TraceConfig};
+use tocsin_runtime::telemetry::Spans;
+use tocsin_runtime::{Progress, Tasks};
+use tocsin_testkit::otlp::OtlpReceiver;
 use tokio_postgres::types::{Json, ToSql};
 use tokio_postgres::{Client, NoTls};
 
@@ -144,6 +147,43 @@ async fn a_calling_window_holds_over_restarts_zones_and_dst_and_explains_itself(
     }
     let closing = ["2026-11-02T01:00:00Z", "2026-11-02T02:00:00Z", "2026-11-02T04:00:00Z"].map(at);
     assert_eq!(town.contact_until().await, closing, "20:00 in each zone");
+}
+
+/// Whoever reads a trace sees what the attempt waited for, until when, and that it went at once when that time came.
+#[tokio::test]
+async fn a_trace_tells_that_its_attempt_waited_for_its_calling_window() {
+    let (town, tasks) = (Town::new().await, Tasks::new());
+    let (receiver, addresses) = OtlpReceiver::start(&tasks).await.unwrap();
+    let endpoint = Some(addresses.grpc);
+    let slow = std::time::Duration::from_secs(3_600);
+    let config = TraceConfig { endpoint, protocol: OtlpProtocol::Grpc, sample_ratio: 1.0, slow };
+    let spans = Spans::start(&config, "planner").unwrap();
+    town.stage.fixture.guardians(3, Channel::Sms).await.unwrap();
+    let (evening, opens) = ("2026-11-26T02:00:00Z", "2026-11-26T14:00:00Z");
+    town.campaign(Lane::General, evening, "2026-11-27T02:00:00Z", &[None]).await;
+    for (now, queued) in [(evening, 0), (opens, 3)] {
+        town.set_clock(now).await;
+        let mut planning = town.stage.leading().await;
+        planning.planner.spans = spans.clone();
+        planning.release(Channel::Sms).await;
+        town.stage.fixture.store().drop_duties(planning.planner.id).await.unwrap();
+        assert_eq!(town.stage.queued(Channel::Sms, Lane::General).await, queued, "{now}");
+    }
+    spans.close(std::time::Duration::from_secs(10)).await;
+
+    let traces = receiver.traces();
+    assert_eq!(traces.len(), 3);
+    let opens = at(opens);
+    for spans in traces.values() {
+        let named = |name: &str| spans.iter().find(|span| span.name == name);
+        let held = named("wait window").unwrap();
+        assert_eq!(held.attribute("tocsin.wait.reason").as_deref(), Some("window"));
+        assert_eq!(held.attribute("tocsin.wait.until"), Some(opens.to_rfc3339()));
+        let turn = named("wait turn").unwrap();
+        assert_eq!(turn.attribute("tocsin.wait.reason").as_deref(), Some("window"));
+        assert_eq!(i64::try_from(turn.span.start_time_unix_nano).ok(), opens.timestamp_nanos_opt());
+        assert!(named("publish sms.general").is_some(), "it was not released");
+    }
 }
 
 #[tokio::test]

@@ -61,10 +61,20 @@ impl Fleet {
 
     /// The same with traces of everything, to the collector at `endpoint`.
     pub async fn traced(amqp_url: &str, settings: Settings, endpoint: &str) -> Result<Self> {
+        Self::traced_beside(amqp_url, settings, endpoint, "").await
+    }
+
+    /// The same with the accounts of `others` beside its own.
+    pub async fn traced_beside(
+        amqp_url: &str,
+        settings: Settings,
+        endpoint: &str,
+        others: &str,
+    ) -> Result<Self> {
         let rate_per_second = settings.rate_per_second;
         let trace = format!("[trace]\nendpoint = {endpoint:?}\nsample_ratio = 1.0\n\n");
         Self::with_accounts(amqp_url, settings, |simulator| {
-            trace + &accounts_toml(simulator, rate_per_second)
+            trace + &accounts_toml(simulator, rate_per_second) + others
         })
         .await
     }
@@ -356,6 +366,12 @@ pub fn accounts_toml(simulator: &str, rate_per_second: Option<f64>) -> String {
     let limits =
         rate_per_second.map_or_else(String::new, |rate| format!("rate_per_second = {rate:?}\nburst = 1"));
     Channel::ALL.map(|channel| account_toml(channel, simulator, &limits)).concat()
+}
+
+/// Another account of the channel, with a provider that is gone.
+pub fn away_toml(channel: Channel) -> String {
+    let name = format!("name = \"{channel}\"");
+    account_toml(channel, "http://127.0.0.1:9", "").replace(&name, &format!("name = \"{channel}-away\""))
 }
 
 fn account_toml(channel: Channel, simulator: &str, limits: &str) -> String {

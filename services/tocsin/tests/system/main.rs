@@ -29,6 +29,7 @@ mod relay;
 mod rest;
 mod restore;
 mod steps;
+mod telemetry;
 mod terminal;
 mod up;
 mod webhooks;

@@ -74,6 +74,13 @@ impl Process {
         Ok(answer.error_for_status()?.text().await?)
     }
 
+    /// Which lines it writes from now on.
+    pub async fn filter_log(&self, filter: &'static str) -> Result<()> {
+        let request = tocsin_providers::http_client()?.put(format!("{}/log-filter", self.health));
+        request.body(filter).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     async fn look(&self, path: &str, accept: &str) -> Result<reqwest::Response> {
         let request = tocsin_providers::http_client()?.get(format!("{}{path}", self.health));
         Ok(request.header("accept", accept).send().await?)
@@ -82,6 +89,11 @@ impl Process {
     /// Has it said so on standard error, in whatever form?
     pub fn has_said(&self, words: &str) -> bool {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|line| line.contains(words))
+    }
+
+    /// All that it has written so far, line by line.
+    pub fn said(&self) -> Vec<String> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until the process has logged `message`, and returns the first such line.

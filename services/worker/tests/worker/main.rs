@@ -6,3 +6,4 @@ mod approval_mails;
 mod doubles;
 mod leases;
 mod stage;
+mod traces;

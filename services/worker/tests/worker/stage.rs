@@ -72,12 +72,26 @@ impl Stage {
 
     /// Publishes released jobs of the inbox, each by itself.
     pub async fn publish(&self, lane: Lane, released: &[Released]) {
+        self.publish_traced(lane, released, |_| String::new()).await;
+    }
+
+    /// The same, each with its `traceparent`.
+    pub async fn publish_traced(
+        &self,
+        lane: Lane,
+        released: &[Released],
+        traceparent: impl Fn(&Released) -> String,
+    ) {
         let alone: Vec<&[Released]> = released.chunks(1).collect();
-        self.publish_bundles(lane, &alone).await;
+        self.put(lane, &alone, traceparent).await;
     }
 
     /// Publishes released jobs of the inbox.
     pub async fn publish_bundles(&self, lane: Lane, bundles: &[&[Released]]) {
+        self.put(lane, bundles, |_| String::new()).await;
+    }
+
+    async fn put(&self, lane: Lane, bundles: &[&[Released]], traceparent: impl Fn(&Released) -> String) {
         let job = |job: &Released| Job {
             campaign_id: job.key.campaign.0.as_bytes().to_vec().into(),
             job_id: job.key.job,
@@ -85,7 +99,7 @@ impl Stage {
             channel: i32::from(Channel::Inbox.number()),
             lane: i32::from(lane.number()),
             account_id: job.account.0,
-            traceparent: String::new(),
+            traceparent: traceparent(job),
         };
         let messages = bundles.iter().map(|bundle| Message {
             to: Destination::Queue(Queue::Jobs(Channel::Inbox, lane)),

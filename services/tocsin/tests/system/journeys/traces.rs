@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use tocsin_domain::trace::TraceId;
-use tocsin_domain::{AttemptKey, CampaignId, Channel, JobKey};
+use tocsin_domain::{AttemptKey, CampaignId, Channel, JobKey, Outcome};
+use tocsin_providers::AccountSettings;
 use tocsin_runtime::Tasks;
 use tocsin_runtime::config::{OtlpProtocol, TraceConfig};
 use tocsin_runtime::telemetry::Spans;
+use tocsin_store::audit::AttemptFact;
 use tocsin_testkit::otlp::{OtlpReceiver, Received, faults};
 use tocsin_testkit::promises::{self, Facts};
-use tocsin_testkit::simulator::{ChannelScenario, Delay, Scenario};
+use tocsin_testkit::simulator::{
+    Callbacks, ChannelScenario, Delay, Fate, Scenario, Simulator, SimulatorConfig,
+};
 use tocsin_testkit::wait_until;
 
 use crate::district::message;
@@ -25,6 +29,8 @@ const CALLERS_TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLERS_SPAN: &str = "00f067aa0ba902b7";
 /// From then on an attempt is slow.
 const SLOW: Duration = Duration::from_secs(2);
+/// Nothing is slow.
+const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a job passes on its way to its provider's last word.
 const STEPS: [&str; 6] =
     ["wait turn", "publish voice.general", "process voice.general", "wait limiter", "claim", "ask"];
@@ -33,7 +39,7 @@ over_both_brokers!(every_attempt_has_one_connected_trace);
 
 /// Every first call finds the line busy and is made again.
 async fn every_attempt_has_one_connected_trace(broker: BrokerKind) -> Result<()> {
-    let collecting = Collecting::start(broker, 1.0).await?;
+    let collecting = Collecting::start(broker, 1.0, SLOW).await?;
     let scenario = Scenario { voice: busy_at_first(), ..Scenario::default() };
     let stage = collecting.stage(broker, scenario).await?;
     let header = format!("00-{CALLERS_TRACE}-{CALLERS_SPAN}-01");
@@ -43,7 +49,7 @@ async fn every_attempt_has_one_connected_trace(broker: BrokerKind) -> Result<()>
     let facts = promises::facts(&stage.system.store, campaign).await?;
     let calls = facts.attempts.len();
     ensure!(calls >= 40, "{calls} calls, of which every second is a redial");
-    let traces = collecting.traces_of(stage, campaign, &facts).await?;
+    let traces = collecting.traces_of(stage, &keys(campaign, &facts)).await?;
 
     let outside = BTreeSet::from([CALLERS_SPAN.to_owned()]);
     let found = faults(&traces, &outside);
@@ -68,6 +74,17 @@ async fn every_attempt_has_one_connected_trace(broker: BrokerKind) -> Result<()>
         let expected: Vec<String> =
             [Some(campaign_trace), earlier].into_iter().flatten().map(|trace| trace.to_string()).collect();
         ensure!(links == expected, "attempt {attempt:?} leads to {links:?}, not {expected:?}");
+        let spans = &traces[&trace.to_string()];
+        if let Some(earlier) = earlier {
+            let planned = linked(spans, |span| span.name == "plan");
+            let root = (earlier.to_string(), earlier.root().to_string());
+            ensure!(planned.contains(&root), "{attempt:?}: the plan leads to {planned:?}");
+        }
+        // Which of its reports settled it depends on how they came.
+        let applied = linked(spans, |span| span.name == "process status.general");
+        let reports = spans.iter().filter(|span| span.name.starts_with("POST /callbacks"));
+        let mut reports = reports.map(|span| (span.trace.clone(), span.id.clone()));
+        ensure!(reports.any(|report| applied.contains(&report)), "{attempt:?}: no report led to {applied:?}");
     }
     ensure!(called_back * 100 >= calls * 99, "{called_back} of {calls} attempts have their callback");
     the_request_is_the_callers(&traces, campaign)?;
@@ -78,7 +95,7 @@ over_both_brokers!(slow_attempts_and_emergencies_are_kept_whatever_is_sampled);
 
 /// Texts take longer than what is slow; nothing is sampled.
 async fn slow_attempts_and_emergencies_are_kept_whatever_is_sampled(broker: BrokerKind) -> Result<()> {
-    let collecting = Collecting::start(broker, 0.0).await?;
+    let collecting = Collecting::start(broker, 0.0, SLOW).await?;
     let latency = u64::try_from(SLOW.as_millis())? + 500;
     let sms = ChannelScenario { latency: Delay::Fixed(latency), ..ChannelScenario::default() };
     let stage = collecting.stage(broker, Scenario { sms, ..Scenario::default() }).await?;
@@ -92,7 +109,7 @@ async fn slow_attempts_and_emergencies_are_kept_whatever_is_sampled(broker: Brok
     let of_texts = promises::facts(&stage.system.store, texts).await?;
     let of_mails = promises::facts(&stage.system.store, mails).await?;
     let of_calls = promises::facts(&stage.system.store, calls).await?;
-    let traces = collecting.traces_of(stage, calls, &of_calls).await?;
+    let traces = collecting.traces_of(stage, &keys(calls, &of_calls)).await?;
 
     let found = faults(&traces, &BTreeSet::new());
     ensure!(found.is_empty(), "{found:#?}");
@@ -112,6 +129,87 @@ async fn slow_attempts_and_emergencies_are_kept_whatever_is_sampled(broker: Brok
     Ok(())
 }
 
+over_both_brokers!(errors_are_kept_whatever_is_sampled);
+
+/// One provider of calls cannot be reached, which the worker finds out; some texts are told to have failed, which the collector
+/// hears. Nothing is sampled.
+async fn errors_are_kept_whatever_is_sampled(broker: BrokerKind) -> Result<()> {
+    let collecting = Collecting::start(broker, 0.0, NEVER).await?;
+    let fates = vec![BTreeMap::from([(Fate::Delivered, 0.5), (Fate::Failed, 0.5)])];
+    let sms = ChannelScenario { fates, ..ChannelScenario::default() };
+    let stage =
+        collecting.stage_beside(broker, Scenario { sms, ..Scenario::default() }, vec![away().await?]).await?;
+    let campaign = stage.client.send(&message("general", &[Channel::Voice, Channel::Sms])).await?;
+    closed(&stage.system.store, campaign).await?;
+    stage.system.simulator.callbacks_done(WITHIN).await?;
+    let facts = promises::facts(&stage.system.store, campaign).await?;
+    let faulty = attempts_with(campaign, &facts, &[Outcome::ProviderUnavailable, Outcome::FailedToSend]);
+    let traces = collecting.traces_of(stage, &faulty).await?;
+
+    let found = faults(&traces, &BTreeSet::new());
+    ensure!(found.is_empty(), "{found:#?}");
+    for (outcome, steps) in [
+        (Outcome::ProviderUnavailable, ["claim", "ask", "record"]),
+        (Outcome::FailedToSend, ["claim", "POST /callbacks/{account}/{token}", "process status.general"]),
+    ] {
+        let such = attempts_with(campaign, &facts, &[outcome]);
+        ensure!(!such.is_empty(), "no attempt came to {outcome:?}");
+        for attempt in such {
+            let root = root(&traces, TraceId::of_attempt(attempt)).context("an error is not kept")?;
+            ensure!(root.attribute("tocsin.reconstructed").as_deref() == Some("true"), "{root:?}");
+            ensure!(root.attribute("error.type").as_deref() == Some(outcome.code()), "{root:?}");
+            let names = names(&traces, &root.trace);
+            ensure!(steps.iter().all(|step| names.contains(step)), "{outcome:?}: {names:?}");
+        }
+    }
+    let sound = attempts_with(campaign, &facts, &[Outcome::Delivered]);
+    ensure!(!sound.is_empty(), "no attempt was sound: {:?}", facts.attempts);
+    let kept: Vec<AttemptKey> = sound
+        .into_iter()
+        .filter(|attempt| traces.contains_key(&TraceId::of_attempt(*attempt).to_string()))
+        .collect();
+    ensure!(kept.is_empty(), "what was neither an error nor sampled is kept: {kept:?}");
+    nothing_is_told_of_anybody(&traces)
+}
+
+over_both_brokers!(a_recall_is_told_in_the_trace_of_its_attempt);
+
+/// Calls take long, so that there is something to recall.
+async fn a_recall_is_told_in_the_trace_of_its_attempt(broker: BrokerKind) -> Result<()> {
+    let collecting = Collecting::start(broker, 1.0, SLOW).await?;
+    let callbacks = Callbacks { delay: Delay::Fixed(3_000), ..Callbacks::default() };
+    let voice = ChannelScenario { callbacks, ..ChannelScenario::default() };
+    let stage = collecting.stage(broker, Scenario { voice, ..Scenario::default() }).await?;
+    let campaign = stage.client.send(&message("general", &[Channel::Voice])).await?;
+    wait_until("a call", WITHIN, async || !stage.system.simulator.sends().is_empty()).await?;
+    stage.client.cancel(campaign).await?;
+    closed(&stage.system.store, campaign).await?;
+    let facts = promises::facts(&stage.system.store, campaign).await?;
+    let traces = collecting.traces_of(stage, &keys(campaign, &facts)).await?;
+
+    let found = faults(&traces, &BTreeSet::new());
+    ensure!(found.is_empty(), "{found:#?}");
+    let recalls: Vec<&Received> = traces.values().flatten().filter(|span| span.name == "recall").collect();
+    ensure!(!recalls.is_empty(), "nothing was recalled");
+    for recall in recalls {
+        let orders = traces[&recall.trace].iter().filter(|span| span.name == "publish voice.recall");
+        let mut orders = orders.map(|order| (order.trace.clone(), order.id.clone()));
+        ensure!(orders.any(|order| recall.links() == [order]), "{recall:?}");
+    }
+    Ok(())
+}
+
+/// Another account for calls, with a provider that is gone.
+async fn away() -> Result<AccountSettings> {
+    let gone = Simulator::start(SimulatorConfig::default()).await?;
+    let account = gone.account(Channel::Voice).context("calls have a vendor")?;
+    Ok(AccountSettings {
+        name: "voice-away".to_owned(),
+        base_url: "http://127.0.0.1:9".to_owned(),
+        ..account
+    })
+}
+
 /// A collector and this process's way to it.
 struct Collecting {
     tasks: Tasks,
@@ -121,29 +219,37 @@ struct Collecting {
 
 impl Collecting {
     /// Each protocol with one of the brokers.
-    async fn start(broker: BrokerKind, sample_ratio: f64) -> Result<Self> {
+    async fn start(broker: BrokerKind, sample_ratio: f64, slow: Duration) -> Result<Self> {
         let tasks = Tasks::new();
         let (receiver, addresses) = OtlpReceiver::start(&tasks).await?;
         let (protocol, endpoint) = match broker {
             BrokerKind::Memory => (OtlpProtocol::Http, addresses.http),
             BrokerKind::RabbitMq => (OtlpProtocol::Grpc, addresses.grpc),
         };
-        let config = TraceConfig { endpoint: Some(endpoint), protocol, sample_ratio, slow: SLOW };
+        let config = TraceConfig { endpoint: Some(endpoint), protocol, sample_ratio, slow };
         Ok(Self { tasks, receiver, spans: Spans::start(&config, "test")? })
     }
 
     async fn stage(&self, broker: BrokerKind, scenario: Scenario) -> Result<Stage> {
-        Stage::set_traced(broker, scenario, Vec::new(), Vec::new(), self.spans.clone()).await
+        self.stage_beside(broker, scenario, Vec::new()).await
     }
 
-    /// Stops everything once the trace of each attempt has ended, and returns what was collected.
+    /// With more accounts than the simulator's own.
+    async fn stage_beside(
+        &self,
+        broker: BrokerKind,
+        scenario: Scenario,
+        others: Vec<AccountSettings>,
+    ) -> Result<Stage> {
+        Stage::set_traced(broker, scenario, Vec::new(), others, self.spans.clone()).await
+    }
+
+    /// Stops everything once the trace of each of these attempts has ended, and returns what was collected.
     async fn traces_of(
         self,
         stage: Stage,
-        campaign: CampaignId,
-        facts: &Facts,
+        expected: &[AttemptKey],
     ) -> Result<BTreeMap<String, Vec<Received>>> {
-        let expected = keys(campaign, facts);
         wait_until("the root of every attempt", WITHIN, async || {
             let traces = self.receiver.traces();
             expected.iter().all(|attempt| root(&traces, TraceId::of_attempt(*attempt)).is_some())
@@ -159,8 +265,22 @@ impl Collecting {
 }
 
 fn keys(campaign: CampaignId, facts: &Facts) -> Vec<AttemptKey> {
-    let key = |job, number| AttemptKey { job: JobKey { campaign, job }, number };
-    facts.attempts.iter().map(|attempt| key(attempt.job, attempt.number)).collect()
+    facts.attempts.iter().map(|attempt| key(campaign, attempt)).collect()
+}
+
+/// What the spans of a kind lead to.
+fn linked(spans: &[Received], which: impl Fn(&Received) -> bool) -> Vec<(String, String)> {
+    spans.iter().filter(|span| which(span)).flat_map(Received::links).collect()
+}
+
+/// Those that came to one of `outcomes`.
+fn attempts_with(campaign: CampaignId, facts: &Facts, outcomes: &[Outcome]) -> Vec<AttemptKey> {
+    let came = |attempt: &&AttemptFact| attempt.outcome.is_some_and(|outcome| outcomes.contains(&outcome));
+    facts.attempts.iter().filter(came).map(|attempt| key(campaign, attempt)).collect()
+}
+
+fn key(campaign: CampaignId, attempt: &AttemptFact) -> AttemptKey {
+    AttemptKey { job: JobKey { campaign, job: attempt.job }, number: attempt.number }
 }
 
 fn root(traces: &BTreeMap<String, Vec<Received>>, trace: TraceId) -> Option<&Received> {
