@@ -72,7 +72,7 @@ async fn assets_are_kept_for_good_under_the_name_of_what_they_hold() {
     );
     assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable");
     let tag = answer.headers["etag"].to_str().unwrap();
-    let again = stage.ask(reqwest::Method::GET, style, &[("if-none-match", tag)], "").await;
+    let again = stage.ask(Method::GET, style, &[("if-none-match", tag)], "").await;
     assert_eq!(again.status, 304);
     assert_eq!(get(&stage, "/assets/console.0000000000000000.css", "").await.status, 404);
 }
