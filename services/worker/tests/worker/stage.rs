@@ -82,16 +82,6 @@ impl Stage {
         released: &[Released],
         traceparent: impl Fn(&Released) -> String,
     ) {
-        let alone: Vec<&[Released]> = released.chunks(1).collect();
-        self.put(lane, &alone, traceparent).await;
-    }
-
-    /// Publishes released jobs of the inbox.
-    pub async fn publish_bundles(&self, lane: Lane, bundles: &[&[Released]]) {
-        self.put(lane, bundles, |_| String::new()).await;
-    }
-
-    async fn put(&self, lane: Lane, bundles: &[&[Released]], traceparent: impl Fn(&Released) -> String) {
         let job = |job: &Released| Job {
             campaign_id: job.key.campaign.0.as_bytes().to_vec().into(),
             job_id: job.key.job,
@@ -101,9 +91,9 @@ impl Stage {
             account_id: job.account.0,
             traceparent: traceparent(job),
         };
-        let messages = bundles.iter().map(|bundle| Message {
+        let messages = released.iter().map(|alone| Message {
             to: Destination::Queue(Queue::Jobs(Channel::Inbox, lane)),
-            body: Envelope::new(Jobs { jobs: bundle.iter().map(job).collect() }).into_bytes(),
+            body: Envelope::new(Jobs { jobs: vec![job(alone)] }).into_bytes(),
             headers: vec![],
             persistent: true,
         });
