@@ -22,6 +22,10 @@ pub const WINDOWED: &[(&str, &str)] = &[
     ("recipients", crate::tenant::recipients::RECIPIENTS),
 ];
 
+/// Looks at one recipient of a campaign.
+pub const OF_RECIPIENT: &[(&str, &str)] =
+    &[("told_devices", crate::tenant::why::TOLD_DEVICES), ("recipient", crate::tenant::messages::RECIPIENT)];
+
 /// What a person was sent, over campaigns.
 pub const COMMUNICATIONS: &[(&str, &str)] = &[
     ("communications", crate::tenant::communications::ASCENDING),

@@ -65,11 +65,8 @@ pub fn pages(campaign: &str) -> Vec<(&'static str, String)> {
         ("page a campaign", format!("/campaigns/{campaign}")),
         ("api why of a recipient", format!("/v1/campaigns/{campaign}/why?recipient=1")),
         ("page recipients", format!("/campaigns/{campaign}/recipients")),
-        // Nobody has it: all that one answer looks at is looked at.
-        (
-            "page recipients nobody is",
-            format!("/campaigns/{campaign}/recipients?channel=sms&status=not_reached"),
-        ),
+        // Nobody is called by it: all that one answer looks at is looked at.
+        ("page recipients nobody is", format!("/campaigns/{campaign}/recipients?channel=voice")),
         ("page why of a recipient", format!("/campaigns/{campaign}/recipients/1")),
         ("page report", format!("/campaigns/{campaign}/report")),
     ];

@@ -206,7 +206,8 @@ fn read(found: &tokio_postgres::Row, person: i64) -> Result<Communication, Store
 }
 
 /// Campaign states 1 scheduled and 10 discarded are no messages: nothing left. Job state 4 is ended; outcomes 20 and 30
-/// stand for in progress and no device, which a test holds to the domain's. `$order` is the order's direction and
+/// stand for in progress and no device, which a test holds to the domain's. Recipients and jobs are found by columns alone, for
+/// an index takes no expression past the policy of rows. `$order` is the order's direction and
 /// `$beyond` its comparison.
 macro_rules! communications {
     ($name:literal, $order:literal, $beyond:literal) => {
@@ -223,7 +224,7 @@ with told as materialized (
     and ($5::text is null or c.message_type = $5)
     and ($6::text is null or c.subject ilike $6)
 ), concerned as materialized (
-  select c.*, r.recipient_id
+  select c.*, r.recipient_id, r.recipient_id + 1 as next_id
   from told c cross join lateral (
     select recipient_id from recipient_people where campaign_id = c.id and person_id = $2 offset 0) r
 ), shown as (
@@ -235,11 +236,12 @@ with told as materialized (
   cross join lateral (
     select person_id, name, student_name, first_job from recipients
     where campaign_id = c.id and id = c.recipient_id limit 1) r
-  left join lateral (
-    select first_job from recipients where campaign_id = c.id and id = c.recipient_id + 1 limit 1) n on true
+  cross join lateral (
+    select coalesce(min(first_job), 2147483647) as first_job from recipients
+    where campaign_id = c.id and id = c.next_id) n
   left join lateral (
     select j.* from jobs j
-    where j.campaign_id = c.id and j.id >= r.first_job and j.id < coalesce(n.first_job, 2147483647)
+    where j.campaign_id = c.id and j.id >= r.first_job and j.id < n.first_job
     offset 0) j on true
   left join lateral (
     select address, duplicate from destinations where campaign_id = c.id and job_id = j.id limit 1) d on true

@@ -89,12 +89,12 @@ fn read(statement: &'static str, found: &tokio_postgres::Row) -> Result<Addresse
     })
 }
 
-/// A recipient's jobs are those from its first to the next recipient's.
+/// A recipient's jobs are those from its first to the next recipient's, which is a scalar: see [`super::why`].
 pub(crate) const RECIPIENT: &str = "-- store.recipient
 select r.name, r.student_name, r.language, r.merge_values,
   array(select distinct j.channel from jobs j
-    where j.campaign_id = $1 and j.id >= r.first_job and j.id < coalesce(
-      (select n.first_job from recipients n where n.campaign_id = $1 and n.id = $2 + 1), 2147483647)
+    where j.campaign_id = $1 and j.id >= r.first_job and j.id < (
+      select coalesce(min(n.first_job), 2147483647) from recipients n where n.campaign_id = $1 and n.id = $2 + 1)
     order by 1) as channels
 from recipients r where r.campaign_id = $1 and r.id = $2";
 

@@ -128,15 +128,14 @@ fn read_report(found: &Row) -> Result<ReportFacts, StoreError> {
     })
 }
 
-/// A recipient's jobs stand side by side; an address is found by the index that keeps it apart, and its duplicates, which
+/// A recipient's jobs stand side by side. Both their ends are scalars, for an index takes no other expression past the
+/// policy of rows. An address is found by the index that keeps it apart, and its duplicates, which
 /// that index leaves out, by their recipients.
 pub(crate) const TOLD_DEVICES: &str = "-- store.told_devices
 with meant as (
-  select j.id from recipients r
-  left join lateral (
-    select first_job from recipients where campaign_id = $1 and id = $2::int + 1 limit 1) n on true
-  join jobs j on j.campaign_id = $1 and j.id >= r.first_job and j.id < coalesce(n.first_job, 2147483647)
-  where r.campaign_id = $1 and r.id = $2::int
+  select id from jobs where campaign_id = $1
+    and id >= (select first_job from recipients where campaign_id = $1 and id = $2::int)
+    and id < (select coalesce(min(first_job), 2147483647) from recipients where campaign_id = $1 and id = $2::int + 1)
   union all
   select id from jobs where campaign_id = $1 and id = $3::int
   union all

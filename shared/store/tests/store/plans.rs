@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tocsin_domain::settlement::ReportKind;
 use tocsin_domain::{CampaignId, Channel, Outcome};
-use tocsin_store::plans::{BATCHED, ENGINE_SESSION, LISTED, TENANT_SESSION, WINDOWED, own_campaigns};
+use tocsin_store::plans::{
+    BATCHED, COMMUNICATIONS, ENGINE_SESSION, LISTED, OF_RECIPIENT, TENANT_SESSION, WINDOWED, own_campaigns,
+};
 use tocsin_testkit::wait_until;
 use tokio_postgres::Client;
 
@@ -277,6 +279,51 @@ async fn a_page_of_a_receipt_or_report_reads_its_window_by_indexes_however_large
         }
         assert!(faults.is_empty(), "{context}:\n{}", faults.join("\n"));
         setting.run("analyze").await;
+    }
+}
+
+/// However many recipients there are.
+#[tokio::test]
+async fn a_look_at_one_recipient_reads_the_jobs_of_no_other() {
+    let setting = Setting::new().await;
+    let (campaign, district) = (setting.campaign(|_| ()).await, setting.district);
+    fill(&setting, campaign, 1..=5_000).await;
+    setting
+        .run(&format!(
+            "insert into recipient_people (campaign_id, district_id, person_id, recipient_id)
+               select campaign_id, district_id, id, id from recipients;
+             update recipients set first_job = id;
+             update campaigns set state = 3 where id = '{campaign}';
+             analyze"
+        ))
+        .await;
+    let tenant = connect(&setting.database.url).await;
+    tenant.batch_execute(&format!("{TENANT_SESSION}; set tocsin.district = '{district}'")).await.unwrap();
+    let person = format!(
+        "'{district}', 7, now() - interval '7 days', now() + interval '7 days', null, null, null, null, 1, '{{}}', null, null,
+         null, null, 100, false, null"
+    );
+    for (name, sql) in OF_RECIPIENT.iter().chain(COMMUNICATIONS) {
+        let arguments = match *name {
+            "told_devices" => format!("'{campaign}', 7, null, null, 500"),
+            "recipient" => format!("'{campaign}', 7"),
+            _ => person.clone(),
+        };
+        tenant.batch_execute(&format!("prepare {name} as {sql}")).await.unwrap();
+        let explain = format!("explain (analyze, format json) execute {name}({arguments})");
+        let plan: Value = tenant.query_one(&explain, &[]).await.unwrap().get(0);
+        let mut found = Vec::new();
+        scans(&plan[0]["Plan"], &mut found);
+        for table in ["jobs", "recipients"] {
+            let of_table =
+                found.iter().filter(|scan| table_of(scan["Relation Name"].as_str().unwrap()) == table);
+            let count = |scan: &Value, what: &str| scan[what].as_f64().unwrap_or_default();
+            let read: Vec<_> = of_table
+                .map(|scan| count(scan, "Actual Rows") + count(scan, "Rows Removed by Filter"))
+                .collect();
+            let one = read.contains(&1.0) && read.iter().all(|rows| *rows <= 1.0);
+            assert!(one, "{name} reads {read:?} of {table}: {plan}");
+        }
     }
 }
 
