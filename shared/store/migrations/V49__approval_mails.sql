@@ -37,6 +37,5 @@ grant insert on approval_mails to tocsin_app;
 -- A page of those who are in one state is read along it: of a million phones few have opted out.
 create index consents_by_state on consents (district_id, state, phone);
 
--- What was done about a person: of whatever is about two, the first one's.
-create index audit_of_people on audit (district_id, (split_part(split_part(subject, ' for ', 1), ' at ', 1)), at)
-  where action like 'directory.%';
+-- What was done about a person.
+create index audit_of_people on audit (district_id, subject, at) where action like 'directory.%';

@@ -157,7 +157,8 @@ join districts d on d.id = t.district_id";
 const RECORD: &str = "-- store.record_approval_mail
 with ended as (
   update approval_mails
-  set state = $4::smallint, due_at = coalesce($5::timestamptz, due_at), code = $6::text, ended_at = case when $4::smallint >= 3 then $7::timestamptz end
+  set state = $4::smallint, due_at = coalesce($5, due_at), code = $6,
+    ended_at = case when $4::smallint >= 3 then $7::timestamptz end
   where district_id = $1 and approval_id = $2 and user_id = $3 and state = 2
   returning *
 )

@@ -19,7 +19,6 @@ pub const WINDOWED: &[(&str, &str)] = &[
     ("receipt_part", crate::tenant::receipt::RECEIPT_PART),
     ("report_devices", crate::tenant::report::REPORT_DEVICES),
     ("without_device", crate::tenant::matching::WITHOUT_DEVICE),
-    ("recipients", crate::tenant::recipients::RECIPIENTS),
 ];
 
 /// Looks at one recipient of a campaign.

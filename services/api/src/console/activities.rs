@@ -44,7 +44,7 @@ pub(crate) async fn show(
     let found = visitor.tenant.activities(&person.source_id, consents, ROWS_MAX).await?;
     let (now, whole) = (api.clock.now(), found.len() < ROWS_MAX as usize);
     let row = |activity: Activity| Row {
-        what: in_words(activity.what, &person.source_id),
+        what: in_words(activity.what),
         by: activity.by,
         at: visitor.zone.stamp(activity.at, now),
     };
@@ -54,28 +54,20 @@ pub(crate) async fn show(
     Ok(answer(StatusCode::OK, &ActivitiesPage { shell, who, rows, whole }))
 }
 
-fn in_words(what: What, person: &str) -> String {
+fn in_words(what: What) -> String {
     match what {
         What::Consent { phone, from: None, to } => format!("{phone}: {}", consents::name(to).0),
         What::Consent { phone, from: Some(from), to } => {
             format!("{phone}: {} after {}", consents::name(to).0, consents::name(from).0)
         }
-        What::Changed { action, subject } => {
-            let done = match action.as_str() {
-                "directory.person.add" => "Added by hand",
-                "directory.person.rename" => "Name changed",
-                "directory.person.active" => "Activated or deactivated",
-                "directory.person.prefer" => "Preferences changed",
-                "directory.device.add" => "Device added",
-                "directory.device.remove" => "Device removed",
-                "directory.contact.add" => "Made a contact",
-                "directory.contact.end" => "Ended as a contact",
-                "directory.enrolment.add" => "Enrolled",
-                "directory.enrolment.end" => "Enrolment ended",
-                other => other,
-            };
-            // Whom or where, of what is about two.
-            format!("{done}{}", subject.strip_prefix(person).unwrap_or_default())
-        }
+        What::Changed { action } => match action.as_str() {
+            "directory.person.add" => "Added by hand".to_owned(),
+            "directory.person.rename" => "Name changed".to_owned(),
+            "directory.person.active" => "Activated or deactivated".to_owned(),
+            "directory.person.prefer" => "Preferences changed".to_owned(),
+            "directory.device.add" => "Device added".to_owned(),
+            "directory.device.remove" => "Device removed".to_owned(),
+            other => other.to_owned(),
+        },
     }
 }

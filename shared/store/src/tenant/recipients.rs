@@ -102,7 +102,7 @@ pub(super) fn read_recipient(found: &tokio_postgres::Row) -> Result<RecipientRow
 
 /// Jobs are numbered in recipient order, so both keys are walked forward together: a page reads the
 /// recipients after the last one and the jobs after the last one, and nothing before them.
-pub(crate) const RECIPIENTS: &str = "-- store.recipients
+const RECIPIENTS: &str = "-- store.recipients
 select * from (
   select r.id, r.name, r.student_name, r.language, r.time_zone, j.id as job_id, j.channel, d.address, d.duplicate,
     j.state, j.outcome, j.wait_reason, j.due_at, j.attempt, j.tries, j.ended_at, a.claimed_at, a.provider_code,
