@@ -127,6 +127,8 @@ pub(crate) async fn change(
     body: json::Received,
 ) -> Result<Json<PersonView>, Problem> {
     let person = person_of(person)?;
+    // Whatever is asked: somebody of another district is nobody here.
+    existing(&tenant, &person).await?;
     carry_out(&api, &tenant, &person, json::required(&headers, body)?).await?;
     Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
 }
@@ -186,6 +188,7 @@ pub(crate) async fn add_device(
     body: json::Received,
 ) -> Result<Json<PersonView>, Problem> {
     let person = person_of(person)?;
+    existing(&tenant, &person).await?;
     put_device(&api, &tenant, &person, json::required(&headers, body)?).await?;
     Ok(Json(PersonView::of(existing(&tenant, &person).await?)))
 }

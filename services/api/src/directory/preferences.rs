@@ -59,8 +59,8 @@ pub(crate) async fn put(
     body: json::Received,
 ) -> Result<Json<PersonView>, Problem> {
     let person = person_of(person)?;
-    let request = json::required(&headers, body)?;
     let known = existing(&tenant, &person).await?;
+    let request = json::required(&headers, body)?;
     let (preferences, by) = read(request, &known, tenant.acts_as())
         .map_err(|faults| Problem::faulty(Kind::InvalidBody, faults))?;
     let change = tenant.prefer(&person, &preferences, &by, api.clock.now()).await?;

@@ -170,7 +170,7 @@ async fn every_form_that_is_refused_comes_back_with_what_was_typed() {
         (
             "/roles/{role}",
             "/roles/clerk".to_owned(),
-            "right=send&right=reports&types=some".to_owned(),
+            "right=send&right=reports&right=none-of-these&types=some".to_owned(),
             "value=\"reports\" checked",
         ),
     ];
