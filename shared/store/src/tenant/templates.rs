@@ -198,6 +198,6 @@ select id from gone";
 
 pub(crate) const TEMPLATES: &str = "-- store.templates
 select * from templates
-where district_id = $1 and lower(name) > coalesce(lower($2::text), '')
-order by lower(name)
+where district_id = $1 and name_in_order > coalesce(lower($2::text), '')
+order by name_in_order
 limit $3";

@@ -180,7 +180,7 @@ async fn a_page_of_every_list_meets_no_more_rows_than_it_shows() {
             "series_by_district",
         ),
         ("past_occurrences", format!("'{one}', '2020-01-01', {PAGE}"), "occurrences_pkey"),
-        ("templates", format!("{of}, 'Template 10000', {PAGE}"), "templates_by_name"),
+        ("templates", format!("{of}, 'Template 10000', {PAGE}"), "templates_in_order"),
         ("approvals", format!("{of}, {middle}, null, now(), {PAGE}"), "approvals_pkey"),
         ("consents", format!("{of}, '+15550010000', {PAGE}"), "consents_pkey"),
         ("consents_in_state", format!("{of}, '+15550010000', {PAGE}, 3::smallint"), "consents_by_state"),
