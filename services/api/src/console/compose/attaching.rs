@@ -33,11 +33,11 @@ pub(super) fn read(headers: &HeaderMap, body: &Bytes) -> Option<(Draft, String, 
     Some((Draft::of_pairs(pairs), action.unwrap_or_default(), file))
 }
 
+/// Names and values.
+type Pairs = Vec<(String, String)>;
+
 /// What was typed, and the file if one was chosen. None: the form came without a place for one.
-pub(in crate::console) fn pairs_and_file(
-    headers: &HeaderMap,
-    body: &Bytes,
-) -> Option<(Vec<(String, String)>, Option<Part>)> {
+pub(in crate::console) fn pairs_and_file(headers: &HeaderMap, body: &Bytes) -> Option<(Pairs, Option<Part>)> {
     let parts = parts(headers, body)?;
     let file = parts
         .iter()
