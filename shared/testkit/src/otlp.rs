@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -24,6 +25,8 @@ use tocsin_runtime::Tasks;
 use tokio::net::TcpListener;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
+
+use crate::wait_until;
 
 /// A span as it was received, with its ids in hexadecimal digits, as the log has them.
 #[derive(Debug, Clone)]
@@ -111,6 +114,21 @@ impl OtlpReceiver {
             traces.entry(span.trace.clone()).or_default().push(span);
         }
         traces
+    }
+
+    /// The traces, once they hang together: processes send what they have twice a second, each by itself.
+    ///
+    /// # Errors
+    /// What is still wrong with them after `within`, as [`faults`] has it.
+    pub async fn connected(&self, within: Duration) -> Result<BTreeMap<String, Vec<Received>>> {
+        let outside = BTreeSet::new();
+        let connected = async || faults(&self.traces(), &outside).is_empty();
+        // What is wrong says more than that it was waited for.
+        wait_until("the traces to hang together", within, connected).await.ok();
+        let traces = self.traces();
+        let found = faults(&traces, &outside);
+        ensure!(found.is_empty(), "{found:#?}");
+        Ok(traces)
     }
 
     fn take(&self, request: ExportTraceServiceRequest) {
