@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use tocsin_domain::trace::TraceId;
-use tocsin_domain::{AttemptKey, CampaignId, Channel, JobKey, Outcome};
+use tocsin_domain::{AttemptKey, AttemptState, CampaignId, Channel, JobKey, Outcome};
 use tocsin_providers::AccountSettings;
 use tocsin_runtime::Tasks;
 use tocsin_runtime::config::{OtlpProtocol, TraceConfig};
@@ -181,7 +181,12 @@ async fn a_recall_is_told_in_the_trace_of_its_attempt(broker: BrokerKind) -> Res
     let voice = ChannelScenario { callbacks, ..ChannelScenario::default() };
     let stage = collecting.stage(broker, Scenario { voice, ..Scenario::default() }).await?;
     let campaign = stage.client.send(&message("general", &[Channel::Voice])).await?;
-    wait_until("a call", WITHIN, async || !stage.system.simulator.sends().is_empty()).await?;
+    // Only what the provider is known to hold is recalled.
+    wait_until("a call under way", WITHIN, async || {
+        let attempts = stage.system.store.attempt_facts(campaign).await;
+        attempts.is_ok_and(|attempts| attempts.iter().any(|attempt| attempt.state == AttemptState::Accepted))
+    })
+    .await?;
     stage.client.cancel(campaign).await?;
     closed(&stage.system.store, campaign).await?;
     let facts = promises::facts(&stage.system.store, campaign).await?;
