@@ -1,6 +1,7 @@
 //! Recalls: after a cancel, providers are asked to stop what they hold.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::stream;
@@ -9,7 +10,7 @@ use tocsin_domain::trace::{Context, TraceId};
 use tocsin_domain::{AccountId, AttemptKey, CampaignId, Channel, JobKey};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::Recall;
-use tocsin_providers::RecallAnswer;
+use tocsin_providers::{Provider, RecallAnswer};
 use tocsin_queue::{Acker, Consumer, Delivery};
 use tocsin_runtime::metrics::note_outcomes;
 use tocsin_runtime::retry;
@@ -62,9 +63,13 @@ pub async fn recall_all(
     }
     let traced: HashMap<AttemptKey, Context> =
         orders.iter().filter_map(|order| Some((order.attempt, order.trace?))).collect();
+    let names = names(worker, &orders).await?;
     let begun = worker.clock.now();
     let answers: Vec<(AttemptKey, RecallAnswer)> = stream::iter(orders)
-        .map(|order| ask(worker.clone(), channel, order))
+        .map(|order| {
+            let account = names.get(&order.account).map(String::as_str).unwrap_or_default();
+            ask(worker.provider(channel, account), order)
+        })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
@@ -128,8 +133,22 @@ pub fn attempt_key(campaign: &[u8], job: i32, number: i32) -> Result<AttemptKey,
     Ok(AttemptKey { job: JobKey { campaign: CampaignId(id), job }, number })
 }
 
-async fn ask(worker: Worker, channel: Channel, order: Order) -> (AttemptKey, RecallAnswer) {
-    let provider = worker.shares.get(order.account).and_then(|share| worker.provider(channel, &share.name));
+/// Under which names the accounts of `orders` are configured. A worker that holds no share of an account just now, because
+/// others do, may still ask its provider to stop something.
+async fn names(worker: &Worker, orders: &[Order]) -> Result<HashMap<AccountId, String>, WorkerError> {
+    let held = |order: &Order| {
+        let share = worker.shares.get(order.account)?;
+        Some((order.account, share.name.clone()))
+    };
+    let mut names: HashMap<AccountId, String> = orders.iter().filter_map(held).collect();
+    if orders.iter().any(|order| !names.contains_key(&order.account)) {
+        let known = worker.store.accounts().await?;
+        names.extend(known.into_iter().map(|account| (account.id, account.limits.name)));
+    }
+    Ok(names)
+}
+
+async fn ask(provider: Option<Arc<dyn Provider>>, order: Order) -> (AttemptKey, RecallAnswer) {
     let answer = match provider {
         Some(provider) => provider.recall(&order.provider_id).await,
         None => RecallAnswer::Unknown("this worker does not serve the account".to_owned()),

@@ -174,10 +174,10 @@ async fn errors_are_kept_whatever_is_sampled(broker: BrokerKind) -> Result<()> {
     nothing_is_told_of_anybody(&traces)
 }
 
+over_both_brokers!(a_recall_is_told_in_the_trace_of_its_attempt);
+
 /// Calls wait at the provider, so that there is something to recall.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_recall_is_told_in_the_trace_of_its_attempt() -> Result<()> {
-    let broker = BrokerKind::RabbitMq;
+async fn a_recall_is_told_in_the_trace_of_its_attempt(broker: BrokerKind) -> Result<()> {
     let collecting = Collecting::start(broker, 1.0, SLOW).await?;
     // What the provider's own callback says first is told of by that.
     let callbacks = Callbacks { delay: Delay::Fixed(3_000), ..Callbacks::default() };
