@@ -42,6 +42,7 @@ mod policies;
 mod problem;
 mod receipt;
 mod recipients;
+mod refresh;
 mod report;
 mod roles;
 pub mod routes;

@@ -94,6 +94,7 @@ pub(crate) fn rest() -> Vec<Endpoint> {
         patch("/v1/campaigns/{id}", Edit, editing::edit, editing::EDIT),
         get("/v1/campaigns/{id}/forecast", Message, forecast::show, forecast::SHOW),
         post("/v1/campaigns/{id}/cancel", Cancel, cancel::cancel, cancel::CANCEL),
+        post("/v1/campaigns/{id}/refresh", Message, refresh::refresh, refresh::REFRESH),
         get("/v1/campaigns/{id}/receipt", Message, receipt::show, receipt::SHOW),
         get("/v1/campaigns/{id}/receipt/{part}", Message, receipt::list, receipt::LIST),
         post("/v1/campaigns/{id}/correction", MessageAndSend, correction::create, correction::CREATE),
@@ -236,7 +237,7 @@ pub(crate) fn pages() -> Vec<Route> {
     use console::settings::policy;
     use console::{
         account, activities, approvals, assets, cancel, correction, detail, docs, issuer, list, receipt,
-        recipients, sign_in, watch,
+        recipients, refresh, sign_in, watch,
     };
     use console::{audit, imports, keys, roles, settings, templates, users};
     use console::{
@@ -262,6 +263,7 @@ pub(crate) fn pages() -> Vec<Route> {
         post("/campaigns/{id}/edit", Edit, editing::post_campaign).taking(compose::body_limit()),
         get("/campaigns/{id}/cancel", Cancel, cancel::ask),
         post("/campaigns/{id}/cancel", Cancel, cancel::cancel),
+        post("/campaigns/{id}/refresh", Message, refresh::refresh),
         get("/campaigns/{id}/receipt/{part}", Message, receipt::show),
         get("/campaigns/{id}/correction", MessageAndSend, correction::ask),
         post("/campaigns/{id}/correction", MessageAndSend, correction::send).taking(compose::body_limit()),

@@ -56,6 +56,8 @@ pub(crate) struct CampaignView {
     pub modified_at: Option<DateTime<Utc>>,
     /// Since when its recipients' rows are gone, as old as they were; its counts stay.
     pub rows_dropped_at: Option<DateTime<Utc>>,
+    /// When somebody last had its providers asked what became of its messages (requirement 183).
+    pub refresh_asked_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -143,6 +145,7 @@ impl CampaignView {
             modified_by: found.modified_by,
             modified_at: found.modified_at,
             rows_dropped_at: found.rows_dropped_at,
+            refresh_asked_at: found.refresh_asked_at,
         }
     }
 }

@@ -20,6 +20,7 @@ mod look_up;
 mod observe;
 mod prune;
 mod recur;
+mod refresh;
 mod release;
 mod remind;
 mod retain;
@@ -56,6 +57,7 @@ pub use listen::watch_depths;
 pub use observe::{Observer, show_depths, tick_slow as observe_slowly};
 pub use prune::tick as prune;
 pub use recur::tick as recur;
+pub use refresh::tick as refresh;
 pub use release::Releaser;
 pub use remind::tick as remind;
 pub use retain::Retainer;
@@ -212,6 +214,7 @@ impl Planner {
         self.start_audit(tasks);
         self.start_recur(tasks);
         self.start_remind(tasks);
+        self.start_refresh(tasks);
         self.start_observe(tasks);
         self.start_housekeeping(tasks);
         prune::start(self, tasks);
@@ -305,6 +308,14 @@ impl Planner {
         tasks.spawn("planner remind", async move {
             let tick = async move || remind::tick(&planner).await;
             run_ticker("planner.remind", REMIND, &Notify::new(), &stopping, tick).await;
+        });
+    }
+
+    fn start_refresh(&self, tasks: &Tasks) {
+        let (planner, stopping) = (self.clone(), tasks.stopping().clone());
+        tasks.spawn("planner refresh", async move {
+            let tick = async move || refresh::tick(&planner).await;
+            run_ticker("planner.refresh", SLOW, &Notify::new(), &stopping, tick).await;
         });
     }
 

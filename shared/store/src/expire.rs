@@ -101,7 +101,7 @@ impl Store {
         Ok(due)
     }
 
-    async fn open_attempts(
+    pub(crate) async fn open_attempts(
         &self,
         campaigns: &[Uuid],
         jobs: &[i32],

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tocsin_domain::{AccountId, AttemptKey, CampaignId, Channel, JobKey};
 use uuid::Uuid;
 
+use crate::expire::OpenAttempt;
 use crate::{Store, StoreError, row};
 
 /// An attempt that is to be looked up, as it was when that was decided.
@@ -37,7 +38,59 @@ pub struct Sought {
     pub rival_without_id: bool,
 }
 
+/// A campaign whose providers are to be asked because somebody wants to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshDue {
+    pub campaign: CampaignId,
+    /// When it was asked for.
+    pub since: DateTime<Utc>,
+}
+
 impl Store {
+    /// Campaigns that somebody wants to know of, the longest waiting first.
+    pub async fn refreshes_due(&self, campaigns_max: i64) -> Result<Vec<RefreshDue>, StoreError> {
+        let rows = self
+            .rows(
+                "refreshes_due",
+                "-- store.refreshes_due
+                 select id, refresh_due_at from campaigns where refresh_due_at is not null
+                 order by refresh_due_at limit $1",
+                &[&campaigns_max],
+            )
+            .await?;
+        let due = |found: &tokio_postgres::Row| RefreshDue {
+            campaign: CampaignId(found.get("id")),
+            since: found.get("refresh_due_at"),
+        };
+        Ok(rows.iter().map(due).collect())
+    }
+
+    /// Open attempts of a campaign that were claimed and last looked up before `before`: at most `attempts_max`, those
+    /// of which nothing was asked for longest first.
+    pub async fn open_since(
+        &self,
+        campaign: CampaignId,
+        before: DateTime<Utc>,
+        attempts_max: i64,
+    ) -> Result<Vec<OpenAttempt>, StoreError> {
+        let rows = self.rows("open_since", OPEN_SINCE, &[&campaign.0, &before, &attempts_max]).await?;
+        let jobs: Vec<i32> = rows.iter().map(|found| found.get("job_id")).collect();
+        let numbers: Vec<i16> = rows.iter().map(|found| found.get("number")).collect();
+        self.open_attempts(&vec![campaign.0; jobs.len()], &jobs, &numbers).await
+    }
+
+    /// The look-ups of a refresh are ordered. One that was asked for since stays due.
+    pub async fn refresh_ordered(&self, due: RefreshDue) -> Result<(), StoreError> {
+        self.count(
+            "refresh_ordered",
+            "-- store.refresh_ordered
+             update campaigns set refresh_due_at = null where id = $1 and refresh_due_at = $2",
+            &[&due.campaign.0, &due.since],
+        )
+        .await
+        .map(drop)
+    }
+
     /// Marks attempts as looked up at `now`, where they are still open and nobody else ordered it since.
     /// Returns those marked: theirs is the look-up.
     pub async fn order_look_ups(
@@ -115,6 +168,13 @@ update attempts a set looked_up_at = $5
 from locked l
 where a.campaign_id = any(array[l.campaign_id]) and a.job_id = l.job_id and a.number = l.number
 returning a.campaign_id, a.job_id, a.number";
+
+/// Attempt states: 2 accepted, 4 unknown. Reads the whole campaign: it is for one that somebody looks at, once a minute.
+pub(crate) const OPEN_SINCE: &str = "-- store.open_since
+select job_id, number from attempts
+where campaign_id = $1 and state in (2, 4) and claimed_at < $2 and (looked_up_at is null or looked_up_at < $2)
+order by coalesce(looked_up_at, claimed_at), job_id, number
+limit $3";
 
 /// Attempt states: 2 accepted, 3 settled, 4 unknown; outcome 2 is No Call Status. Rivals are the attempts over
 /// the same account, from whichever of its senders, to the same address within a minute, of whatever district and

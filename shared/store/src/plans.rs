@@ -135,6 +135,7 @@ pub const BATCHED: &[(&str, &str)] = &[
     ("finish_claim_batches", expire::FINISH_CLAIM_BATCHES),
     ("order_look_ups", look_up::ORDER_LOOK_UPS),
     ("sought", look_up::SOUGHT),
+    ("open_since", look_up::OPEN_SINCE),
     ("others_left", others::OTHERS_LEFT),
     ("audit_campaign", recount::AUDIT_CAMPAIGN),
     ("unmatched_reports", rematch::UNMATCHED_REPORTS),

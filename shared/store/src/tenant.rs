@@ -22,6 +22,7 @@ pub mod policies;
 pub mod progress;
 pub mod receipt;
 pub mod recipients;
+pub mod refresh;
 pub mod report;
 pub mod roles;
 pub mod schools;

@@ -39,6 +39,8 @@ pub(crate) struct Live {
     pub verb: &'static str,
     pub at: Stamp,
     pub ended: Option<Stamp>,
+    /// When its providers were last asked what became of its messages, while it runs.
+    pub refreshed: Option<Stamp>,
     /// No job of it is open any more: nothing here changes again.
     pub over: bool,
     pub cancelable: bool,
@@ -222,6 +224,7 @@ impl Live {
             verb,
             at: zone.stamp(at, now),
             ended: campaign.ended_at.map(|at| zone.stamp(at, now)),
+            refreshed: campaign.refresh_asked_at.filter(|_| !closed).map(|at| zone.stamp(at, now)),
             over: closed,
             cancelable: may_be_canceled(campaign.state) && offers.cancels(campaign.state),
             discarded: campaign.state == CampaignState::Discarded,

@@ -35,6 +35,7 @@ pub(crate) mod person;
 mod plot;
 pub(crate) mod receipt;
 pub(crate) mod recipients;
+pub(crate) mod refresh;
 pub(crate) mod report;
 pub(crate) mod roles;
 mod rows;

@@ -54,6 +54,7 @@ async fn another_districts_campaign_is_as_unknown_as_one_that_never_was() {
             (Method::GET, "/receipt/contacted"),
             (Method::POST, "/correction"),
             (Method::POST, "/cancel"),
+            (Method::POST, "/refresh"),
         ] {
             let path = format!("/v1/campaigns/{known}{rest}");
             let answer = stage.ask(method, &path, &[("authorization", &bearer)], "").await;

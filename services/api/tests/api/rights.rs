@@ -300,6 +300,7 @@ fn what_each_built_in_role_may_use() {
         ("POST /v1/approvals/{id}/approve", &[Administrator, Communications]),
         ("POST /approvals/{id}/decline", &[Administrator, Communications]),
         ("POST /users/new", &[Administrator]),
+        ("POST /v1/campaigns/{id}/refresh", &[Administrator, Communications, Secretary, Viewer]),
         ("POST /campaigns/{id}/cancel", &[Administrator, Communications, Secretary, Viewer]),
     ] {
         for role in BuiltIn::ALL {

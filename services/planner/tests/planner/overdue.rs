@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use tocsin_domain::settlement::{Report, ReportKind};
 use tocsin_domain::{AttemptKey, AttemptState, Channel, Lane, Outcome};
-use tocsin_planner::expire;
+use tocsin_planner::{expire, refresh};
 use tocsin_proto::Envelope;
 use tocsin_proto::v1::LookUp;
 use tocsin_queue::Queue;
@@ -99,4 +99,40 @@ async fn a_report_without_a_token_is_named_when_its_attempt_is_looked_after() {
     look_after(&planning).await;
     let named = named().await;
     assert_eq!((named.len(), named[0].attempt, named[0].place.id), (1, attempt, events[0].id));
+}
+
+/// Requirement 183: nothing is overdue, and somebody wants to know.
+#[tokio::test]
+async fn what_somebody_wants_to_know_of_is_looked_up_once_and_what_is_settled_or_new_is_not() {
+    let stage = Stage::new().await;
+    stage.fixture.guardians(4, Channel::Sms).await.unwrap();
+    let granted = stage.fixture.claimed(Lane::General, Channel::Sms).await.unwrap();
+    let tried: Vec<AttemptKey> = granted.iter().map(|job| job.attempt).collect();
+    let campaign = tried[0].job.campaign;
+    for attempt in &tried[..2] {
+        report(&stage, *attempt, ReportKind::Accepted { provider_id: None }).await;
+    }
+    let delivered =
+        ReportKind::Status { outcome: Outcome::Delivered, provider_code: None, provider_id: None };
+    report(&stage, tried[2], delivered).await;
+    let (first, second) = (stage.planning(), stage.planning());
+    let session = first.planner.broker.connect("test").await.unwrap();
+    let ordered = async || session.depth(Queue::LookUp(Channel::Sms)).await.unwrap();
+    let tenant = stage.fixture.store().tenant(stage.fixture.district());
+    let ask = async || {
+        let asked = tenant.refresh(campaign).await.unwrap().unwrap();
+        assert!(!asked.over);
+        for planning in [&first, &second] {
+            while refresh(&planning.planner).await.unwrap() == Progress::More {}
+        }
+        asked.asked_at.unwrap()
+    };
+    let asked_at = ask().await;
+    assert_eq!(ordered().await, 0, "they were claimed a moment ago");
+    stage.shift_clock(11).await;
+    assert_eq!(ask().await, asked_at, "within the minute nothing new is asked");
+    assert_eq!(ordered().await, 0);
+    stage.shift_clock(61).await;
+    assert!(ask().await > asked_at);
+    assert_eq!(ordered().await, 2, "the two that its provider has accepted");
 }

@@ -102,6 +102,16 @@ Examples:
         #[arg(long)]
         reason: Option<String>,
     },
+    /// Ask the providers what became of a campaign's messages.
+    #[command(after_long_help = "\
+Of what they have accepted and not reported on. What they say shows in the campaign as it comes.
+
+Examples:
+  tocsin campaign refresh 01900000-0000-7000-8000-000000000001")]
+    Refresh {
+        /// From `tocsin campaign list`.
+        id: Uuid,
+    },
     /// Show what a cancel reached, or list one part of it.
     #[command(after_long_help = receipt::EXAMPLES)]
     Receipt(receipt::Args),
@@ -150,6 +160,10 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
             let answer = api.cancel_raw(CampaignId(id), ACTOR, reason.as_deref()).await?;
             show(&answer, args.json, canceled)
         }
+        Action::Refresh { id } => {
+            let answer = api.post(&format!("/v1/campaigns/{id}/refresh"), &Value::Null).await?;
+            show(&answer, args.json, refreshed)
+        }
         Action::Receipt(receipt) => {
             let (answer, in_words) = receipt::ask(&api, &receipt).await?;
             show(&answer, args.json, in_words)
@@ -191,6 +205,15 @@ fn kept_key(url: &str, data: impl DataPath) -> Result<String> {
 
 fn show(answer: &Value, as_json: bool, in_words: impl FnOnce(Value) -> Result<()>) -> Result<()> {
     if as_json { print_json(answer) } else { in_words(answer.clone()) }
+}
+
+fn refreshed(answer: Value) -> Result<()> {
+    let asked_at = answer["refresh_asked_at"].as_str();
+    say(match asked_at {
+        Some(at) => format_args!("its providers were last asked at {at}"),
+        None => format_args!("it is over: there is nothing to ask"),
+    });
+    Ok(())
 }
 
 fn sent(answer: Value) -> Result<()> {

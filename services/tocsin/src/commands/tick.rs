@@ -53,6 +53,8 @@ pub enum Name {
     Recur,
     /// Reminds people of the question whether to opt in.
     Remind,
+    /// Has providers asked about campaigns that somebody wants to know of.
+    Refresh,
     /// Drops the months of which everything is closed for longer than retention.months.
     Retain,
     /// Puts what happened on its way to webhooks.
@@ -64,7 +66,7 @@ pub enum Name {
 impl Name {
     /// Does it publish? Without a broker that would be lost.
     fn needs_broker(self) -> bool {
-        matches!(self, Self::Expand | Self::Release | Self::Sweep | Self::Expire)
+        matches!(self, Self::Expand | Self::Release | Self::Sweep | Self::Expire | Self::Refresh)
     }
 }
 
@@ -110,6 +112,7 @@ async fn tick(name: Name, planner: &Planner, store: &Store) -> Result<Progress> 
         Name::Audit => tocsin_planner::audit(planner).await?,
         Name::Recur => tocsin_planner::recur(planner).await?,
         Name::Remind => tocsin_planner::remind(planner).await?,
+        Name::Refresh => tocsin_planner::refresh(planner).await?,
         Name::Retain if planner.retain_months.is_none() => {
             let what = "nothing is ever dropped: set retention.months, or use `tocsin retain`";
             return Err(Failure::usage(what).into());

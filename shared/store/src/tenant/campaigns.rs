@@ -101,6 +101,8 @@ pub struct CampaignSummary {
     pub closed_at: Option<DateTime<Utc>>,
     /// Since when its recipients, devices and attempts are gone; its counts stay.
     pub rows_dropped_at: Option<DateTime<Utc>>,
+    /// When somebody last had its providers asked what became of its messages.
+    pub refresh_asked_at: Option<DateTime<Utc>>,
     pub failure_reason: Option<String>,
     pub cancel_epoch: Option<i64>,
     pub canceled_at: Option<DateTime<Utc>>,
@@ -362,6 +364,7 @@ pub(super) fn read_summary(found: &tokio_postgres::Row) -> Result<CampaignSummar
         ended_at: found.get("ended_at"),
         closed_at: found.get("closed_at"),
         rows_dropped_at: found.get("rows_dropped_at"),
+        refresh_asked_at: found.get("refresh_asked_at"),
         failure_reason: found.get("failure_reason"),
         cancel_epoch: found.get("cancel_epoch"),
         canceled_at: found.get("canceled_at"),

@@ -73,6 +73,7 @@ const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     ("sought", "attempts", &["campaign_id", "job_id"]),
     // The open campaigns, all of them.
     ("sought", "campaigns", &[]),
+    ("open_since", "attempts", &["campaign_id"]),
     ("suppress_anywhere", "devices", &["address"]),
     ("suppress_anywhere", "provider_accounts", &["name"]),
     ("requeue_overdue", "release_batches", &["requeue_at"]),

@@ -17,6 +17,8 @@ use crate::journeys::stage::{BrokerKind, Stage};
 const PHONES: usize = DEVICES - SHARED_PHONES;
 /// After their claims, when unknown attempts are looked up first.
 const LOOKED_UP_AFTER: Duration = Duration::from_secs(21);
+/// What was claimed less long ago is not asked about: its report may be on the way.
+const REPORTS_MAY_BE_ON_THE_WAY: Duration = Duration::from_secs(11);
 /// When the doubt of an emergency is nearly over, and its second look-up is due.
 const LOOKED_UP_AGAIN_AFTER: Duration = Duration::from_secs(45);
 const DOUBT_IS_OVER: Duration = Duration::from_secs(90);
@@ -25,6 +27,7 @@ const SILENCE_IS_OVER: Duration = Duration::from_secs(15 * 60 + 1);
 
 over_both_brokers!(an_attempt_whose_answer_was_lost_is_found_by_a_look_up_and_not_sent_again);
 over_both_brokers!(a_silent_accepted_attempt_is_looked_up_before_it_ends);
+over_both_brokers!(whoever_wants_to_know_has_the_providers_asked_before_anything_is_overdue);
 over_both_brokers!(an_emergency_that_is_not_to_be_found_is_tried_again_after_doubt);
 
 /// Every request is carried out and its answer dropped, and no report ever comes.
@@ -82,6 +85,38 @@ async fn a_silent_accepted_attempt_is_looked_up_before_it_ends(broker: BrokerKin
     ensure!(voice == expected(Outcome::LivePerson), "voice came to {voice:?}");
     ensure!(sms == expected(Outcome::Undelivered), "sms came to {sms:?}");
     ensure!(look_ups(&stage) == 2 * PHONES, "{} look-ups", look_ups(&stage));
+    stage.strike().await
+}
+
+/// Every request is answered, and no report ever comes (requirement 183).
+async fn whoever_wants_to_know_has_the_providers_asked_before_anything_is_overdue(
+    broker: BrokerKind,
+) -> Result<()> {
+    let silent = |fate| channel(fate, Faults::default());
+    let scenario =
+        Scenario { voice: silent(Fate::Human), sms: silent(Fate::Delivered), ..Scenario::default() };
+    let stage = Stage::set(broker, scenario, Vec::new()).await?;
+    let campaign = stage.client.send(&message("general", &[Channel::Voice, Channel::Sms])).await?;
+    attempts_become(&stage, campaign, AttemptState::Accepted, 2 * PHONES).await?;
+    stage.shift_clock(REPORTS_MAY_BE_ON_THE_WAY).await?;
+    ensure!(look_ups(&stage) == 0, "looked up before anybody asked");
+    let path = format!("/v1/campaigns/{campaign}/refresh");
+    let first = stage.client.post(&path, &serde_json::Value::Null).await?;
+    ensure!(first["refresh_asked_at"].is_string(), "{first}");
+    let again = stage.client.post(&path, &serde_json::Value::Null).await?;
+    ensure!(again == first, "asked twice within a minute: {first}, {again}");
+    closed(&stage.system.store, campaign).await?;
+
+    ensure!(look_ups(&stage) == 2 * PHONES, "{} look-ups", look_ups(&stage));
+    let records = stage.system.simulator.records();
+    let facts = promises_hold(&stage.system.store, &records, &stage.system.token_keys, campaign).await?;
+    for (channel, outcome) in [(Channel::Voice, Outcome::LivePerson), (Channel::Sms, Outcome::Delivered)] {
+        let came_to = outcomes(&facts, channel);
+        ensure!(came_to.get(&outcome) == Some(&PHONES), "{channel} came to {came_to:?}");
+    }
+    counters_are_the_rows(&stage.client, &stage.system.store, campaign).await?;
+    let over = stage.client.post(&path, &serde_json::Value::Null).await?;
+    ensure!(over == first, "what is over is not asked about: {over}");
     stage.strike().await
 }
 

@@ -35,7 +35,7 @@ const MOVING: [(&str, &str); 26] = [
 ];
 
 /// Statements that write beside the state.
-const BESIDE: [(&str, &str); 12] = [
+const BESIDE: [(&str, &str); 14] = [
     ("attempts", "order_look_ups"),
     ("attempts", "order_recalls"),
     ("attempts", "recall_failed"),
@@ -47,6 +47,8 @@ const BESIDE: [(&str, &str); 12] = [
     ("campaigns", "mark_swept"),
     ("campaigns", "mark_undecided"),
     ("campaigns", "recur"),
+    ("campaigns", "refresh"),
+    ("campaigns", "refresh_ordered"),
     ("consents", "remind_pending"),
 ];
 
