@@ -19,8 +19,8 @@ use crate::server::Api;
 use crate::{
     accounts, api_keys, approvals, attachments, audience, audit_log, auth, campaigns, cancel, communications,
     consent_policy, consents, console, correction, directory, editing, forecast, imports, inbox, limits, me,
-    message_types, messages, openapi, policies, receipt, recipients, report, roles, sending_policy, series,
-    suppressions, templates, unsubscribes, users, webhooks, why,
+    message_types, messages, openapi, policies, receipt, recipients, refresh, report, roles, sending_policy,
+    series, suppressions, templates, unsubscribes, users, webhooks, why,
 };
 
 /// What those need who look whom a message may go to.
@@ -237,7 +237,7 @@ pub(crate) fn pages() -> Vec<Route> {
     use console::settings::policy;
     use console::{
         account, activities, approvals, assets, cancel, correction, detail, docs, issuer, list, receipt,
-        recipients, refresh, sign_in, watch,
+        recipients, sign_in, watch,
     };
     use console::{audit, imports, keys, roles, settings, templates, users};
     use console::{
@@ -263,7 +263,7 @@ pub(crate) fn pages() -> Vec<Route> {
         post("/campaigns/{id}/edit", Edit, editing::post_campaign).taking(compose::body_limit()),
         get("/campaigns/{id}/cancel", Cancel, cancel::ask),
         post("/campaigns/{id}/cancel", Cancel, cancel::cancel),
-        post("/campaigns/{id}/refresh", Message, refresh::refresh),
+        post("/campaigns/{id}/refresh", Message, console::refresh::refresh),
         get("/campaigns/{id}/receipt/{part}", Message, receipt::show),
         get("/campaigns/{id}/correction", MessageAndSend, correction::ask),
         post("/campaigns/{id}/correction", MessageAndSend, correction::send).taking(compose::body_limit()),

@@ -25,6 +25,7 @@ mod policies;
 mod receipts;
 mod recipients;
 mod reference;
+mod refresh;
 mod reports;
 mod rights;
 mod second_person;

@@ -208,11 +208,10 @@ fn show(answer: &Value, as_json: bool, in_words: impl FnOnce(Value) -> Result<()
 }
 
 fn refreshed(answer: Value) -> Result<()> {
-    let asked_at = answer["refresh_asked_at"].as_str();
-    say(match asked_at {
-        Some(at) => format_args!("its providers were last asked at {at}"),
-        None => format_args!("it is over: there is nothing to ask"),
-    });
+    match answer["refresh_asked_at"].as_str() {
+        Some(at) => say(format_args!("its providers were last asked at {at}")),
+        None => say(format_args!("it is over: there is nothing to ask")),
+    }
     Ok(())
 }
 

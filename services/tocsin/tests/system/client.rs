@@ -47,6 +47,10 @@ impl Client {
         self.ask(request.json(&json!({ "by": "Principal Ortiz", "reason": "the wrong day" }))).await
     }
 
+    pub async fn refresh(&self, campaign: CampaignId) -> Result<Value> {
+        self.ask(self.http.post(format!("{}/v1/campaigns/{campaign}/refresh", self.url))).await
+    }
+
     pub async fn receipt(&self, campaign: CampaignId) -> Result<Value> {
         self.ask(self.http.get(format!("{}/v1/campaigns/{campaign}/receipt", self.url))).await
     }

@@ -130,7 +130,11 @@ async fn a_campaigns_page_shows_its_delivery_summary() {
         assert!(page.contains(&format!("<dt>{name}</dt><dd>{number}</dd>")), "{name}: {page}");
     }
     // It can be read anew by hand until it is over (requirements 22 and 193).
-    assert!(page.contains("id=\"refresh-button\""), "{page}");
+    assert!(page.contains("id=\"refresh-button\"") && !page.contains("providers asked"), "{page}");
+    let pressed = visitor.post(&format!("/campaigns/{id}/refresh"), "").await;
+    let back = format!("/campaigns/{id}");
+    assert_eq!((pressed.status, pressed.headers["location"].to_str().unwrap()), (303, back.as_str()));
+    assert!(visitor.page(&format!("/campaigns/{id}")).await.contains("providers asked"));
     stage
         .change("update campaigns set state = 5, ended_at = now(), closed_at = now() where id = $1", &id)
         .await;

@@ -100,10 +100,9 @@ async fn whoever_wants_to_know_has_the_providers_asked_before_anything_is_overdu
     attempts_become(&stage, campaign, AttemptState::Accepted, 2 * PHONES).await?;
     stage.shift_clock(REPORTS_MAY_BE_ON_THE_WAY).await?;
     ensure!(look_ups(&stage) == 0, "looked up before anybody asked");
-    let path = format!("/v1/campaigns/{campaign}/refresh");
-    let first = stage.client.post(&path, &serde_json::Value::Null).await?;
+    let first = stage.client.refresh(campaign).await?;
     ensure!(first["refresh_asked_at"].is_string(), "{first}");
-    let again = stage.client.post(&path, &serde_json::Value::Null).await?;
+    let again = stage.client.refresh(campaign).await?;
     ensure!(again == first, "asked twice within a minute: {first}, {again}");
     closed(&stage.system.store, campaign).await?;
 
@@ -115,7 +114,7 @@ async fn whoever_wants_to_know_has_the_providers_asked_before_anything_is_overdu
         ensure!(came_to.get(&outcome) == Some(&PHONES), "{channel} came to {came_to:?}");
     }
     counters_are_the_rows(&stage.client, &stage.system.store, campaign).await?;
-    let over = stage.client.post(&path, &serde_json::Value::Null).await?;
+    let over = stage.client.refresh(campaign).await?;
     ensure!(over == first, "what is over is not asked about: {over}");
     stage.strike().await
 }
