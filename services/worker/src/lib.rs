@@ -20,6 +20,7 @@ mod gives_way;
 mod inbox;
 mod limiter;
 mod look_up;
+mod open_requests;
 mod pending;
 mod places;
 mod recall;
@@ -55,6 +56,7 @@ use crate::briefs::Briefs;
 use crate::cancels::Cancels;
 use crate::files::Files;
 use crate::gives_way::GivesWay;
+use crate::open_requests::OpenRequests;
 use crate::shares::Shares;
 use crate::slots::Slots;
 use crate::stops::Stops;
@@ -109,7 +111,9 @@ pub struct Worker {
     stops: Stops,
     gives_way: GivesWay,
     shares: Shares,
+    /// Claims under way and requests, until their outcomes wait to be recorded.
     slots: Slots,
+    requests: OpenRequests,
     briefs: Briefs,
     files: Files,
     told: Told,
@@ -146,6 +150,7 @@ impl Worker {
             cancels: Cancels::default(),
             gives_way,
             slots: Slots::new(settings.in_flight_max),
+            requests: OpenRequests::new(settings.in_flight_max),
             briefs: Briefs::new(store.clone()),
             files: Files::new(store.clone()),
             store,

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, field};
 
 use crate::files::Loaded;
+use crate::open_requests::{Open, OpenRequests};
 use crate::places::Call;
 use crate::record::{Outcomes, Settled};
 use crate::shares::AccountShare;
@@ -66,8 +67,9 @@ pub fn launch(
     for batch in batches(worker, channel, claims) {
         let (worker, outcomes) = (worker.clone(), outcomes.clone());
         sends.spawn(async move {
-            let batch = batch.with_files(&worker, channel).await.turn().await;
-            let Sent { settled, places } = send(&worker, channel, batch).await;
+            let (batch, open) = batch.with_files(&worker, channel).await.enter(&worker.requests).await;
+            let Sent { settled, places } = send(&worker, channel, batch.turn().await).await;
+            drop(open);
             // Closed only when the recorder is gone: then the attempts become unknown in time.
             if outcomes.send(settled).await.is_err() {
                 tracing::error!("outcomes could not be recorded");
@@ -98,13 +100,21 @@ impl Batch {
         self
     }
 
+    /// Waits until the process may have its request open. None: that did not come by `send_by`.
+    async fn enter(self, requests: &OpenRequests) -> (Self, Option<Open>) {
+        let Some(first) = self.claims.first() else { return (self, None) };
+        let left = SEND_BY.saturating_sub(first.since.elapsed());
+        let open = tokio::time::timeout(left, requests.enter(first.brief.lane)).await.ok();
+        (Self { missed: open.is_none(), ..self }, open)
+    }
+
     /// Waits until its requests may start, by the rates of their shares: what the claim took brought it closer to
     /// others, or further away. A claim that waits until `send_by` is not sent.
     pub async fn turn(self) -> Self {
         let Some(first) = self.claims.first() else { return self };
         let requests = u32::try_from(self.claims.len()).unwrap_or(u32::MAX);
         let left = SEND_BY.saturating_sub(first.since.elapsed());
-        let missed = tokio::time::timeout(left, first.share.turn(requests)).await.is_err();
+        let missed = self.missed || tokio::time::timeout(left, first.share.turn(requests)).await.is_err();
         Self { missed, ..self }
     }
 }

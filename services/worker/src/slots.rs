@@ -42,6 +42,8 @@ pub struct Line {
     waits: Option<Lane>,
     /// The same, as far as this look has come.
     seen: Option<Lane>,
+    /// Places beyond the limit that it may take: those that are about to be free.
+    ahead: usize,
 }
 
 impl Slots {
@@ -68,11 +70,11 @@ impl Slots {
     /// Takes a slot only while fewer than `within` are taken.
     pub fn take_within(&self, within: usize) -> Option<Slot> {
         let mut state = self.inner.state();
-        (state.taken < within && state.take()).then(|| self.slot())
+        (state.taken < within && state.take(0)).then(|| self.slot())
     }
 
     pub fn line(&self) -> Line {
-        Line { slots: self.clone(), freed: self.inner.freed.subscribe(), waits: None, seen: None }
+        Line { slots: self.clone(), freed: self.inner.freed.subscribe(), waits: None, seen: None, ahead: 0 }
     }
 
     fn slot(&self) -> Slot {
@@ -87,8 +89,8 @@ impl Inner {
 }
 
 impl State {
-    fn take(&mut self) -> bool {
-        let free = self.taken < self.most;
+    fn take(&mut self, ahead: usize) -> bool {
+        let free = self.taken < self.most.saturating_add(ahead);
         self.taken += usize::from(free);
         free
     }
@@ -104,6 +106,12 @@ impl State {
 }
 
 impl Line {
+    /// So many places will be free by the time that who takes them has use for them. Of at most half the limit that is
+    /// believed.
+    pub fn expect(&mut self, free_soon: usize) {
+        self.ahead = free_soon.min(self.slots.inner.state().most / 2);
+    }
+
     /// Takes a place for a job of `lane`, unless one of an earlier lane waits in this line or another. Without
     /// one, the line waits in this lane. Within one look the lanes come in order.
     pub fn take(&mut self, lane: Lane) -> Option<Slot> {
@@ -113,7 +121,7 @@ impl Line {
         if self.waits < Some(lane) && self.waits != self.seen {
             self.wait_in(&mut state, self.seen);
         }
-        if !state.waits_before(lane) && state.take() {
+        if !state.waits_before(lane) && state.take(self.ahead) {
             return Some(self.slots.slot());
         }
         if self.seen.is_none() {
@@ -237,6 +245,25 @@ mod tests {
         assert!(slots.take().is_none());
         drop(first);
         assert!(slots.take().is_some());
+    }
+
+    #[test]
+    fn places_that_will_be_free_are_taken_before_they_are_and_at_most_half_as_many_again() {
+        let slots = Slots::new(4);
+        let mut line = slots.line();
+        let mut held: Vec<Slot> = (0..4).map(|_| line.take(Lane::General).unwrap()).collect();
+        assert!(line.take(Lane::General).is_none());
+        line.expect(1);
+        held.push(line.take(Lane::General).unwrap());
+        assert!(line.take(Lane::General).is_none());
+        line.expect(usize::MAX);
+        held.push(line.take(Lane::General).unwrap());
+        assert!(line.take(Lane::General).is_none());
+        line.expect(0);
+        held.truncate(4);
+        assert!(line.take(Lane::General).is_none(), "what was taken ahead is made up for");
+        held.truncate(3);
+        assert!(line.take(Lane::General).is_some());
     }
 
     #[test]
