@@ -68,6 +68,7 @@ pub(crate) enum Kind {
     IsATest,
     WebhooksOff,
     WebhookDisabled,
+    DeliveryWaiting,
     TooManyWebhooks,
     TooLarge,
     MediaType,
@@ -160,6 +161,9 @@ impl Kind {
             Self::IsATest => (StatusCode::CONFLICT, "is-a-test", "It is a test"),
             Self::WebhooksOff => (StatusCode::CONFLICT, "webhooks-off", "No webhooks are sent here"),
             Self::WebhookDisabled => (StatusCode::CONFLICT, "webhook-disabled", "The webhook is disabled"),
+            Self::DeliveryWaiting => {
+                (StatusCode::CONFLICT, "delivery-waiting", "The delivery is still to be made")
+            }
             Self::TooManyWebhooks => {
                 (StatusCode::CONFLICT, "too-many-webhooks", "No further webhook is taken")
             }

@@ -225,6 +225,12 @@ pub(crate) fn rest() -> Vec<Endpoint> {
             webhooks::delivery,
             webhooks::DELIVERY,
         ),
+        post(
+            "/v1/webhooks/{id}/deliveries/{delivery}/redeliver",
+            ADMINISTRATION,
+            webhooks::redeliver,
+            webhooks::REDELIVER,
+        ),
         get("/v1/audit", Needs::Right(Right::Audit), audit_log::list, audit_log::LIST),
         get("/openapi.json", Nothing, openapi::show, openapi::SHOW),
     ]
@@ -346,6 +352,7 @@ pub(crate) fn pages() -> Vec<Route> {
         post("/webhooks/{id}", ADMINISTRATION, console::webhooks::change),
         post("/webhooks/{id}/secret", ADMINISTRATION, console::webhooks::renew_secret),
         post("/webhooks/{id}/test", ADMINISTRATION, console::webhooks::test),
+        post("/webhooks/{id}/deliveries/{delivery}/redeliver", ADMINISTRATION, console::webhooks::redeliver),
         post("/webhooks/{id}/remove", ADMINISTRATION, console::webhooks::remove),
         get("/audit", Needs::Right(Right::Audit), audit::show),
         get("/account", Caller, account::ask),

@@ -15,9 +15,13 @@ use tocsin_domain::webhook::DisabledReason;
 use tocsin_store::tenant::webhooks::Endpoint;
 use uuid::Uuid;
 
-pub(crate) use self::commands::{change as carry_out, make, remove as take_off, rotate, send_test};
+pub(crate) use self::commands::{
+    change as carry_out, make, remove as take_off, rotate, send_again, send_test,
+};
+use self::deliveries::unknown_delivery;
 pub(crate) use self::deliveries::{
-    LIST as DELIVERIES, SHOW as DELIVERY, list as deliveries, read_cursor_text, show as delivery,
+    LIST as DELIVERIES, REDELIVER, SHOW as DELIVERY, list as deliveries, read_cursor_text, redeliver,
+    show as delivery,
 };
 pub(crate) use self::request::OVERLAP_HOURS;
 use self::request::{SecretRequest, WebhookPatch, WebhookRequest};

@@ -90,7 +90,7 @@ Examples:
     Series(series::Args),
     /// List, show, approve and refuse emergencies that wait for a second person.
     Approval(approval::Args),
-    /// List, show, test and disable a district's webhooks, over the REST API.
+    /// List, test and disable a district's webhooks, send events again; over the REST API.
     Webhook(webhook::Args),
     /// Show what the installation does at the moment: roles, stops, accounts, queues, campaigns.
     #[command(after_long_help = "\

@@ -28,6 +28,8 @@ pub struct Message<'a> {
     pub at: DateTime<Utc>,
     /// `webhook-signature`.
     pub signature: &'a str,
+    /// `traceparent`, where it tells of something that has a trace.
+    pub trace: Option<&'a str>,
     pub body: &'a str,
 }
 
@@ -67,13 +69,16 @@ impl Client {
 
     async fn send(&self, url: Url, message: Message<'_>) -> Answer {
         let client = if url.scheme() == "https" { &self.secure } else { &self.plain };
-        let request = client
+        let mut request = client
             .post(url)
             .header(CONTENT_TYPE, "application/json")
             .header("webhook-id", message.id)
             .header("webhook-timestamp", message.at.timestamp())
             .header("webhook-signature", message.signature)
             .body(message.body.to_owned());
+        if let Some(trace) = message.trace {
+            request = request.header("traceparent", trace);
+        }
         match request.send().await {
             Ok(response) => Answer::Status {
                 status: response.status().as_u16(),
@@ -137,7 +142,7 @@ mod tests {
 
     fn message<'a>(url: &'a str) -> Message<'a> {
         let at = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        Message { url, id: "msg_1", at, signature: "v1,x", body: "{}" }
+        Message { url, id: "msg_1", at, signature: "v1,x", trace: None, body: "{}" }
     }
 
     fn on_this_machine() -> Client {
@@ -146,6 +151,10 @@ mod tests {
 
     /// Answers one request, and returns what was asked.
     async fn asked(answer: &str) -> (String, Answer) {
+        asked_with(answer, None).await
+    }
+
+    async fn asked_with(answer: &str, trace: Option<&str>) -> (String, Answer) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let serve = async {
@@ -156,8 +165,17 @@ mod tests {
             String::from_utf8(request[..read].to_vec()).unwrap().to_ascii_lowercase()
         };
         let client = on_this_machine();
-        let (request, answer) = tokio::join!(serve, client.post(message(&url)));
+        let (request, answer) = tokio::join!(serve, client.post(Message { trace, ..message(&url) }));
         (request, answer)
+    }
+
+    #[tokio::test]
+    async fn a_message_leads_to_a_trace_where_it_has_one() {
+        let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        let (request, _) = asked_with("HTTP/1.1 204 x\r\n\r\n", Some(trace)).await;
+        assert!(request.contains(&format!("traceparent: {trace}\r\n")), "{request}");
+        let (request, _) = asked("HTTP/1.1 204 x\r\n\r\n").await;
+        assert!(!request.contains("traceparent"), "{request}");
     }
 
     #[tokio::test]

@@ -20,7 +20,7 @@ use crate::fields::{Fault, Faults, Fields};
 use crate::page::{cut, read_cursor};
 use crate::server::Api;
 use crate::webhooks::{
-    OVERLAP_HOURS, carry_out, make, read_cursor_text, rotate, send_test, take_off, unknown,
+    OVERLAP_HOURS, carry_out, make, read_cursor_text, rotate, send_again, send_test, take_off, unknown,
 };
 
 const DELIVERIES_MAX: u32 = 50;
@@ -113,6 +113,8 @@ struct Sent {
     attempts: i16,
     answer: String,
     next: Option<Stamp>,
+    /// It was delivered or has failed.
+    is_over: bool,
 }
 
 /// `GET /webhooks`.
@@ -193,6 +195,17 @@ pub(crate) async fn test(
 ) -> Result<Response, Refused> {
     let id = own(&visitor, &id).await?.id;
     send_test(&api, &visitor.tenant, id).await?;
+    Ok(Redirect::to(&format!("/webhooks/{id}")).into_response())
+}
+
+/// `POST /webhooks/{id}/deliveries/{delivery}/redeliver`.
+pub(crate) async fn redeliver(
+    visitor: Visitor,
+    State(api): State<Api>,
+    Path((id, delivery)): Path<(String, String)>,
+) -> Result<Response, Refused> {
+    let id = own(&visitor, &id).await?.id;
+    send_again(&api, &visitor.tenant, id, &delivery).await?;
     Ok(Redirect::to(&format!("/webhooks/{id}")).into_response())
 }
 
@@ -277,6 +290,7 @@ fn sent(delivery: Delivery, stamp: impl Fn(DateTime<Utc>) -> Stamp) -> Sent {
         attempts: delivery.attempts,
         answer,
         next: delivery.next_at.map(stamp),
+        is_over: delivery.state != DeliveryState::Waiting,
     }
 }
 

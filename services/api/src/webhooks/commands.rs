@@ -4,12 +4,12 @@ use chrono::TimeDelta;
 use serde_json::Value;
 use tocsin_domain::webhook::{DisabledReason, ENDPOINTS_MAX, EventType};
 use tocsin_store::Tenant;
-use tocsin_store::tenant::webhooks::{Enabled, Endpoint, NewDelivery, NewEndpoint};
-use tocsin_webhooks::{Settings, message_id, test_body};
+use tocsin_store::tenant::webhooks::{Delivery, Enabled, Endpoint, NewDelivery, NewEndpoint};
+use tocsin_webhooks::{Settings, message_id, read_message_id, test_body};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::request::{read_change, read_new};
-use super::unknown;
+use super::{unknown, unknown_delivery};
 use crate::problem::{Kind, Problem};
 use crate::server::Api;
 
@@ -91,10 +91,39 @@ pub(crate) async fn send_test(api: &Api, tenant: &Tenant, id: Uuid) -> Result<St
     let event = Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, now.timestamp_subsec_nanos()));
     let new = NewDelivery { id: event, event: EventType::WebhookTest.as_str(), body: &body };
     if endpoint.disabled.is_some() || !tenant.deliver_to_webhook(id, new, now).await? {
-        let remedy = "the webhook is disabled, and nothing is sent there: enable it first";
-        return Err(Problem::new(Kind::WebhookDisabled, remedy));
+        return Err(disabled());
     }
     Ok(message_id(event))
+}
+
+/// Puts one on its way again that was delivered or has failed, under the `webhook-id` that it had.
+pub(crate) async fn send_again(
+    api: &Api,
+    tenant: &Tenant,
+    id: Uuid,
+    webhook_id: &str,
+) -> Result<Delivery, Problem> {
+    settings(api)?;
+    let endpoint = tenant.webhook(id).await?.ok_or_else(unknown)?;
+    let delivery = read_message_id(webhook_id).ok_or_else(unknown_delivery)?;
+    let is_due = tenant.redeliver_to_webhook(id, delivery, api.clock.now()).await?;
+    let (found, _) = tenant.webhook_delivery(id, delivery).await?.ok_or_else(unknown_delivery)?;
+    if is_due {
+        tracing::info!(webhook.id = %id, "delivery sent again by hand");
+        return Ok(found);
+    }
+    Err(if endpoint.disabled.is_some() {
+        disabled()
+    } else {
+        let remedy =
+            "the delivery waits for its next attempt: it is sent again once it is delivered or has failed";
+        Problem::new(Kind::DeliveryWaiting, remedy)
+    })
+}
+
+fn disabled() -> Problem {
+    let remedy = "the webhook is disabled, and nothing is sent there: enable it first";
+    Problem::new(Kind::WebhookDisabled, remedy)
 }
 
 pub(crate) fn settings(api: &Api) -> Result<&Settings, Problem> {

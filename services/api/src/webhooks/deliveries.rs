@@ -2,7 +2,8 @@
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, RawQuery};
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,11 +12,12 @@ use tocsin_store::tenant::webhooks::Delivery;
 use tocsin_webhooks::{message_id, read_message_id};
 use uuid::Uuid;
 
-use super::{endpoint_id, unknown};
+use super::{endpoint_id, send_again, unknown};
 use crate::auth::Caller;
 use crate::openapi::Operation;
 use crate::page::{PageQuery, cut, read_page};
 use crate::problem::{Kind, Problem};
+use crate::server::Api;
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "WebhookDeliveryPage")]
@@ -34,6 +36,7 @@ pub(crate) struct DeliveryView {
     campaign_id: Option<CampaignId>,
     created_at: DateTime<Utc>,
     state: &'static str,
+    /// Since it was made, or last sent again by hand.
     attempts: i16,
     last_attempt_at: Option<DateTime<Utc>>,
     /// Of the last answer.
@@ -97,10 +100,37 @@ pub(crate) async fn show(
     let Path((endpoint, delivery)) = ids.map_err(|_| unknown())?;
     let endpoint: Uuid = endpoint.parse().map_err(|_| unknown())?;
     tenant.webhook(endpoint).await?.ok_or_else(unknown)?;
-    let unknown = || Problem::new(Kind::UnknownDelivery, "this webhook has no delivery of that id");
-    let delivery = read_message_id(&delivery).ok_or_else(unknown)?;
-    let (found, body) = tenant.webhook_delivery(endpoint, delivery).await?.ok_or_else(unknown)?;
+    let delivery = read_message_id(&delivery).ok_or_else(unknown_delivery)?;
+    let (found, body) = tenant.webhook_delivery(endpoint, delivery).await?.ok_or_else(unknown_delivery)?;
     Ok(Json(DeliveryView::of(found, Some(body))))
+}
+
+pub(crate) const REDELIVER: Operation =
+    Operation::new("redeliverToWebhook", "Send again what was delivered or has failed")
+        .telling("Under the same `webhook-id`, with all its attempts before it.")
+        .answers(&[(202, "")])
+        .refuses(&[
+            Kind::UnknownWebhook,
+            Kind::UnknownDelivery,
+            Kind::DeliveryWaiting,
+            Kind::WebhookDisabled,
+            Kind::WebhooksOff,
+        ]);
+
+/// `POST /v1/webhooks/{id}/deliveries/{delivery}/redeliver`.
+pub(crate) async fn redeliver(
+    Caller(tenant): Caller,
+    State(api): State<Api>,
+    ids: Result<Path<(String, String)>, PathRejection>,
+) -> Result<(StatusCode, Json<DeliveryView>), Problem> {
+    let Path((endpoint, delivery)) = ids.map_err(|_| unknown())?;
+    let endpoint: Uuid = endpoint.parse().map_err(|_| unknown())?;
+    let again = send_again(&api, &tenant, endpoint, &delivery).await?;
+    Ok((StatusCode::ACCEPTED, Json(DeliveryView::of(again, None))))
+}
+
+pub(crate) fn unknown_delivery() -> Problem {
+    Problem::new(Kind::UnknownDelivery, "this webhook has no delivery of that id")
 }
 
 pub(crate) fn read_cursor_text(text: &str) -> Option<Uuid> {

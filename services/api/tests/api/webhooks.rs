@@ -98,6 +98,43 @@ async fn a_webhook_is_changed_disabled_and_removed() {
 }
 
 #[tokio::test]
+async fn a_delivery_is_sent_again_by_hand_once_it_is_over_and_its_webhook_enabled() {
+    let stage = Stage::start().await;
+    let path = format!("/v1/webhooks/{}", made(&stage).await.id());
+    let sent = send(&stage, Method::POST, &format!("{path}/test"), Value::Null).await.id();
+    let (one, again) = (format!("{path}/deliveries/{sent}"), format!("{path}/deliveries/{sent}/redeliver"));
+    send(&stage, Method::POST, &again, Value::Null).await.assert_problem(409, "delivery-waiting");
+    for (state, ended) in [(3, "failed"), (2, "delivered")] {
+        let over = format!(
+            "update webhook_deliveries set state = {state}, attempts = 10, next_at = null, status = 500, tried_at = now()"
+        );
+        stage.sql.batch_execute(&over).await.unwrap();
+        let before = stage.get(&one).await.body;
+        assert_eq!((&before["state"], &before["next_attempt_at"]), (&json!(ended), &Value::Null));
+        send(&stage, Method::PATCH, &path, json!({"enabled": false})).await;
+        send(&stage, Method::POST, &again, Value::Null).await.assert_problem(409, "webhook-disabled");
+        send(&stage, Method::PATCH, &path, json!({"enabled": true})).await;
+        let foreign = stage.send_as(OTHER_KEY, Method::POST, &again, &Value::Null).await;
+        foreign.assert_problem(404, "unknown-webhook");
+        assert_eq!(stage.get(&one).await.body, before, "nothing moved it");
+
+        let answer = send(&stage, Method::POST, &again, Value::Null).await;
+        assert_eq!((answer.status, &answer.body["id"]), (202, &json!(sent)), "{answer:?}");
+        let after = stage.get(&one).await.body;
+        assert_eq!((&after["state"], &after["attempts"]), (&json!("waiting"), &json!(0)), "{after}");
+        assert_eq!((&after["body"], &after["created_at"]), (&before["body"], &before["created_at"]));
+        assert!(after["next_attempt_at"].is_string() && after["status"] == 500, "{after}");
+        send(&stage, Method::POST, &again, Value::Null).await.assert_problem(409, "delivery-waiting");
+    }
+    let unknown = format!("{path}/deliveries/msg_00000000000000000000000000000001/redeliver");
+    send(&stage, Method::POST, &unknown, Value::Null).await.assert_problem(404, "unknown-delivery");
+    let audit = stage.get("/v1/audit").await.body["entries"].as_array().unwrap().clone();
+    let ours: Vec<_> = audit.iter().filter(|entry| entry["action"] == "webhook.redeliver").collect();
+    assert_eq!(ours.len(), 2, "{audit:?}");
+    assert_eq!(ours[0]["details"]["event"], "webhook.test");
+}
+
+#[tokio::test]
 async fn every_fault_of_a_webhook_is_told_at_once() {
     let stage = Stage::start().await;
     let body = json!({"url": "http://10.0.0.1/", "events": ["campaign.*"], "description": 1, "enabled": "yes", "x": 1});
@@ -133,6 +170,7 @@ async fn another_districts_webhook_is_unknown_and_each_has_its_own_number_of_the
         (Method::POST, "/test", Value::Null),
         (Method::GET, "/deliveries", Value::Null),
         (Method::GET, "/deliveries/msg_00000000000000000000000000000001", Value::Null),
+        (Method::POST, "/deliveries/msg_00000000000000000000000000000001/redeliver", Value::Null),
     ] {
         let answer = stage.send_as(OTHER_KEY, method, &format!("{path}{rest}"), &body).await;
         answer.assert_problem(404, "unknown-webhook");

@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
+use tocsin_domain::CampaignId;
+use tocsin_domain::trace::Context;
 use tocsin_domain::webhook::{Answer, DeliveryState, Fault, NextTry, gives_up, next_try};
 use tocsin_runtime::metrics::WEBHOOK_DELIVERIES;
+use tocsin_runtime::telemetry::campaign_root;
 use tocsin_runtime::{CancellationToken, Progress, Tasks};
 use tocsin_store::webhooks::{DueDelivery, Record, Recorded, Served, Turn};
 use tocsin_webhooks::{EndpointSecret, Message, message_id, sign};
@@ -113,8 +116,21 @@ impl Deliverer {
         }
         let (id, at) = (message_id(delivery.id), self.planner.clock.now());
         let signature = sign(secrets, &id, at.timestamp(), &delivery.body);
-        let message = Message { url: &served.url, id: &id, at, signature: &signature, body: &delivery.body };
+        let trace = delivery.campaign.map(|campaign| self.trace(campaign).to_string());
+        let message = Message {
+            url: &served.url,
+            id: &id,
+            at,
+            signature: &signature,
+            trace: trace.as_deref(),
+            body: &delivery.body,
+        };
         self.outbound.client.post(message).await
+    }
+
+    /// The campaign's trace goes on at the receiver's, which keeps it where this side does.
+    fn trace(&self, campaign: CampaignId) -> Context {
+        Context { sampled: self.planner.spans.on(), ..campaign_root(campaign) }
     }
 
     fn note(&self, turn: &mut Turn, delivery: &DueDelivery, answer: Answer, now: DateTime<Utc>) -> NextTry {
@@ -145,6 +161,7 @@ impl Deliverer {
         turn.records.push(Record {
             id: delivery.id,
             attempts: delivery.attempts,
+            due_at: delivery.due_at,
             state,
             next_at,
             status,

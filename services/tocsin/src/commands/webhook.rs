@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value, json};
+use tocsin_webhooks::{message_id, read_message_id};
 use uuid::Uuid;
 
 use super::operator::DataPath;
@@ -49,6 +50,19 @@ Examples:
         /// From `tocsin webhook list`.
         id: Uuid,
     },
+    /// Send an endpoint again what was delivered there or has failed.
+    #[command(after_long_help = "\
+It keeps its id, by which a receiver knows it again, and has all its attempts before it.
+
+Examples:
+  tocsin webhook redeliver 00000000-0000-4000-8000-000000000001 msg_019b00000000700080000000000000aa")]
+    Redeliver {
+        /// From `tocsin webhook list`.
+        id: Uuid,
+        /// From `tocsin webhook show`.
+        #[arg(value_parser = delivery)]
+        delivery: Uuid,
+    },
     /// Send an endpoint nothing more. What waits is kept for a month.
     #[command(after_long_help = "\
 It is enabled again in the console, or by PATCH /v1/webhooks/{id}.
@@ -78,12 +92,22 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
             let answer = rest.api.post(&format!("/v1/webhooks/{id}/test"), &json!({})).await?;
             rest.show(&answer, |it| format!("{}\n", text(it, "id")))
         }
+        Action::Redeliver { id, delivery } => {
+            let path = format!("/v1/webhooks/{id}/deliveries/{}/redeliver", message_id(delivery));
+            let answer = rest.api.post(&path, &json!({})).await?;
+            rest.show(&answer, |it| format!("{} is on its way again\n", text(it, "id")))
+        }
         Action::Disable { id } => {
             let answer = rest.api.patch(&format!("/v1/webhooks/{id}"), &json!({ "enabled": false })).await?;
             rest.show(&answer, |it| format!("{} is disabled\n", text(it, "url")))
         }
     }?;
     Ok(Exit::Done.into())
+}
+
+fn delivery(text: &str) -> Result<Uuid, &'static str> {
+    read_message_id(text)
+        .ok_or("is no id of a delivery: `tocsin webhook show` lists them, msg_ and 32 digits")
 }
 
 fn state(endpoint: &Value) -> String {
@@ -117,6 +141,7 @@ fn shown(answer: &Value) -> String {
     let number = |it: &Value| it.as_i64().map(|number| number.to_string());
     let row = |it: &Value| {
         [
+            text(it, "id"),
             time(it, "created_at"),
             text(it, "event"),
             text(it, "state"),
@@ -128,7 +153,10 @@ fn shown(answer: &Value) -> String {
     let rows: Vec<_> = list(answer, "deliveries").iter().map(row).collect();
     if !rows.is_empty() {
         page.push('\n');
-        page.push_str(&table(["Made (UTC)", "Event", "State", "Tries", "Answer", "Next try (UTC)"], &rows));
+        page.push_str(&table(
+            ["Id", "Made (UTC)", "Event", "State", "Tries", "Answer", "Next try (UTC)"],
+            &rows,
+        ));
     }
     page
 }

@@ -75,6 +75,11 @@ async fn series_approvals_and_webhooks_are_looked_after_over_the_api() -> Result
     for word in ["webhook.test", "approval.requested", "waiting", "https://hooks.example.org/"] {
         ensure!(shown.contains(word), "{word}: {shown}");
     }
+    let sent = sent.trim();
+    ensure!(shown.contains(sent), "{sent}: {shown}");
+    exits(2, &["webhook", "redeliver", hook, "1"], &environment, "tocsin webhook show")?;
+    // No planner has sent it yet.
+    exits(3, &["webhook", "redeliver", hook, sent], &environment, "409")?;
     text(&["webhook", "disable", hook])?;
     let list = text(&["webhook", "list"])?;
     ensure!(list.contains("disabled: by hand"), "{list}");

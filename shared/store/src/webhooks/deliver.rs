@@ -2,8 +2,8 @@
 //! so that one that does not answer holds up nobody else.
 
 use chrono::{DateTime, Utc};
-use tocsin_domain::DistrictId;
 use tocsin_domain::webhook::{DeliveryState, DisabledReason, Fault, SecretName};
+use tocsin_domain::{CampaignId, DistrictId};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -23,7 +23,10 @@ pub struct Served {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueDelivery {
     pub id: Uuid,
+    /// Of which campaign it tells.
+    pub campaign: Option<CampaignId>,
     pub body: String,
+    pub due_at: DateTime<Utc>,
     /// How often it was tried before.
     pub attempts: i16,
 }
@@ -34,6 +37,8 @@ pub struct Record {
     pub id: Uuid,
     /// Before this attempt.
     pub attempts: i16,
+    /// When this attempt was due.
+    pub due_at: DateTime<Utc>,
     pub state: DeliveryState,
     /// Of one that waits.
     pub next_at: Option<DateTime<Utc>>,
@@ -90,14 +95,16 @@ impl Store {
             .await?;
         let read = |found: &Row| DueDelivery {
             id: found.get("id"),
+            campaign: found.get::<_, Option<Uuid>>("campaign_id").map(CampaignId),
             body: found.get("body"),
+            due_at: found.get("next_at"),
             attempts: found.get("attempts"),
         };
         Ok(rows.iter().map(read).collect())
     }
 
     /// Writes what became of them, and lets go of the endpoint. A delivery that somebody else recorded meanwhile (after a
-    /// pause that outlived the turn) stays as that left it.
+    /// pause that outlived the turn), or that was then sent again by hand, stays as that left it.
     pub async fn record_deliveries(
         &self,
         planner: Uuid,
@@ -108,6 +115,7 @@ impl Store {
         let records = &turn.records;
         let ids: Vec<Uuid> = records.iter().map(|record| record.id).collect();
         let attempts: Vec<i16> = records.iter().map(|record| record.attempts).collect();
+        let due_at: Vec<DateTime<Utc>> = records.iter().map(|record| record.due_at).collect();
         let states: Vec<i16> = records.iter().map(|record| record.state.number()).collect();
         let next_at: Vec<Option<DateTime<Utc>>> = records.iter().map(|record| record.next_at).collect();
         let statuses: Vec<Option<i16>> = records
@@ -138,6 +146,7 @@ impl Store {
                     &failed,
                     &turn.hold_until,
                     &reason,
+                    &due_at,
                 ],
             )
             .await?;
@@ -179,7 +188,7 @@ returning e.district_id, e.id, e.url, e.secret_key, e.secret_number, e.failing_s
   case when e.previous_secret_until > $4 then e.previous_secret_number end as previous_number";
 
 const DUE_DELIVERIES: &str = "-- store.due_deliveries
-select id, body, attempts from webhook_deliveries
+select id, campaign_id, body, next_at, attempts from webhook_deliveries
 where district_id = $1 and endpoint_id = $2 and next_at <= $3
 order by next_at, id limit $4";
 
@@ -187,13 +196,15 @@ order by next_at, id limit $4";
 /// is disabled all the same: it is the endpoint at that address that said so.
 const RECORD_DELIVERIES: &str = "-- store.record_deliveries
 with told as materialized (
-  select * from unnest($4::uuid[], $5::smallint[], $6::smallint[], $7::timestamptz[], $8::smallint[], $9::text[])
-  u(id, attempts, state, next_at, status, fault)
+  select * from unnest($4::uuid[], $5::smallint[], $6::smallint[], $7::timestamptz[], $8::smallint[], $9::text[],
+    $15::timestamptz[])
+  u(id, attempts, state, next_at, status, fault, due_at)
 ), recorded as (
   update webhook_deliveries d set state = t.state, attempts = t.attempts + 1, next_at = t.next_at, tried_at = $10,
     status = t.status, fault = t.fault
   from told t
   where d.district_id = $1 and d.endpoint_id = $2 and d.id = t.id and d.state = 1 and d.attempts = t.attempts
+    and d.next_at = t.due_at
 ), before as materialized (
   select enabled from webhook_endpoints where district_id = $1 and id = $2
 ), served as (

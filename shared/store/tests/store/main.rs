@@ -53,3 +53,4 @@ mod status;
 mod stops;
 mod totals;
 mod version;
+mod webhooks;

@@ -31,6 +31,7 @@ const UNTYPED: &[&str] = &[
     "/sign-out",
     "/templates/{id}/remove",
     "/users/{user}/password",
+    "/webhooks/{id}/deliveries/{delivery}/redeliver",
     "/webhooks/{id}/remove",
     "/webhooks/{id}/secret",
     "/webhooks/{id}/test",

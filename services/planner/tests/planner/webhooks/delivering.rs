@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use tocsin_domain::trace::TraceId;
+use tocsin_domain::webhook::DeliveryState;
 use tocsin_runtime::Tasks;
+use tocsin_store::webhooks::{Record, Turn};
 use tocsin_testkit::wait_until;
 use tocsin_webhooks::Reach;
+use uuid::Uuid;
 
 use super::receiver::Receiver;
 use super::stage::{Webhooks, deliverer};
@@ -51,6 +55,88 @@ async fn after_the_tenth_attempt_a_delivery_has_failed() {
     }
     assert_eq!(webhooks.deliveries().await, ["3 10 500"]);
     assert_eq!(receiver.posted().len(), 10);
+}
+
+#[tokio::test]
+async fn a_delivery_that_has_failed_for_good_is_sent_again_by_hand_and_received_under_its_id() {
+    let (webhooks, receiver) = (Webhooks::new().await, Receiver::start().await);
+    let endpoint = webhooks.endpoint(&receiver.url, &["campaign.closed"]).await;
+    receiver.answers(&[500, 500, 500]);
+    let id = webhooks.event(endpoint).await;
+    webhooks.deliver().await;
+    webhooks.stage.run("update webhook_deliveries set attempts = 9").await;
+    webhooks.shift(TimeDelta::hours(1)).await;
+    webhooks.deliver().await;
+    assert_eq!(webhooks.deliveries().await, ["3 10 500"]);
+    webhooks.shift(TimeDelta::days(2)).await;
+    webhooks.deliver().await;
+    assert_eq!(receiver.posted().len(), 2, "by itself it is tried no more");
+
+    let again = async || {
+        let now = webhooks.planner.store.now().await.unwrap();
+        webhooks.tenant().redeliver_to_webhook(endpoint, id, now).await.unwrap()
+    };
+    assert!(again().await);
+    assert!(!again().await, "it waits already");
+    webhooks.deliver().await;
+    assert_eq!(webhooks.deliveries().await, ["1 1 500"], "it has all its attempts before it");
+    webhooks.shift(TimeDelta::days(2) + TimeDelta::minutes(1)).await;
+    webhooks.deliver().await;
+    assert_eq!(webhooks.deliveries().await, ["2 2 204"]);
+    // What was taken can be sent again, too: its receiver may have lost it.
+    assert!(again().await);
+    webhooks.deliver().await;
+    assert_eq!(webhooks.deliveries().await, ["2 1 204"]);
+    let posted = receiver.posted();
+    assert_eq!(posted.len(), 5);
+    assert!(posted.iter().all(|it| it.id == posted[0].id && it.body == posted[0].body), "{posted:?}");
+    assert!(posted.iter().all(|it| it.is_signed_with(&webhooks.secret(endpoint, 1))));
+}
+
+/// A planner that was frozen while it had the delivery, which others ended meanwhile and somebody sent again.
+#[tokio::test]
+async fn what_is_sent_again_by_hand_stays_so_whatever_a_late_planner_says_of_it() {
+    let (webhooks, receiver) = (Webhooks::new().await, Receiver::start().await);
+    let endpoint = webhooks.endpoint(&receiver.url, &["campaign.closed"]).await;
+    let id = webhooks.event(endpoint).await;
+    let store = &webhooks.planner.store;
+    let frozen = Uuid::new_v4();
+    let now = store.now().await.unwrap();
+    let served = store.serve_webhooks(frozen, 1, 90.0, now).await.unwrap().remove(0);
+    let due = store.due_deliveries(&served, 1, now).await.unwrap().remove(0);
+    webhooks.shift(TimeDelta::seconds(91)).await;
+    webhooks.deliver().await;
+    assert_eq!(webhooks.deliveries().await, ["2 1 204"]);
+    let now = store.now().await.unwrap();
+    assert!(webhooks.tenant().redeliver_to_webhook(endpoint, id, now).await.unwrap());
+    let late = Record {
+        id: due.id,
+        attempts: due.attempts,
+        due_at: due.due_at,
+        state: DeliveryState::Failed,
+        next_at: None,
+        status: Some(410),
+        fault: None,
+    };
+    let turn = Turn { records: vec![late], ..Turn::default() };
+    store.record_deliveries(frozen, &served, &turn, now).await.unwrap();
+    assert_eq!(webhooks.deliveries().await, ["1 0 204"]);
+}
+
+#[tokio::test]
+async fn an_event_of_a_campaign_leads_to_its_trace_and_a_test_to_none() {
+    let (mut webhooks, receiver) = (Webhooks::new().await, Receiver::start().await);
+    let endpoint = webhooks.endpoint(&receiver.url, &["campaign.accepted"]).await;
+    let campaign = webhooks.texts(1).await;
+    webhooks.tell_and_deliver().await;
+    webhooks.event(endpoint).await;
+    webhooks.deliver().await;
+    let posted = receiver.posted();
+    assert_eq!(receiver.names(), ["campaign.accepted", "webhook.test"]);
+    let trace = TraceId::of_campaign(campaign);
+    // This planner keeps no traces, so that the receiver need not either.
+    assert_eq!(posted[0].trace, Some(trace.traceparent(trace.root(), false)));
+    assert_eq!(posted[1].trace, None);
 }
 
 #[tokio::test]

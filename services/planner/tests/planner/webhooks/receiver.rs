@@ -22,6 +22,7 @@ pub struct Posted {
     pub id: String,
     timestamp: String,
     pub signature: String,
+    pub trace: Option<String>,
     pub body: String,
 }
 
@@ -111,6 +112,7 @@ async fn take(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Resp
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp"),
         signature: header("webhook-signature"),
+        trace: headers.contains_key("traceparent").then(|| header("traceparent")),
         body: String::from_utf8(body.to_vec()).unwrap(),
     };
     desk.posted.lock().unwrap().push(posted);

@@ -16,6 +16,7 @@ pub struct Delivery {
     pub campaign: Option<CampaignId>,
     pub created_at: DateTime<Utc>,
     pub state: DeliveryState,
+    /// Since it was made, or last sent again by hand.
     pub attempts: i16,
     pub tried_at: Option<DateTime<Utc>>,
     /// Of the last answer.
@@ -79,6 +80,24 @@ impl Tenant {
             .await?;
         Ok(!rows.is_empty())
     }
+
+    /// Sends one again that was delivered or has failed: due at once, with all its attempts before it. False: it still
+    /// waits, its endpoint is disabled, or there is no such delivery.
+    pub async fn redeliver_to_webhook(
+        &self,
+        endpoint: Uuid,
+        id: Uuid,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StoreError> {
+        let rows = self
+            .rows(
+                "redeliver_to_webhook",
+                REDELIVER,
+                &[&self.district.0, &endpoint, &id, &now, &self.acts_as()],
+            )
+            .await?;
+        Ok(!rows.is_empty())
+    }
 }
 
 fn read(found: &Row) -> Result<Delivery, StoreError> {
@@ -112,3 +131,17 @@ with made as (
   select $1, $6, $7, 'webhook.test', endpoint_id::text from made
 )
 select endpoint_id from made";
+
+/// Id and body stay, so that receivers know it again.
+const REDELIVER: &str = "-- store.redeliver_to_webhook
+with again as (
+  update webhook_deliveries d set state = 1, attempts = 0, next_at = $4
+  where d.district_id = $1 and d.endpoint_id = $2 and d.id = $3 and d.state <> 1
+    and exists (select from webhook_endpoints where district_id = $1 and id = $2 and enabled)
+  returning d.endpoint_id, d.event_type
+), audited as (
+  insert into audit (district_id, at, actor, action, subject, details)
+  select $1, $4, $5, 'webhook.redeliver', endpoint_id::text,
+    jsonb_build_object('delivery', $3::uuid, 'event', event_type) from again
+)
+select endpoint_id from again";
