@@ -9,10 +9,10 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
-use chrono::{DateTime, Utc};
 use tocsin_domain::forecast::{
     AccountState, Capacity, ChannelPlan, District, Group, History, Plan, Rival, Rivals, Start, forecast,
 };
+use tocsin_domain::wait::{Dial, Reader};
 use tocsin_domain::window::Zone;
 use tocsin_domain::{CampaignState, Channel};
 use tocsin_store::Tenant;
@@ -51,7 +51,7 @@ pub(crate) async fn ask(
     let submission = validated(&tenant, request, now).await?;
     // It is stored nowhere, and so needs no key.
     let campaign = submission.into_campaign(String::new(), Vec::new(), now);
-    Ok(Json(of(&tenant, &campaign, now).await?))
+    Ok(Json(of(&tenant, &campaign, Reader { now, dial: Dial::Hours24 }).await?))
 }
 
 pub(crate) const SHOW: Operation =
@@ -70,13 +70,13 @@ pub(crate) async fn show(
         return Err(Problem::new(Kind::NotScheduled, detail));
     }
     let campaign = tenant.as_it_was_made(id).await?.ok_or_else(Problem::unknown_campaign)?;
-    Ok(Json(of(&tenant, &campaign, api.clock.now()).await?))
+    Ok(Json(of(&tenant, &campaign, Reader { now: api.clock.now(), dial: Dial::Hours24 }).await?))
 }
 
 pub(crate) async fn of(
     tenant: &Tenant,
     campaign: &NewCampaign,
-    now: DateTime<Utc>,
+    reader: Reader,
 ) -> Result<ForecastView, Problem> {
     let query = AudienceQuery {
         audience: &campaign.audience,
@@ -86,7 +86,7 @@ pub(crate) async fn of(
         message_type: &campaign.message_type,
     };
     let counted = tenant.count_audience(&query).await?;
-    let plan = plan(tenant, campaign, &counted, now).await?;
+    let plan = plan(tenant, campaign, &counted, reader).await?;
     let mut found = forecast(&plan, SEED);
     found.notes.extend(cost::note(campaign));
     Ok(ForecastView::of(plan.begins_at, &counted, found))
@@ -96,7 +96,7 @@ async fn plan(
     tenant: &Tenant,
     campaign: &NewCampaign,
     counted: &Counted,
-    now: DateTime<Utc>,
+    Reader { now, dial }: Reader,
 ) -> Result<Plan, Problem> {
     let begins_at = campaign.scheduled_at.max(now);
     let (zone, weight) = (tenant.time_zone().await?, tenant.weight().await?);
@@ -132,6 +132,7 @@ async fn plan(
         calling_window: campaign.calling_window.clone(),
         start: Start::learn(&tenant.campaign_starts().await?),
         channels,
+        dial,
     })
 }
 

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::receipt::Part;
+use tocsin_domain::wait::{Dial, Reader};
 use tocsin_domain::{CampaignId, CampaignState};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::CampaignSummary;
@@ -113,7 +114,8 @@ pub(crate) async fn list(
         read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
     let Page { rows, next } = tenant.receipt_part(id, part, after, limit).await?;
     let devices = rows.iter().map(|found| &found.row);
-    let around = Around::of(&tenant, campaign, devices, api.clock.now()).await?;
+    let reader = Reader { now: api.clock.now(), dial: Dial::Hours24 };
+    let around = Around::of(&tenant, campaign, devices, reader).await?;
     Ok(Json(ListView {
         part,
         recipients: rows.into_iter().map(|row| TriedView::of(row, &around)).collect(),

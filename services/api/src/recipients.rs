@@ -8,7 +8,7 @@ use axum::extract::{Path, RawQuery, State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
-use tocsin_domain::wait::Wait;
+use tocsin_domain::wait::{Dial, Reader, Wait};
 use tocsin_domain::window::Zone;
 use tocsin_domain::{AttemptResult, Channel, JobState, Lane, Outcome, WaitReason};
 use tocsin_store::tenant::campaigns::CampaignSummary;
@@ -94,7 +94,8 @@ pub(crate) async fn list(
     let mut rows = tenant.recipients(id, after, limit + 1).await?;
     let more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
-    let around = Around::of(&tenant, campaign, rows.iter(), api.clock.now()).await?;
+    let reader = Reader { now: api.clock.now(), dial: Dial::Hours24 };
+    let around = Around::of(&tenant, campaign, rows.iter(), reader).await?;
     let next_cursor = more.then(|| write_cursor(last_of(after, &rows)));
     Ok(Json(ListView {
         recipients: rows.into_iter().map(|row| RowView::of(row, &around)).collect(),
@@ -111,7 +112,7 @@ pub(crate) struct Around {
     others: HashMap<i32, i64>,
     /// Why nothing is sent at the moment, if it is not.
     stopped: Option<String>,
-    now: DateTime<Utc>,
+    reader: Reader,
 }
 
 impl Around {
@@ -119,7 +120,7 @@ impl Around {
         tenant: &Tenant,
         campaign: CampaignSummary,
         rows: impl Iterator<Item = &RecipientRow>,
-        now: DateTime<Utc>,
+        reader: Reader,
     ) -> Result<Self, StoreError> {
         let refused: Vec<i32> = match campaign.lane {
             Lane::Emergency => {
@@ -133,7 +134,7 @@ impl Around {
             false => tenant.others_left(campaign.id, &refused).await?,
         };
         let stopped = tenant.stop().await?.map(|stop| stop.reason);
-        Ok(Self { campaign, zone: tenant.time_zone().await?, others, stopped, now })
+        Ok(Self { campaign, zone: tenant.time_zone().await?, others, stopped, reader })
     }
 
     /// How many other devices of its person are left, if this is an emergency's text that was refused.
@@ -153,7 +154,7 @@ impl Around {
             expires_at: self.campaign.expires_at,
             stopped: self.stopped.as_deref(),
         };
-        Some(wait.sentence(self.now))
+        Some(wait.sentence(self.reader))
     }
 }
 

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Serialize;
 use tocsin_domain::trace::TraceId;
+use tocsin_domain::wait::{Dial, Reader};
 use tocsin_domain::why::{CampaignFacts, Explanation, Step, explain};
 use tocsin_domain::{CampaignState, Channel, JobState, Outcome};
 use tocsin_store::Tenant;
@@ -97,7 +98,8 @@ pub(crate) async fn why(
     // Another district's is not there, whatever is asked of it.
     let campaign = existing(&tenant, id).await?;
     let meant = read_query(query.as_deref()).map_err(|faults| Problem::faulty(Kind::InvalidQuery, faults))?;
-    let devices = explained(&tenant, &campaign, &meant, api.clock.now()).await?;
+    let devices =
+        explained(&tenant, &campaign, &meant, Reader { now: api.clock.now(), dial: Dial::Hours24 }).await?;
     if devices.is_empty() {
         return Err(Problem::new(Kind::UnknownRecipient, "this campaign has no such device"));
     }
@@ -109,7 +111,7 @@ pub(crate) async fn explained(
     tenant: &Tenant,
     campaign: &CampaignSummary,
     meant: &Meant,
-    now: DateTime<Utc>,
+    reader: Reader,
 ) -> Result<Vec<DeviceView>, Problem> {
     // Of a discarded campaign nothing left, and it is on no list.
     if campaign.state == CampaignState::Discarded {
@@ -131,7 +133,7 @@ pub(crate) async fn explained(
     let devices = tenant.told_devices(campaign.id, meant).await?;
     Ok(devices
         .into_iter()
-        .map(|device| DeviceView::of(explain(&facts, &device.facts, now), device))
+        .map(|device| DeviceView::of(explain(&facts, &device.facts, reader), device))
         .collect())
 }
 

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 
 use crate::policy::RedialPolicy;
-use crate::wait::clock;
+use crate::wait::{Dial, Reader};
 use crate::window::{CallingWindow, Contact, Zone, contact};
 use crate::{Channel, Lane};
 
@@ -49,6 +49,8 @@ pub struct Plan {
     pub calling_window: Option<CallingWindow>,
     pub start: Start,
     pub channels: BTreeMap<Channel, ChannelPlan>,
+    /// By which clock notes tell times.
+    pub dial: Dial,
 }
 
 /// What is to be done over one channel, and by what.
@@ -164,6 +166,7 @@ fn percentiles(values: impl Iterator<Item = f64>) -> Option<Percentiles> {
 fn closed(plan: &Plan, channel_plan: &ChannelPlan, channel: Channel, notes: &mut Vec<String>) -> u64 {
     let (mut waiting, mut told) = (0, BTreeSet::new());
     let mut openings: BTreeMap<(DateTime<Utc>, String), u64> = BTreeMap::new();
+    let reader = Reader { now: plan.begins_at, dial: plan.dial };
     let mut note = |devices: u64, what: &str| {
         if told.insert(what.to_owned()) {
             let devices =
@@ -176,7 +179,7 @@ fn closed(plan: &Plan, channel_plan: &ChannelPlan, channel: Channel, notes: &mut
         match contact(plan.calling_window.as_ref(), group.zone, plan.begins_at, plan.expires_at) {
             Contact::Open { .. } => continue,
             Contact::Closed { opens_at } => {
-                let opening = clock(group.zone.unwrap_or(Zone::UTC), opens_at, plan.begins_at);
+                let opening = reader.clock(group.zone.unwrap_or(Zone::UTC), opens_at);
                 *openings.entry((opens_at, opening)).or_default() += group.devices;
             }
             Contact::Never => never += group.devices,

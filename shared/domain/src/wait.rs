@@ -1,6 +1,6 @@
 //! "Why is this not sent yet?": what a waiting job waits for and until when, in one sentence (promise 9).
 
-use chrono::{DateTime, Timelike as _, Utc};
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
 use crate::WaitReason;
 use crate::window::{CallingWindow, Contact, Zone, contact, local};
@@ -21,30 +21,46 @@ pub struct Wait<'a> {
     pub stopped: Option<&'a str>,
 }
 
+/// Whoever reads a sentence: when, and by which clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reader {
+    pub now: DateTime<Utc>,
+    pub dial: Dial,
+}
+
+/// How a time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dial {
+    /// `2026-12-01 08:00 America/Chicago`: of the API and the command line.
+    Hours24,
+    /// `Dec 1, 8:00 AM America/Chicago`: of pages, whose other times are written so.
+    Hours12,
+}
+
 impl Wait<'_> {
     /// Times are told as the clock shows them where the recipient is. What falls due while the calling window
     /// is closed is told to wait for its opening, though nobody looked at the job yet.
-    pub fn sentence(&self, now: DateTime<Utc>) -> String {
+    pub fn sentence(&self, reader: Reader) -> String {
         // Before all else: nothing is sent until it goes on, whatever the job waits for beside that.
         if let Some(reason) = self.stopped {
             return format!("sending is stopped: {reason}");
         }
-        let due_at = self.due_at.max(now);
+        let due_at = self.due_at.max(reader.now);
         match contact(self.calling_window, self.zone, due_at, self.expires_at) {
             Contact::ZoneUnknown => {
                 "waits for its time zone: set one for the recipient or for the district".to_owned()
             }
             Contact::Never => format!(
                 "not to be contacted any more: the calling window does not open before the message expires at {}",
-                self.clock(self.expires_at, now)
+                self.clock(self.expires_at, reader)
             ),
-            Contact::Closed { opens_at } => self.held(opens_at, now),
-            Contact::Open { .. } => self.because(now),
+            Contact::Closed { opens_at } => self.held(opens_at, reader),
+            Contact::Open { .. } => self.because(reader),
         }
     }
 
-    fn held(&self, until: DateTime<Utc>, now: DateTime<Utc>) -> String {
-        let until = self.clock(until, now);
+    fn held(&self, until: DateTime<Utc>, reader: Reader) -> String {
+        let until = self.clock(until, reader);
         if self.tries > 0 {
             format!("{} held until {until}", self.redial())
         } else {
@@ -52,11 +68,11 @@ impl Wait<'_> {
         }
     }
 
-    fn because(&self, now: DateTime<Utc>) -> String {
-        let due = self.due_at > now;
-        let when = if due { format!("at {}", self.clock(self.due_at, now)) } else { "now".to_owned() };
+    fn because(&self, reader: Reader) -> String {
+        let due = self.due_at > reader.now;
+        let when = if due { format!("at {}", self.clock(self.due_at, reader)) } else { "now".to_owned() };
         match self.reason {
-            WaitReason::Window if due => self.held(self.due_at, now),
+            WaitReason::Window if due => self.held(self.due_at, reader),
             // Whatever it waited for last: it was tried before, and is due for the next try.
             WaitReason::Turn if self.tries > 0 => format!("{} {when}", self.redial()),
             WaitReason::Turn if due => format!("not tried yet: due {when}"),
@@ -72,7 +88,7 @@ impl Wait<'_> {
             WaitReason::Window => "the calling window is open: waits for its turn".to_owned(),
             WaitReason::NoAccount => format!(
                 "no provider account serves the channel: waits for one until the message expires at {}",
-                self.clock(self.expires_at, now)
+                self.clock(self.expires_at, reader)
             ),
             WaitReason::ZoneUnknown => format!("the time zone is known now: looked at again {when}"),
             WaitReason::Stopped => format!("sending was stopped: goes on {when}"),
@@ -84,18 +100,28 @@ impl Wait<'_> {
         format!("redial: attempt {} of {}", self.tries + 1, self.attempts_max)
     }
 
-    fn clock(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-        clock(self.zone.unwrap_or(Zone::UTC), at, now)
+    fn clock(&self, at: DateTime<Utc>, reader: Reader) -> String {
+        reader.clock(self.zone.unwrap_or(Zone::UTC), at)
     }
 }
 
-/// `08:00 America/Chicago`, with the date if it is not today's.
-pub(crate) fn clock(zone: Zone, at: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    let there = local(zone, at);
-    let today = there.date() == local(zone, now).date();
-    let (date, seconds) =
-        (if today { "" } else { "%Y-%m-%d " }, if there.second() == 0 { "" } else { ":%S" });
-    format!("{} {zone}", there.format(&format!("{date}%H:%M{seconds}")))
+impl Reader {
+    /// `08:00 America/Chicago`, with the date if it is not today's.
+    pub(crate) fn clock(self, zone: Zone, at: DateTime<Utc>) -> String {
+        let (there, today) = (local(zone, at), local(zone, self.now));
+        let date = match self.dial {
+            _ if there.date() == today.date() => "",
+            Dial::Hours24 => "%Y-%m-%d ",
+            Dial::Hours12 if there.year() == today.year() => "%b %-d, ",
+            Dial::Hours12 => "%b %-d, %Y, ",
+        };
+        let seconds = if there.second() == 0 { "" } else { ":%S" };
+        let time = match self.dial {
+            Dial::Hours24 => format!("%H:%M{seconds}"),
+            Dial::Hours12 => format!("%-I:%M{seconds} %p"),
+        };
+        format!("{} {zone}", there.format(&format!("{date}{time}")))
+    }
 }
 
 #[cfg(test)]
@@ -108,6 +134,15 @@ mod tests {
     /// Monday, 13:00 in Chicago.
     fn now() -> DateTime<Utc> {
         "2026-11-30T19:00:00Z".parse().unwrap()
+    }
+
+    /// Of the API's texts.
+    fn reader() -> Reader {
+        read_at(now())
+    }
+
+    fn read_at(now: DateTime<Utc>) -> Reader {
+        Reader { now, dial: Dial::Hours24 }
     }
 
     fn window(opens: &str, closes: &str) -> CallingWindow {
@@ -134,27 +169,47 @@ mod tests {
         let morning = window("08:00", "12:00");
         let held = Wait { calling_window: Some(&morning), ..wait(WaitReason::Turn, 0) };
         let tomorrow = "held until 2026-12-01 08:00 America/Chicago";
-        assert_eq!(held.sentence(now()), tomorrow);
-        assert_eq!(Wait { reason: WaitReason::Window, ..held }.sentence(now()), tomorrow);
+        assert_eq!(held.sentence(reader()), tomorrow);
+        assert_eq!(Wait { reason: WaitReason::Window, ..held }.sentence(reader()), tomorrow);
         let opens_at = "2026-12-01T14:00:00Z".parse().unwrap();
         let known = Wait { reason: WaitReason::Window, due_at: opens_at, ..held };
-        assert_eq!(known.sentence(now()), tomorrow);
-        assert_eq!(known.sentence(opens_at - TimeDelta::hours(1)), "held until 08:00 America/Chicago");
-        assert_eq!(known.sentence(opens_at), "the calling window is open: waits for its turn");
+        assert_eq!(known.sentence(reader()), tomorrow);
+        assert_eq!(
+            known.sentence(read_at(opens_at - TimeDelta::hours(1))),
+            "held until 08:00 America/Chicago"
+        );
+        assert_eq!(known.sentence(read_at(opens_at)), "the calling window is open: waits for its turn");
         let redial =
             Wait { reason: WaitReason::Redial, tries: 1, due_at: now() + TimeDelta::minutes(5), ..held };
         assert_eq!(
-            redial.sentence(now()),
+            redial.sentence(reader()),
             "redial: attempt 2 of 3 held until 2026-12-01 08:00 America/Chicago"
         );
         let brief = Wait { expires_at: now() + TimeDelta::hours(2), ..held };
         assert_eq!(
-            brief.sentence(now()),
+            brief.sentence(reader()),
             "not to be contacted any more: the calling window does not open before the message expires at 15:00 America/Chicago"
         );
         let nowhere = Wait { zone: None, ..held };
         let remedy = "waits for its time zone: set one for the recipient or for the district";
-        assert_eq!(nowhere.sentence(now()), remedy);
+        assert_eq!(nowhere.sentence(reader()), remedy);
+    }
+
+    #[test]
+    fn a_page_has_its_times_by_twelve_hours_like_all_its_others() {
+        let on_a_page = |hours, seconds| {
+            let at = now() + TimeDelta::hours(hours) + TimeDelta::seconds(seconds);
+            Reader { now: now(), dial: Dial::Hours12 }.clock(Zone::America__Chicago, at)
+        };
+        assert_eq!(on_a_page(1, 0), "2:00 PM America/Chicago");
+        assert_eq!(on_a_page(-1, 5), "12:00:05 PM America/Chicago");
+        assert_eq!(on_a_page(-13, 0), "12:00 AM America/Chicago");
+        assert_eq!(on_a_page(19, 0), "Dec 1, 8:00 AM America/Chicago");
+        assert_eq!(on_a_page(24 * 32, 90), "Jan 1, 2027, 1:01:30 PM America/Chicago");
+        let morning = window("08:00", "12:00");
+        let held = Wait { calling_window: Some(&morning), ..wait(WaitReason::Turn, 0) };
+        let on_a_page = Reader { now: now(), dial: Dial::Hours12 };
+        assert_eq!(held.sentence(on_a_page), "held until Dec 1, 8:00 AM America/Chicago");
     }
 
     #[test]
@@ -191,7 +246,7 @@ mod tests {
             ),
         ];
         for (wait, sentence) in cases {
-            assert_eq!(wait.sentence(now()), sentence);
+            assert_eq!(wait.sentence(reader()), sentence);
         }
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::policy::{RECORD_MARGIN, REQUEST_DEADLINE, SEND_BY, doubt_period, report_deadline};
 use crate::trace::TraceId;
-use crate::wait::{Wait, clock};
+use crate::wait::{Reader, Wait};
 use crate::window::{CallingWindow, Zone};
 use crate::{
     AttemptKey, AttemptState, CampaignId, CampaignState, Channel, JobKey, JobState, Lane, Outcome, WaitReason,
@@ -107,7 +107,7 @@ pub struct Step {
 }
 
 /// Explains one device.
-pub fn explain(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -> Explanation {
+pub fn explain(campaign: &CampaignFacts, device: &DeviceFacts, reader: Reader) -> Explanation {
     let last = device.attempts.last().map_or(0, |attempt| attempt.number);
     // Of one that is to be tried again spans are in the next attempt's trace already.
     let number = match device.state {
@@ -115,7 +115,7 @@ pub fn explain(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc
         JobState::Claimed | JobState::Ended => last.max(1),
     };
     Explanation {
-        answer: answer(campaign, device, now),
+        answer: answer(campaign, device, reader),
         steps: steps(campaign, device),
         trace: trace(campaign, device, number),
     }
@@ -125,20 +125,20 @@ fn trace(campaign: &CampaignFacts, device: &DeviceFacts, number: i16) -> TraceId
     TraceId::of_attempt(AttemptKey { job: JobKey { campaign: campaign.id, job: device.job }, number })
 }
 
-fn answer(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -> String {
+fn answer(campaign: &CampaignFacts, device: &DeviceFacts, reader: Reader) -> String {
     match device.state {
-        JobState::Ended => ended(device, now),
+        JobState::Ended => ended(device, reader),
         JobState::Waiting | JobState::Queued if campaign.canceled_at.is_some() => {
             "the message was canceled: this device is not tried any more".to_owned()
         }
         JobState::Waiting | JobState::Queued | JobState::Claimed if device.undecided => UNDECIDED.to_owned(),
-        JobState::Queued => queued(campaign, device, now),
-        JobState::Waiting => waiting(campaign, device, now),
-        JobState::Claimed => claimed(campaign, device, now),
+        JobState::Queued => queued(campaign, device, reader),
+        JobState::Waiting => waiting(campaign, device, reader),
+        JobState::Claimed => claimed(campaign, device, reader),
     }
 }
 
-fn waiting(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -> String {
+fn waiting(campaign: &CampaignFacts, device: &DeviceFacts, reader: Reader) -> String {
     if campaign.expanded_at.is_none() && campaign.lane != Lane::Emergency {
         return "the recipients are still being worked out: sending begins when all of them are known"
             .to_owned();
@@ -156,16 +156,16 @@ fn waiting(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -
         expires_at: campaign.expires_at,
         stopped: campaign.stopped.as_deref(),
     };
-    format!("{}{}", wait.sentence(now), stopped(device))
+    format!("{}{}", wait.sentence(reader), stopped(device))
 }
 
-fn queued(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -> String {
+fn queued(campaign: &CampaignFacts, device: &DeviceFacts, reader: Reader) -> String {
     if let Some(reason) = &campaign.stopped {
         return format!("sending is stopped: {reason}");
     }
     let account = device.account.as_ref().map_or("its account", |account| account.name.as_str());
     let zone = device.zone.unwrap_or(Zone::UTC);
-    let when = device.released_at.map(|at| format!(" at {}", clock(zone, at, now))).unwrap_or_default();
+    let when = device.released_at.map(|at| format!(" at {}", reader.clock(zone, at))).unwrap_or_default();
     format!(
         "released for {account}{when} and not yet taken: waits on the queue, or for the account's limit{}",
         stopped(device)
@@ -180,11 +180,11 @@ fn stopped(device: &DeviceFacts) -> String {
     }
 }
 
-fn claimed(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -> String {
+fn claimed(campaign: &CampaignFacts, device: &DeviceFacts, reader: Reader) -> String {
     let Some(attempt) = device.attempts.last() else {
         return "just claimed".to_owned();
     };
-    let time = |at| clock(device.zone.unwrap_or(Zone::UTC), at, now);
+    let time = |at| reader.clock(device.zone.unwrap_or(Zone::UTC), at);
     let (account, since) = (&attempt.account, time(attempt.claimed_at));
     match attempt.state {
         AttemptState::Asking => {
@@ -215,7 +215,7 @@ fn claimed(campaign: &CampaignFacts, device: &DeviceFacts, now: DateTime<Utc>) -
     }
 }
 
-fn ended(device: &DeviceFacts, now: DateTime<Utc>) -> String {
+fn ended(device: &DeviceFacts, reader: Reader) -> String {
     let label = device.outcome.map_or("ended", Outcome::label);
     if device.duplicate {
         return format!("{label}: another device of this message has the same address");
@@ -227,7 +227,7 @@ fn ended(device: &DeviceFacts, now: DateTime<Utc>) -> String {
         1 => "at the first attempt".to_owned(),
         number => format!("after {number} attempts"),
     };
-    let when = device.ended_at.map(|at| format!(", {}", clock(device.zone.unwrap_or(Zone::UTC), at, now)));
+    let when = device.ended_at.map(|at| format!(", {}", reader.clock(device.zone.unwrap_or(Zone::UTC), at)));
     let said = attempt.provider_code.as_deref().map(|code| format!(" (the provider's word: {code})"));
     format!("{label} {tries}{}{}", when.unwrap_or_default(), said.unwrap_or_default())
 }
@@ -281,9 +281,14 @@ mod tests {
     use uuid::uuid;
 
     use super::*;
+    use crate::wait::Dial;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         "2026-11-30T19:00:00Z".parse::<DateTime<Utc>>().unwrap() + TimeDelta::seconds(seconds)
+    }
+
+    fn read_at(seconds: i64) -> Reader {
+        Reader { now: at(seconds), dial: Dial::Hours24 }
     }
 
     fn campaign() -> CampaignFacts {
@@ -419,9 +424,9 @@ mod tests {
             (campaign(), twin, "Duplicate: another device of this message has the same address"),
         ];
         for (campaign, device, answer) in cases {
-            assert_eq!(explain(&campaign, &device, at(10)).answer, answer);
+            assert_eq!(explain(&campaign, &device, read_at(10)).answer, answer);
         }
-        assert!(explain(&campaign(), &refused, at(10)).answer.ends_with(": never tried"));
+        assert!(explain(&campaign(), &refused, read_at(10)).answer.ends_with(": never tried"));
     }
 
     #[test]
@@ -446,7 +451,7 @@ mod tests {
             reports: vec![report],
             ..device()
         };
-        let told = explain(&campaign(), &device, at(101));
+        let told = explain(&campaign(), &device, read_at(101));
         let words: Vec<&str> = told.steps.iter().map(|step| step.what.as_str()).collect();
         assert_eq!(
             words,
@@ -466,7 +471,7 @@ mod tests {
         assert_eq!(told.trace, of(2));
         let waiting = DeviceFacts { state: JobState::Waiting, ..device };
         assert_eq!(
-            explain(&campaign(), &waiting, at(101)).trace,
+            explain(&campaign(), &waiting, read_at(101)).trace,
             of(3),
             "what is to come is in the next trace"
         );

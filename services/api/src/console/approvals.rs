@@ -20,7 +20,7 @@ use super::detail::Text;
 use super::page::{Count, Refused, Shell, answer};
 use super::rows::{Schools, modes};
 use super::sign_in::field;
-use super::when::{Stamp, Zone};
+use super::when::{Stamp, Zone, reading};
 use super::words::{self, Tone};
 use crate::approvals::deciding::{self, as_of_now};
 use crate::approvals::{approval_id, existing};
@@ -209,7 +209,7 @@ impl ApprovalPage {
 
 impl Shown {
     async fn of(visitor: &Visitor, campaign: NewCampaign, now: DateTime<Utc>) -> Result<Self, Problem> {
-        let counts = Counts::of(&forecast::of(&visitor.tenant, &campaign, now).await?);
+        let counts = Counts::of(&forecast::of(&visitor.tenant, &campaign, reading(now)).await?);
         let schools = Schools::read(&visitor.tenant).await?;
         let people = match counts.recipients {
             Count(1) => "1 person".to_owned(),

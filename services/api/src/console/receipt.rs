@@ -13,7 +13,7 @@ use super::detail::existing;
 use super::live::{Live, ReceiptCard};
 use super::page::{Refused, Shell, answer};
 use super::recipients::Row;
-use super::when::{Stamp, Zone};
+use super::when::{Stamp, Zone, reading};
 use super::words;
 use crate::fields::{Fault, Faults, Fields};
 use crate::page::read_cursor;
@@ -60,7 +60,8 @@ pub(crate) async fn show(
     let from = after.unwrap_or(Place::HEAD);
     let Page { rows, next } = visitor.tenant.receipt_part(id, part, from, ROWS_MAX).await?;
     let now = api.clock.now();
-    let around = Around::of(&visitor.tenant, campaign, rows.iter().map(|found| &found.row), now).await?;
+    let around =
+        Around::of(&visitor.tenant, campaign, rows.iter().map(|found| &found.row), reading(now)).await?;
     let (name, hint) = words::receipt_part(part);
     let page = ReceiptPage {
         shell: Shell::new(format!("{name}: {}", live.subject), &visitor.who, ""),

@@ -13,7 +13,7 @@ use super::access::Visitor;
 use super::detail::existing;
 use super::live::Live;
 use super::page::{Refused, Shell, answer};
-use super::when::{Stamp, Zone};
+use super::when::{Stamp, Zone, reading};
 use super::words::{self, Tone};
 use crate::fields::{Fault, Faults, Fields, named};
 use crate::page::read_cursor;
@@ -216,7 +216,7 @@ pub(crate) async fn show(
     };
     let now = api.clock.now();
     let campaign = crate::campaigns::existing(&visitor.tenant, id).await?;
-    let around = Around::of(&visitor.tenant, campaign, rows.iter(), now).await?;
+    let around = Around::of(&visitor.tenant, campaign, rows.iter(), reading(now)).await?;
     let choice = |status: &Status| Choice {
         value: status.as_str(),
         name: status.name(),

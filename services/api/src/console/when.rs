@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
+use tocsin_domain::wait::{Dial, Reader};
 
 /// A district's time zone; UTC where it has none.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +21,11 @@ pub(crate) struct Stamp {
 /// A length of time in the two largest units that say something.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Length(pub f64);
+
+/// Whoever reads a page's sentences now: their times are as all others of pages.
+pub(crate) fn reading(now: DateTime<Utc>) -> Reader {
+    Reader { now, dial: Dial::Hours12 }
+}
 
 impl Zone {
     pub fn of(name: Option<&str>) -> Self {

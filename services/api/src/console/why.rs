@@ -12,7 +12,7 @@ use tocsin_store::tenant::why::Meant;
 use super::access::Visitor;
 use super::page::{Refused, Shell, answer};
 use super::recipients::Address;
-use super::when::Stamp;
+use super::when::{Stamp, reading};
 use super::words;
 use crate::campaigns::existing;
 use crate::problem::{Kind, Problem};
@@ -61,7 +61,7 @@ pub(crate) async fn show(
     // There is none behind the last number.
     let number = recipient.parse().ok().filter(|number| *number < i32::MAX).ok_or_else(unknown)?;
     let now = api.clock.now();
-    let devices = explained(&visitor.tenant, &campaign, &Meant::Recipient(number), now).await?;
+    let devices = explained(&visitor.tenant, &campaign, &Meant::Recipient(number), reading(now)).await?;
     let (name, student) =
         devices.first().map(|first| (first.recipient.clone(), first.student.clone())).ok_or_else(unknown)?;
     let shown = |device: DeviceView| Shown {

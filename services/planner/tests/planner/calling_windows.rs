@@ -1,7 +1,7 @@
 //! Windows are data (promise 9): what is due outside its recipient's hours waits for them, on its row.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tocsin_domain::wait::Wait;
+use tocsin_domain::wait::{Dial, Reader, Wait};
 use tocsin_domain::window::{CallingWindow, zone_named};
 use tocsin_domain::{CampaignId, Channel, Lane, Outcome, WaitReason};
 use tocsin_planner::Sweeper;
@@ -131,7 +131,8 @@ async fn a_calling_window_holds_over_restarts_zones_and_dst_and_explains_itself(
         expires_at: at("2026-11-03T03:00:00Z"),
         stopped: None,
     };
-    assert_eq!(wait.sentence(at("2026-11-01T05:00:00Z")), "held until 08:00 America/New_York");
+    let reader = Reader { now: at("2026-11-01T05:00:00Z"), dial: Dial::Hours24 };
+    assert_eq!(wait.sentence(reader), "held until 08:00 America/New_York");
 
     for (now, queued) in [
         ("2026-11-01T12:00:00Z", 0),

@@ -88,6 +88,7 @@ impl Case {
         let rivals = Rivals::of(Lane::General, 1, &self.rivals);
         let channel = ChannelPlan { groups: self.groups.clone(), capacity, rivals, history };
         Plan {
+            dial: Dial::Hours24,
             begins_at: begin(),
             ahead_seconds: 0.0,
             expires_at: begin() + TimeDelta::hours(24),

@@ -19,7 +19,7 @@ use crate::console::access::Visitor;
 use crate::console::detail::Text;
 use crate::console::page::{Count, Refused, Shell, answer};
 use crate::console::rows::{Schools, modes};
-use crate::console::when::Length;
+use crate::console::when::{Length, reading};
 use crate::console::words;
 use crate::forecast::{self, ForecastView};
 use crate::problem::Problem;
@@ -97,7 +97,7 @@ pub(super) async fn review(visitor: &Visitor, api: &Api, look: Look) -> Result<R
     };
     let campaign = &planned.campaign;
     let now = api.clock.now();
-    let counts = Counts::of(&forecast::of(&visitor.tenant, campaign, now).await?);
+    let counts = Counts::of(&forecast::of(&visitor.tenant, campaign, reading(now)).await?);
     let schools = Schools::read(&visitor.tenant).await?;
     let at = visitor.zone.stamp(campaign.scheduled_at, now).text;
     let people = match counts.recipients {
@@ -188,7 +188,7 @@ pub(super) async fn counted(
         }
     }
     let planned = planned(visitor, api, target, &draft).await?;
-    Ok(Counts::of(&forecast::of(&visitor.tenant, &planned.campaign, api.clock.now()).await?))
+    Ok(Counts::of(&forecast::of(&visitor.tenant, &planned.campaign, reading(api.clock.now())).await?))
 }
 
 /// What is edited keeps the right to its type; whether another may be chosen is said when it is sent.

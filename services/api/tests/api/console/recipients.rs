@@ -117,7 +117,7 @@ async fn a_row_says_why_nothing_was_sent_or_until_when_it_waits() {
     stage.change("update jobs set outcome = 60, tries = 1, wait_reason = 2, due_at = timestamptz '2100-01-02 03:04:05Z' where campaign_id = $1 and id = 1", &id).await;
     let rows = rows(&visitor, &id, "").await;
     for (row, said) in rows.iter().zip([
-        "Waiting: redial: attempt 2 of 3 at 2100-01-02 03:04:05 UTC.",
+        "Waiting: redial: attempt 2 of 3 at Jan 2, 2100, 3:04:05 AM UTC.",
         "The same device is already in this message",
         "No device on file",
         "Replied STOP",
@@ -125,4 +125,7 @@ async fn a_row_says_why_nothing_was_sent_or_until_when_it_waits() {
         assert!(row.contains(said), "{said}: {row}");
     }
     assert!(rows[1].contains("†") && rows[1].contains(">-4<"), "{}", rows[1]);
+    let why = visitor.page(&format!("/campaigns/{id}/recipients/1")).await;
+    let answer = "redial: attempt 2 of 3 at Jan 2, 2100, 3:04:05 AM UTC.";
+    assert!(why.contains(answer) && !why.contains("03:04:05 UTC"), "as all times of pages: {why}");
 }
