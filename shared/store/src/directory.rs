@@ -186,7 +186,11 @@ impl Store {
             return Err(StoreError::DirectoryMoved);
         }
         stage::load(&transaction, directory).await?;
-        let (report, samples) = align::align(&transaction, district, directory).await?;
+        let by = match ending {
+            Ending::Commit { actor, now, .. } => Some(align::By { actor, now }),
+            Ending::RollBack => None,
+        };
+        let (report, samples) = align::align(&transaction, district, directory, by).await?;
         match ending {
             Ending::Commit { actor, now, import, .. } => {
                 let details = serde_json::json!(report);

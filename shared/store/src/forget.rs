@@ -89,6 +89,8 @@ with person as materialized (
   delete from contacts c using person p where c.district_id = $1 and (c.person_id = p.id or c.student_id = p.id)
 ), stops_gone as (
   delete from contact_stops c using person p where c.district_id = $1 and (c.person_id = p.id or c.student_id = p.id)
+), changes_gone as (
+  delete from roster_changes r using person p where r.district_id = $1 and (r.student_id = p.id or r.contact_id = p.id)
 ), students_gone as (
   delete from students s using person p where s.district_id = $1 and s.person_id = p.id
 ), classes_gone as (

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use tocsin_domain::rights::Right;
-use tocsin_store::tenant::directory::activities::{Activity, Consents, What};
+use tocsin_store::tenant::directory::activities::{Activity, Consents, Hand, Link, LinkChange, What};
 
 use super::access::Visitor;
 use super::consents;
@@ -60,6 +60,13 @@ fn in_words(what: What) -> String {
         What::Consent { phone, from: Some(from), to } => {
             format!("{phone}: {} after {}", consents::name(to).0, consents::name(from).0)
         }
+        What::Linked { link, change, by } => {
+            let what = linked(&link, change);
+            match by {
+                Hand::District => what,
+                Hand::Roster => format!("{what}, by a delivery of the roster"),
+            }
+        }
         What::Changed { action } => match action.as_str() {
             "directory.person.add" => "Added by hand".to_owned(),
             "directory.person.rename" => "Name changed".to_owned(),
@@ -69,5 +76,16 @@ fn in_words(what: What) -> String {
             "directory.device.remove" => "Device removed".to_owned(),
             other => other.to_owned(),
         },
+    }
+}
+
+fn linked(link: &Link, change: LinkChange) -> String {
+    match (link, change) {
+        (Link::Contact(name), LinkChange::Began) => format!("{name} became a contact"),
+        (Link::Contact(name), LinkChange::Ended) => format!("{name} is no contact any more"),
+        (Link::Student(name), LinkChange::Began) => format!("Became a contact of {name}"),
+        (Link::Student(name), LinkChange::Ended) => format!("No contact of {name} any more"),
+        (Link::School(name), LinkChange::Began) => format!("Enrolled at {name}"),
+        (Link::School(name), LinkChange::Ended) => format!("Not enrolled at {name} any more"),
     }
 }

@@ -60,6 +60,13 @@ impl Stage {
         self.send(Method::POST, &format!("/v1/imports/{id}/apply?applied_by=ana"), &Value::Null).await
     }
 
+    /// A whole delivery, applied.
+    pub async fn import(&self, users: &[&str]) {
+        let (id, _) = self.compared("", delivery(users)).await;
+        self.apply(&id).await;
+        assert_eq!(self.settled(&id).await["state"], "applied");
+    }
+
     async fn people_count(&self) -> usize {
         self.get("/v1/people").await.body["people"].as_array().unwrap().len()
     }

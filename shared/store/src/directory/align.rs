@@ -5,6 +5,7 @@ mod classes;
 mod links;
 mod people;
 
+use chrono::{DateTime, Utc};
 use deadpool_postgres::Transaction;
 use tocsin_domain::DistrictId;
 use tokio_postgres::types::ToSql;
@@ -59,16 +60,26 @@ from gone"
 
 use {gone, written};
 
+/// Whoever applies the delivery, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By<'a> {
+    pub actor: &'a str,
+    pub now: DateTime<Utc>,
+}
+
+/// `by`: None, and what changes of contacts and enrolments is not noted, for it will be rolled back.
 pub(super) async fn align(
     transaction: &Transaction<'_>,
     district: DistrictId,
     directory: &Directory<'_>,
+    by: Option<By<'_>>,
 ) -> Result<(DirectoryReport, DirectorySamples), StoreError> {
     let coverage = directory.coverage;
     let all = |extent| extent == Extent::Complete;
     let all_enrolments = coverage.enrolments == Enrolments::Complete;
     let of_people = coverage.enrolments == Enrolments::OfPeople;
     let id = &district.0;
+    let (at, actor) = (by.map(|by| by.now), by.map(|by| by.actor));
     let mut report = DirectoryReport::default();
     let mut samples = DirectorySamples::default();
 
@@ -77,9 +88,11 @@ pub(super) async fn align(
     // Whoever is gone is made inactive before anything is linked to people.
     (report.people, samples.people) =
         people::PEOPLE.run(transaction, &[id], &[id, &all(coverage.people)]).await?;
-    (report.students, samples.students) =
-        links::STUDENTS.run(transaction, &[id], &[id, &all_enrolments, &of_people]).await?;
-    (report.contacts, samples.contacts) = links::CONTACTS.run(transaction, &[id], &[id]).await?;
+    (report.students, samples.students) = links::STUDENTS
+        .run(transaction, &[id, &at, &actor], &[id, &all_enrolments, &of_people, &at, &actor])
+        .await?;
+    (report.contacts, samples.contacts) =
+        links::CONTACTS.run(transaction, &[id, &at, &actor], &[id, &at, &actor]).await?;
     (report.devices, samples.devices) = people::DEVICES.run(transaction, &[id], &[id]).await?;
     (report.sessions, samples.sessions) =
         classes::SESSIONS.run(transaction, &[id], &[id, &all(coverage.sessions)]).await?;

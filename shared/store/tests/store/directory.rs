@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod classes;
+mod links_told;
 mod setting;
 
 use setting::*;

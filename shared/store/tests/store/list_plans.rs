@@ -220,6 +220,14 @@ async fn what_was_done_about_a_person_is_read_by_indexes() {
                on conflict do nothing;
              insert into consent_history (district_id, phone, to_state, source, at)
                select '{district}', '+1555' || lpad(n::text, 7, '0'), 2, 'text', now() from generate_series(1, {ROWS}) n;
+             insert into contacts (district_id, person_id, student_id, relationship)
+               select p.district_id, p.id, s.id, 'parent' from people p
+               join people s on s.source_id = 'p' || substr(p.source_id, 2)::int + 1 where p.source_id like 'p%';
+             insert into audit (district_id, at, actor, action, subject)
+               select district_id, now(), 'a', 'directory.contact.add',
+                 source_id || ' for p' || substr(source_id, 2)::int + 1 from people where source_id like 'p%';
+             insert into roster_changes (district_id, student_id, contact_id, at, actor, begins)
+               select district_id, student_id, person_id, now(), 'a', true from contacts;
              analyze",
             district = setting.district
         ))
@@ -235,11 +243,14 @@ async fn what_was_done_about_a_person_is_read_by_indexes() {
     let (mut found, mut rows) = (Vec::new(), Vec::new());
     indexes(&plan[0]["Plan"], &mut found);
     met(&plan[0]["Plan"], &mut rows);
-    for index in ["audit_of_people", "consent_history_by_phone"] {
+    for index in
+        ["audit_of_people", "consent_history_by_phone", "roster_changes_pkey", "roster_changes_of_contact"]
+    {
         assert!(found.iter().any(|it| it == index), "{found:?}");
     }
-    // Four of the audit, one of the consents, and the way there.
-    assert_eq!(plan[0]["Plan"]["Actual Rows"].as_f64(), Some(5.0), "{plan}");
+    // Four of the audit, one of the consents; of the contact and of the student beside them two of the audit and two of
+    // deliveries. And the way there.
+    assert_eq!(plan[0]["Plan"]["Actual Rows"].as_f64(), Some(9.0), "{plan}");
     assert!(rows.iter().all(|(_, rows)| *rows <= 10.0), "{rows:?}");
 }
 

@@ -121,7 +121,9 @@ async fn with_webhook(setting: &Setting) {
     setting
         .run(
             "insert into webhook_devices (campaign_id, job_id, district_id, outcome)
-             select campaign_id, id, district_id, 107 from jobs limit 1",
+             select campaign_id, id, district_id, 107 from jobs limit 1;
+             insert into roster_changes (district_id, student_id, contact_id, at, actor, begins)
+             select district_id, id, id, now(), 'ann', true from people limit 1",
         )
         .await;
 }
@@ -275,6 +277,7 @@ async fn a_district_sees_its_own_rows() {
         "audience_counts",
         "webhook_endpoints",
         "webhook_deliveries",
+        "roster_changes",
     ] {
         let count = format!("select count(*) from {table}");
         let own: i64 = app.query_one(&count, &[]).await.unwrap().get(0);

@@ -1,8 +1,10 @@
 //! The pages of people.
 
+use reqwest::Method;
 use tocsin_runtime::Clock as _;
 
 use super::{Visitor, text_of};
+use crate::imports::{PARENT, STUDENT};
 use crate::stage::Stage;
 
 #[tokio::test]
@@ -178,4 +180,39 @@ async fn activities_say_what_was_done_about_a_person_and_who_may_see_consents_se
     let secretary = Visitor::of(&stage, "sec@north.example").await.page(path).await;
     assert!(secretary.contains("Device added") && !secretary.contains("Opted Out"), "{secretary}");
     assert_eq!(visitor.get("/people/nobody/activities").await.status, 404);
+}
+
+/// Requirement 168: a student's page lists everything that relates to the student.
+#[tokio::test]
+async fn a_students_activities_tell_of_contacts_and_enrolments_by_hand_and_by_deliveries() {
+    let stage = Stage::start().await;
+    stage.import(&[STUDENT, PARENT]).await;
+    let visitor = Visitor::sign_in(&stage).await;
+    let page = visitor.page("/people/s1/activities").await;
+    for said in ["Ana Lee became a contact, by a delivery of the roster", "Enrolled at North, by a delivery"]
+    {
+        assert_eq!(page.matches(said).count(), 1, "{said}: {page}");
+    }
+    let parent = visitor.page("/people/g1/activities").await;
+    assert_eq!(
+        parent.matches("Became a contact of Bo Lee, by a delivery of the roster").count(),
+        1,
+        "{parent}"
+    );
+    let send = async |method, path: &str, body: &serde_json::Value| {
+        let answer = stage.send(method, path, body).await;
+        assert!(answer.status < 300, "{path}: {answer:?}");
+    };
+    let none = &serde_json::Value::Null;
+    let aunt = serde_json::json!({"source_id": "aunt", "given_name": "Una", "family_name": "<Orr>", "role": "guardian"});
+    send(Method::POST, "/v1/people", &aunt).await;
+    let contact = serde_json::json!({"relationship": "relative"});
+    send(Method::PUT, "/v1/people/aunt/students/s1", &contact).await;
+    send(Method::DELETE, "/v1/people/g1/students/s1", none).await;
+    let page = visitor.page("/people/s1/activities").await;
+    for said in ["Una &#60;Orr&#62; became a contact<", "Ana Lee is no contact any more<"] {
+        assert_eq!(page.matches(said).count(), 1, "{said}: {page}");
+    }
+    let parent = visitor.page("/people/g1/activities").await;
+    assert_eq!(parent.matches("No contact of Bo Lee any more<").count(), 1, "{parent}");
 }

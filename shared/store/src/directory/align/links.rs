@@ -7,11 +7,13 @@ pub(super) const STUDENTS: Step =
 pub(super) const CONTACTS: Step =
     Step { name: "import_directory: contacts", write: WRITE_CONTACTS, remove: REMOVE_CONTACTS };
 
-/// An enrolment that came without its student's row (a change of roles.csv) says nothing of the grade.
+/// An enrolment that came without its student's row (a change of roles.csv) says nothing of the grade. `$2` is null where
+/// nothing is to be noted; here and below.
 const WRITE_STUDENTS: &str = concat!(
     "-- store.import_directory: write students
 with delivered as materialized (
   select p.id as person_id, n.school_source_id, n.active,
+    coalesce(was.active, false) as was_active,
     coalesce(n.grade, case when own.source_id is null then (
       select e.grade from students e
       where e.district_id = $1 and e.person_id = p.id
@@ -19,13 +21,20 @@ with delivered as materialized (
   from new_students n
   join people p on p.district_id = $1 and p.source_id = n.person_source_id and (p.by_roster or p.by_hand)
   left join new_people own on own.source_id = n.person_source_id
+  left join students was
+    on was.district_id = $1 and was.person_id = p.id and was.school_source_id = n.school_source_id
 ), written as (
   insert into students as s (district_id, person_id, school_source_id, grade, active)
   select $1, person_id, school_source_id, grade, active from delivered
   on conflict (district_id, person_id, school_source_id) do update
   set grade = excluded.grade, active = excluded.active or s.by_hand
   where (s.grade, s.active) is distinct from (excluded.grade, excluded.active or s.by_hand)
-  returning xmax = 0 as added, person_id, school_source_id
+  returning xmax = 0 as added, person_id, school_source_id, active
+), noted as (
+  insert into roster_changes (district_id, student_id, school_source_id, at, actor, begins)
+  select $1, person_id, school_source_id, $2, $3, w.active
+  from written w join delivered d using (person_id, school_source_id)
+  where $2::timestamptz is not null and w.active <> d.was_active
 )",
     written!(
         "p.given_name || ' ' || p.family_name || ' at ' || w.school_source_id",
@@ -50,6 +59,9 @@ with gone as (
   ) gone
   where s.district_id = $1 and s.person_id = gone.person_id and s.school_source_id = gone.school_source_id
   returning s.person_id, s.school_source_id
+), noted as (
+  insert into roster_changes (district_id, student_id, school_source_id, at, actor, begins)
+  select $1, person_id, school_source_id, $4, $5, false from gone where $4::timestamptz is not null
 )",
     gone!(
         "p.given_name || ' ' || p.family_name || ' at ' || w.school_source_id",
@@ -100,6 +112,9 @@ with delivered as materialized (
   returning xmax = 0 as added, person_id, student_id, by_student or by_person or by_hand as stays
 ), written as (
   select * from changed where added or stays
+), noted as (
+  insert into roster_changes (district_id, student_id, contact_id, at, actor, begins)
+  select $1, student_id, person_id, $2, $3, true from changed where added and $2::timestamptz is not null
 )",
     written!(
         "p.given_name || ' ' || p.family_name || ' for ' || s.given_name || ' ' || s.family_name",
@@ -124,6 +139,9 @@ with gone as (
   ) gone
   where c.district_id = $1 and c.person_id = gone.person_id and c.student_id = gone.student_id
   returning c.person_id, c.student_id
+), noted as (
+  insert into roster_changes (district_id, student_id, contact_id, at, actor, begins)
+  select $1, student_id, person_id, $2, $3, false from gone where $2::timestamptz is not null
 )",
     gone!(
         "p.given_name || ' ' || p.family_name || ' for ' || s.given_name || ' ' || s.family_name",

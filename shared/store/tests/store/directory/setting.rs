@@ -98,6 +98,7 @@ impl Setting {
              select 'student ' || s::text || xmin from students s union all
              select 'contact ' || c::text || xmin from contacts c union all
              select 'device ' || d::text || xmin from devices d union all
+             select 'change ' || r::text || xmin from roster_changes r union all
              select 'audit ' || a::text || xmin from audit a",
         )
         .await
