@@ -124,3 +124,55 @@ impl Keys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What a set of these keys says of a token that nobody signed: `No` by a key that it was held against.
+    fn held_against(keys: Value, algorithm: Algorithm, key: Option<&str>) -> Signed {
+        let keys = Keys::from(serde_json::from_value::<KeySet>(json!({ "keys": keys })).unwrap());
+        let key = key.map(str::to_owned);
+        keys.signed(&Token { algorithm, key, signed: "e30.e30", signature: vec![0; 64], claims: Vec::new() })
+    }
+
+    fn p256(more: Value) -> Value {
+        let coordinate = URL_SAFE_NO_PAD.encode([1; COORDINATE_BYTES]);
+        let mut key = json!({ "kty": "EC", "crv": "P-256", "kid": "one", "x": coordinate, "y": coordinate });
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key
+    }
+
+    #[test]
+    fn a_key_is_for_signatures_and_of_the_tokens_algorithm() {
+        let of = |more| held_against(json!([p256(more)]), Algorithm::Es256, Some("one"));
+        for more in [json!({}), json!({"use": "sig"}), json!({"alg": "ES256"})] {
+            assert_eq!(of(more.clone()), Signed::No, "{more}");
+        }
+        for more in [
+            json!({"use": "enc"}),
+            json!({"alg": "RS256"}),
+            json!({"alg": "ECDH-ES"}),
+            json!({"kid": "two"}),
+            json!({"kid": null}),
+            json!({"crv": "P-384"}),
+            json!({"kty": "oct"}),
+            json!({"x": "AAAA"}),
+        ] {
+            assert_eq!(of(more.clone()), Signed::UnknownKey, "{more}");
+        }
+        let as_rsa = held_against(json!([p256(json!({}))]), Algorithm::Rs256, Some("one"));
+        assert_eq!(as_rsa, Signed::UnknownKey, "whatever the token says of it");
+    }
+
+    #[test]
+    fn a_token_that_names_no_key_is_held_against_the_only_one() {
+        let (one, two) = (p256(json!({})), p256(json!({"kid": "two"})));
+        assert_eq!(held_against(json!([one]), Algorithm::Es256, None), Signed::No);
+        assert_eq!(held_against(json!([one, two]), Algorithm::Es256, None), Signed::UnknownKey);
+        assert_eq!(held_against(json!([one, two]), Algorithm::Es256, Some("two")), Signed::No);
+        assert_eq!(held_against(json!([]), Algorithm::Es256, None), Signed::UnknownKey);
+    }
+}

@@ -343,8 +343,16 @@ async fn the_form_takes_files_keeps_what_was_typed_and_sends_them() {
     let review = send(&fields, "review", None).await;
     let text = review.body.as_str().unwrap();
     assert!(review.status == 200 && text.contains(&format!("/attachments/{id}")), "{text}");
-    let (status, _, bytes) = stage.bytes(&format!("/attachments/{id}"), ("cookie", visitor.cookie())).await;
+    let (status, of_file, bytes) =
+        stage.bytes(&format!("/attachments/{id}"), ("cookie", visitor.cookie())).await;
     assert_eq!((status, bytes.as_slice()), (200, &b"a,b\n"[..]));
+    assert!(of_file["content-disposition"].to_str().unwrap().starts_with("attachment;"), "never shown here");
+    let full = [fields.clone(), [("attachment", id.as_str()); 4].to_vec()].concat();
+    let sixth = send(&full, "attach", Some(("sixth.csv", b"a,b\n"))).await;
+    let text = sixth.body.as_str().unwrap();
+    assert!(sixth.status == 422 && text.contains("A message takes 5 files"), "{text}");
+    let kept = stage.sql.query_one("select count(*) from attachments where name = 'sixth.csv'", &[]).await;
+    assert_eq!(kept.unwrap().get::<_, i64>(0), 0, "nor is it kept");
     let without = send(&fields, &format!("detach_{id}"), None).await;
     assert!(!without.body.as_str().unwrap().contains("menu.csv"));
     let mut form = form_urlencoded::Serializer::new(String::new());

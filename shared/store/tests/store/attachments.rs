@@ -52,3 +52,25 @@ async fn what_a_message_uses_is_never_removed() {
     let left = tenant.attachments(&[used.id, unused.id]).await.unwrap();
     assert_eq!(left, [used]);
 }
+
+/// Whoever uploads and never sends fills nobody's disk.
+#[tokio::test]
+async fn of_files_that_no_message_uses_a_district_has_two_hundred_and_the_oldest_go() {
+    let setting = Setting::new().await;
+    let used = uploaded(&setting).await;
+    setting.campaign(|new| new.contents[0].attachments = vec![used.clone()]).await;
+    setting
+        .run(&format!(
+            "insert into attachments (district_id, id, name, media_type, created_at, created_by)
+             select '{}', gen_random_uuid(), n || '.txt', 'text/plain', now() - n * interval '1 minute', 'ana'
+             from generate_series(1, 250) n",
+            setting.district
+        ))
+        .await;
+    let now = uploaded(&setting).await;
+    assert_eq!(setting.number("select count(*) from attachments where used_at is null").await, 201);
+    let oldest = "select max(split_part(name, '.', 1)::int) from attachments where name ~ '^[0-9]'";
+    assert_eq!(setting.number(oldest).await, 200);
+    let tenant = setting.tenant();
+    assert_eq!(tenant.attachments(&[used.id, now.id]).await.unwrap().len(), 2, "what is used is not counted");
+}

@@ -1,6 +1,6 @@
 //! Signing in through an issuer, and everybody who tries to get in by its way without being let in there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::TimeDelta;
@@ -32,7 +32,11 @@ struct Rules {
     roles: BTreeMap<String, String>,
     new_user_role: Option<&'static str>,
     passwords: Passwords,
+    /// Of the page that browsers come back to; of this machine unless it is said.
+    return_url: Option<&'static str>,
 }
+
+const HERE: &str = "http://localhost:1/sign-in/office/return";
 
 /// A browser that was sent to the issuer, said who it is, and is about to come back.
 struct Back {
@@ -51,7 +55,7 @@ impl Office {
             issuer: issuer.url.clone(),
             client_id: CLIENT_ID.to_owned(),
             client_secret: Some(ClientSecret::new(CLIENT_SECRET)),
-            return_url: "http://localhost:1/sign-in/office/return".to_owned(),
+            return_url: rules.return_url.unwrap_or(HERE).to_owned(),
             scopes: ["openid", "email"].map(str::to_owned).to_vec(),
             login_claim: rules.claim.unwrap_or("email").to_owned(),
             groups_claim: Some("groups".to_owned()),
@@ -89,7 +93,7 @@ impl Office {
         assert_eq!(asked.status(), 200, "the issuer refuses: {}", asked.text().await.unwrap());
         let back = self.stage.client.post(there).send().await.unwrap();
         let back = back.headers()["location"].to_str().unwrap().to_owned();
-        let path = back.strip_prefix("http://localhost:1").unwrap().to_owned();
+        let path = back[back.find("/sign-in/").unwrap()..].to_owned();
         Back { path, cookie: cookies.into_iter().next().unwrap() }
     }
 
@@ -228,6 +232,10 @@ async fn a_browser_comes_back_once_as_it_was_sent_and_in_time() {
         "could not be learned",
         "an issuer that names itself does not",
     );
+    let mixed = office.there("/sign-in/office").await;
+    let path = mixed.path.split("&iss=").next().unwrap();
+    let other = Back { path: format!("{path}&iss=https%3A%2F%2Fevil.example"), cookie: mixed.cookie };
+    Office::is_refused(&office.come_back(&other).await, "could not be learned", "another issuer's answer");
     let late = office.there("/sign-in/office").await;
     office.stage.clock.advance(TimeDelta::minutes(11));
     Office::is_refused(&office.come_back(&late).await, begin_again, "too late");
@@ -235,6 +243,52 @@ async fn a_browser_comes_back_once_as_it_was_sent_and_in_time() {
     let path = format!("/sign-in/office/return?error=access_denied&state={}", state_of(&declined.path));
     Office::is_refused(&office.get(&path, &declined.cookie).await, "could not be learned", "declined");
     assert_eq!(office.sessions().await, 1);
+}
+
+#[tokio::test]
+async fn each_sign_in_has_secrets_of_its_own() {
+    let office = Office::open(Rules::default()).await;
+    let mut drawn = BTreeSet::new();
+    for _ in 0..3 {
+        let sent = office.get("/sign-in/office", "").await;
+        let there = reqwest::Url::parse(sent.headers["location"].to_str().unwrap()).unwrap();
+        for name in ["state", "nonce", "code_challenge"] {
+            let secret = there.query_pairs().find(|(is, _)| is == name).map(|(_, value)| value.into_owned());
+            drawn.insert(secret.filter(|secret| secret.len() >= 43));
+        }
+        drawn.insert(cookies(&sent).into_iter().next());
+    }
+    assert!(drawn.len() == 12 && !drawn.contains(&None), "{drawn:?}");
+}
+
+#[tokio::test]
+async fn where_browsers_come_back_by_https_cookies_travel_by_https_alone() {
+    for (return_url, is_secure) in [(HERE, false), ("https://tocsin.example/sign-in/office/return", true)] {
+        let office = Office::open(Rules { return_url: Some(return_url), ..Rules::default() }).await;
+        let sent = office.get("/sign-in/office", "").await;
+        let entered = office.through("/sign-in/office").await;
+        session_of(&entered);
+        let lines = [&sent, &entered].into_iter().flat_map(|answer| answer.headers.get_all("set-cookie"));
+        let lines: Vec<&str> = lines.map(|line| line.to_str().unwrap()).collect();
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert!(lines.iter().all(|line| line.ends_with("; Secure") == is_secure), "{return_url}: {lines:?}");
+    }
+}
+
+/// Whoever sends browsers away fills our table and asks the issuer.
+#[tokio::test]
+async fn browsers_of_one_address_are_sent_away_so_often_and_those_who_come_back_do_not_count() {
+    let office = Office::open(Rules::default()).await;
+    let go = async || office.get("/sign-in/office", "").await.status;
+    let back = office.there("/sign-in/office").await;
+    for _ in 1..100 {
+        assert_eq!(go().await, 303);
+    }
+    // An office of many is no one who guesses.
+    session_of(&office.come_back(&back).await);
+    assert_eq!((go().await, go().await), (303, 429));
+    office.stage.clock.advance(TimeDelta::minutes(15));
+    assert_eq!(go().await, 303);
 }
 
 #[tokio::test]
