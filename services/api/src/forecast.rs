@@ -12,8 +12,9 @@ use axum::http::HeaderMap;
 use tocsin_domain::forecast::{
     AccountState, Capacity, ChannelPlan, District, Group, History, Plan, Rival, Rivals, Start, forecast,
 };
+use tocsin_domain::message_type::MessageType;
 use tocsin_domain::wait::{Dial, Reader};
-use tocsin_domain::window::Zone;
+use tocsin_domain::window::{Zone, day_in};
 use tocsin_domain::{CampaignState, Channel};
 use tocsin_store::Tenant;
 use tocsin_store::tenant::campaigns::NewCampaign;
@@ -78,12 +79,21 @@ pub(crate) async fn of(
     campaign: &NewCampaign,
     reader: Reader,
 ) -> Result<ForecastView, Problem> {
+    let heeds_others = MessageType::named(&campaign.message_type).is_some_and(MessageType::tells_once_a_day)
+        && !campaign.test
+        && campaign.audience.receipt.is_none();
+    let attendance_day = match heeds_others {
+        true => Some(day_in(tenant.time_zone().await?, campaign.scheduled_at.max(now))),
+        false => None,
+    };
     let query = AudienceQuery {
         audience: &campaign.audience,
         channels: &campaign.channels,
         mode: campaign.mode,
         consent_class: campaign.consent_class,
         message_type: &campaign.message_type,
+        attendance_day,
+        now,
     };
     let counted = tenant.count_audience(&query).await?;
     let plan = plan(tenant, campaign, &counted, reader).await?;

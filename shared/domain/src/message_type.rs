@@ -69,6 +69,11 @@ impl MessageType {
         }
     }
 
+    /// Is a person told but once a day by messages of this type about one student (requirement 179)?
+    pub fn tells_once_a_day(self) -> bool {
+        self == Self::Attendance
+    }
+
     /// The consent that its texts need in a district that says of `opt_in_needed` types that they need an opt-in.
     pub fn consent_class_where(self, opt_in_needed: &[String]) -> ConsentClass {
         match opt_in_needed.iter().any(|name| name == self.as_str()) {

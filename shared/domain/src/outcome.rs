@@ -75,6 +75,8 @@ pub enum Outcome {
     CallEnded = 50,
     // Who answered a call has confirmed it; it still goes on.
     PressedToConfirm = 51,
+    // Never tried, as those from 30 on.
+    AlreadyTold = 52,
     // Tried, the person was not reached.
     Busy = 60,
     NoAnswer = 61,
@@ -242,6 +244,12 @@ impl Outcome {
     /// Can nobody say, by this outcome, whether the device was contacted?
     pub fn leaves_open(self) -> bool {
         matches!(self.row().family, Family::Unmapped | Family::Progress | Family::Doubt | Family::Over)
+    }
+
+    /// May the person have been told by a device that came to this? An email that went to the relay counts, whose arrival
+    /// nobody reports.
+    pub fn may_have_told(self) -> bool {
+        self.contacted() || self.leaves_open() || self == Self::EmailSent
     }
 
     /// Did the request of such an attempt never reach, or never enter, the provider? No try is used up.

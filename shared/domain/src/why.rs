@@ -46,6 +46,8 @@ pub struct DeviceFacts {
     pub ended_at: Option<DateTime<Utc>>,
     /// Restored from a backup, it waits for an operator's decision.
     pub undecided: bool,
+    /// The number of the message of its day by which its person was told already, if there is one (requirement 179).
+    pub told_by: Option<i64>,
     /// To which it was released last.
     pub account: Option<AccountFacts>,
     /// The recipient's, else the district's.
@@ -220,6 +222,10 @@ fn ended(device: &DeviceFacts, reader: Reader) -> String {
     if device.duplicate {
         return format!("{label}: another device of this message has the same address");
     }
+    if device.outcome == Some(Outcome::AlreadyTold) {
+        let by = device.told_by.map_or("another message".to_owned(), |number| format!("message {number}"));
+        return format!("{label}: {by} of the same day told this person about the student, or was about to");
+    }
     let Some(attempt) = device.attempts.last() else {
         return format!("{label}: never tried");
     };
@@ -321,6 +327,7 @@ mod tests {
             wait_reason: Some(WaitReason::Turn),
             ended_at: None,
             undecided: false,
+            told_by: None,
             account: None,
             zone: Some(Zone::America__Chicago),
             attempts: Vec::new(),
@@ -356,6 +363,8 @@ mod tests {
             DeviceFacts { outcome: Some(Outcome::Busy), ended_at: Some(at(40)), ..of(JobState::Ended, busy) };
         let refused = DeviceFacts { outcome: Some(Outcome::OptOut), ..of(JobState::Ended, Vec::new()) };
         let twin = DeviceFacts { outcome: Some(Outcome::Duplicate), duplicate: true, ..refused.clone() };
+        let told =
+            DeviceFacts { outcome: Some(Outcome::AlreadyTold), told_by: Some(1042), ..refused.clone() };
         let queued = DeviceFacts {
             account: main_voice(None),
             released_at: Some(at(4)),
@@ -421,6 +430,11 @@ mod tests {
             (stopped.clone(), device(), "sending is stopped: wrong list"),
             (stopped, queued_too, "sending is stopped: wrong list"),
             (campaign(), restored, UNDECIDED),
+            (
+                campaign(),
+                told,
+                "Already Told: message 1042 of the same day told this person about the student, or was about to",
+            ),
             (campaign(), twin, "Duplicate: another device of this message has the same address"),
         ];
         for (campaign, device, answer) in cases {

@@ -56,6 +56,11 @@ pub fn zone_named(name: &str) -> Option<Zone> {
     name.parse().ok()
 }
 
+/// Which day it is; where no zone is known, in UTC.
+pub fn day_in(zone: Option<Zone>, now: DateTime<Utc>) -> NaiveDate {
+    now.with_timezone(&zone.unwrap_or(Zone::UTC)).date_naive()
+}
+
 /// May a recipient in `zone` be contacted at `now`? Without a window until the campaign expires. With one,
 /// what is left of an opening must be enough for a claim and its request.
 pub fn contact(

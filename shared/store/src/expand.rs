@@ -5,19 +5,24 @@
 
 mod devices;
 mod people;
+mod told;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use tocsin_domain::audience::Audience;
 use tocsin_domain::dedupe::DedupeMode;
+use tocsin_domain::message_type::MessageType;
+use tocsin_domain::window::{day_in, zone_named};
 use tocsin_domain::{CampaignId, CampaignState, Channel, DistrictId, Lane};
+use tokio_postgres::types::ToSql;
 
 pub(crate) use self::devices::{judged_devices, made_devices, tallied_devices};
 pub(crate) use self::people::{
     about_students, addressed_people, audience_groups, groups_of, in_audience, in_class, is_meant,
     is_open_to, merge_values,
 };
+pub(crate) use self::told::{already_told, attendance_of_day, told_of_all};
 use crate::close::{Closed, closed};
-use crate::standing::{is_attempted, is_contacted, told_people};
+use crate::standing::{is_attempted, is_contacted, may_have_told, told_people};
 use crate::unhurried::unhurried;
 use crate::{Store, StoreError, row};
 
@@ -32,6 +37,8 @@ pub struct Expansion {
     pub channels: Vec<Channel>,
     /// The last person whose rows are made; of a correction, the last job of the campaign corrected.
     pub cursor: i64,
+    /// Of an attendance message: the day whose others it heeds. None: another message, a test or a correction.
+    pub attendance_day: Option<NaiveDate>,
 }
 
 /// How a chunk went.
@@ -63,12 +70,14 @@ impl Store {
         let rows = self.rows(NAME, EXPANSIONS_DUE, &[&now, &max]).await?;
         rows.into_iter()
             .map(|found| {
+                let audience: Audience = row::from_json(NAME, "an audience", found.get("audience"))?;
                 Ok(Expansion {
                     campaign: CampaignId(found.get("id")),
                     district: DistrictId(found.get("district_id")),
                     lane: row::lane(NAME, found.get("lane"))?,
                     mode: mode(NAME, found.get("mode"))?,
-                    audience: row::from_json(NAME, "an audience", found.get("audience"))?,
+                    attendance_day: attendance_day(&found, &audience, now),
+                    audience,
                     channels: found
                         .get::<_, Vec<i16>>("channels")
                         .into_iter()
@@ -81,7 +90,8 @@ impl Store {
     }
 
     /// Makes the rows of the next `people_max` people of the audience; of a correction, of as many attempts of the
-    /// campaign that it corrects.
+    /// campaign that it corrects. Of an attendance message in the turn of its district: another that is expanded at the same
+    /// time is seen by this statement, or sees it.
     pub async fn expand(
         &self,
         expansion: &Expansion,
@@ -93,23 +103,39 @@ impl Store {
             return self.expand_receipt(expansion, addressed, people_max, now).await;
         }
         let channels: Vec<i16> = expansion.channels.iter().map(|channel| channel.number()).collect();
-        let rows = self
-            .rows(
-                "expand",
-                EXPAND,
-                &[
-                    &expansion.campaign.0,
-                    &expansion.district.0,
-                    &expansion.cursor,
-                    &people_max,
-                    &now,
-                    &channels,
-                    &expansion.mode.number(),
-                    &groups_of(audience),
-                ],
-            )
-            .await;
-        read_chunk(rows)
+        let (mode, groups) = (expansion.mode.number(), groups_of(audience));
+        let parameters: [&(dyn ToSql + Sync); 9] = [
+            &expansion.campaign.0,
+            &expansion.district.0,
+            &expansion.cursor,
+            &people_max,
+            &now,
+            &channels,
+            &mode,
+            &groups,
+            &expansion.attendance_day,
+        ];
+        read_chunk(match expansion.attendance_day {
+            Some(_) => self.expand_in_turn(expansion.district, &parameters).await,
+            None => self.rows("expand", EXPAND, &parameters).await,
+        })
+    }
+
+    /// A statement sees what was committed when it began: the turn is waited for by one before.
+    async fn expand_in_turn(
+        &self,
+        district: DistrictId,
+        parameters: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
+        let failed = || StoreError::statement("expand");
+        let mut client = self.client().await?;
+        let transaction = client.transaction().await.map_err(failed())?;
+        let turn = transaction.prepare_cached(ATTENDANCE_TURN).await.map_err(failed())?;
+        transaction.execute(&turn, &[&district.0]).await.map_err(failed())?;
+        let expand = transaction.prepare_cached(EXPAND).await.map_err(failed())?;
+        let rows = transaction.query(&expand, parameters).await.map_err(failed())?;
+        transaction.commit().await.map_err(failed())?;
+        Ok(rows)
     }
 
     /// The campaign could not be expanded: nobody was reached (requirement 11). None: it is not to fail any more.
@@ -138,6 +164,16 @@ impl Store {
             .await?;
         Ok(closed(NAME, rows)?.pop())
     }
+}
+
+/// Tests and corrections are told whatever others told; the day of the first chunk is that of all.
+fn attendance_day(found: &tokio_postgres::Row, audience: &Audience, now: DateTime<Utc>) -> Option<NaiveDate> {
+    let once_a_day = MessageType::named(found.get("message_type")).is_some_and(MessageType::tells_once_a_day);
+    if !once_a_day || found.get("test") || audience.receipt.is_some() {
+        return None;
+    }
+    let zone = found.get::<_, Option<&str>>("time_zone").and_then(zone_named);
+    found.get::<_, Option<NaiveDate>>("attendance_day").or_else(|| Some(day_in(zone, now)))
 }
 
 /// What an expanding statement answers.
@@ -171,20 +207,30 @@ with starting as materialized (
   for no key update
 ), started as (
   update campaigns c set state = 2 where c.id = any(array(select id from starting))
-  returning c.id, c.district_id, c.lane, c.mode, c.audience, c.channels, c.expand_cursor)
-select * from started
-union all
-select id, district_id, lane, mode, audience, channels, expand_cursor
-from campaigns
-where closed_at is null and expanded_at is null and cancel_epoch is null and undecided_since is null and state in (2, 3)
-order by lane, id
-limit $2";
+  returning c.id, c.district_id, c.lane, c.mode, c.audience, c.channels, c.expand_cursor, c.message_type, c.test,
+    c.attendance_day
+), due as (
+  select * from started
+  union all
+  select id, district_id, lane, mode, audience, channels, expand_cursor, message_type, test, attendance_day
+  from campaigns
+  where closed_at is null and expanded_at is null and cancel_epoch is null and undecided_since is null and state in (2, 3)
+  order by lane, id
+  limit $2
+)
+select u.*, d.time_zone from due u join districts d on d.id = u.district_id order by u.lane, u.id";
+
+/// Until its transaction ends nobody else expands an attendance message of the district. 7451 tells this lock from others.
+const ATTENDANCE_TURN: &str = "-- store.attendance_turn
+select pg_advisory_xact_lock(7451, hashtext($1::uuid::text))";
 
 /// `campaign` is locked first, against the cancel and other planners. `chunk` picks the people; `about` pairs
 /// them with the students they are contacted for; the rest numbers and writes. A device that its person does not want
 /// for this message type is as none. No two batches are joined to
-/// each other: without hash joins that is quadratic. Lane 1 is emergency, channel 2 sms. Numbers 33, 31, 32, 48 are outcomes Duplicate, OptOut, Suppressed and Ineligible; states 1 and 4 a job's
-/// Waiting and Ended. A test holds them to the domain's.
+/// each other: without hash joins that is quadratic. Of an attendance message `$9` is the day; whoever was told is held back, but
+/// not from a device shared with somebody who is still to come and was not told: theirs would be the duplicate of one that is not sent.
+/// Lane 1 is emergency, channel 2 sms. Numbers 33, 31, 32, 48, 52 are outcomes Duplicate, OptOut, Suppressed, Ineligible and
+/// AlreadyTold; states 1 and 4 a job's Waiting and Ended. A test holds them to the domain's.
 pub(crate) const EXPAND: &str = concat!(
     "-- store.expand
 with campaign as materialized (
@@ -195,6 +241,8 @@ with campaign as materialized (
   for update
 ), ",
     audience_groups!(),
+    ", ",
+    attendance_of_day!("$9", "$5"),
     ", chunk as materialized (
   select p.id, p.source_id, p.active, p.role, p.given_name, p.family_name, p.language, p.time_zone
   from campaign cross join lateral (
@@ -212,7 +260,10 @@ with campaign as materialized (
   select a.*, c.recipients_made + (row_number() over (order by a.id, a.about_id))::int as recipient_id,
     owned.devices = 0 as no_device, owned.phones = 1 and $7::smallint = 1 as one_phone,
     c.jobs_made + 1 + coalesce(sum(owned.devices) over (
-      order by a.id, a.about_id rows between unbounded preceding and 1 preceding), 0)::int as first_job
+      order by a.id, a.about_id rows between unbounded preceding and 1 preceding), 0)::int as first_job,
+    ",
+    told_of_all!("$9", "a.id", "a.students"),
+    " as told_by
   from addressed a cross join campaign c cross join lateral (
     select count(*)::int as devices, count(*) filter (where d.channel in (1, 2)) as phones from devices d
     where d.district_id = $2 and d.person_id = a.id and d.channel = any($6)
@@ -220,6 +271,18 @@ with campaign as materialized (
 ), reached as materialized (
   select n.recipient_id, n.about_id, n.id as person_id, d.id as device_id, d.channel, d.address, d.extension,
     n.one_phone and d.channel in (1, 2) as sole,
+    case when n.told_by is not null and (
+      select true from devices shared
+      cross join lateral (
+        select student_id from contacts
+        where district_id = $2 and person_id = shared.person_id and ($7::smallint = 1 or student_id = n.about_id) offset 0) k
+      where shared.district_id = $2 and shared.address collate \"C\" = d.address and shared.id > 0
+        and shared.channel = d.channel and shared.person_id > (select max(id) from chunk)
+        and not c.message_type = any(shared.declined)
+        and ",
+    already_told!("shared.person_id", "k.student_id"),
+    " is null
+      limit 1) is null then n.told_by end as told_by,
     c.jobs_made + (row_number() over (order by n.recipient_id, d.channel, d.position, d.id))::int as job_id
   from numbered n cross join campaign c cross join lateral (
     select * from devices where district_id = $2 and person_id = n.id and channel = any($6)
@@ -228,9 +291,9 @@ with campaign as materialized (
     judged_devices!("reached"),
     "), made_recipients as (
   insert into recipients (campaign_id, district_id, person_id, student_id, id, no_device, name, student_name,
-    language, time_zone, student_ids, first_job, merge_values)
+    language, time_zone, student_ids, first_job, told_by, merge_values)
   select $1, $2, n.id, n.about_id, n.recipient_id, n.no_device, n.given_name || ' ' || n.family_name,
-    n.student_name, n.language, n.time_zone, n.students, n.first_job, ",
+    n.student_name, n.language, n.time_zone, n.students, n.first_job, n.told_by, ",
     merge_values!(),
     "
   from numbered n
@@ -258,6 +321,7 @@ update campaigns c set
   expand_cursor = coalesce(x.last, c.expand_cursor),
   recipients_made = c.recipients_made + x.recipients,
   jobs_made = c.jobs_made + x.jobs,
+  attendance_day = coalesce(c.attendance_day, $9),
   expanded_at = case when x.people < $4 then $5 end
 from extent x cross join ",
     unhurried!(),
@@ -278,6 +342,7 @@ mod tests {
             (31, Outcome::OptOut.number()),
             (32, Outcome::Suppressed.number()),
             (48, Outcome::Ineligible.number()),
+            (52, Outcome::AlreadyTold.number()),
             (1, JobState::Waiting.number()),
             (4, JobState::Ended.number()),
         ];

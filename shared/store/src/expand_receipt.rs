@@ -88,7 +88,7 @@ with campaign as materialized (
     select student_id from recipients
     where campaign_id = $1 and id = c.recipients_made and person_id = f.person_id limit 1) b
 ), numbered as materialized (
-  select r.*, false as sole,
+  select r.*, false as sole, null::uuid as told_by,
     c.recipients_made - a.recipient + (dense_rank() over (order by r.old_recipient))::int as recipient_id,
     c.jobs_made + (row_number() over (order by r.old_job))::int as job_id
   from reached r cross join campaign c cross join again a

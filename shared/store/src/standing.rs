@@ -30,6 +30,18 @@ macro_rules! is_contacted {
     };
 }
 
+/// May a person have been told by an ended job of this outcome? The outcomes are those of which the domain says so.
+macro_rules! may_have_told {
+    ($outcome:literal) => {
+        concat!(
+            "coalesce(",
+            $outcome,
+            " in (1, 2, 3, 4, 5, 6, 20, 21, 22, 23, 24, 26, 27, 28, 29, 50, 51, 100, 101, 103, 104, 105, 106, 107, 108, 109, \
+             110, 121), false)"
+        )
+    };
+}
+
 /// The people of `met` (campaign, district, person, and by how many jobs more or fewer the person is contacted), each
 /// with how many they are now and were before. Two statements at once take turns at a person, whose row is the only
 /// one that they both write, in the order of people: one of them finds that the other came first.
@@ -46,7 +58,7 @@ macro_rules! told_people {
     };
 }
 
-pub(crate) use {is_attempted, is_contacted, told_people};
+pub(crate) use {is_attempted, is_contacted, may_have_told, told_people};
 
 #[cfg(test)]
 mod tests {
@@ -55,10 +67,13 @@ mod tests {
 
     #[test]
     fn the_numbers_written_into_the_parts_are_the_domains() {
-        let contacted: Vec<String> =
-            Outcome::all().filter(|it| it.contacted()).map(|it| it.number().to_string()).collect();
-        let written = is_contacted!("outcome");
-        assert_eq!(written, format!("coalesce(outcome in ({}), false)", contacted.join(", ")));
+        let written = |of: fn(Outcome) -> bool| {
+            let numbers: Vec<String> =
+                Outcome::all().filter(|it| of(*it)).map(|it| it.number().to_string()).collect();
+            format!("coalesce(outcome in ({}), false)", numbers.join(", "))
+        };
+        assert_eq!(is_contacted!("outcome"), written(Outcome::contacted));
+        assert_eq!(may_have_told!("outcome"), written(Outcome::may_have_told));
         for channel in Channel::ALL {
             for outcome in Outcome::all() {
                 let out = outcome.number() == 36 || channel.number() == 2 && outcome.number() == 31;

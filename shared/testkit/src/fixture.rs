@@ -121,7 +121,7 @@ impl Fixture {
             lane,
             mode: DedupeMode::PerDevice,
             consent_class: if lane == Lane::Emergency { 1 } else { 2 },
-            message_type: "attendance".to_owned(),
+            message_type: "general".to_owned(),
             subject: subject.clone(),
             channels: channels.to_vec(),
             audience: Audience { all: true, ..Audience::default() },

@@ -260,7 +260,7 @@ impl<'a> World<'a> {
                 DedupeMode::PerDevice
             },
             consent_class: if submission.lane == Lane::Emergency { 1 } else { 2 },
-            message_type: "attendance".to_owned(),
+            message_type: "general".to_owned(),
             subject: subject.clone(),
             channels: submission.channels.clone(),
             audience: audience.clone(),

@@ -23,7 +23,7 @@ use crate::server::Api;
 const ROWS_MAX: u32 = 50;
 
 /// What the status filter offers.
-const STATUSES: [(&str, &str, &[Outcome]); 9] = [
+const STATUSES: [(&str, &str, &[Outcome]); 10] = [
     ("open", "Waiting or under way", &[Outcome::InProgress]),
     (
         "delivered",
@@ -39,6 +39,7 @@ const STATUSES: [(&str, &str, &[Outcome]); 9] = [
     ("unanswered", "Busy or no answer", &[Outcome::Busy, Outcome::NoAnswer, Outcome::FastBusy]),
     ("bounced", "Bounced", &[Outcome::SoftBounce, Outcome::HardBounce]),
     ("opted-out", "Opted out", &[Outcome::OptOut, Outcome::Suppressed, Outcome::Ineligible]),
+    ("already-told", "Already told", &[Outcome::AlreadyTold]),
     ("canceled", "Canceled", &[Outcome::Canceled]),
     ("no-device", "No device", &[Outcome::NoDevice]),
 ];

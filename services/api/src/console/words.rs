@@ -190,6 +190,9 @@ pub(crate) fn reason(outcome: Outcome) -> &'static str {
         Outcome::QuotaExceeded => "This number has had its number of calls.",
         Outcome::ScriptEnded => "The sending ended before this number was dialed.",
         Outcome::Ineligible => "Not opted in, blocked, or no number that takes texts.",
+        Outcome::AlreadyTold => {
+            "An attendance message of the same day told this person about the student, or was about to."
+        }
         Outcome::Dropped => "Not sent, because of an earlier bounce of this address.",
         Outcome::Busy => "The line was busy.",
         Outcome::NoAnswer => "Nobody answered.",

@@ -69,6 +69,26 @@ async fn every_attempt_is_explainable() {
 }
 
 #[tokio::test]
+async fn a_device_that_was_left_out_names_the_message_that_told() {
+    let stage = Stage::start().await;
+    stage.staff("ana", &[(1, "+15551230001")]).await;
+    let (sent, left_out) = (stage.campaign("morning").await, stage.campaign("noon").await);
+    stage.expand_all().await;
+    let change = "update recipients set told_by = (select min(id::text)::uuid from campaigns where id <> $1) where campaign_id = $1";
+    stage.change(change, &left_out).await;
+    let end =
+        "update jobs set state = 4, outcome = 52, due_at = null, ended_at = now() where campaign_id = $1";
+    stage.change(end, &left_out).await;
+    let number = stage.get(&format!("/v1/campaigns/{sent}")).await.body["number"].clone();
+    let body = stage.get(&format!("/v1/campaigns/{left_out}/why?recipient=1")).await.body;
+    let answer = format!(
+        "Already Told: message {number} of the same day told this person about the student, or was about to"
+    );
+    assert_eq!(answers(&body), [(1, answer.as_str())]);
+    assert_eq!(body["devices"][0]["status_code"], "already_told");
+}
+
+#[tokio::test]
 async fn exactly_one_device_recipient_or_address_is_asked_for() {
     let stage = Stage::start().await;
     let id = tried(&stage).await;

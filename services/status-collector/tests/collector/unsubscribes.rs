@@ -43,7 +43,7 @@ async fn one_click_ends_mails_of_that_type_and_no_others() {
     stage.events_become(3, 0).await;
     assert_eq!((stage.unsubscribes().await, stage.collector.counts.unsubscribed.get()), (1, 1));
     let kept = stage.query("select address, message_type from unsubscribes", &[]).await;
-    assert_eq!((kept.get::<_, &str>(0), kept.get::<_, &str>(1)), (ADDRESS, "attendance"));
+    assert_eq!((kept.get::<_, &str>(0), kept.get::<_, &str>(1)), (ADDRESS, "general"));
 
     assert_eq!(stage.attempts(Lane::General, Channel::Email).await.len(), 1, "the other guardian's");
     let barred = "select outcome from jobs where state = 4 and outcome = $1";

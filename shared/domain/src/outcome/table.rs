@@ -156,6 +156,7 @@ pub(super) const TABLE: &[Row] = &[
     row(Outcome::Dropped, "dropped", "Dropped", None, NotDispatched, Family::NeverTried, Contact::No),
     row(Outcome::CallEnded, "call_ended", "Call Ended", None, Open, Family::Over, Contact::No),
     row(Outcome::PressedToConfirm, "pressed_to_confirm", "Pressed 0 to Confirm", None, Open, Family::Progress, Contact::No),
+    row(Outcome::AlreadyTold, "already_told", "Already Told", None, NotDispatched, Family::NeverTried, Contact::No),
     row(Outcome::Busy, "busy", "Busy", Some(1), Successful, Family::Transient, Contact::No),
     row(Outcome::NoAnswer, "no_answer", "No Answer", Some(0), Successful, Family::Transient, Contact::No),
     row(Outcome::FastBusy, "fast_busy", "Fast Busy", Some(14), Error, Family::Transient, Contact::No),

@@ -55,6 +55,7 @@ fn the_two_axes_are_apart() {
         (NoStatus, NotDispatched, false),
         (OptOut, NotDispatched, false),
         (OptIn, NotDispatched, false),
+        (AlreadyTold, NotDispatched, false),
         (Failed, Error, false),
         (Undelivered, Error, false),
         (Canceled, Stopped, false),
@@ -114,7 +115,7 @@ fn outcomes_rise_from_doubt_to_fact() {
         &[UnknownError, NoCallStatus, NoStatus, ProgressUnknown, DialerNoResponse],
         &[Sent, EmailSent, SoftBounce],
         &[CallEnded],
-        &[Canceled, Expired, OptOut, Suppressed, Duplicate],
+        &[Canceled, Expired, OptOut, Suppressed, Duplicate, AlreadyTold],
         &[Busy, NoAnswer, FastBusy],
         &[NotInService, InvalidNumber, Failed, Undelivered],
         &[PreconnectDone, Completed, AnsweringMachine, LivePerson, Confirmed, Delivered, InboxDelivered],
@@ -138,6 +139,16 @@ fn an_order_of_two_outcomes_always_stands() {
         for other in Outcome::all().filter(|other| *other != one) {
             assert_ne!(one.outranks(other), other.outranks(one), "{one} {other}");
         }
+    }
+}
+
+#[test]
+fn who_was_reached_or_may_have_been_may_have_been_told() {
+    for outcome in [Sent, EmailSent, Delivered, LivePerson, Complained, NoCallStatus, InProgress, CallEnded] {
+        assert!(outcome.may_have_told(), "{outcome}");
+    }
+    for outcome in [Busy, NoAnswer, Failed, SoftBounce, HardBounce, Canceled, Expired, OptOut, AlreadyTold] {
+        assert!(!outcome.may_have_told(), "{outcome}");
     }
 }
 

@@ -1,8 +1,9 @@
 //! What expanding makes of each device: parts of the statements, and of the forecast's.
 
-/// What becomes of each device of `$from`, which has channel, address, about_id and job_id: is it a duplicate (of
+/// What becomes of each device of `$from`, which has channel, address, about_id, job_id and told_by (what told its person
+/// already, if that holds it back): is it a duplicate (of
 /// `sent_job`, be that of this chunk or of an `earlier_job`), does another stand for its address, and is it barred from
-/// being contacted? For the expanding statements, so that the rule stands once.
+/// being contacted? Of those that share an address one whose person was not told is the one that is sent. For the expanding statements, so that the rule stands once.
 macro_rules! judged_devices {
     ($from:literal) => {
         concat!(
@@ -11,7 +12,7 @@ macro_rules! judged_devices {
     coalesce(earlier.job_id, first_value(r.job_id) over alike) as sent_job,
     count(*) over (partition by r.channel, r.address, r.about_id)::int as copies,
     earlier.job_id is not null or row_number() over alike > 1 as duplicate,
-    row_number() over (partition by r.channel, r.address order by r.about_id, r.job_id) > 1
+    row_number() over (partition by r.channel, r.address order by r.about_id, r.told_by is not null, r.job_id) > 1
       or ($7::smallint = 2 and (
         select true from destinations e where e.campaign_id = $1 and e.channel = r.channel
           and e.address = r.address and not e.duplicate limit 1) is not null) as repeats,
@@ -19,6 +20,7 @@ macro_rules! judged_devices {
       when r.channel = 2 and consent.state = 3 and c.overrides_stop is not true then 31::smallint
       when s.outcome is not null then s.outcome
       when r.channel = 2 and c.consent_class = 3 and consent.state is distinct from 2 then 48::smallint
+      when r.told_by is not null then 52::smallint
     end as barred
   from ",
             $from,
@@ -37,7 +39,7 @@ macro_rules! judged_devices {
     select 32::smallint from unsubscribes
     where r.channel = 3 and district_id = $2 and address = r.address and message_type = c.message_type
     limit 1) s on true
-  window alike as (partition by r.channel, r.address, r.about_id order by r.job_id)
+  window alike as (partition by r.channel, r.address, r.about_id order by r.told_by is not null, r.job_id)
 "
         )
     };

@@ -91,6 +91,7 @@ fn read_device(found: &Row, district: Option<Zone>) -> Result<ToldDevice, StoreE
         wait_reason: found.get::<_, Option<i16>>("wait_reason").and_then(WaitReason::from_number),
         ended_at: found.get("ended_at"),
         undecided: found.get("undecided"),
+        told_by: found.get("told_by"),
         account,
         zone: found.get::<_, Option<&str>>("time_zone").and_then(zone_named).or(district),
         attempts: Vec::new(),
@@ -145,13 +146,14 @@ with meant as (
 )
 select j.id, j.recipient_id, j.channel, j.state, j.generation, j.released_at, j.tries, j.outcome, j.due_at, j.wait_reason, j.ended_at,
   d.address, d.duplicate, r.name, r.student_name, r.time_zone, a.name as account_name,
-  c.undecided_since is not null as undecided,
+  c.undecided_since is not null as undecided, t.number as told_by,
   case when a.stopped_at is not null then coalesce(a.stop_reason, 'no reason is kept') end as stop_reason
 from meant m
 join jobs j on j.campaign_id = $1 and j.id = m.id
 join destinations d on d.campaign_id = $1 and d.job_id = j.id
 join recipients r on r.campaign_id = $1 and r.id = j.recipient_id
 join campaigns c on c.id = $1
+left join campaigns t on t.id = r.told_by
 left join provider_accounts a on a.id = j.account_id
 order by j.id";
 

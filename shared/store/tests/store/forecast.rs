@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use tocsin_domain::audience::{Audience, Role};
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::settlement::ReportKind;
+use tocsin_domain::window::day_in;
 use tocsin_domain::{CampaignId, CampaignState, Channel, DistrictId, Lane, Outcome};
 use tocsin_store::accounts::AccountLimits;
 use tocsin_store::tenant::campaigns::NewCampaign;
@@ -18,15 +19,18 @@ use crate::fixture::{Setting, attempts, new_campaign};
 use crate::scene::delivered;
 
 /// How many devices of each channel, language and zone have each fate; and people, those without a device beside.
-type Counts = BTreeMap<String, i64>;
+pub type Counts = BTreeMap<String, i64>;
 
-async fn counted(setting: &Setting, campaign: &NewCampaign) -> Counts {
+pub async fn counted(setting: &Setting, campaign: &NewCampaign) -> Counts {
+    let zone = setting.tenant().time_zone().await.unwrap();
     let query = AudienceQuery {
         audience: &campaign.audience,
         channels: &campaign.channels,
         mode: campaign.mode,
         consent_class: campaign.consent_class,
         message_type: &campaign.message_type,
+        attendance_day: (campaign.message_type == "attendance").then(|| day_in(zone, campaign.scheduled_at)),
+        now: campaign.created_at,
     };
     let counted = setting.tenant().count_audience(&query).await.unwrap();
     let mut counts: Counts = [
@@ -52,7 +56,7 @@ fn group(channel: i16, language: Option<String>, zone: Option<String>, outcome: 
 }
 
 /// The same of a campaign that is expanded in small chunks.
-async fn made(setting: &Setting, campaign: &NewCampaign) -> Counts {
+pub async fn made(setting: &Setting, campaign: &NewCampaign) -> Counts {
     setting.tenant().create_campaign(campaign).await.unwrap();
     setting.expand(campaign.id, 7).await;
     let devices = "select j.channel, r.language, r.time_zone, j.outcome, count(*) from jobs j

@@ -4,6 +4,7 @@
 
 mod approvals;
 mod attachments;
+mod attendance;
 mod audiences;
 mod audits;
 mod budgets;

@@ -34,6 +34,7 @@ const KEYS: &[(&str, &[&str])] = &[
     ("phone_duplicates", &["campaign_id", "job_id"]),
     ("planner_leases", &["duty"]),
     ("provider_accounts", &["id"]),
+    ("recipient_people", &["campaign_id", "person_id"]),
     ("recipients", &["campaign_id", "id"]),
     ("release_batches", &["id"]),
     ("release_budgets", &["owner", "channel"]),
@@ -51,7 +52,10 @@ const KEYS: &[(&str, &[&str])] = &[
 /// Statements that find rows of a table by another index, or walk one campaign.
 const EXCEPTIONS: &[(&str, &str, &[&str])] = &[
     ("due_jobs", "jobs", &["campaign_id", "channel", "due_at"]),
+    // The attendance messages of a day.
+    ("expand", "campaigns", &["district_id", "attendance_day"]),
     ("expand", "destinations", &["campaign_id", "channel", "address"]),
+    ("expand", "devices", &["district_id", "address"]),
     ("expand_receipt", "attempts", &["campaign_id", "job_id"]),
     ("expand_receipt", "destinations", &["campaign_id", "channel", "address"]),
     ("receipt_part", "attempts", &["campaign_id", "job_id"]),
@@ -165,8 +169,16 @@ fn table_of(relation: &str) -> &str {
             .and_then(|rest| rest.strip_prefix('_'))
             .is_some_and(|rest| rest == "default" || rest.starts_with(|first: char| first.is_ascii_digit()))
     };
-    let parents =
-        ["recipients", "destinations", "jobs", "attempts", "events", "inbox_messages", "phone_duplicates"];
+    let parents = [
+        "recipient_people",
+        "recipients",
+        "destinations",
+        "jobs",
+        "attempts",
+        "events",
+        "inbox_messages",
+        "phone_duplicates",
+    ];
     parents.into_iter().find(is_part).unwrap_or(relation)
 }
 
@@ -180,6 +192,7 @@ fn compared(condition: &str) -> Vec<String> {
                 Some(at) => term[at + 4..].split(')').next().unwrap_or_default(),
                 None => left,
             };
+            let left = left.trim_end_matches("::text");
             left.split(',').map(|name| name.trim_matches([' ', '(', ')']).to_owned()).collect::<Vec<_>>()
         })
         .collect()

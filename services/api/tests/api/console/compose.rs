@@ -55,6 +55,7 @@ async fn what_is_composed_becomes_a_campaign_exactly_as_it_was_typed_and_once() 
     stage.staff("ana", &[(2, "+15551230001"), (3, "ana@example.org")]).await;
     stage.staff("bob", &[(2, "+15551230002")]).await;
     let page = visitor.page("/compose").await;
+    assert!(page.contains("Whoever was already told about a student today is left out."));
     assert!(page.contains("Review…") && page.contains(r#"name="key""#));
     let review = visitor.post("/compose", &form(&[("when", "now"), ("action", "review")])).await;
     assert_eq!(review.status, 200, "{review:?}");

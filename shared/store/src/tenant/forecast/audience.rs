@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, NaiveDate, Utc};
 use tocsin_domain::audience::Audience;
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::receipt::{AddressedPart, Part};
@@ -11,9 +12,11 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::expand::{
-    about_students, audience_groups, groups_of, in_audience, in_class, is_meant, is_open_to, judged_devices,
+    about_students, already_told, attendance_of_day, audience_groups, groups_of, in_audience, in_class,
+    is_meant, is_open_to, judged_devices, told_of_all,
 };
 use crate::receipt::part_of_attempt;
+use crate::standing::may_have_told;
 use crate::tenant::Tenant;
 use crate::{StoreError, row};
 
@@ -26,6 +29,9 @@ pub struct AudienceQuery<'a> {
     /// As of a campaign.
     pub consent_class: i16,
     pub message_type: &'a str,
+    /// Of an attendance message that heeds what others told: the day on which it begins.
+    pub attendance_day: Option<NaiveDate>,
+    pub now: DateTime<Utc>,
 }
 
 /// What expansion would make.
@@ -100,6 +106,8 @@ impl Tenant {
                     &mode,
                     &groups_of(audience),
                     &query.message_type,
+                    &query.attendance_day,
+                    &query.now,
                 ],
             )
             .await?;
@@ -147,13 +155,16 @@ macro_rules! as_if_a_campaign {
 }
 
 /// As `expand`, without its chunks and rows. A row of channel 0 counts people, and one that is marked as a duplicate
-/// those without a device.
+/// those without a device. On whose behalf people are addressed matters where that makes a message each, or where some
+/// may have been told already.
 pub(crate) const AUDIENCE: &str = concat!(
     "-- store.count_audience
 with ",
     as_if_a_campaign!("$9"),
     ", ",
     audience_groups!(),
+    ", ",
+    attendance_of_day!("$10", "$11"),
     ", everybody as materialized (
   select p.id, p.source_id, p.active, p.role, p.language, p.time_zone from people p
     ",
@@ -161,15 +172,25 @@ with ",
     "
   limit $4
 ), chunk as materialized (
-  select * from everybody where $7::smallint = 2
+  select * from everybody where $7::smallint = 2 or $10::date is not null
 ), ",
     about_students!(),
     ", addressed as materialized (
-  select id, language, time_zone, null::bigint as about_id from everybody where $7::smallint = 1
+  select id, language, time_zone, null::bigint as about_id, null::uuid as told_by from everybody
+  where $7::smallint = 1 and $10::date is null
   union all
-  select id, language, time_zone, student_id from about
+  select a.id, a.language, a.time_zone, a.about_id, ",
+    told_of_all!("$10", "a.id", "a.students"),
+    "
+  from (
+    select id, language, time_zone, student_id as about_id,
+      case when student_id is not null then array[student_id] end as students
+    from about where $7::smallint = 2
+    union all
+    select id, language, time_zone, null, array_agg(student_id) filter (where student_id is not null)
+    from about where $7::smallint = 1 group by 1, 2, 3) a
 ), reached as materialized (
-  select a.about_id, a.language, a.time_zone, d.channel, d.address,
+  select a.about_id, a.told_by, a.language, a.time_zone, d.channel, d.address,
     row_number() over (order by a.id, a.about_id, d.channel, d.position, d.id) as job_id
   from addressed a join devices d on d.district_id = $2 and d.person_id = a.id and d.channel = any($6)
     and not $9 = any(d.declined)
@@ -198,7 +219,7 @@ with ",
     ") as part
   from attempts a where a.campaign_id = $3 group by a.job_id
 ), reached as materialized (
-  select case when $7::smallint = 2 then r.student_id end as about_id, r.language, r.time_zone, r.person_id,
+  select case when $7::smallint = 2 then r.student_id end as about_id, null::uuid as told_by, r.language, r.time_zone, r.person_id,
     j.channel, d.address, j.id as job_id
   from told t
   join jobs j on j.campaign_id = $3 and j.id = t.job_id
