@@ -279,7 +279,11 @@ fn class_of(to: Destination) -> Class {
         Destination::Queue(Queue::Jobs(..)) => Class::Jobs,
         Destination::Queue(Queue::Status(_) | Queue::Inbound) => Class::Status,
         Destination::Queue(
-            Queue::Recall(_) | Queue::LookUp(_) | Queue::EmergencyLookUp(_) | Queue::DeadLetters,
+            Queue::Recall(_)
+            | Queue::LookUp(_)
+            | Queue::EmergencyLookUp(_)
+            | Queue::Refresh(_)
+            | Queue::DeadLetters,
         ) => Class::Orders,
     }
 }

@@ -79,6 +79,7 @@ pub(crate) async fn of(
     campaign: &NewCampaign,
     reader: Reader,
 ) -> Result<ForecastView, Problem> {
+    let now = reader.now;
     let heeds_others = MessageType::named(&campaign.message_type).is_some_and(MessageType::tells_once_a_day)
         && !campaign.test
         && campaign.audience.receipt.is_none();

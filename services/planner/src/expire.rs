@@ -8,7 +8,7 @@ use tocsin_runtime::Progress;
 use tocsin_runtime::metrics::note_outcomes;
 use tocsin_store::expire::{ClaimBatch, OpenAttempt};
 
-use crate::look_up::{self, LOOK_UP_WAIT, is_findable};
+use crate::look_up::{self, Because, LOOK_UP_WAIT, is_findable};
 use crate::{Planner, PlannerError, traced};
 
 /// Batches looked at in one tick.
@@ -101,7 +101,7 @@ async fn look_after(
     planner.store.finish_claim_batches(&next_looks).await?;
     // Last, for what is decided must not wait for the broker.
     name_unmatched(planner, &accepted).await?;
-    look_up::order(planner, &silent, now).await
+    look_up::order(planner, &silent, Because::Overdue, now).await
 }
 
 /// Reports that came without our token, of attempts whose id at the provider is known by now: the collectors match

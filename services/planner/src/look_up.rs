@@ -27,11 +27,21 @@ pub fn is_findable(channel: Channel) -> bool {
     }
 }
 
+/// Why attempts are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// Their time is nearly over, and decides without.
+    Overdue,
+    /// Somebody wants to know.
+    Asked,
+}
+
 /// Orders look-ups: marks them, then tells the workers. One that is lost on the way costs the attempt this look,
 /// and its deadline decides without.
 pub async fn order(
     planner: &Planner,
     silent: &[OpenAttempt],
+    because: Because,
     now: DateTime<Utc>,
 ) -> Result<(), PlannerError> {
     if silent.is_empty() {
@@ -46,7 +56,7 @@ pub async fn order(
         silent.iter().map(|open| (open.view.key, &open.view)).collect();
     let messages: Vec<Message> = ordered
         .into_iter()
-        .filter_map(|attempt| views.get(&attempt).map(|view| message(planner, view, now)))
+        .filter_map(|attempt| views.get(&attempt).map(|view| message(planner, view, because, now)))
         .collect();
     if messages.is_empty() {
         return Ok(());
@@ -59,15 +69,16 @@ pub async fn order(
     Ok(())
 }
 
-fn queue(channel: Channel, lane: Lane) -> Queue {
-    match lane {
-        Lane::Emergency => Queue::EmergencyLookUp(channel),
-        Lane::Priority | Lane::General => Queue::LookUp(channel),
+fn queue(channel: Channel, lane: Lane, because: Because) -> Queue {
+    match (because, lane) {
+        (Because::Asked, _) => Queue::Refresh(channel),
+        (Because::Overdue, Lane::Emergency) => Queue::EmergencyLookUp(channel),
+        (Because::Overdue, Lane::Priority | Lane::General) => Queue::LookUp(channel),
     }
 }
 
-fn message(planner: &Planner, view: &AttemptView, now: DateTime<Utc>) -> Message {
-    let (attempt, queue) = (view.key, queue(view.job.channel, view.job.lane));
+fn message(planner: &Planner, view: &AttemptView, because: Because, now: DateTime<Utc>) -> Message {
+    let (attempt, queue) = (view.key, queue(view.job.channel, view.job.lane, because));
     let traceparent = traced::ordered(&planner.spans, &subject(view), Part::LookUp, queue, now);
     let body = Envelope::new(LookUp {
         campaign_id: attempt.job.campaign.0.as_bytes().to_vec().into(),
@@ -85,9 +96,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn look_ups_of_an_emergency_wait_behind_no_others() {
-        assert_eq!(queue(Channel::Sms, Lane::Emergency), Queue::EmergencyLookUp(Channel::Sms));
-        assert_eq!(queue(Channel::Sms, Lane::Priority), queue(Channel::Sms, Lane::General));
-        assert_ne!(queue(Channel::Sms, Lane::Emergency), queue(Channel::Sms, Lane::Priority));
+    fn look_ups_of_an_emergency_wait_behind_no_others_and_what_is_overdue_behind_nothing_that_was_asked() {
+        let overdue = |lane| queue(Channel::Sms, lane, Because::Overdue);
+        assert_eq!(overdue(Lane::Emergency), Queue::EmergencyLookUp(Channel::Sms));
+        assert_eq!(overdue(Lane::Priority), overdue(Lane::General));
+        assert_ne!(overdue(Lane::Emergency), overdue(Lane::Priority));
+        for lane in Lane::ALL {
+            assert_eq!(queue(Channel::Sms, lane, Because::Asked), Queue::Refresh(Channel::Sms));
+        }
     }
 }

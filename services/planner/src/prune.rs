@@ -15,6 +15,8 @@ const APPROVALS_KEPT: TimeDelta = TimeDelta::days(90);
 /// A roster of last week is not what anybody wants to apply.
 const WAITING_IMPORTS_KEPT: TimeDelta = TimeDelta::days(7);
 const IMPORTS_KEPT: TimeDelta = TimeDelta::days(90);
+/// This school year and the one before.
+const ROSTER_CHANGES_KEPT: TimeDelta = TimeDelta::days(730);
 /// So long whoever comes back to a page is told that the sign-in has expired.
 const SESSIONS_KEPT: TimeDelta = TimeDelta::days(1);
 
@@ -25,6 +27,7 @@ pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
         approvals: now - APPROVALS_KEPT,
         waiting_imports: now - WAITING_IMPORTS_KEPT,
         imports: now - IMPORTS_KEPT,
+        roster_changes: now - ROSTER_CHANGES_KEPT,
         sessions: now - SESSIONS_KEPT,
         sign_ins: now,
     };

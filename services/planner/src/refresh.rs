@@ -7,7 +7,7 @@ use tocsin_domain::trace::TraceId;
 use tocsin_runtime::Progress;
 use tocsin_store::expire::OpenAttempt;
 
-use crate::look_up::{self, is_findable};
+use crate::look_up::{self, Because, is_findable};
 use crate::{Planner, PlannerError};
 
 /// Campaigns of one tick.
@@ -18,17 +18,18 @@ const LOOK_UPS_MAX: i64 = 1_000;
 const LATELY: TimeDelta = TimeDelta::seconds(10);
 
 pub async fn tick(planner: &Planner) -> Result<Progress, PlannerError> {
-    let due = planner.store.refreshes_due(CAMPAIGNS_MAX).await?;
-    if due.is_empty() {
-        return Ok(Progress::Idle);
+    // Taken before they are carried out: of two planners one asks. What fails is not tried again, but may be asked for.
+    let due = planner.store.take_refreshes(CAMPAIGNS_MAX).await?;
+    for campaign in &due {
+        let trace = TraceId::of_campaign(*campaign);
+        match ask(planner, *campaign).await {
+            Ok(attempts) => tracing::info!(campaign.id = %campaign, trace_id = %trace, attempts,
+                "somebody wants to know: providers are asked"),
+            Err(error) => tracing::warn!(%error, campaign.id = %campaign, trace_id = %trace,
+                "somebody wants to know, and providers are not asked"),
+        }
     }
-    for due in due {
-        let attempts = ask(planner, due.campaign).await?;
-        planner.store.refresh_ordered(due).await?;
-        tracing::info!(campaign.id = %due.campaign, trace_id = %TraceId::of_campaign(due.campaign), attempts,
-            "somebody wants to know: providers are asked");
-    }
-    Ok(Progress::More)
+    Ok(if due.is_empty() { Progress::Idle } else { Progress::More })
 }
 
 /// Returns how many attempts are to be looked up.
@@ -37,6 +38,6 @@ async fn ask(planner: &Planner, campaign: CampaignId) -> Result<usize, PlannerEr
     let open = planner.store.open_since(campaign, now - LATELY, LOOK_UPS_MAX).await?;
     let findable = |open: &OpenAttempt| is_findable(open.view.job.channel);
     let sought: Vec<OpenAttempt> = open.into_iter().filter(findable).collect();
-    look_up::order(planner, &sought, now).await?;
+    look_up::order(planner, &sought, Because::Asked, now).await?;
     Ok(sought.len())
 }

@@ -70,8 +70,6 @@ pub struct Dispatch {
     emergency_claims: Arc<Semaphore>,
     /// When the last claim began, and of how many jobs it was.
     claimed: Option<(Stopwatch, usize)>,
-    /// The requests that had ended by then.
-    ended: u64,
     sends: TaskTracker,
     outcomes: mpsc::Sender<Outcomes>,
     over: CancellationToken,
@@ -98,7 +96,6 @@ impl Dispatch {
             claims,
             emergency_claims,
             claimed: None,
-            ended: 0,
             sends,
             outcomes,
             over,
@@ -210,7 +207,7 @@ impl Dispatch {
         if !beat.is_zero() {
             return beat;
         }
-        self.places.expect(self.ending());
+        self.places.expect(self.worker.requests.ending_within(AHEAD));
         let mut pause = LOOK_AGAIN;
         while let Some((turn, lanes)) = self.turn() {
             let (permitted, wait) = self.permits_of(lanes);
@@ -219,7 +216,6 @@ impl Dispatch {
                 break;
             }
             self.claimed = Some((Stopwatch::start_by(&self.worker.clock), permitted.len()));
-            self.ended = self.worker.requests.ended();
             let (worker, channel, outcomes) = (self.worker.clone(), self.channel, self.outcomes.clone());
             let (sends, over) = (self.sends.clone(), self.over.clone());
             self.sends.spawn(async move {
@@ -237,15 +233,6 @@ impl Dispatch {
         let urgent = !self.waiting.lane(Lane::Emergency).is_empty();
         let turn = urgent.then(|| Arc::clone(&self.emergency_claims).try_acquire_owned().ok()).flatten();
         turn.map(|turn| (turn, &Lane::ALL[..1]))
-    }
-
-    /// How many requests will end before what is claimed now can be asked for, if they go on ending as they have since the
-    /// last claim. Where a provider hangs, none does.
-    fn ending(&self) -> usize {
-        let Some((begun, _)) = &self.claimed else { return 0 };
-        let ended = self.worker.requests.ended().saturating_sub(self.ended);
-        let per_second = ended as f64 / begun.elapsed().max(CLAIM_BEAT).as_secs_f64();
-        (per_second * AHEAD.as_secs_f64()) as usize
     }
 
     /// How long until the next claim may begin.

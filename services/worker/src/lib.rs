@@ -136,6 +136,7 @@ impl Worker {
         settings: WorkerSettings,
     ) -> Self {
         let gives_way = GivesWay::new(Arc::clone(&clock));
+        let requests = OpenRequests::new(settings.in_flight_max, &clock);
         Self {
             id,
             name: format!("worker {id}").into(),
@@ -150,7 +151,7 @@ impl Worker {
             cancels: Cancels::default(),
             gives_way,
             slots: Slots::new(settings.in_flight_max),
-            requests: OpenRequests::new(settings.in_flight_max),
+            requests,
             briefs: Briefs::new(store.clone()),
             files: Files::new(store.clone()),
             store,

@@ -67,9 +67,8 @@ pub fn launch(
     for batch in batches(worker, channel, claims) {
         let (worker, outcomes) = (worker.clone(), outcomes.clone());
         sends.spawn(async move {
-            let (batch, open) = batch.with_files(&worker, channel).await.enter(&worker.requests).await;
+            let batch = batch.with_files(&worker, channel).await.enter(&worker.requests).await;
             let Sent { settled, places } = send(&worker, channel, batch.turn().await).await;
-            drop(open);
             // Closed only when the recorder is gone: then the attempts become unknown in time.
             if outcomes.send(settled).await.is_err() {
                 tracing::error!("outcomes could not be recorded");
@@ -87,6 +86,8 @@ pub struct Batch {
     pub claims: Vec<Claimed>,
     /// Its turn did not come by `send_by`.
     missed: bool,
+    /// None: the process may have no request open for it.
+    open: Option<Open>,
 }
 
 impl Batch {
@@ -100,12 +101,12 @@ impl Batch {
         self
     }
 
-    /// Waits until the process may have its request open. None: that did not come by `send_by`.
-    async fn enter(self, requests: &OpenRequests) -> (Self, Option<Open>) {
-        let Some(first) = self.claims.first() else { return (self, None) };
+    /// Waits until the process may have its request open. One that waits until `send_by` is not sent.
+    async fn enter(self, requests: &OpenRequests) -> Self {
+        let Some(first) = self.claims.first() else { return self };
         let left = SEND_BY.saturating_sub(first.since.elapsed());
         let open = tokio::time::timeout(left, requests.enter(first.brief.lane)).await.ok();
-        (Self { missed: open.is_none(), ..self }, open)
+        Self { missed: open.is_none(), open, ..self }
     }
 
     /// Waits until its requests may start, by the rates of their shares: what the claim took brought it closer to
@@ -132,7 +133,7 @@ pub fn batches(worker: &Worker, channel: Channel, claims: Vec<Claimed>) -> Vec<B
     let Some(share) = claims.first().map(|claimed| Arc::clone(&claimed.share)) else { return Vec::new() };
     let provider = worker.provider(channel, &share.name);
     let batch_max = provider.as_ref().map_or(1, |provider| provider.capabilities().batch_max.max(1));
-    let batch = |claims| Batch { provider: provider.clone(), claims, missed: false };
+    let batch = |claims| Batch { provider: provider.clone(), claims, missed: false, open: None };
     // What was not taken again and again goes alone: it may be what those beside it are refused for.
     let (alone, claims): (Vec<Claimed>, Vec<Claimed>) =
         claims.into_iter().partition(|claimed| batch_max > 1 && times_not_taken(claimed) >= ALONE_AFTER);
@@ -147,12 +148,16 @@ pub fn batches(worker: &Worker, channel: Channel, claims: Vec<Claimed>) -> Vec<B
 /// Asks the provider, unless it is too late to. What it refuses as one it is asked for one by one, each after a last look
 /// of its own: nothing of it was sent.
 pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
-    let Batch { provider, claims: batch, missed } = batch;
+    let Batch { provider, claims: batch, missed, open } = batch;
     let provider = provider.as_deref();
     let mut settled = Vec::with_capacity(batch.len());
     let mut asking = Vec::with_capacity(batch.len());
     let mut requests = Vec::with_capacity(batch.len());
     for claimed in batch {
+        if missed {
+            settled.push(settled_as(worker, &claimed, ReportKind::NotAsked, None));
+            continue;
+        }
         match request(worker, channel, &claimed) {
             Ok(request) => {
                 requests.push(request);
@@ -162,7 +167,7 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
         }
     }
     // The last look, as late as it can be: nothing is awaited between it and the request.
-    let late = |claimed: &Claimed| missed || late(worker, claimed, provider.is_some());
+    let late = |claimed: &Claimed| late(worker, claimed, provider.is_some());
     let (mut kept, mut kept_requests) =
         (Vec::with_capacity(asking.len()), Vec::with_capacity(requests.len()));
     for (claimed, request) in asking.into_iter().zip(requests) {
@@ -179,12 +184,19 @@ pub async fn send(worker: &Worker, channel: Channel, batch: Batch) -> Sent {
             let read = if kept.iter().any(is_read) { Read::Yes } else { Read::No };
             let at = At { provider, share: &first.share, channel };
             let (said, asking) = ask(worker, at, &kept_requests, read).await;
+            drop(open);
             let each = said.into_iter().zip(&kept_requests).zip(&kept);
             join_all(each.map(async |((answer, request), claimed)| match answer {
                 Answer::RefusedTogether { .. } => {
                     // Nobody knows whether the provider counts what it refused.
                     let left = SEND_BY.saturating_sub(claimed.since.elapsed());
-                    if tokio::time::timeout(left, claimed.share.turn(1)).await.is_err() || late(claimed) {
+                    let turn = async {
+                        let open = worker.requests.enter(claimed.brief.lane).await;
+                        claimed.share.turn(1).await;
+                        open
+                    };
+                    let Ok(_open) = tokio::time::timeout(left, turn).await else { return (None, None) };
+                    if late(claimed) {
                         return (None, None);
                     }
                     let start_within = SEND_BY.saturating_sub(claimed.since.elapsed());

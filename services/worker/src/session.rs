@@ -25,7 +25,7 @@ pub struct Subscriptions {
     pub jobs: Vec<(Channel, Lanes)>,
     pub recalls: Vec<(Channel, Consumer)>,
     /// Those of emergencies first.
-    pub look_ups: Vec<(Channel, [Consumer; 2])>,
+    pub look_ups: Vec<(Channel, [Consumer; 3])>,
 }
 
 /// Takes and sends jobs until stopping, and until what was claimed is sent.
@@ -64,7 +64,8 @@ pub async fn open(worker: &Worker) -> Result<Subscriptions, WorkerError> {
         recalls.push((*channel, session.consume(Queue::Recall(*channel), RECALL_PREFETCH).await?));
         let seek = |queue| session.consume(queue, look_up::BATCH_MAX);
         let emergencies = seek(Queue::EmergencyLookUp(*channel)).await?;
-        look_ups.push((*channel, [emergencies, seek(Queue::LookUp(*channel)).await?]));
+        let overdue = seek(Queue::LookUp(*channel)).await?;
+        look_ups.push((*channel, [emergencies, overdue, seek(Queue::Refresh(*channel)).await?]));
     }
     Ok(Subscriptions { session, control, jobs, recalls, look_ups })
 }

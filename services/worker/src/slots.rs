@@ -20,6 +20,8 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     taken: usize,
+    /// Of those.
+    emergencies: usize,
     most: usize,
     /// How many lines wait for a place, by the earliest lane that each waits in.
     waiting: [usize; Lane::ALL.len()],
@@ -29,6 +31,7 @@ struct State {
 #[derive(Debug)]
 pub struct Slot {
     inner: Arc<Inner>,
+    lane: Lane,
     used: bool,
 }
 
@@ -48,7 +51,7 @@ pub struct Line {
 
 impl Slots {
     pub fn new(most: usize) -> Self {
-        let state = Mutex::new(State { taken: 0, most, waiting: [0; Lane::ALL.len()] });
+        let state = Mutex::new(State { taken: 0, emergencies: 0, most, waiting: [0; Lane::ALL.len()] });
         Self { inner: Arc::new(Inner { state, freed: watch::Sender::new(()) }) }
     }
 
@@ -70,15 +73,15 @@ impl Slots {
     /// Takes a slot only while fewer than `within` are taken.
     pub fn take_within(&self, within: usize) -> Option<Slot> {
         let mut state = self.inner.state();
-        (state.taken < within && state.take(0)).then(|| self.slot())
+        (state.taken < within && state.take(0, Lane::General)).then(|| self.slot(Lane::General))
     }
 
     pub fn line(&self) -> Line {
         Line { slots: self.clone(), freed: self.inner.freed.subscribe(), waits: None, seen: None, ahead: 0 }
     }
 
-    fn slot(&self) -> Slot {
-        Slot { inner: Arc::clone(&self.inner), used: true }
+    fn slot(&self, lane: Lane) -> Slot {
+        Slot { inner: Arc::clone(&self.inner), lane, used: true }
     }
 }
 
@@ -89,9 +92,19 @@ impl Inner {
 }
 
 impl State {
-    fn take(&mut self, ahead: usize) -> bool {
-        let free = self.taken < self.most.saturating_add(ahead);
+    /// What others took ahead does not hold up emergencies: a quarter of the limit more is theirs.
+    fn take(&mut self, ahead: usize, lane: Lane) -> bool {
+        let most_ahead = self.most / 2;
+        let expected = self.most.saturating_add(ahead.min(most_ahead));
+        let free = match lane {
+            Lane::Emergency => {
+                let in_all = self.most.saturating_add(most_ahead + self.most / 4);
+                self.emergencies < expected && self.taken < in_all
+            }
+            Lane::Priority | Lane::General => self.taken < expected,
+        };
         self.taken += usize::from(free);
+        self.emergencies += usize::from(free && lane == Lane::Emergency);
         free
     }
 
@@ -109,7 +122,7 @@ impl Line {
     /// So many places will be free by the time that who takes them has use for them. Of at most half the limit that is
     /// believed.
     pub fn expect(&mut self, free_soon: usize) {
-        self.ahead = free_soon.min(self.slots.inner.state().most / 2);
+        self.ahead = free_soon;
     }
 
     /// Takes a place for a job of `lane`, unless one of an earlier lane waits in this line or another. Without
@@ -121,8 +134,8 @@ impl Line {
         if self.waits < Some(lane) && self.waits != self.seen {
             self.wait_in(&mut state, self.seen);
         }
-        if !state.waits_before(lane) && state.take(self.ahead) {
-            return Some(self.slots.slot());
+        if !state.waits_before(lane) && state.take(self.ahead, lane) {
+            return Some(self.slots.slot(lane));
         }
         if self.seen.is_none() {
             self.seen = Some(lane);
@@ -190,6 +203,7 @@ impl Drop for Slot {
         let missed = {
             let mut state = self.inner.state();
             state.taken -= 1;
+            state.emergencies -= usize::from(self.lane == Lane::Emergency);
             state.waiting.iter().any(|lines| *lines > 0)
         };
         if self.used || missed {
@@ -264,6 +278,22 @@ mod tests {
         assert!(line.take(Lane::General).is_none(), "what was taken ahead is made up for");
         held.truncate(3);
         assert!(line.take(Lane::General).is_some());
+    }
+
+    #[test]
+    fn what_others_took_ahead_holds_up_no_emergency_whichever_line_it_waits_in() {
+        let slots = Slots::new(8);
+        let (mut voice, mut sms) = (slots.line(), slots.line());
+        voice.expect(usize::MAX);
+        let general: Vec<Slot> = std::iter::from_fn(|| voice.take(Lane::General)).collect();
+        voice.looked();
+        assert_eq!(general.len(), 12);
+        let urgent: Vec<Slot> = std::iter::from_fn(|| sms.take(Lane::Emergency)).collect();
+        assert_eq!(urgent.len(), 2, "a quarter more");
+        sms.looked();
+        drop((general, urgent));
+        let urgent: Vec<Slot> = std::iter::from_fn(|| sms.take(Lane::Emergency)).collect();
+        assert_eq!(urgent.len(), 8, "and no more than the limit of their own");
     }
 
     #[test]

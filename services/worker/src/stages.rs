@@ -37,7 +37,7 @@ struct Served {
     dispatch: Dispatch,
     lanes: Lanes,
     recalls: Consumer,
-    look_ups: [Consumer; 2],
+    look_ups: [Consumer; 3],
 }
 
 /// A worker's share of an account, and what was taken of it.

@@ -33,6 +33,8 @@ pub enum Queue {
     LookUp(Channel),
     /// The same, of emergencies: no number of others stands before them.
     EmergencyLookUp(Channel),
+    /// The same, of campaigns that somebody wants to know of: what is overdue does not wait for it.
+    Refresh(Channel),
     /// Raw provider callbacks, by the lane of the attempt they speak of.
     Status(Lane),
     /// Raw texts that people sent to our numbers.

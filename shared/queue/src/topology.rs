@@ -2,7 +2,7 @@
 //!
 //! | exchange | kind | queues |
 //! | --- | --- | --- |
-//! | `tocsin.jobs` | direct | `<channel>.<lane>`, `<channel>.recall`, `<channel>.look-up`, `<channel>.look-up.emergency` |
+//! | `tocsin.jobs` | direct | `<channel>.<lane>`, `<channel>.recall`, `<channel>.look-up`, `<channel>.look-up.emergency`, `<channel>.look-up.refresh` |
 //! | `tocsin.status` | direct | `status.<lane>`, `inbound` |
 //! | `tocsin.control` | fanout | one exclusive queue per session that asks for it |
 //! | `tocsin.dead` | fanout | `dead-letters` |
@@ -63,7 +63,12 @@ impl Queue {
     pub fn all() -> impl Iterator<Item = Self> {
         let jobs = Channel::ALL.into_iter().flat_map(|channel| {
             let lanes = Lane::ALL.into_iter().map(move |lane| Self::Jobs(channel, lane));
-            lanes.chain([Self::Recall(channel), Self::LookUp(channel), Self::EmergencyLookUp(channel)])
+            lanes.chain([
+                Self::Recall(channel),
+                Self::LookUp(channel),
+                Self::EmergencyLookUp(channel),
+                Self::Refresh(channel),
+            ])
         });
         let status = Lane::ALL.into_iter().map(Self::Status).chain([Self::Inbound]);
         [Self::DeadLetters].into_iter().chain(jobs).chain(status)
@@ -76,6 +81,7 @@ impl Queue {
             Self::Recall(channel) => format!("{channel}.recall"),
             Self::LookUp(channel) => format!("{channel}.look-up"),
             Self::EmergencyLookUp(channel) => format!("{channel}.look-up.emergency"),
+            Self::Refresh(channel) => format!("{channel}.look-up.refresh"),
             Self::Status(lane) => format!("status.{lane}"),
             Self::Inbound => "inbound".to_owned(),
             Self::DeadLetters => "dead-letters".to_owned(),
@@ -94,7 +100,11 @@ impl Queue {
 
     pub(crate) fn exchange(self) -> &'static str {
         match self {
-            Self::Jobs(..) | Self::Recall(_) | Self::LookUp(_) | Self::EmergencyLookUp(_) => JOBS_EXCHANGE,
+            Self::Jobs(..)
+            | Self::Recall(_)
+            | Self::LookUp(_)
+            | Self::EmergencyLookUp(_)
+            | Self::Refresh(_) => JOBS_EXCHANGE,
             Self::Status(_) | Self::Inbound => STATUS_EXCHANGE,
             Self::DeadLetters => DEAD_EXCHANGE,
         }

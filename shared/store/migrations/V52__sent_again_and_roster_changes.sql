@@ -22,5 +22,6 @@ comment on column roster_changes.contact_id is 'The person who is contacted on b
 comment on column roster_changes.school_source_id is 'Where the student is enrolled, or no more.';
 comment on column roster_changes.actor is 'Who applied the delivery.';
 create index roster_changes_of_contact on roster_changes (district_id, contact_id, id) where contact_id is not null;
+create index roster_changes_by_age on roster_changes (at);
 select tocsin_secure('roster_changes', true);
 grant insert on roster_changes to tocsin_app;

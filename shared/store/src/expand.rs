@@ -274,11 +274,21 @@ with campaign as materialized (
     case when n.told_by is not null and (
       select true from devices shared
       cross join lateral (
-        select student_id from contacts
-        where district_id = $2 and person_id = shared.person_id and ($7::smallint = 1 or student_id = n.about_id) offset 0) k
+        select id, source_id, active, language from people where district_id = $2 and id = shared.person_id limit 1) p
+      cross join groups g
+      cross join lateral (
+        select x.student_id from contacts x cross join lateral (
+          select from students s where ",
+    is_meant!("x.student_id"),
+    " limit 1) s
+        where g.guardians and x.district_id = $2 and x.person_id = p.id
+          and ($7::smallint = 1 or x.student_id = n.about_id) offset 0) k
       where shared.district_id = $2 and shared.address collate \"C\" = d.address and shared.id > 0
         and shared.channel = d.channel and shared.person_id > (select max(id) from chunk)
         and not c.message_type = any(shared.declined)
+        and ",
+    is_open_to!(),
+    "
         and ",
     already_told!("shared.person_id", "k.student_id"),
     " is null

@@ -38,31 +38,12 @@ pub struct Sought {
     pub rival_without_id: bool,
 }
 
-/// A campaign whose providers are to be asked because somebody wants to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RefreshDue {
-    pub campaign: CampaignId,
-    /// When it was asked for.
-    pub since: DateTime<Utc>,
-}
-
 impl Store {
-    /// Campaigns that somebody wants to know of, the longest waiting first.
-    pub async fn refreshes_due(&self, campaigns_max: i64) -> Result<Vec<RefreshDue>, StoreError> {
-        let rows = self
-            .rows(
-                "refreshes_due",
-                "-- store.refreshes_due
-                 select id, refresh_due_at from campaigns where refresh_due_at is not null
-                 order by refresh_due_at limit $1",
-                &[&campaigns_max],
-            )
-            .await?;
-        let due = |found: &tokio_postgres::Row| RefreshDue {
-            campaign: CampaignId(found.get("id")),
-            since: found.get("refresh_due_at"),
-        };
-        Ok(rows.iter().map(due).collect())
+    /// Takes campaigns that somebody wants to know of, the longest waiting first: who took one has its providers asked, and
+    /// nobody else has.
+    pub async fn take_refreshes(&self, campaigns_max: i64) -> Result<Vec<CampaignId>, StoreError> {
+        let rows = self.rows("take_refreshes", TAKE_REFRESHES, &[&campaigns_max]).await?;
+        Ok(rows.iter().map(|found| CampaignId(found.get("id"))).collect())
     }
 
     /// Open attempts of a campaign that were claimed and last looked up before `before`: at most `attempts_max`, those
@@ -77,18 +58,6 @@ impl Store {
         let jobs: Vec<i32> = rows.iter().map(|found| found.get("job_id")).collect();
         let numbers: Vec<i16> = rows.iter().map(|found| found.get("number")).collect();
         self.open_attempts(&vec![campaign.0; jobs.len()], &jobs, &numbers).await
-    }
-
-    /// The look-ups of a refresh are ordered. One that was asked for since stays due.
-    pub async fn refresh_ordered(&self, due: RefreshDue) -> Result<(), StoreError> {
-        self.count(
-            "refresh_ordered",
-            "-- store.refresh_ordered
-             update campaigns set refresh_due_at = null where id = $1 and refresh_due_at = $2",
-            &[&due.campaign.0, &due.since],
-        )
-        .await
-        .map(drop)
     }
 
     /// Marks attempts as looked up at `now`, where they are still open and nobody else ordered it since.
@@ -169,10 +138,21 @@ from locked l
 where a.campaign_id = any(array[l.campaign_id]) and a.job_id = l.job_id and a.number = l.number
 returning a.campaign_id, a.job_id, a.number";
 
-/// Attempt states: 2 accepted, 4 unknown. Reads the whole campaign: it is for one that somebody looks at, once a minute.
+/// Most often there is none: then nothing is locked.
+const TAKE_REFRESHES: &str = "-- store.take_refreshes
+update campaigns set refresh_due_at = null
+where id = any(array(
+  select id from campaigns where refresh_due_at is not null
+  order by refresh_due_at limit $1 for no key update skip locked))
+returning id";
+
+/// Attempt states: 2 accepted, 4 unknown. What a restore left in doubt is sought by its id alone, for rivals at its address may
+/// be lost. Reads the whole campaign: it is for one that somebody looks at, once a minute.
 pub(crate) const OPEN_SINCE: &str = "-- store.open_since
 select job_id, number from attempts
 where campaign_id = $1 and state in (2, 4) and claimed_at < $2 and (looked_up_at is null or looked_up_at < $2)
+  and (provider_id is not null
+    or (select undecided_since is null or cancel_epoch is not null from campaigns where id = $1))
 order by coalesce(looked_up_at, claimed_at), job_id, number
 limit $3";
 

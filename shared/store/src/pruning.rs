@@ -16,6 +16,8 @@ pub struct Older {
     pub waiting_imports: DateTime<Utc>,
     /// Those of which nothing more becomes, with the faults of their rows.
     pub imports: DateTime<Utc>,
+    /// What deliveries of rosters had changed of contacts and enrolments by then.
+    pub roster_changes: DateTime<Utc>,
     /// Sessions that had ended by then.
     pub sessions: DateTime<Utc>,
     /// Browsers that were sent to an issuer and should have been back, and tries to sign in that count no more.
@@ -30,6 +32,7 @@ impl Store {
             ("prune_approvals", PRUNE_APPROVALS, older.approvals),
             ("give_up_imports", GIVE_UP_IMPORTS, older.waiting_imports),
             ("prune_imports", PRUNE_IMPORTS, older.imports),
+            ("prune_roster_changes", PRUNE_ROSTER_CHANGES, older.roster_changes),
             ("prune_sessions", PRUNE_SESSIONS, older.sessions),
             ("prune_sign_ins", PRUNE_SIGN_INS, older.sign_ins),
             ("prune_guesses", PRUNE_GUESSES, older.sign_ins),
@@ -55,6 +58,10 @@ where ctid = any(array(
 const PRUNE_IMPORTS: &str = "-- store.prune_imports
 delete from imports where ctid = any(array(
   select ctid from imports where created_at < $1 and state in (4, 5, 6) order by created_at limit $2 for update skip locked))";
+
+const PRUNE_ROSTER_CHANGES: &str = "-- store.prune_roster_changes
+delete from roster_changes where ctid = any(array(
+  select ctid from roster_changes where at < $1 order by at limit $2 for update skip locked))";
 
 const PRUNE_SESSIONS: &str = "-- store.prune_sessions
 delete from sessions where ctid = any(array(

@@ -117,7 +117,7 @@ async fn what_somebody_wants_to_know_of_is_looked_up_once_and_what_is_settled_or
     report(&stage, tried[2], delivered).await;
     let (first, second) = (stage.planning(), stage.planning());
     let session = first.planner.broker.connect("test").await.unwrap();
-    let ordered = async || session.depth(Queue::LookUp(Channel::Sms)).await.unwrap();
+    let ordered = async || session.depth(Queue::Refresh(Channel::Sms)).await.unwrap();
     let tenant = stage.fixture.store().tenant(stage.fixture.district());
     let ask = async || {
         let asked = tenant.refresh(campaign).await.unwrap().unwrap();

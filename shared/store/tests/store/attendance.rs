@@ -297,6 +297,30 @@ async fn a_device_that_two_guardians_share_tells_both_and_is_tried_for_the_one_w
 }
 
 #[tokio::test]
+async fn a_device_shared_with_somebody_whom_the_message_is_not_for_is_held_back() {
+    for people_max in [1, 100] {
+        let setting = Setting::new().await;
+        let shared = phone(1);
+        let [father, neighbour] = [
+            setting.person(Role::Guardian, &[(Channel::Sms, &shared)]).await,
+            setting.person(Role::Guardian, &[(Channel::Sms, &shared)]).await,
+        ];
+        assert!(father < neighbour);
+        setting.student(&[father]).await;
+        setting.student(&[neighbour]).await;
+        let named = setting.owner.query_one("select source_id from people where id = $1", &[&father]).await;
+        let to_him = Audience { people: vec![named.unwrap().get(0)], ..Audience::default() };
+        let first = campaign(&setting, |new| new.audience = to_him.clone()).await;
+        setting.expand(first, people_max).await;
+        assert_eq!(deliver(&setting, first).await, 1);
+        let second = campaign(&setting, |new| new.audience = to_him).await;
+        setting.expand(second, people_max).await;
+        assert_counters(&setting, second, "the second").await;
+        assert_eq!(outcomes(&setting, second).await, [TOLD], "{people_max}");
+    }
+}
+
+#[tokio::test]
 async fn tests_and_corrections_tell_whatever_was_told_and_do_not_count() {
     let setting = Setting::new().await;
     let ana = guardian(&setting, 1).await;

@@ -11,6 +11,7 @@ fn older(now: DateTime<Utc>) -> Older {
         approvals: days(90),
         waiting_imports: days(7),
         imports: days(90),
+        roster_changes: days(730),
         sessions: days(1),
         sign_ins: now,
     }
@@ -48,6 +49,9 @@ async fn what_is_over_for_its_time_goes_and_the_rest_stays() {
         );
         keep(&setting, &import, &ages).await;
     }
+    let change = "insert into roster_changes (district_id, student_id, school_source_id, at, actor, begins)
+      values (DISTRICT, 1, 'x', tocsin_now() - AGE, 'x', true)";
+    keep(&setting, change, &[1.0, 729.0, 731.0, 800.0]).await;
     let user = "insert into users (district_id, id, login, display_name, password_hash, roles, created_at, created_by, changed_at, changed_by, password_changed_at)
       values (DISTRICT, '00000000-0000-0000-0000-000000000001', 'a', 'a', 'x', '{}', now(), 'x', now(), 'x', now())";
     keep(&setting, user, &[0.0]).await;
@@ -62,10 +66,15 @@ async fn what_is_over_for_its_time_goes_and_the_rest_stays() {
     let audited = left(&setting, "audit").await;
 
     let removed = setting.store.prune(&older(now)).await.unwrap();
-    assert_eq!(removed, 2 + 1 + 1 + 1 + 1 + 1 + 1);
-    for (table, rows) in
-        [("approvals", 3), ("imports", 10), ("sessions", 2), ("sign_ins_begun", 1), ("guesses", 1)]
-    {
+    assert_eq!(removed, 2 + 1 + 1 + 1 + 2 + 1 + 1 + 1);
+    for (table, rows) in [
+        ("approvals", 3),
+        ("imports", 10),
+        ("roster_changes", 2),
+        ("sessions", 2),
+        ("sign_ins_begun", 1),
+        ("guesses", 1),
+    ] {
         assert_eq!(left(&setting, table).await, rows, "{table}");
     }
     let names = "imports where state = 6 and reason = 'nobody applied it in time' and delivery is null and problems is null";

@@ -14,7 +14,7 @@ pub fn contents(letter: &Letter) -> Value {
     let read = match letter.queue() {
         Some(Queue::Jobs(..)) => jobs(body),
         Some(Queue::Recall(_)) => recall(body),
-        Some(Queue::LookUp(_) | Queue::EmergencyLookUp(_)) => look_up(body),
+        Some(Queue::LookUp(_) | Queue::EmergencyLookUp(_) | Queue::Refresh(_)) => look_up(body),
         Some(Queue::Status(_) | Queue::Inbound) => callbacks(body),
         Some(Queue::DeadLetters) | None => None,
     };

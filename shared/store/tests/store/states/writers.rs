@@ -48,7 +48,7 @@ const BESIDE: [(&str, &str); 14] = [
     ("campaigns", "mark_undecided"),
     ("campaigns", "recur"),
     ("campaigns", "refresh"),
-    ("campaigns", "refresh_ordered"),
+    ("campaigns", "take_refreshes"),
     ("consents", "remind_pending"),
 ];
 
