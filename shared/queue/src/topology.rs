@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn every_queue_has_a_name_of_its_own() {
         let names: Vec<String> = Queue::all().map(Queue::name).collect();
-        assert_eq!(names.len(), 29);
+        assert_eq!(names.len(), 33);
         assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len());
         for name in
             ["sms.emergency", "voice.recall", "email.look-up", "status.general", "inbound", "dead-letters"]

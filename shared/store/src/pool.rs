@@ -28,6 +28,15 @@ pub const ENGINE_SESSION: &str = "set role tocsin_engine; set plan_cache_mode = 
      set enable_bitmapscan = off; set jit = off; set client_min_messages = warning";
 pub const TENANT_SESSION: &str = "set role tocsin_app; set jit = off; set client_min_messages = warning";
 
+/// Those connections that know their statements serve first, so that others may stand unused for hours. What lies between
+/// (address translation, a load balancer) is reminded of them, and one whose other end is gone is found out before a burst
+/// needs it: after this time without a word, and so many questions after each other that nobody answers.
+const QUIET: Duration = Duration::from_secs(30);
+const QUIET_AGAIN: Duration = Duration::from_secs(10);
+const UNANSWERED_MAX: u32 = 3;
+/// A server that vanishes while it is written to is given up after this time.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+
 /// A process that is frozen inside a transaction must not keep its locks: a lease renewal locks the
 /// account, and every other worker would wait for it.
 const IDLE_TRANSACTION: &str = "set idle_in_transaction_session_timeout = '3s'";
@@ -54,6 +63,7 @@ impl Store {
     /// Makes the pool; connects with the first statement. `connections` may be 1: no method holds two.
     pub fn open(url: &str, connections: usize, access: Access) -> Result<Self, StoreError> {
         let config = tokio_postgres::Config::from_str(url)
+            .map(kept_alive)
             .map_err(|source| StoreError::Address(redacted(url), source))?;
         let session = match access {
             Access::Engine => ENGINE_SESSION,
@@ -142,6 +152,24 @@ impl Store {
     }
 }
 
+/// What the address itself says of it goes first.
+fn kept_alive(mut config: tokio_postgres::Config) -> tokio_postgres::Config {
+    let unsaid = tokio_postgres::Config::new();
+    if config.get_keepalives_idle() == unsaid.get_keepalives_idle() {
+        config.keepalives_idle(QUIET);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(QUIET_AGAIN);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(UNANSWERED_MAX);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNACKNOWLEDGED);
+    }
+    config
+}
+
 /// An address without its password, for messages.
 pub fn redacted(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return "(not a URL)".to_owned() };
@@ -151,5 +179,25 @@ pub fn redacted(url: &str) -> String {
             format!("{scheme}://{user}@{host}")
         }
         None => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_that_stand_unused_are_kept_alive_as_the_address_says_or_else_often() {
+        let read = |url: &str| kept_alive(url.parse().unwrap());
+        let plain = read("postgres://tocsin@db/tocsin");
+        assert_eq!(
+            (plain.get_keepalives_idle(), plain.get_keepalives_retries()),
+            (QUIET, Some(UNANSWERED_MAX))
+        );
+        assert_eq!(plain.get_keepalives_interval(), Some(QUIET_AGAIN));
+        assert_eq!(plain.get_tcp_user_timeout(), Some(&UNACKNOWLEDGED));
+        let said = read("postgres://tocsin@db/tocsin?keepalives_idle=600&tcp_user_timeout=90");
+        assert_eq!(said.get_keepalives_idle(), Duration::from_secs(600));
+        assert_eq!(said.get_tcp_user_timeout(), Some(&Duration::from_secs(90)));
     }
 }

@@ -36,6 +36,7 @@ mod opt_ins;
 mod others;
 mod plans;
 mod plot;
+mod pool_of_many;
 mod pool_of_one;
 mod preferences;
 mod pruning;

@@ -16,6 +16,7 @@ use crate::stage::{KEY, Stage, campaign};
 const UNTYPED: &[&str] = &[
     "/account",
     "/approvals/{id}/approve",
+    "/campaigns/{id}/refresh",
     "/compose/count",
     "/compose/segments",
     "/districts",
