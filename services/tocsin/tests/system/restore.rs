@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
-use tocsin_domain::{CampaignId, Channel};
+use tocsin_domain::{CampaignId, Channel, Outcome};
 use tocsin_testkit::simulator::{ChannelScenario, Delay, Scenario};
 use tocsin_testkit::{PrivatePostgres, TestDatabase, TestVhost, wait_until};
 
@@ -151,9 +151,17 @@ async fn what_an_operator_sends_again_after_a_restore_reaches_everybody() -> Res
         .fleet
         .until("the campaign to end", "count(*) = 1 from campaigns where closed_at is not null")
         .await?;
-    // One that is told of after the decision, and before its turn, is not sent again.
+    // One that is told of after the decision, and before its turn, is not sent again: then it was delivered, as all were.
     let (before, sends) = (restored.sent, restored.sends());
     ensure!(sends > before && sends <= before + again, "{sends} sends, {before} before and {again} again");
+    let (claimed_again, delivered, duplicate) =
+        (sends - before, Outcome::Delivered.number(), Outcome::Duplicate.number());
+    let each = format!(
+        "count(*) = {claimed_again} and not exists (select from jobs where outcome is distinct from {delivered}
+           and outcome is distinct from {duplicate})
+         from attempts where number > 1"
+    );
+    restored.fleet.until("each to be sent again once, or told of, and delivered", &each).await?;
     let reached: std::collections::BTreeSet<String> =
         restored.fleet.simulator.sends().into_iter().filter_map(|send| send.to).collect();
     ensure!(reached.len() == PHONES, "{} of {PHONES} phones", reached.len());
