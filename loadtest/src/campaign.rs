@@ -1,13 +1,16 @@
 //! One text to everybody in a district.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::policy::{RedialPolicy, default_expiry};
 use tocsin_domain::{CampaignId, Channel, Lane};
-use tocsin_runtime::{Clock as _, SystemClock};
+use tocsin_runtime::{Clock as _, Stopwatch, SystemClock};
 use tocsin_store::Store;
 use tocsin_store::tenant::campaigns::NewCampaign;
 use uuid::Uuid;
@@ -51,6 +54,21 @@ pub async fn send(district: &District, kind: Kind) -> Result<CampaignId> {
         "created_by": ACTOR,
     });
     Ok(district.client.send(&message).await?.id)
+}
+
+/// A campaign whose POST was answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Posted {
+    pub campaign: CampaignId,
+    pub answered_at: DateTime<Utc>,
+    pub took: Duration,
+}
+
+/// As `send`, and notes when the answer came.
+pub async fn post(district: &District, kind: Kind) -> Result<Posted> {
+    let started = Stopwatch::start();
+    let campaign = send(district, kind).await?;
+    Ok(Posted { campaign, answered_at: SystemClock.now(), took: started.elapsed() })
 }
 
 /// Puts the campaign into the store, past the API: for a scenario without roles.

@@ -1,24 +1,18 @@
 //! `emergency`: a thousand people are to be warned while a large general mailing is in full flow.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use chrono::{DateTime, Utc};
-use tocsin_domain::CampaignId;
-use tocsin_runtime::{Clock as _, SystemClock};
 
-use super::{arrivals, delivered_after, milliseconds, rates};
-use crate::campaign::{self, Kind};
+use super::{FLOWING_WITHIN, Load, arrivals, milliseconds, rates, waits};
+use crate::campaign::{self, Kind, Posted};
 use crate::checker;
 use crate::district::District;
 use crate::findings::Findings;
-use crate::options::{Options, Sizes, positive};
+use crate::options::{Options, positive};
 use crate::probe::Probe;
 use crate::report::{Line, Plot};
-use crate::stage::{Setup, Stage, Wait, Workers};
+use crate::stage::{Stage, Wait};
 use crate::stats::spread;
-
-const FLOWING_WITHIN: Duration = Duration::from_secs(600);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,12 +22,8 @@ pub struct Args {
     /// Jobs of the emergency.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     emergency_jobs: usize,
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    workers: usize,
-    #[arg(long, default_value_t = 50, value_name = "MS")]
-    latency_ms: u64,
-    #[arg(long, default_value_t = 400, value_name = "N")]
-    in_flight: usize,
+    #[command(flatten)]
+    load: Load,
     /// The size that the target speaks of, a backlog of 1,000,000, where --jobs says no other. It takes long.
     #[arg(long)]
     full: bool,
@@ -41,21 +31,10 @@ pub struct Args {
     pub options: Options,
 }
 
-struct Posted {
-    campaign: CampaignId,
-    answered_at: DateTime<Utc>,
-}
-
 pub async fn run(args: &Args) -> Result<Findings> {
-    Sizes { jobs: args.jobs, workers: args.workers, in_flight: args.in_flight }.check()?;
+    args.load.of(args.jobs).check()?;
     positive("--emergency-jobs", args.emergency_jobs as f64)?;
-    let setup = Setup {
-        scenario: delivered_after(args.latency_ms),
-        workers: Workers::of(args.workers),
-        in_flight: args.in_flight,
-        ..Setup::default()
-    };
-    let mut stage = Stage::start(&args.options, setup).await?;
+    let mut stage = Stage::start(&args.options, args.load.setup()).await?;
     let probe = Probe::connect(&stage.ground.database_url, &stage.tasks).await?;
     let small = stage.district(args.emergency_jobs).await?;
     let large = stage.district(args.jobs).await?;
@@ -65,10 +44,8 @@ pub async fn run(args: &Args) -> Result<Findings> {
 
     let before = stage.simulator.requests();
     let backlog = campaign::send(&large, Kind::General).await?;
-    // In full flow: every stage holds general work.
-    let flowing = (args.in_flight as u64 * 4).min(args.jobs as u64 / 4).max(1);
-    stage.requests_reach(before + flowing, FLOWING_WITHIN).await?;
-    let urgent = post(&small).await?;
+    stage.requests_reach(before + args.load.flowing_after(args.jobs), FLOWING_WITHIN).await?;
+    let urgent = campaign::post(&small, Kind::Emergency).await?;
     stage.closed("emergency", &[urgent.campaign], Wait::for_requests(args.emergency_jobs)).await?;
     let left = large.client.detail(backlog).await?.totals.open;
     large.client.cancel(backlog, "load test", "measured").await?;
@@ -83,15 +60,15 @@ pub async fn run(args: &Args) -> Result<Findings> {
     }
     let arrivals = arrivals(&stage.simulator, &stage.token_keys);
     let of = |campaign| arrivals.get(campaign).map(Vec::as_slice).unwrap_or_default();
-    let idle_waits = first_attempts(&idle, of(&idle.campaign));
-    let waits = first_attempts(&urgent, of(&urgent.campaign));
+    let idle_waits = waits(&idle, of(&idle.campaign));
+    let urgent_waits = waits(&urgent, of(&urgent.campaign));
     findings.plot(Plot {
         title: "From the answered POST of the emergency to its requests",
         x: "milliseconds",
         y: "percent of requests",
         lines: vec![
             Line::percentiles("alone", idle_waits.clone()),
-            Line::percentiles("beside a backlog", waits.clone()),
+            Line::percentiles("beside a backlog", urgent_waits.clone()),
         ],
         limit: None,
     });
@@ -101,7 +78,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
         [("emergency", vec![of(&urgent.campaign)]), ("general backlog", vec![of(&backlog)])],
     ));
     let idle_wait = spread(idle_waits).context("nothing arrived")?;
-    let wait = spread(waits).context("nothing arrived")?;
+    let wait = spread(urgent_waits).context("nothing arrived")?;
     let (meanwhile, gives_way) = given_way(&urgent, of(&urgent.campaign), of(&backlog));
     findings
         .figure("backlog_jobs", args.jobs)
@@ -121,19 +98,9 @@ pub async fn run(args: &Args) -> Result<Findings> {
 }
 
 async fn alone(stage: &mut Stage, district: &District) -> Result<Posted> {
-    let posted = post(district).await?;
+    let posted = campaign::post(district, Kind::Emergency).await?;
     stage.closed("emergency alone", &[posted.campaign], Wait::for_requests(district.guardians)).await?;
     Ok(posted)
-}
-
-async fn post(district: &District) -> Result<Posted> {
-    let campaign = campaign::send(district, Kind::Emergency).await?;
-    Ok(Posted { campaign, answered_at: SystemClock.now() })
-}
-
-/// From the answered POST to each request.
-fn first_attempts(posted: &Posted, arrivals: &[DateTime<Utc>]) -> Vec<f64> {
-    arrivals.iter().map(|arrived| milliseconds(posted.answered_at, *arrived).max(0.0)).collect()
 }
 
 /// General requests between the answered POST and the emergency's last request, and when the last of those before
@@ -150,12 +117,17 @@ fn given_way(posted: &Posted, urgent: &[DateTime<Utc>], general: &[DateTime<Utc>
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tocsin_domain::CampaignId;
+
     use super::*;
 
     #[test]
     fn general_work_has_given_way_with_its_last_request_before_the_emergencys_middle() {
         let at = |ms: i64| DateTime::from_timestamp_millis(1_000_000 + ms).unwrap();
-        let posted = Posted { campaign: CampaignId(uuid::Uuid::nil()), answered_at: at(0) };
+        let posted =
+            Posted { campaign: CampaignId(uuid::Uuid::nil()), answered_at: at(0), took: Duration::ZERO };
         let urgent: Vec<_> = [20, 30, 40, 50, 60].map(at).into();
         let general: Vec<_> = [-5, 5, 25, 55, 90].map(at).into();
         assert_eq!(given_way(&posted, &urgent, &general), (3, 25.0));

@@ -1,24 +1,19 @@
 //! `fairness`: a large district's mailing beside nine small ones in the same lane.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
-use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use tocsin_domain::CampaignId;
-use tocsin_runtime::{Clock as _, SystemClock};
 
-use super::{arrivals, delivered_after, milliseconds, rates};
-use crate::campaign::{self, Kind};
+use super::{FLOWING_WITHIN, Load, arrivals, milliseconds, rates, waits};
+use crate::campaign::{self, Kind, Posted};
 use crate::checker;
 use crate::district::District;
 use crate::findings::Findings;
-use crate::options::{Options, Sizes, positive};
+use crate::options::{Options, positive};
 use crate::report::{Line, Plot};
-use crate::stage::{Setup, Stage, Wait, Workers};
+use crate::stage::{Stage, Wait};
 
 const SMALL_DISTRICTS: usize = 9;
-const FLOWING_WITHIN: Duration = Duration::from_secs(600);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,12 +23,8 @@ pub struct Args {
     /// Jobs of each of the nine small ones.
     #[arg(long, default_value_t = 1_000, value_name = "N")]
     small_jobs: usize,
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    workers: usize,
-    #[arg(long, default_value_t = 50, value_name = "MS")]
-    latency_ms: u64,
-    #[arg(long, default_value_t = 400, value_name = "N")]
-    in_flight: usize,
+    #[command(flatten)]
+    load: Load,
     /// The size that the target speaks of, 100,000 for the large district, where --jobs says no other.
     #[arg(long)]
     full: bool,
@@ -41,21 +32,10 @@ pub struct Args {
     pub options: Options,
 }
 
-struct Posted {
-    campaign: CampaignId,
-    answered_at: DateTime<Utc>,
-}
-
 pub async fn run(args: &Args) -> Result<Findings> {
-    Sizes { jobs: args.jobs, workers: args.workers, in_flight: args.in_flight }.check()?;
+    args.load.of(args.jobs).check()?;
     positive("--small-jobs", args.small_jobs as f64)?;
-    let setup = Setup {
-        scenario: delivered_after(args.latency_ms),
-        workers: Workers::of(args.workers),
-        in_flight: args.in_flight,
-        ..Setup::default()
-    };
-    let mut stage = Stage::start(&args.options, setup).await?;
+    let mut stage = Stage::start(&args.options, args.load.setup()).await?;
     let mut small = Vec::with_capacity(SMALL_DISTRICTS);
     for _ in 0..SMALL_DISTRICTS {
         small.push(stage.district(args.small_jobs).await?);
@@ -71,8 +51,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
 
     let before = stage.simulator.requests();
     let mailing = post(&large).await?;
-    let flowing = (args.in_flight as u64 * 4).min(args.jobs as u64 / 4).max(1);
-    stage.requests_reach(before + flowing, FLOWING_WITHIN).await?;
+    stage.requests_reach(before + args.load.flowing_after(args.jobs), FLOWING_WITHIN).await?;
     let beside = try_join_all(small.iter().map(post)).await?;
     let beside_ids: Vec<CampaignId> = beside.iter().map(|posted| posted.campaign).collect();
     stage
@@ -96,12 +75,8 @@ pub async fn run(args: &Args) -> Result<Findings> {
         seconds.max_by(f64::total_cmp).context("nothing arrived")
     };
     let of = |campaign: CampaignId| arrivals.get(&campaign).map(Vec::as_slice).unwrap_or_default();
-    let waits = |all: &[Posted]| {
-        let of_one = |posted: &Posted| {
-            let (from, arrived) = (posted.answered_at, of(posted.campaign));
-            arrived.iter().map(move |at| milliseconds(from, *at).max(0.0)).collect::<Vec<_>>()
-        };
-        all.iter().flat_map(of_one).collect::<Vec<f64>>()
+    let waits_of_all = |all: &[Posted]| -> Vec<f64> {
+        all.iter().flat_map(|posted| waits(posted, of(posted.campaign))).collect()
     };
     let small_ones = beside.iter().map(|posted| of(posted.campaign)).collect();
     let from = beside.iter().map(|posted| posted.answered_at).min().context("no small district")?;
@@ -116,8 +91,8 @@ pub async fn run(args: &Args) -> Result<Findings> {
             x: "milliseconds",
             y: "percent of requests",
             lines: vec![
-                Line::percentiles("without the large one", waits(&alone)),
-                Line::percentiles("beside it", waits(&beside)),
+                Line::percentiles("without the large one", waits_of_all(&alone)),
+                Line::percentiles("beside it", waits_of_all(&beside)),
             ],
             limit: None,
         });
@@ -134,6 +109,5 @@ pub async fn run(args: &Args) -> Result<Findings> {
 }
 
 async fn post(district: &District) -> Result<Posted> {
-    let campaign = campaign::send(district, Kind::General).await?;
-    Ok(Posted { campaign, answered_at: SystemClock.now() })
+    campaign::post(district, Kind::General).await
 }

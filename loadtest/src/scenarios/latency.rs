@@ -3,14 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use tocsin_domain::CampaignId;
-use tocsin_runtime::{Clock as _, Stopwatch, SystemClock};
 
-use super::{arrivals, delivered_after, milliseconds};
-use crate::campaign::{self, Kind};
+use super::{arrivals, delivered_after, waits};
+use crate::campaign::{self, Kind, Posted};
 use crate::checker;
 use crate::district::District;
 use crate::findings::Findings;
@@ -37,13 +35,6 @@ pub struct Args {
     pub options: Options,
 }
 
-/// A campaign whose POST was answered.
-struct Posted {
-    campaign: CampaignId,
-    answered_at: DateTime<Utc>,
-    took: Duration,
-}
-
 pub async fn run(args: &Args) -> Result<Findings> {
     Sizes { jobs: args.jobs, workers: args.workers, in_flight: IN_FLIGHT }.check()?;
     positive("--per-second", args.per_second)?;
@@ -66,13 +57,8 @@ pub async fn run(args: &Args) -> Result<Findings> {
     findings.violations(checker::check(&stage, &campaigns).await?);
     let arrivals = arrivals(&stage.simulator, &stage.token_keys);
     // The request may be there before the client has its answer.
-    let waits: Vec<f64> = posted
-        .iter()
-        .filter_map(|posted| {
-            let arrived = arrivals.get(&posted.campaign)?.first()?;
-            Some(milliseconds(posted.answered_at, *arrived).max(0.0))
-        })
-        .collect();
+    let first = |posted: &Posted| arrivals.get(&posted.campaign).and_then(|all| all.first());
+    let waits: Vec<f64> = posted.iter().flat_map(|posted| waits(posted, first(posted).as_slice())).collect();
     findings.plot(Plot {
         title: "From the answered POST to the provider",
         x: "milliseconds",
@@ -104,16 +90,10 @@ async fn post_all(district: &District, count: usize, per_second: f64) -> Result<
         tokio::select! {
             _ = due.tick(), if begun < count => {
                 begun += 1;
-                under_way.push(post(district));
+                under_way.push(campaign::post(district, Kind::General));
             }
             Some(answer) = under_way.next() => posted.push(answer?),
         }
     }
     Ok(posted)
-}
-
-async fn post(district: &District) -> Result<Posted> {
-    let started = Stopwatch::start();
-    let campaign = campaign::send(district, Kind::General).await?;
-    Ok(Posted { campaign, answered_at: SystemClock.now(), took: started.elapsed() })
 }

@@ -25,10 +25,48 @@ use tocsin_testkit::simulator::{
     self, CallbackEvents, Callbacks, ChannelScenario, Delay, Scenario, Simulator,
 };
 
+use crate::campaign::Posted;
+use crate::options::Sizes;
 use crate::report::{Line, Plot};
+use crate::stage::{Setup, Workers};
 use crate::stats::per_step_since;
 
 const PLOT_STEP: Duration = Duration::from_millis(250);
+/// How long a campaign may take until it is in full flow.
+const FLOWING_WITHIN: Duration = Duration::from_secs(600);
+
+/// What drives a campaign, and how fast its provider is.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Load {
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    workers: usize,
+    /// From a request to its answer, and from there to its callback.
+    #[arg(long, default_value_t = 50, value_name = "MS")]
+    latency_ms: u64,
+    /// Requests open at once, over all workers.
+    #[arg(long, default_value_t = 400, value_name = "N")]
+    in_flight: usize,
+}
+
+impl Load {
+    fn of(self, jobs: usize) -> Sizes {
+        Sizes { jobs, workers: self.workers, in_flight: self.in_flight }
+    }
+
+    fn setup(self) -> Setup {
+        Setup {
+            scenario: delivered_after(self.latency_ms),
+            workers: Workers::of(self.workers),
+            in_flight: self.in_flight,
+            ..Setup::default()
+        }
+    }
+
+    /// Requests after which a campaign is in full flow: every stage holds work of it.
+    fn flowing_after(self, jobs: usize) -> u64 {
+        (self.in_flight as u64 * 4).min(jobs as u64 / 4).max(1)
+    }
+}
 
 /// Texts that are answered after this time, and reported as delivered so long after that.
 fn delivered_after(latency_ms: u64) -> Scenario {
@@ -77,6 +115,11 @@ fn rates<'a>(
         lines: kinds.into_iter().map(line).collect(),
         limit: None,
     }
+}
+
+/// From the answered POST to each request.
+fn waits(posted: &Posted, arrivals: &[DateTime<Utc>]) -> Vec<f64> {
+    arrivals.iter().map(|arrived| milliseconds(posted.answered_at, *arrived).max(0.0)).collect()
 }
 
 fn milliseconds(from: DateTime<Utc>, to: DateTime<Utc>) -> f64 {

@@ -10,16 +10,16 @@ use serde_json::json;
 use tocsin_domain::CampaignId;
 
 use self::traced::Pairs;
-use super::delivered_after;
+use super::{Load, delivered_after};
 use crate::campaign::{self, Kind};
 use crate::ceiling::{self, PassArgs};
 use crate::checker;
 use crate::district::District;
 use crate::findings::Findings;
-use crate::options::{Options, Sizes};
+use crate::options::Options;
 use crate::probe::{Attempts, Probe};
 use crate::report::{Line, Plot};
-use crate::stage::{Role, Setup, Stage, Wait, Wiring, Workers};
+use crate::stage::{Role, Setup, Stage, Wait, Wiring};
 use crate::stats::{median, per_step, spread};
 use crate::usage::{Usage, Used};
 
@@ -32,14 +32,8 @@ pub struct Args {
     /// Guardians, and so devices and jobs.
     #[arg(long, default_value_t = 20_000, value_name = "N")]
     jobs: usize,
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    workers: usize,
-    /// From a request to its answer, and from there to its callback.
-    #[arg(long, default_value_t = 50, value_name = "MS")]
-    latency_ms: u64,
-    /// Requests open at once, over all workers.
-    #[arg(long, default_value_t = 400, value_name = "N")]
-    in_flight: usize,
+    #[command(flatten)]
+    load: Load,
     /// Three rounds, each beside one of `ceiling`.
     #[arg(long)]
     with_ceiling: bool,
@@ -77,7 +71,7 @@ impl Round {
 }
 
 pub async fn run(args: &Args) -> Result<Findings> {
-    Sizes { jobs: args.jobs, workers: args.workers, in_flight: args.in_flight }.check()?;
+    args.load.of(args.jobs).check()?;
     if args.with_ceiling {
         args.options.target.own_only("throughput --with-ceiling")?;
     }
@@ -87,13 +81,10 @@ pub async fn run(args: &Args) -> Result<Findings> {
     if args.with_traces {
         args.options.target.own_only("throughput --with-traces")?;
     }
-    let scenario = delivered_after(args.latency_ms);
+    let scenario = delivered_after(args.load.latency_ms);
     let setup = Setup {
-        scenario: scenario.clone(),
-        workers: Workers::of(args.workers),
-        in_flight: args.in_flight,
         wiring: if args.rolling_restart { Wiring::Doors } else { Wiring::Direct },
-        ..Setup::default()
+        ..args.load.setup()
     };
     let mut stage = Stage::start(&args.options, setup).await?;
     let probe = Probe::connect(&stage.ground.database_url, &stage.tasks).await?;
@@ -106,8 +97,12 @@ pub async fn run(args: &Args) -> Result<Findings> {
     let single = usize::from(!args.with_traces);
     for _ in 0..if args.with_ceiling { ROUNDS_WITH_CEILING } else { single } {
         if args.with_ceiling {
-            let pass =
-                PassArgs { scenario: &scenario, jobs: args.jobs, in_flight: args.in_flight, usage: None };
+            let pass = PassArgs {
+                scenario: &scenario,
+                jobs: args.jobs,
+                in_flight: args.load.in_flight,
+                usage: None,
+            };
             ceilings.push(args.jobs as f64 / ceiling::measure(&stage, pass).await?.seconds);
         }
         rounds.push(round(&mut stage, &probe, &district, args).await?);
@@ -174,9 +169,9 @@ fn figures(args: &Args, rounds: &[Round], ceilings: &[f64], findings: &mut Findi
     let speeds: Vec<f64> = rounds.iter().map(speed).collect();
     findings
         .figure("jobs", args.jobs)
-        .figure("workers", args.workers)
-        .figure("latency_ms", args.latency_ms)
-        .figure("in_flight", args.in_flight)
+        .figure("workers", args.load.workers)
+        .figure("latency_ms", args.load.latency_ms)
+        .figure("in_flight", args.load.in_flight)
         .figure("jobs_per_second", median(speeds.clone()))
         .figure("delivered_seconds", median(rounds.iter().map(Round::seconds).collect()));
     let all = rounds.iter().flat_map(|round| round.attempts.milliseconds.iter().copied()).collect();

@@ -18,13 +18,13 @@ use super::access::Visitor;
 use super::compose::review::Counts;
 use super::detail::Text;
 use super::page::{Count, Refused, Shell, answer};
+use super::reason::{Faulty, order_of};
 use super::rows::{Schools, modes};
-use super::sign_in::field;
 use super::when::{Stamp, Zone, reading};
 use super::words::{self, Tone};
 use crate::approvals::deciding::{self, as_of_now};
 use crate::approvals::{approval_id, existing};
-use crate::cancel::{Order, REASON_CHARS_MAX};
+use crate::cancel::REASON_CHARS_MAX;
 use crate::fields::{Fault, Faults, Fields};
 use crate::page::{encode, read_cursor};
 use crate::problem::Problem;
@@ -257,14 +257,13 @@ pub(crate) async fn decline(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let id = approval_id(Ok(Path(id)))?;
-    let reason = field(&body, "reason").unwrap_or_default().replace('\0', "").trim().to_owned();
-    let is = reason.chars().count();
-    if is > REASON_CHARS_MAX {
-        let fault = format!("The reason has {is} characters: at most {REASON_CHARS_MAX} are taken.");
-        let page = ApprovalPage { fault: Some(fault), typed: reason, ..page(&visitor, &api, id).await? };
-        return Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page));
-    }
-    let order = Order { by: visitor.actor.clone(), reason: Some(reason).filter(|reason| !reason.is_empty()) };
+    let order = match order_of(&body, &visitor.actor) {
+        Ok(order) => order,
+        Err(Faulty { typed, fault }) => {
+            let page = ApprovalPage { fault: Some(fault), typed, ..page(&visitor, &api, id).await? };
+            return Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page));
+        }
+    };
     deciding::decline(&api, &visitor.tenant, id, &order).await?;
     Ok(Redirect::to(&format!("/approvals/{id}")).into_response())
 }

@@ -10,8 +10,8 @@ use super::access::Visitor;
 use super::detail::existing;
 use super::live::Live;
 use super::page::{Refused, Shell, answer};
-use super::sign_in::field;
-use crate::cancel::{Order, REASON_CHARS_MAX, carry_out};
+use super::reason::{Faulty, order_of};
+use crate::cancel::{REASON_CHARS_MAX, carry_out};
 use crate::server::Api;
 
 /// The same question as in the campaign's dialog, for browsers without script and for what was typed wrong.
@@ -52,23 +52,15 @@ pub(crate) async fn cancel(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Result<Response, Refused> {
-    let typed = field(&body, "reason").unwrap_or_default();
-    let reason = typed.trim().to_owned();
-    let is = reason.chars().count();
-    let fault = if is > REASON_CHARS_MAX {
-        Some(format!("The reason has {is} characters: at most {REASON_CHARS_MAX} are taken."))
-    } else if reason.contains('\0') {
-        Some("The reason holds a NUL character: remove it.".to_owned())
-    } else {
-        None
+    let order = match order_of(&body, &visitor.actor) {
+        Ok(order) => order,
+        Err(Faulty { typed, fault }) => {
+            let (live, _) = existing(&visitor, &api, &id).await?;
+            let page = CancelPage { reason: typed, fault: Some(fault), ..CancelPage::new(&visitor, live) };
+            return Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page));
+        }
     };
-    if fault.is_some() {
-        let (live, _) = existing(&visitor, &api, &id).await?;
-        let page = CancelPage { reason: typed, fault, ..CancelPage::new(&visitor, live) };
-        return Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page));
-    }
     let id = id.parse().map_err(|_| Refused::unknown_campaign())?;
-    let order = Order { by: visitor.actor, reason: Some(reason).filter(|reason| !reason.is_empty()) };
     carry_out(&api, &visitor.tenant, id, &order).await?;
     Ok(Redirect::to(&format!("/campaigns/{id}#receipt")).into_response())
 }

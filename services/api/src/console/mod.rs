@@ -33,6 +33,7 @@ mod page;
 pub(crate) mod people;
 pub(crate) mod person;
 mod plot;
+mod reason;
 pub(crate) mod receipt;
 pub(crate) mod recipients;
 pub(crate) mod refresh;

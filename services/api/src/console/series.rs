@@ -12,12 +12,12 @@ use tocsin_store::tenant::series::{PastOccurrence, Series, SeriesState};
 use super::access::Visitor;
 use super::detail::Text;
 use super::page::{Refused, Shell, answer};
+use super::reason::{Faulty, order_of};
 use super::rows::{Schools, modes};
-use super::sign_in::field;
 use super::skip::{Day, left_out};
 use super::when::{Stamp, Zone};
 use super::words::{self, Tone};
-use crate::cancel::{Order, REASON_CHARS_MAX};
+use crate::cancel::REASON_CHARS_MAX;
 use crate::series::{OccurrenceView, cancel_order, coming, existing, series_id};
 use crate::server::Api;
 
@@ -178,25 +178,14 @@ pub(crate) async fn cancel(
     body: Bytes,
 ) -> Result<Response, Refused> {
     let (series, schools) = found(&visitor, id).await?;
-    let typed = field(&body, "reason").unwrap_or_default();
-    let reason = typed.trim().to_owned();
-    let is = reason.chars().count();
-    let fault = if is > REASON_CHARS_MAX {
-        Some(format!("The reason has {is} characters: at most {REASON_CHARS_MAX} are taken."))
-    } else if reason.contains('\0') {
-        Some("The reason holds a NUL character: remove it.".to_owned())
-    } else {
-        None
+    let order = match order_of(&body, &visitor.actor) {
+        Ok(order) => order,
+        Err(Faulty { typed, fault }) => {
+            let asked = CancelPage::new(&visitor, &series, &schools, api.clock.now());
+            let page = CancelPage { reason: typed, fault: Some(fault), ..asked };
+            return Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page));
+        }
     };
-    if fault.is_some() {
-        let page = CancelPage {
-            reason: typed,
-            fault,
-            ..CancelPage::new(&visitor, &series, &schools, api.clock.now())
-        };
-        return Ok(answer(StatusCode::UNPROCESSABLE_ENTITY, &page));
-    }
-    let order = Order { by: visitor.actor.clone(), reason: Some(reason).filter(|reason| !reason.is_empty()) };
     cancel_order(&api, &visitor.tenant, series.id, &order).await?;
     Ok(Redirect::to(&format!("/series/{}#receipt", series.id)).into_response())
 }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::operator::DataPath;
-use super::rest::{Access, list, text, time};
+use super::rest::{self, Access, text, time};
 use crate::exit::Exit;
-use crate::terminal::{say, table};
+use crate::terminal::say;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -91,23 +91,18 @@ pub async fn run(args: Args, data: impl DataPath) -> Result<ExitCode> {
 }
 
 fn listed(answer: &Value) -> String {
-    let row = |it: &Value| {
+    let nothing = "nothing there: `--state any` lists what was decided, too";
+    rest::listed(
+        answer,
+        "approvals",
+        nothing,
         [
-            text(it, "id"),
-            text(it, "state"),
-            text(it, "asked_by"),
-            time(it, "asked_at"),
-            time(it, "expires_at"),
-            text(it, "subject"),
-        ]
-    };
-    let rows: Vec<_> = list(answer, "approvals").iter().map(row).collect();
-    if rows.is_empty() {
-        say("nothing there: `--state any` lists what was decided, too");
-        return String::new();
-    }
-    if answer["next_cursor"].is_string() {
-        say("there are more: ask for them with --limit");
-    }
-    table(["Id", "State", "Asked by", "Asked (UTC)", "Until (UTC)", "Subject"], &rows)
+            ("Id", |it| text(it, "id")),
+            ("State", |it| text(it, "state")),
+            ("Asked by", |it| text(it, "asked_by")),
+            ("Asked (UTC)", |it| time(it, "asked_at")),
+            ("Until (UTC)", |it| time(it, "expires_at")),
+            ("Subject", |it| text(it, "subject")),
+        ],
+    )
 }

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::campaign::client;
 use super::operator::DataPath;
 use crate::client::Client;
-use crate::terminal::{print, print_json};
+use crate::terminal::{print, print_json, say, table};
+use crate::view::page::on_one_line;
 
 #[derive(Debug, clap::Args)]
 pub struct Access {
@@ -43,8 +44,7 @@ impl Rest {
 
 /// A text of an answer; a dash where it has none. What users wrote may hold anything; here it is one line.
 pub(super) fn text(answer: &Value, name: &str) -> String {
-    let found = answer[name].as_str().unwrap_or("-");
-    found.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    on_one_line(answer[name].as_str().unwrap_or("-"))
 }
 
 /// A time of an answer, to the minute.
@@ -56,6 +56,25 @@ pub(super) fn time(answer: &Value, name: &str) -> String {
 /// A list of an answer.
 pub(super) fn list<'a>(answer: &'a Value, name: &str) -> &'a [Value] {
     answer[name].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A page of what an answer lists under `name`: as a table, or in place of one that would be empty, `nothing`.
+pub(super) fn listed<const COLUMNS: usize>(
+    answer: &Value,
+    name: &str,
+    nothing: &str,
+    columns: [(&str, fn(&Value) -> String); COLUMNS],
+) -> String {
+    let row = |it: &Value| columns.map(|(_, cell)| cell(it));
+    let rows: Vec<_> = list(answer, name).iter().map(row).collect();
+    if rows.is_empty() {
+        say(nothing);
+        return String::new();
+    }
+    if answer["next_cursor"].is_string() {
+        say("there are more: ask for them with --limit");
+    }
+    table(columns.map(|(heading, _)| heading), &rows)
 }
 
 /// Names and values below one another.

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::operator::DataPath;
-use super::rest::{Access, Rest, list, pairs, text, time};
+use super::rest::{self, Access, Rest, list, pairs, text, time};
 use crate::exit::{Exit, Failure};
-use crate::terminal::{say, table};
+use crate::terminal::table;
 use crate::view::page::in_words;
 
 /// Who cancels and edits, in the series' records.
@@ -125,25 +125,20 @@ async fn skip(rest: &Rest, id: Uuid, on: NaiveDate) -> Result<()> {
 }
 
 fn listed(answer: &Value) -> String {
-    let row = |it: &Value| {
+    let nothing = "no series: one is made in the console, or by POST /v1/series";
+    rest::listed(
+        answer,
+        "series",
+        nothing,
         [
-            format!("#{}", it["number"]),
-            in_words(&text(it, "state")),
-            text(it, "next_on"),
-            text(it, "id"),
-            text(it, "subject"),
-            text(it, "words"),
-        ]
-    };
-    let rows: Vec<_> = list(answer, "series").iter().map(row).collect();
-    if rows.is_empty() {
-        say("no series: one is made in the console, or by POST /v1/series");
-        return String::new();
-    }
-    if answer["next_cursor"].is_string() {
-        say("there are more: ask for them with --limit");
-    }
-    table(["No.", "State", "Next", "Id", "Subject", "Recurs"], &rows)
+            ("No.", |it| format!("#{}", it["number"])),
+            ("State", |it| in_words(&text(it, "state"))),
+            ("Next", |it| text(it, "next_on")),
+            ("Id", |it| text(it, "id")),
+            ("Subject", |it| text(it, "subject")),
+            ("Recurs", |it| text(it, "words")),
+        ],
+    )
 }
 
 fn shown(answer: &Value) -> String {

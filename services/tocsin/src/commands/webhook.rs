@@ -9,9 +9,9 @@ use tocsin_webhooks::{message_id, read_message_id};
 use uuid::Uuid;
 
 use super::operator::DataPath;
-use super::rest::{Access, list, pairs, text, time};
+use super::rest::{self, Access, list, pairs, text, time};
 use crate::exit::Exit;
-use crate::terminal::{say, table};
+use crate::terminal::table;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -119,13 +119,17 @@ fn state(endpoint: &Value) -> String {
 }
 
 fn listed(answer: &Value) -> String {
-    let row = |it: &Value| [text(it, "id"), state(it), text(it, "url"), text(it, "description")];
-    let rows: Vec<_> = list(answer, "webhooks").iter().map(row).collect();
-    if rows.is_empty() {
-        say("no webhooks: one is added in the console, or by POST /v1/webhooks");
-        return String::new();
-    }
-    table(["Id", "State", "Address", "Description"], &rows)
+    rest::listed(
+        answer,
+        "webhooks",
+        "no webhooks: one is added in the console, or by POST /v1/webhooks",
+        [
+            ("Id", |it| text(it, "id")),
+            ("State", state),
+            ("Address", |it| text(it, "url")),
+            ("Description", |it| text(it, "description")),
+        ],
+    )
 }
 
 fn shown(answer: &Value) -> String {

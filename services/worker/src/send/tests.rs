@@ -1,23 +1,29 @@
 //! What a claimed job costs its share, what of a batch is asked for, and what becomes of one that is refused.
 
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use tocsin_domain::content::Content;
 use tocsin_domain::lease::Share;
 use tocsin_domain::policy::RedialPolicy;
-use tocsin_domain::settlement::JobView;
-use tocsin_domain::{AccountId, AttemptKey, CampaignId, DistrictId, JobKey, JobState, WorkerId};
+use tocsin_domain::settlement::{AttemptView, JobView};
+use tocsin_domain::{
+    AccountId, AttemptKey, CampaignId, DistrictId, JobKey, JobState, Lane, Outcome, WorkerId,
+};
 use tocsin_providers::{
-    CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, RawRequest, RecallAnswer, Registry,
-    Secret, TokenKeys, VerifyError, VerifyFault,
+    CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, RawRequest, RecallAnswer,
+    RefusalClass, Registry, Secret, TokenKeys, VerifyError, VerifyFault,
 };
 use tocsin_queue::MemoryBroker;
+use tocsin_runtime::Stopwatch;
+use tocsin_store::campaigns::CampaignBrief;
+use tocsin_store::claim::Granted;
 use tocsin_store::leases::{Lease, LeasedHealth};
 use tocsin_store::{Access, Store};
 use uuid::Uuid;
 
+use super::batch::ALONE_AFTER;
 use super::*;
 use crate::WorkerSettings;
 use crate::cancels::Cancels;
