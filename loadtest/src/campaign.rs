@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use tocsin_domain::audience::Audience;
 use tocsin_domain::content::Content;
 use tocsin_domain::dedupe::DedupeMode;
@@ -43,13 +43,17 @@ impl Kind {
     }
 }
 
-/// Posts the campaign to the district's API.
+/// Posts a campaign to everybody to the district's API.
 pub async fn send(district: &District, kind: Kind) -> Result<CampaignId> {
+    send_to(district, kind, &json!({ "all": true })).await
+}
+
+async fn send_to(district: &District, kind: Kind, audience: &Value) -> Result<CampaignId> {
     let message = json!({
         "subject": SUBJECT,
         "message_type": kind.message_type(),
         "channels": ["sms"],
-        "audience": { "all": true },
+        "audience": audience,
         "body": BODY,
         "created_by": ACTOR,
     });
@@ -66,8 +70,13 @@ pub struct Posted {
 
 /// As `send`, and notes when the answer came.
 pub async fn post(district: &District, kind: Kind) -> Result<Posted> {
+    post_to(district, kind, &json!({ "all": true })).await
+}
+
+/// To those whom the audience, as the API takes it, means.
+pub async fn post_to(district: &District, kind: Kind, audience: &Value) -> Result<Posted> {
     let started = Stopwatch::start();
-    let campaign = send(district, kind).await?;
+    let campaign = send_to(district, kind, audience).await?;
     Ok(Posted { campaign, answered_at: SystemClock.now(), took: started.elapsed() })
 }
 

@@ -36,6 +36,15 @@ pub struct District {
     pub id: DistrictId,
     pub client: Client,
     pub guardians: usize,
+    /// The number of the first of them.
+    first: usize,
+}
+
+impl District {
+    /// The source id of a guardian, counted from 0, and over again after the last.
+    pub fn guardian(&self, nth: usize) -> String {
+        source_id(self.first + nth % self.guardians)
+    }
 }
 
 /// Who lives in a district: those with these numbers, with a phone on each of the channels.
@@ -55,7 +64,7 @@ pub async fn make(
     let Guardians { numbers, channels } = guardians;
     let name = format!("{NAME_PREFIX}{}", Uuid::now_v7());
     let district = add(store, name, Some(Tz::America__Chicago), "US".to_owned()).await?;
-    let guardians = numbers.len();
+    let (first, guardians) = (numbers.start, numbers.len());
     for from in numbers.clone().step_by(SLICE) {
         let slice = from..(from + SLICE).min(numbers.end);
         let rows = if from == numbers.start { Delivery::First } else { Delivery::More };
@@ -63,7 +72,11 @@ pub async fn make(
         import(store, district.id, Guardians { numbers: slice, channels }, rows).await?;
     }
     let key = add_key(store, &district, "load test").await?;
-    Ok(District { id: district.id, client: Client::new(api_url.to_owned(), key)?, guardians })
+    Ok(District { id: district.id, client: Client::new(api_url.to_owned(), key)?, guardians, first })
+}
+
+fn source_id(number: usize) -> String {
+    format!("guardian-{number}")
 }
 
 /// A number of nobody.
@@ -85,7 +98,7 @@ async fn import(
     delivery: Delivery,
 ) -> Result<()> {
     let Guardians { numbers, channels } = guardians;
-    let ids: Vec<String> = numbers.clone().map(|number| format!("guardian-{number}")).collect();
+    let ids: Vec<String> = numbers.clone().map(source_id).collect();
     let phones: Vec<String> = numbers.map(phone).collect();
     let first = delivery == Delivery::First;
     let (extent, enrolments) = match delivery {

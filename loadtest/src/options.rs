@@ -89,6 +89,15 @@ impl Sizes {
     }
 }
 
+/// Each of them has a number of its own.
+pub fn numbers_of_nobody(flag: &str, count: usize) -> Result<()> {
+    if (1..=JOBS_MAX).contains(&count) {
+        return Ok(());
+    }
+    let fault = format!("{flag} {count}: there are 1 to {JOBS_MAX} numbers of nobody");
+    Err(Failure::usage(fault).into())
+}
+
 /// A number that has to be above zero.
 pub fn positive(flag: &str, value: f64) -> Result<()> {
     if value.is_finite() && value > 0.0 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use serde_json::json;
 use tocsin_domain::CampaignId;
 
 use super::{arrivals, delivered_after, waits};
@@ -12,7 +13,7 @@ use crate::campaign::{self, Kind, Posted};
 use crate::checker;
 use crate::district::District;
 use crate::findings::Findings;
-use crate::options::{Options, Sizes, positive};
+use crate::options::{Options, Sizes, numbers_of_nobody, positive};
 use crate::report::{Line, Plot};
 use crate::stage::{Setup, Stage, Wait, Workers};
 use crate::stats::spread;
@@ -20,6 +21,8 @@ use crate::stats::spread;
 const IN_FLIGHT: usize = 400;
 /// Posted before, and not measured: connections, plans and caches are then as they are in a running system.
 const WARM_UP: usize = 20;
+/// From one recipient to the next: they lie all over the district.
+const STRIDE: usize = 7_919;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -28,6 +31,9 @@ pub struct Args {
     jobs: usize,
     #[arg(long, default_value_t = 1, value_name = "N")]
     workers: usize,
+    /// Guardians of the district, of whom each campaign goes to another one.
+    #[arg(long, default_value_t = 10_000, value_name = "N")]
+    people: usize,
     /// Campaigns posted in a second.
     #[arg(long, default_value_t = 100.0, value_name = "N")]
     per_second: f64,
@@ -38,6 +44,7 @@ pub struct Args {
 pub async fn run(args: &Args) -> Result<Findings> {
     Sizes { jobs: args.jobs, workers: args.workers, in_flight: IN_FLIGHT }.check()?;
     positive("--per-second", args.per_second)?;
+    numbers_of_nobody("--people", args.people)?;
     let setup = Setup {
         scenario: delivered_after(0),
         workers: Workers::of(args.workers),
@@ -45,7 +52,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
         ..Setup::default()
     };
     let mut stage = Stage::start(&args.options, setup).await?;
-    let district = stage.district(1).await?;
+    let district = stage.district(args.people).await?;
     let warm = post_all(&district, WARM_UP, args.per_second).await?;
     let warm: Vec<CampaignId> = warm.iter().map(|posted| posted.campaign).collect();
     stage.closed("warm-up", &warm, Wait::for_requests(WARM_UP)).await?;
@@ -70,6 +77,7 @@ pub async fn run(args: &Args) -> Result<Findings> {
     let posts = spread(posted.iter().map(|posted| posted.took.as_secs_f64() * 1_000.0).collect());
     findings
         .figure("campaigns", args.jobs)
+        .figure("people", args.people)
         .figure("per_second", args.per_second)
         .figure("workers", args.workers)
         .figure("p50_ms", waits.p50)
@@ -89,8 +97,9 @@ async fn post_all(district: &District, count: usize, per_second: f64) -> Result<
     while posted.len() < count {
         tokio::select! {
             _ = due.tick(), if begun < count => {
+                let audience = json!({ "people": [district.guardian(begun * STRIDE)] });
                 begun += 1;
-                under_way.push(campaign::post(district, Kind::General));
+                under_way.push(async move { campaign::post_to(district, Kind::General, &audience).await });
             }
             Some(answer) = under_way.next() => posted.push(answer?),
         }

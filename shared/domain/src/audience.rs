@@ -6,8 +6,9 @@ use crate::receipt::Addressed;
 
 /// Every list that is given narrows the audience; one that is left out does not. Grades 3 and 4 of two
 /// schools are the guardians of students who are in one of the schools and in one of the grades. Classes and
-/// school years are those that a student is taught in, and that staff teach in. Several such groups side by
-/// side are `any_of`: whoever is in one of them is addressed, and once.
+/// school years are those that a student is taught in, and that staff teach in. A list of students means them and their
+/// guardians, on behalf of these students alone, and no staff. Several such groups side by side are `any_of`: whoever is
+/// in one of them is addressed, and once.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -23,6 +24,9 @@ pub struct Audience {
     /// Each named by the year in which it ends.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub school_years: Vec<i16>,
+    /// Source ids of students.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub students: Vec<String>,
     pub roles: Vec<Role>,
     /// Source ids of people.
     pub people: Vec<String>,
@@ -72,6 +76,7 @@ impl Default for Audience {
             grades: Vec::new(),
             classes: Vec::new(),
             school_years: Vec::new(),
+            students: Vec::new(),
             roles: vec![Role::Guardian],
             people: Vec::new(),
             language: None,
@@ -92,13 +97,15 @@ const SCHOOL_YEARS: std::ops::RangeInclusive<i16> = 1990..=2200;
 #[non_exhaustive]
 pub enum AudienceError {
     #[error(
-        "the audience selects nobody: set all to true, or list schools, grades, classes, school_years or people"
+        "the audience selects nobody: set all to true, or list schools, grades, classes, school_years, students or people"
     )]
     Nobody,
     #[error("the audience is everybody and {0} as well: leave one of them out")]
     Contradiction(&'static str),
     #[error("roles is empty: list guardian, student or staff, or leave it out for guardians")]
     NoRoles,
+    #[error("students have guardians and no staff: take staff out of roles, or add a group of theirs to any_of")]
+    StaffOfStudents,
     #[error("{0} has an empty entry: remove it")]
     EmptyEntry(&'static str),
     #[error("{0} stands beside receipt, which says whom already: leave it out")]
@@ -120,7 +127,7 @@ impl AudienceError {
     pub fn field(&self) -> String {
         match self {
             Self::Nobody => "audience".to_owned(),
-            Self::NoRoles => "roles".to_owned(),
+            Self::NoRoles | Self::StaffOfStudents => "roles".to_owned(),
             Self::TooManyGroups(_) => "any_of".to_owned(),
             Self::NoYear(_) => "school_years".to_owned(),
             Self::Contradiction(field)
@@ -138,12 +145,13 @@ impl AudienceError {
 
 impl Audience {
     /// What an audience is said by, beside a receipt or groups.
-    pub const FILTERS: [&'static str; 9] = [
+    pub const FILTERS: [&'static str; 10] = [
         "all",
         "schools",
         "grades",
         "classes",
         "school_years",
+        "students",
         "roles",
         "people",
         "language",
@@ -199,6 +207,7 @@ impl Audience {
             ("schools", &self.schools),
             ("grades", &self.grades),
             ("classes", &self.classes),
+            ("students", &self.students),
             ("people", &self.people),
         ];
         for (field, list) in lists {
@@ -221,6 +230,9 @@ impl Audience {
         if self.roles.is_empty() {
             return Err(AudienceError::NoRoles);
         }
+        if !self.students.is_empty() && self.roles == [Role::Staff] {
+            return Err(AudienceError::StaffOfStudents);
+        }
         if self.language.as_deref().is_some_and(|language| language.trim().is_empty()) {
             return Err(AudienceError::EmptyEntry("language"));
         }
@@ -236,6 +248,7 @@ impl Audience {
             self.grades == defaults.grades,
             self.classes == defaults.classes,
             self.school_years == defaults.school_years,
+            self.students == defaults.students,
             self.roles == defaults.roles,
             self.people == defaults.people,
             self.language == defaults.language,
@@ -265,6 +278,8 @@ mod tests {
             r#"{"people":["p1"],"include_inactive":true}"#,
             r#"{"classes":["c1"],"roles":["student","staff"]}"#,
             r#"{"school_years":[2027]}"#,
+            r#"{"students":["st1","st2"],"roles":["guardian","student","staff"]}"#,
+            r#"{"students":["st1"],"people":["p1"]}"#,
             r#"{"any_of":[{"schools":["s1"]},{"people":["p1"],"roles":["staff"],"language":"es"}]}"#,
         ] {
             assert_eq!(read(json).unwrap().validate(), Ok(()), "{json}");
@@ -287,6 +302,9 @@ mod tests {
             (r#"{"all":true,"classes":["c1"]}"#, "classes"),
             (r#"{"all":true,"school_years":[2027]}"#, "school_years"),
             (r#"{"school_years":[27]}"#, "school_years"),
+            (r#"{"students":[""]}"#, "students"),
+            (r#"{"all":true,"students":["st1"]}"#, "students"),
+            (r#"{"students":["st1"],"roles":["staff"]}"#, "roles"),
             (r#"{"any_of":[{"schools":["s1"]},{}]}"#, "any_of[1]"),
             (r#"{"any_of":[{"schools":["s1"," "]}]}"#, "any_of[0].schools"),
             (r#"{"any_of":[{"all":true}],"schools":["s1"]}"#, "schools"),
@@ -320,6 +338,7 @@ mod tests {
             (r#","schools":["s1"]"#, "schools"),
             (r#","grades":["03"]"#, "grades"),
             (r#","roles":["staff"]"#, "roles"),
+            (r#","students":["st1"]"#, "students"),
             (r#","people":["p1"]"#, "people"),
             (r#","language":"es""#, "language"),
             (r#","include_inactive":true"#, "include_inactive"),
@@ -329,7 +348,7 @@ mod tests {
         }
         // The release before this one reads no such members, and need not: they are not written.
         let written = serde_json::to_string(&Audience::default()).unwrap();
-        for member in ["receipt", "any_of", "classes", "school_years"] {
+        for member in ["receipt", "any_of", "classes", "school_years", "students"] {
             assert!(!written.contains(member), "{written}");
         }
     }

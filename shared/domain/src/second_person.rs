@@ -15,9 +15,9 @@ pub const APPROVAL_LIFETIME: Duration = Duration::from_secs(30 * 60);
 /// Which schools an audience is for, as far as it says so by schools.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
-    /// It is narrowed to no school, class or person.
+    /// It is narrowed to no school, class, student or person.
     EverySchool,
-    /// Source ids. Empty: it names people or classes only.
+    /// Source ids. Empty: it names people, students or classes only.
     Schools(BTreeSet<String>),
 }
 
@@ -27,7 +27,8 @@ impl Reach {
     pub fn of(audience: &Audience) -> Self {
         let mut schools = BTreeSet::new();
         for group in audience.groups() {
-            if group.receipt.is_some() || !group.people.is_empty() || !group.classes.is_empty() {
+            let lists = [&group.people, &group.students, &group.classes];
+            if group.receipt.is_some() || lists.iter().any(|list| !list.is_empty()) {
                 continue;
             }
             if group.schools.is_empty() {
@@ -137,11 +138,13 @@ mod tests {
         let named = |entries: &[&str]| Reach::Schools(list(entries).into_iter().collect());
         let classes = Audience { classes: list(&["c"]), ..schools(&["a"]) };
         let people = Audience { people: list(&["p"]), ..Audience::default() };
+        let students = Audience { students: list(&["st"]), ..Audience::default() };
         for (audience, reach) in [
             (schools(&["a", "b"]), named(&["a", "b"])),
             (Audience { grades: list(&["03"]), ..schools(&["a"]) }, named(&["a"])),
             (classes.clone(), named(&[])),
             (people.clone(), named(&[])),
+            (students, named(&[])),
             (
                 Audience {
                     any_of: vec![schools(&["a"]), schools(&["b"]), classes, people.clone()],

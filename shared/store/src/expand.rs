@@ -17,8 +17,8 @@ use tokio_postgres::types::ToSql;
 
 pub(crate) use self::devices::{judged_devices, made_devices, tallied_devices};
 pub(crate) use self::people::{
-    about_students, addressed_people, audience_groups, groups_of, in_audience, in_class, is_meant,
-    is_open_to, merge_values,
+    about_students, addressed_people, audience_groups, candidates, from_candidates, groups_of, in_audience,
+    in_class, is_meant, is_open_to, merge_values, starts_from_lists,
 };
 pub(crate) use self::told::{already_told, attendance_of_day, told_of_all};
 use crate::close::{Closed, closed};
@@ -115,9 +115,13 @@ impl Store {
             &groups,
             &expansion.attendance_day,
         ];
+        let (name, sql) = match starts_from_lists(audience) {
+            true => ("expand_lists", EXPAND_LISTS),
+            false => ("expand", EXPAND),
+        };
         read_chunk(match expansion.attendance_day {
-            Some(_) => self.expand_in_turn(expansion.district, &parameters).await,
-            None => self.rows("expand", EXPAND, &parameters).await,
+            Some(_) => self.expand_in_turn(expansion.district, name, sql, &parameters).await,
+            None => self.rows(name, sql, &parameters).await,
         })
     }
 
@@ -125,14 +129,16 @@ impl Store {
     async fn expand_in_turn(
         &self,
         district: DistrictId,
+        name: &'static str,
+        sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
-        let failed = || StoreError::statement("expand");
+        let failed = || StoreError::statement(name);
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed())?;
         let turn = transaction.prepare_cached(ATTENDANCE_TURN).await.map_err(failed())?;
         transaction.execute(&turn, &[&district.0]).await.map_err(failed())?;
-        let expand = transaction.prepare_cached(EXPAND).await.map_err(failed())?;
+        let expand = transaction.prepare_cached(sql).await.map_err(failed())?;
         let rows = transaction.query(&expand, parameters).await.map_err(failed())?;
         transaction.commit().await.map_err(failed())?;
         Ok(rows)
@@ -231,8 +237,12 @@ select pg_advisory_xact_lock(7451, hashtext($1::uuid::text))";
 /// not from a device shared with somebody who is still to come and was not told: theirs would be the duplicate of one that is not sent.
 /// Lane 1 is emergency, channel 2 sms. Numbers 33, 31, 32, 48, 52 are outcomes Duplicate, OptOut, Suppressed, Ineligible and
 /// AlreadyTold; states 1 and 4 a job's Waiting and Ended. A test holds them to the domain's.
-pub(crate) const EXPAND: &str = concat!(
-    "-- store.expand
+macro_rules! expand {
+    ($name:literal, $candidates:expr, $people:expr) => {
+        concat!(
+    "-- store.",
+    $name,
+    "
 with campaign as materialized (
   select id, recipients_made, jobs_made, scheduled_at, lane, consent_class, message_type,
     consent_class = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
@@ -243,10 +253,14 @@ with campaign as materialized (
     audience_groups!(),
     ", ",
     attendance_of_day!("$9", "$5"),
-    ", chunk as materialized (
+    ", ",
+    $candidates,
+    "chunk as materialized (
   select p.id, p.source_id, p.active, p.role, p.given_name, p.family_name, p.language, p.time_zone
   from campaign cross join lateral (
-    select * from people p
+    select p.* from ",
+    $people,
+    "
     ",
     in_audience!(),
     "
@@ -339,7 +353,14 @@ from extent x cross join ",
 where c.id = $1 and exists (select from campaign)
 returning case when x.people < $4 then null else x.last end as cursor, x.people, x.jobs,
   array(select job_id from judged where c.lane = 1 and channel = 2 and not duplicate and barred is not null) as barred"
-);
+)
+    };
+}
+
+pub(crate) const EXPAND: &str = expand!("expand", "", "people p");
+
+/// The same, where the audience's lists say who may be in it.
+pub(crate) const EXPAND_LISTS: &str = expand!("expand_lists", candidates!(), from_candidates!());
 
 #[cfg(test)]
 mod tests {

@@ -88,6 +88,11 @@ pub(crate) fn audience(audience: &Audience) -> String {
     if !audience.grades.is_empty() {
         words.push_str(&format!(" of grades {}", audience.grades.join(", ")));
     }
+    match audience.students.len() {
+        0 => {}
+        1 => words.push_str(" of 1 student"),
+        count => words.push_str(&format!(" of {count} students")),
+    }
     if !audience.people.is_empty() {
         words.push_str(&format!(", {} named", audience.people.len()));
     }

@@ -29,6 +29,9 @@ pub(super) async fn criteria(
         });
         facts.push(("Schools", listed(schools, "All")));
         facts.push(("Grades", listed(audience.grades.iter().map(String::as_str), "All")));
+        if !audience.students.is_empty() {
+            facts.push(("Students", listed(audience.students.iter().map(String::as_str), "All")));
+        }
         if !audience.people.is_empty() {
             facts.push(("People", listed(audience.people.iter().map(String::as_str), "All")));
         }

@@ -39,6 +39,8 @@ shape! {
         /// Each by the year in which it ends.
         #[schemars(inner(range(min = 1990, max = 2200)))]
         school_years: Option<Vec<i16>>,
+        /// Source ids of students: they and their guardians, on behalf of these students alone.
+        students: Option<Vec<Text<ENTRY_CHARS_MAX>>>,
         /// Guardians unless said.
         #[schemars(length(min = 1))]
         roles: Option<Vec<Role>>,
@@ -62,7 +64,7 @@ shape! {
 
 pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience> {
     const REMEDY: &str =
-        "say whom the campaign is for, by all, schools, grades, classes, school_years, people or any_of";
+        "say whom the campaign is for, by all, schools, grades, classes, school_years, students, people or any_of";
     let field = fields.required("audience", REMEDY, faults)?;
     let path = field.path.clone();
     let mut fields = field.object(faults)?;
@@ -122,6 +124,7 @@ fn read_filters(fields: &mut Fields, faults: &mut Faults) -> Option<Audience> {
             field.list(faults).and_then(|entries| all_of(entries, |entry| read_year(entry, faults)))
         }
     };
+    let students = read_entries(fields, "students", faults);
     let people = read_entries(fields, "people", faults);
     let roles = match fields.take("roles") {
         None => Some(defaults.roles),
@@ -135,6 +138,7 @@ fn read_filters(fields: &mut Fields, faults: &mut Faults) -> Option<Audience> {
         grades: grades?,
         classes: classes?,
         school_years: school_years?,
+        students: students?,
         roles: roles?,
         people: people?,
         language: match language {

@@ -343,12 +343,17 @@ async fn a_file_of_source_ids_becomes_an_audience_and_unknown_ones_are_told_by_l
         (&json!(2), &json!(1)),
         "{counted:?}"
     );
+    let of_student = json!({"audience": {"students": ["bo"]}, "exact": true});
+    let counted = stage.send(Method::POST, "/v1/audience/count", &of_student).await;
+    assert_eq!(counted.body["recipients"], 1, "the guardian, not the student: {counted:?}");
     for (audience, field) in [
         (json!({"any_of": [{"schools": [" "]}]}), "audience.any_of[0].schools"),
         (json!({"any_of": [{"all": true}], "grades": ["03"]}), "audience.grades"),
         (json!({"any_of": []}), "audience.any_of"),
         (json!({"any_of": [{"all": true, "any_of": [{"all": true}]}]}), "audience.any_of[0].any_of"),
         (json!({"school_years": [27]}), "audience.school_years[0]"),
+        (json!({"students": ["bo", ""]}), "audience.students"),
+        (json!({"students": ["bo"], "roles": ["staff"]}), "audience.roles"),
     ] {
         let refused = stage.send(Method::POST, "/v1/audience/count", &json!({"audience": audience})).await;
         refused.assert_problem(422, "invalid-body");

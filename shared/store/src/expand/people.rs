@@ -4,6 +4,24 @@
 use serde_json::{Value, json};
 use tocsin_domain::audience::{Audience, Role};
 
+/// More than so many names or classes are not looked up anew for each chunk: then the district is walked after all.
+const NAMES_MAX: usize = 2_000;
+const CLASSES_MAX: usize = 50;
+
+/// Does each group list whom it may address at most? Then people are found from the lists ([`candidates`]), and the
+/// district's are not walked (docs/adr/0058-from-the-lists.md).
+pub(crate) fn starts_from_lists(audience: &Audience) -> bool {
+    let (mut names, mut classes) = (0, 0);
+    for group in audience.groups() {
+        if group.people.is_empty() && group.students.is_empty() && group.classes.is_empty() {
+            return false;
+        }
+        names += group.people.len() + group.students.len();
+        classes += group.classes.len();
+    }
+    names <= NAMES_MAX && classes <= CLASSES_MAX
+}
+
 /// The groups of an audience as [`audience_groups`] takes them. What is null narrows nothing.
 pub(crate) fn groups_of(audience: &Audience) -> Value {
     fn given<T>(list: &[T]) -> Option<&[T]> {
@@ -20,6 +38,7 @@ pub(crate) fn groups_of(audience: &Audience) -> Value {
             "grades": given(&group.grades),
             "classes": given(&group.classes),
             "school_years": given(&group.school_years),
+            "about": given(&group.students),
             "people": given(&group.people),
             "language": group.language,
             "inactive": group.include_inactive,
@@ -28,18 +47,54 @@ pub(crate) fn groups_of(audience: &Audience) -> Value {
     Value::Array(groups.collect())
 }
 
-/// The groups, `$8`, and the source ids that they list, in a table of their own: it is hashed, and not searched once
-/// for each person.
+/// The groups, `$8`, and the people and students that they list, in tables of their own: these are hashed, and not
+/// searched once for each person.
 macro_rules! audience_groups {
     () => {
         "groups as materialized (
   select g.*, g.classes is not null or g.school_years is not null as by_class
   from jsonb_to_recordset($8::jsonb) as g(ordinal int, guardians boolean, students boolean, staff boolean,
-    schools text[], grades text[], classes text[], school_years smallint[], people text[], language text,
+    schools text[], grades text[], classes text[], school_years smallint[], about text[], people text[], language text,
     inactive boolean)
 ), listed as materialized (
   select g.ordinal, named.source_id from groups g cross join lateral unnest(g.people) named(source_id)
+), listed_students as materialized (
+  select g.ordinal, p.id as student_id from groups g cross join lateral unnest(g.about) named(source_id)
+  cross join lateral (
+    select id from people where district_id = $2 and source_id collate \"C\" = named.source_id and id > 0 limit 1) p
 )"
+    };
+}
+
+/// Nobody else can be in the audience: whoever is listed, and of students and classes the members and their guardians.
+/// A group that has several kinds of lists is looked up by one of them.
+macro_rules! candidates {
+    () => {
+        "members as materialized (
+  select l.student_id as id from groups g cross join lateral (
+    select student_id from listed_students where ordinal = g.ordinal offset 0) l
+  where g.people is null
+  union
+  select m.person_id from groups g cross join lateral unnest(g.classes) named(source_id)
+  cross join lateral (
+    select person_id from class_members where class_source_id = named.source_id and district_id = $2 offset 0) m
+  where g.people is null and g.about is null
+), candidates as materialized (
+  select p.id from listed l cross join lateral (
+    select id from people where district_id = $2 and source_id collate \"C\" = l.source_id and id > 0 limit 1) p
+  union
+  select id from members
+  union
+  select c.person_id from members m cross join lateral (
+    select person_id from contacts where student_id = m.id and district_id = $2 offset 0) c
+), "
+    };
+}
+
+/// Where the people of [`in_audience`] come from: the district, or its [`candidates`].
+macro_rules! from_candidates {
+    () => {
+        "candidates k cross join lateral (select * from people where district_id = $2 and id = k.id limit 1) p"
     };
 }
 
@@ -80,6 +135,7 @@ macro_rules! is_meant {
             " and (s.active or g.inactive)
         and (g.schools is null or s.school_source_id = any(g.schools))
         and (g.grades is null or s.grade = any(g.grades))
+        and (g.about is null or (g.ordinal, s.person_id) in (select ordinal, student_id from listed_students))
         and (not g.by_class or ",
             in_class!($person, "2"),
             ")"
@@ -105,11 +161,12 @@ macro_rules! in_audience {
           or (g.students and (select true from students s where ",
             is_meant!("p.id"),
             " limit 1))
-          or (g.staff and p.role = 3 and g.grades is null
+          or (g.staff and p.role = 3 and g.grades is null and g.about is null
             and (g.schools is null and not g.by_class or ",
             in_class!("p.id", "3"),
             "))
-          or (g.people is not null and g.schools is null and g.grades is null and not g.by_class))
+          or (g.people is not null and g.schools is null and g.grades is null and g.about is null
+            and not g.by_class))
         limit 1)"
         )
     };
@@ -181,6 +238,6 @@ macro_rules! merge_values {
 }
 
 pub(crate) use {
-    about_students, addressed_people, audience_groups, in_audience, in_class, is_meant, is_open_to,
-    merge_values,
+    about_students, addressed_people, audience_groups, candidates, from_candidates, in_audience, in_class,
+    is_meant, is_open_to, merge_values,
 };

@@ -101,6 +101,7 @@ fn group_statement<'a>(group: &'a Audience, parameters: &mut Parameters<'a>) -> 
     let grades = (!group.grades.is_empty()).then(|| place(&group.grades));
     let classes = (!group.classes.is_empty()).then(|| place(&group.classes));
     let years = (!group.school_years.is_empty()).then(|| place(&group.school_years));
+    let about = (!group.students.is_empty()).then(|| place(&group.students));
     let people = (!group.people.is_empty()).then(|| place(&group.people));
     let language = group.language.as_ref().map(|language| place(language));
     let by_class = classes.is_some() || years.is_some();
@@ -128,6 +129,10 @@ fn group_statement<'a>(group: &'a Audience, parameters: &mut Parameters<'a>) -> 
     if by_class {
         let _ = write!(students, " and s.person_id in ({})", members(Role::Student.number()));
     }
+    if let Some(about) = &about {
+        let named = "select q.id from people q where q.district_id = $1 and q.source_id";
+        let _ = write!(students, " and s.person_id in ({named} = any({about}))");
+    }
 
     let wants = |role| group.roles.contains(&role);
     let mut ways = Vec::new();
@@ -144,7 +149,7 @@ fn group_statement<'a>(group: &'a Audience, parameters: &mut Parameters<'a>) -> 
         select s.person_id, q.role from ({students}) s join people q on q.district_id = $1 and q.id = s.person_id) e"
         ));
     }
-    if wants(Role::Staff) && grades.is_none() {
+    if wants(Role::Staff) && grades.is_none() && about.is_none() {
         let mut staff =
             "select q.id, null::bigint from people q where q.district_id = $1 and q.role = 3".to_owned();
         if schools.is_some() || by_class {
@@ -155,6 +160,7 @@ fn group_statement<'a>(group: &'a Audience, parameters: &mut Parameters<'a>) -> 
     if let Some(people) = &people
         && schools.is_none()
         && grades.is_none()
+        && about.is_none()
         && !by_class
     {
         ways.push(format!(

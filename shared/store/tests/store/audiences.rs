@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::Utc;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -9,6 +10,7 @@ use tocsin_domain::audience::{Audience, Role};
 use tocsin_domain::dedupe::DedupeMode;
 use tocsin_domain::{CampaignId, Channel};
 use tocsin_store::tenant::audience::{Size, SizeQuery};
+use tocsin_store::tenant::forecast::AudienceQuery;
 
 use crate::fixture::Setting;
 
@@ -96,22 +98,25 @@ fn group(random: &mut StdRng, people: &[String]) -> Audience {
         0 => vec![2026 + random.random_range(0..3)],
         _ => Vec::new(),
     };
-    let listed = match random.random_range(0..3) {
-        0 => people.choose_multiple(random, 9).cloned().chain(["nobody".to_owned()]).collect(),
+    let mut some_of = |one_in: u32, count: usize| match random.random_range(0..one_in) {
+        0 => people.choose_multiple(random, count).cloned().chain(["nobody".to_owned()]).collect(),
         _ => Vec::new(),
     };
+    // Half of the people are students.
+    let (students, listed) = (some_of(3, 12), some_of(4, 20));
     let mut roles: Vec<Role> = Role::ALL.into_iter().filter(|_| random.random_range(0..2) == 0).collect();
-    if roles.is_empty() {
+    if roles.is_empty() || !students.is_empty() && roles == [Role::Staff] {
         roles.push(Role::Guardian);
     }
     let language = [None, None, Some("es"), Some("vi")].choose(random).copied().flatten();
-    let narrowed = [&schools, &grades, &classes, &listed].iter().any(|list| !list.is_empty());
+    let narrowed = [&schools, &grades, &classes, &students, &listed].iter().any(|list| !list.is_empty());
     Audience {
         all: !narrowed && school_years.is_empty(),
         schools,
         grades,
         classes,
         school_years,
+        students,
         roles,
         people: listed,
         language: language.map(str::to_owned),
@@ -163,6 +168,21 @@ async fn whatever_the_audience_it_is_counted_as_it_is_expanded_and_nobody_is_in_
             let channels = Channel::ALL.to_vec();
             let query = SizeQuery { audience: &audience, channels: &channels, mode, message_type };
             let counted = setting.tenant().audience_size(&query).await.unwrap();
+            let foreseen = AudienceQuery {
+                audience: &audience,
+                channels: &channels,
+                mode,
+                consent_class: 2,
+                message_type,
+                attendance_day: None,
+                now: Utc::now(),
+            };
+            let foreseen = setting.tenant().count_audience(&foreseen).await.unwrap();
+            assert_eq!(
+                (foreseen.recipients, foreseen.no_device),
+                (counted.recipients, counted.no_device),
+                "{context}"
+            );
             let campaign = setting
                 .campaign(|new| {
                     (new.audience, new.mode, new.channels) = (audience.clone(), mode, channels.clone());
@@ -186,6 +206,55 @@ async fn whatever_the_audience_it_is_counted_as_it_is_expanded_and_nobody_is_in_
     sizes.sort_unstable();
     sizes.dedup();
     assert!(sizes.len() > 15, "the cases mean something: {sizes:?}");
+}
+
+/// Who hears of whom: by person, the students on whose behalf.
+async fn heard(setting: &Setting, audience: Audience, mode: DedupeMode) -> Vec<(i64, Vec<i64>)> {
+    assert_eq!(audience.validate(), Ok(()));
+    let campaign = setting.campaign(|new| (new.audience, new.mode) = (audience, mode)).await;
+    setting.expand(campaign, 1).await;
+    let rows =
+        "select person_id, coalesce(student_ids, '{}') from recipients where campaign_id = $1 order by id";
+    let rows = setting.owner.query(rows, &[&campaign.0]).await.unwrap();
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+}
+
+#[tokio::test]
+async fn a_guardian_hears_of_the_students_who_are_listed_and_of_no_other() {
+    let setting = Setting::new().await;
+    let phone = |number| format!("+1555000000{number}");
+    let guardian =
+        async |number: u32| setting.person(Role::Guardian, &[(Channel::Sms, &phone(number))]).await;
+    let (ann, ben, other) = (guardian(1).await, guardian(2).await, guardian(3).await);
+    let teacher = setting.person(Role::Staff, &[(Channel::Sms, &phone(4))]).await;
+    let (bo, cy) = (setting.student(&[ann, ben]).await, setting.student(&[ann]).await);
+    let di = setting.student(&[other]).await;
+    let source = async |person: i64| -> String {
+        let row = setting.owner.query_one("select source_id from people where id = $1", &[&person]).await;
+        row.unwrap().get(0)
+    };
+    let of = async |students: &[i64]| Audience {
+        students: futures::future::join_all(students.iter().map(|student| source(*student))).await,
+        ..Audience::default()
+    };
+    for mode in DedupeMode::ALL {
+        assert_eq!(
+            heard(&setting, of(&[bo]).await, mode).await,
+            [(ann, vec![bo]), (ben, vec![bo])],
+            "{mode:?}"
+        );
+        let one = Audience { people: vec![source(ann).await], ..of(&[bo, di]).await };
+        assert_eq!(heard(&setting, one, mode).await, [(ann, vec![bo])], "{mode:?}");
+        // Nobody else of their school, whatever their role.
+        let all = Audience { roles: Role::ALL.to_vec(), ..of(&[di]).await };
+        assert_eq!(heard(&setting, all, mode).await, [(other, vec![di]), (di, vec![di])], "{mode:?}");
+    }
+    let both = heard(&setting, of(&[bo, cy]).await, DedupeMode::PerDevice).await;
+    assert_eq!(both, [(ann, vec![bo, cy]), (ben, vec![bo])]);
+    let staff =
+        Audience { people: vec![source(teacher).await], roles: vec![Role::Staff], ..Audience::default() };
+    let union = Audience { any_of: vec![of(&[cy]).await, staff], ..Audience::default() };
+    assert_eq!(heard(&setting, union, DedupeMode::PerDevice).await, [(ann, vec![cy]), (teacher, vec![])]);
 }
 
 #[tokio::test]

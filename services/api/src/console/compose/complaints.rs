@@ -82,6 +82,7 @@ fn of_member(path: &str) -> (String, String) {
         "audience" => ("who", "The recipients:"),
         "audience.schools" => ("school", "The schools:"),
         "audience.grades" => ("grade", "The grades:"),
+        "audience.students" => ("students", "The students:"),
         "audience.people" => ("people", "The people:"),
         "audience.roles" => ("role", "The roles:"),
         "audience.language" => ("only_language", "The language"),

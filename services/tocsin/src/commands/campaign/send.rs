@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 /// What is said to whom, and when.
 #[derive(Debug, clap::Args)]
-#[command(group = clap::ArgGroup::new("audience").required(true).multiple(true).args(["all", "schools", "grades"]))]
+#[command(group = clap::ArgGroup::new("audience").required(true).multiple(true).args(["all", "schools", "grades", "students", "people"]))]
 pub(crate) struct Message {
     #[arg(long)]
     subject: String,
@@ -45,7 +45,7 @@ pub(crate) struct Message {
     #[arg(long = "type", default_value = "general")]
     message_type: String,
     /// Everybody: all guardians of active students.
-    #[arg(long, conflicts_with_all = ["schools", "grades"])]
+    #[arg(long, conflicts_with_all = ["schools", "grades", "students", "people"])]
     all: bool,
     /// Source id of a school. May be given several times.
     #[arg(long = "school")]
@@ -53,6 +53,12 @@ pub(crate) struct Message {
     /// A grade. May be given several times.
     #[arg(long = "grade")]
     grades: Vec<String>,
+    /// Source id of a student, whose guardians are meant, on behalf of this student. May be given several times.
+    #[arg(long = "student")]
+    students: Vec<String>,
+    /// Source id of a person. May be given several times.
+    #[arg(long = "person")]
+    people: Vec<String>,
     /// When to send, RFC 3339. Default: at once.
     #[arg(long)]
     at: Option<String>,
@@ -77,11 +83,18 @@ impl Message {
     pub(crate) fn body(&self) -> Result<Value> {
         let mut request = json!({
             "subject": self.subject, "channels": self.channels, "message_type": self.message_type,
-            "scheduled_at": self.at, "created_by": ACTOR,
-            "audience": {"all": self.all, "schools": self.schools, "grades": self.grades},
+            "scheduled_at": self.at, "created_by": ACTOR, "audience": self.audience(),
         });
         self.text.write_into(&mut request)?;
         Ok(request)
+    }
+
+    /// Whoever is named is meant whatever they are, where nothing else narrows.
+    fn audience(&self) -> Value {
+        json!({
+            "all": self.all, "schools": self.schools, "grades": self.grades, "students": self.students,
+            "people": self.people,
+        })
     }
 }
 
@@ -123,6 +136,13 @@ mod tests {
     }
 
     #[test]
+    fn an_audience_may_name_students_and_people() {
+        let words = ["--student", "st1", "--student", "st2", "--person", "p1", "--body", "b"];
+        let audience = parse(&words).unwrap().body().unwrap()["audience"].take();
+        assert_eq!((&audience["students"], &audience["people"]), (&json!(["st1", "st2"]), &json!(["p1"])));
+    }
+
+    #[test]
     fn a_test_says_so() {
         let test = |words: &[&str]| parse(words).unwrap().body().unwrap().get("test").cloned();
         assert_eq!(test(&["--all", "--body", "b", "--test"]), Some(json!(true)));
@@ -131,9 +151,10 @@ mod tests {
 
     #[test]
     fn a_message_needs_a_text_and_an_audience() {
-        let faults: [(&[&str], &str); 4] = [
+        let faults: [(&[&str], &str); 5] = [
             (&["--all"], "--body"),
             (&["--body", "b"], "--all"),
+            (&["--all", "--student", "st1", "--body", "b"], "cannot be used with"),
             (&["--all", "--body", "b", "--body-file", "f"], "cannot be used with"),
             (&["--all", "--body", "b", "--content", "es"], "es=carta.txt"),
         ];

@@ -12,8 +12,8 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::expand::{
-    about_students, already_told, attendance_of_day, audience_groups, groups_of, in_audience, in_class,
-    is_meant, is_open_to, judged_devices, told_of_all,
+    about_students, already_told, attendance_of_day, audience_groups, candidates, from_candidates, groups_of,
+    in_audience, in_class, is_meant, is_open_to, judged_devices, starts_from_lists, told_of_all,
 };
 use crate::receipt::part_of_attempt;
 use crate::standing::may_have_told;
@@ -92,10 +92,14 @@ impl Tenant {
                 .await?;
             return read(&rows);
         }
+        let (name, sql) = match starts_from_lists(audience) {
+            true => ("count_audience_lists", AUDIENCE_LISTS),
+            false => ("count_audience", AUDIENCE),
+        };
         let rows = self
             .rows(
-                "count_audience",
-                AUDIENCE,
+                name,
+                sql,
                 &[
                     &nobody,
                     &self.district.0,
@@ -157,31 +161,39 @@ macro_rules! as_if_a_campaign {
 /// As `expand`, without its chunks and rows. A row of channel 0 counts people, and one that is marked as a duplicate
 /// those without a device. On whose behalf people are addressed matters where that makes a message each, or where some
 /// may have been told already.
-pub(crate) const AUDIENCE: &str = concat!(
-    "-- store.count_audience
+macro_rules! count_audience {
+    ($name:literal, $candidates:expr, $people:expr) => {
+        concat!(
+            "-- store.",
+            $name,
+            "
 with ",
-    as_if_a_campaign!("$9"),
-    ", ",
-    audience_groups!(),
-    ", ",
-    attendance_of_day!("$10", "$11"),
-    ", everybody as materialized (
-  select p.id, p.source_id, p.active, p.role, p.language, p.time_zone from people p
+            as_if_a_campaign!("$9"),
+            ", ",
+            audience_groups!(),
+            ", ",
+            attendance_of_day!("$10", "$11"),
+            ", ",
+            $candidates,
+            "everybody as materialized (
+  select p.id, p.source_id, p.active, p.role, p.language, p.time_zone from ",
+            $people,
+            "
     ",
-    in_audience!(),
-    "
+            in_audience!(),
+            "
   limit $4
 ), chunk as materialized (
   select * from everybody where $7::smallint = 2 or $10::date is not null
 ), ",
-    about_students!(),
-    ", addressed as materialized (
+            about_students!(),
+            ", addressed as materialized (
   select id, language, time_zone, null::bigint as about_id, null::uuid as told_by from everybody
   where $7::smallint = 1 and $10::date is null
   union all
   select a.id, a.language, a.time_zone, a.about_id, ",
-    told_of_all!("$10", "a.id", "a.students"),
-    "
+            told_of_all!("$10", "a.id", "a.students"),
+            "
   from (
     select id, language, time_zone, student_id as about_id,
       case when student_id is not null then array[student_id] end as students
@@ -195,8 +207,8 @@ with ",
   from addressed a join devices d on d.district_id = $2 and d.person_id = a.id and d.channel = any($6)
     and not $9 = any(d.declined)
 ), ",
-    judged_devices!("reached"),
-    ")
+            judged_devices!("reached"),
+            ")
 select channel, language, time_zone, duplicate, barred, count(*) as devices
 from judged group by 1, 2, 3, 4, 5
 union all
@@ -206,7 +218,15 @@ select 0::smallint, null, null, true, null, count(distinct id) from addressed a
 where not exists (
   select from devices d where d.district_id = $2 and d.person_id = a.id and d.channel = any($6)
     and not $9 = any(d.declined))"
-);
+        )
+    };
+}
+
+pub(crate) const AUDIENCE: &str = count_audience!("count_audience", "", "people p");
+
+/// The same, where the audience's lists say who may be in it.
+pub(crate) const AUDIENCE_LISTS: &str =
+    count_audience!("count_audience_lists", candidates!(), from_candidates!());
 
 /// As `expand_receipt`, without its chunks and rows. `$3` is the campaign that is corrected.
 pub(crate) const RECEIPT: &str = concat!(

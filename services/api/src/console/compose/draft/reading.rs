@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::{ATTACHED, Draft, field_of};
 
 /// Members of an audience that the form has fields for. Others travel along unseen.
-const AUDIENCE: [&str; 7] = ["all", "schools", "grades", "roles", "people", "language", "include_inactive"];
+const AUDIENCE: [&str; 8] =
+    ["all", "schools", "grades", "students", "roles", "people", "language", "include_inactive"];
 
 impl Draft {
     /// The form that would make this request.
@@ -46,7 +47,9 @@ impl Draft {
                 self.add(field, &entry);
             }
         }
-        self.set("people", &strings(audience.get("people")).join("\n"));
+        for list in ["students", "people"] {
+            self.set(list, &strings(audience.get(list)).join("\n"));
+        }
         self.set("only_language", audience.get("language").and_then(Value::as_str).unwrap_or_default());
         if audience.get("include_inactive").and_then(Value::as_bool) == Some(true) {
             self.set("include_inactive", "yes");

@@ -57,11 +57,15 @@ impl Draft {
         }
         audience.insert("roles".to_owned(), json!(self.all("role")));
         if self.text("who") == "some" {
-            let people: Vec<&str> = self.text("people").split([',', '\n']).map(str::trim).collect();
-            let people: Vec<&str> = people.into_iter().filter(|id| !id.is_empty()).collect();
-            for (name, list) in
-                [("schools", self.all("school")), ("grades", self.all("grade")), ("people", people)]
-            {
+            let ids = |field| -> Vec<&str> {
+                self.text(field).split([',', '\n']).map(str::trim).filter(|id| !id.is_empty()).collect()
+            };
+            for (name, list) in [
+                ("schools", self.all("school")),
+                ("grades", self.all("grade")),
+                ("students", ids("students")),
+                ("people", ids("people")),
+            ] {
                 if !list.is_empty() {
                     audience.insert(name.to_owned(), json!(list));
                 }
@@ -190,7 +194,7 @@ mod tests {
         let request = request(form);
         let expected = json!({
             "subject": "Bus 7", "message_type": "attendance", "channels": ["sms", "email"], "mode": "per_device_and_student",
-            "audience": {"roles": ["guardian", "staff"], "schools": ["s1", "s2"], "grades": ["03"], "people": ["p1", "p2"], "language": "es"},
+            "audience": {"roles": ["guardian", "staff"], "schools": ["s1", "s2"], "grades": ["03"], "students": ["st1"], "people": ["p1", "p2"], "language": "es"},
             "contents": [
                 {"language": null, "subject": null, "body": "It is late."},
                 {"language": null, "channel": "sms", "body": "Late"},
