@@ -61,7 +61,7 @@ macro_rules! audience_groups {
 ), listed_students as materialized (
   select g.ordinal, p.id as student_id from groups g cross join lateral unnest(g.about) named(source_id)
   cross join lateral (
-    select id from people where district_id = $2 and source_id collate \"C\" = named.source_id and id > 0 limit 1) p
+    select id from people where district_id = $2 and source_id = named.source_id limit 1) p
 )"
     };
 }
@@ -81,7 +81,7 @@ macro_rules! candidates {
   where g.people is null and g.about is null
 ), candidates as materialized (
   select p.id from listed l cross join lateral (
-    select id from people where district_id = $2 and source_id collate \"C\" = l.source_id and id > 0 limit 1) p
+    select id from people where district_id = $2 and source_id = l.source_id limit 1) p
   union
   select id from members
   union
