@@ -64,8 +64,9 @@ pub async fn run(args: &Args) -> Result<Findings> {
     findings.violations(checker::check(&stage, &campaigns).await?);
     let arrivals = arrivals(&stage.simulator, &stage.token_keys);
     // The request may be there before the client has its answer.
-    let first = |posted: &Posted| arrivals.get(&posted.campaign).and_then(|all| all.first());
-    let waits: Vec<f64> = posted.iter().flat_map(|posted| waits(posted, first(posted).as_slice())).collect();
+    let first =
+        |posted: &Posted| arrivals.get(&posted.campaign).and_then(|all| all.get(..1)).unwrap_or_default();
+    let waits: Vec<f64> = posted.iter().flat_map(|posted| waits(posted, first(posted))).collect();
     findings.plot(Plot {
         title: "From the answered POST to the provider",
         x: "milliseconds",

@@ -10,7 +10,7 @@ use tocsin_domain::Channel;
 use tocsin_domain::policy::SEND_BY;
 use tocsin_domain::settlement::{Report, ReportKind};
 use tocsin_domain::suppression::AddressFact;
-use tocsin_providers::{Answer, Provider, SendRequest};
+use tocsin_providers::{Answer, SendRequest};
 use tocsin_store::suppressions::Learned;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;

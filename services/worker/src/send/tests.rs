@@ -12,7 +12,7 @@ use tocsin_domain::{
     AccountId, AttemptKey, CampaignId, DistrictId, JobKey, JobState, Lane, Outcome, WorkerId,
 };
 use tocsin_providers::{
-    CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, RawRequest, RecallAnswer,
+    CallbackReport, Capabilities, LookUpAnswer, LookUpQuery, ParseError, Provider, RawRequest, RecallAnswer,
     RefusalClass, Registry, Secret, TokenKeys, VerifyError, VerifyFault,
 };
 use tocsin_queue::MemoryBroker;
