@@ -18,9 +18,9 @@ use tokio_postgres::types::ToSql;
 pub(crate) use self::devices::{judged_devices, made_devices, tallied_devices};
 pub(crate) use self::people::{
     about_students, addressed_people, audience_groups, candidates, from_candidates, groups_of, in_audience,
-    in_class, is_meant, is_open_to, merge_values, starts_from_lists,
+    in_class, is_meant, is_open_to, merge_values, named_person, starts_from_lists,
 };
-pub(crate) use self::told::{already_told, attendance_of_day, told_of_all};
+pub(crate) use self::told::{already_told, attendance_of_day, heeds_told, ignores_told, told_of_all};
 use crate::close::{Closed, closed};
 use crate::standing::{is_attempted, is_contacted, may_have_told, told_people};
 use crate::unhurried::unhurried;
@@ -115,13 +115,13 @@ impl Store {
             &groups,
             &expansion.attendance_day,
         ];
-        let (name, sql) = match starts_from_lists(audience) {
-            true => ("expand_lists", EXPAND_LISTS),
-            false => ("expand", EXPAND),
-        };
-        read_chunk(match expansion.attendance_day {
-            Some(_) => self.expand_in_turn(expansion.district, name, sql, &parameters).await,
-            None => self.rows(name, sql, &parameters).await,
+        read_chunk(match (expansion.attendance_day, starts_from_lists(audience)) {
+            (None, false) => self.rows("expand", EXPAND, &parameters).await,
+            (None, true) => self.rows("expand_lists", EXPAND_LISTS, &parameters).await,
+            (Some(_), false) => self.expand_in_turn(expansion.district, EXPAND_ATTENDANCE, &parameters).await,
+            (Some(_), true) => {
+                self.expand_in_turn(expansion.district, EXPAND_ATTENDANCE_LISTS, &parameters).await
+            }
         })
     }
 
@@ -129,11 +129,10 @@ impl Store {
     async fn expand_in_turn(
         &self,
         district: DistrictId,
-        name: &'static str,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<tokio_postgres::Row>, StoreError> {
-        let failed = || StoreError::statement(name);
+        let failed = || StoreError::statement("expand_attendance");
         let mut client = self.client().await?;
         let transaction = client.transaction().await.map_err(failed())?;
         let turn = transaction.prepare_cached(ATTENDANCE_TURN).await.map_err(failed())?;
@@ -233,16 +232,16 @@ select pg_advisory_xact_lock(7451, hashtext($1::uuid::text))";
 /// `campaign` is locked first, against the cancel and other planners. `chunk` picks the people; `about` pairs
 /// them with the students they are contacted for; the rest numbers and writes. A device that its person does not want
 /// for this message type is as none. No two batches are joined to
-/// each other: without hash joins that is quadratic. Of an attendance message `$9` is the day; whoever was told is held back, but
-/// not from a device shared with somebody who is still to come and was not told: theirs would be the duplicate of one that is not sent.
+/// each other: without hash joins that is quadratic. `$told` heeds whom others of the day `$9` told, or not. The planner's
+/// estimates choose none of the forms: the message does.
 /// Lane 1 is emergency, channel 2 sms. Numbers 33, 31, 32, 48, 52 are outcomes Duplicate, OptOut, Suppressed, Ineligible and
 /// AlreadyTold; states 1 and 4 a job's Waiting and Ended. A test holds them to the domain's.
 macro_rules! expand {
-    ($name:literal, $candidates:expr, $people:expr) => {
+    ($statement:literal, $candidates:expr, $people:expr, $told:ident) => {
         concat!(
-    "-- store.",
-    $name,
-    "
+            "-- store.",
+            $statement,
+            "
 with campaign as materialized (
   select id, recipients_made, jobs_made, scheduled_at, lane, consent_class, message_type,
     consent_class = 1 and (select emergency_overrides_stop from districts where id = $2) as overrides_stop
@@ -250,34 +249,33 @@ with campaign as materialized (
   where id = $1 and expand_cursor = $3 and expanded_at is null and state in (2, 3)
   for update
 ), ",
-    audience_groups!(),
-    ", ",
-    attendance_of_day!("$9", "$5"),
-    ", ",
-    $candidates,
-    "chunk as materialized (
+            audience_groups!(),
+            ", ",
+            $told!(campaigns),
+            $candidates,
+            "chunk as materialized (
   select p.id, p.source_id, p.active, p.role, p.given_name, p.family_name, p.language, p.time_zone
   from campaign cross join lateral (
     select p.* from ",
-    $people,
-    "
+            $people,
+            "
     ",
-    in_audience!(),
-    "
+            in_audience!(),
+            "
     order by p.id
     limit $4) p
 ), ",
-    about_students!(),
-    ", ",
-    addressed_people!(),
-    ", numbered as materialized (
+            about_students!(),
+            ", ",
+            addressed_people!(),
+            ", numbered as materialized (
   select a.*, c.recipients_made + (row_number() over (order by a.id, a.about_id))::int as recipient_id,
     owned.devices = 0 as no_device, owned.phones = 1 and $7::smallint = 1 as one_phone,
     c.jobs_made + 1 + coalesce(sum(owned.devices) over (
       order by a.id, a.about_id rows between unbounded preceding and 1 preceding), 0)::int as first_job,
     ",
-    told_of_all!("$9", "a.id", "a.students"),
-    " as told_by
+            $told!(person),
+            " as told_by
   from addressed a cross join campaign c cross join lateral (
     select count(*)::int as devices, count(*) filter (where d.channel in (1, 2)) as phones from devices d
     where d.district_id = $2 and d.person_id = a.id and d.channel = any($6)
@@ -285,41 +283,22 @@ with campaign as materialized (
 ), reached as materialized (
   select n.recipient_id, n.about_id, n.id as person_id, d.id as device_id, d.channel, d.address, d.extension,
     n.one_phone and d.channel in (1, 2) as sole,
-    case when n.told_by is not null and (
-      select true from devices shared
-      cross join lateral (
-        select id, source_id, active, language from people where district_id = $2 and id = shared.person_id limit 1) p
-      cross join groups g
-      cross join lateral (
-        select x.student_id from contacts x cross join lateral (
-          select from students s where ",
-    is_meant!("x.student_id"),
-    " limit 1) s
-        where g.guardians and x.district_id = $2 and x.person_id = p.id
-          and ($7::smallint = 1 or x.student_id = n.about_id) offset 0) k
-      where shared.district_id = $2 and shared.address collate \"C\" = d.address and shared.id > 0
-        and shared.channel = d.channel and shared.person_id > (select max(id) from chunk)
-        and not c.message_type = any(shared.declined)
-        and ",
-    is_open_to!(),
-    "
-        and ",
-    already_told!("shared.person_id", "k.student_id"),
-    " is null
-      limit 1) is null then n.told_by end as told_by,
+    ",
+            $told!(device),
+            " as told_by,
     c.jobs_made + (row_number() over (order by n.recipient_id, d.channel, d.position, d.id))::int as job_id
   from numbered n cross join campaign c cross join lateral (
     select * from devices where district_id = $2 and person_id = n.id and channel = any($6)
       and not c.message_type = any(declined) offset 0) d
 ), ",
-    judged_devices!("reached"),
-    "), made_recipients as (
+            judged_devices!("reached"),
+            "), made_recipients as (
   insert into recipients (campaign_id, district_id, person_id, student_id, id, no_device, name, student_name,
     language, time_zone, student_ids, first_job, told_by, merge_values)
   select $1, $2, n.id, n.about_id, n.recipient_id, n.no_device, n.given_name || ' ' || n.family_name,
     n.student_name, n.language, n.time_zone, n.students, n.first_job, n.told_by, ",
-    merge_values!(),
-    "
+            merge_values!(),
+            "
   from numbered n
 ), made_people as (
   insert into recipient_people (campaign_id, district_id, person_id, recipient_id)
@@ -327,16 +306,16 @@ with campaign as materialized (
   from numbered n cross join lateral unnest(
     case when n.id = any(n.students) then n.students else n.id || n.students end) concerned
 ), ",
-    made_devices!(),
-    "), tallied as (
+            made_devices!(),
+            "), tallied as (
   insert into tallies (campaign_id, district_id, channel, recipients, no_device, devices, duplicates, open,
     untried, not_dispatched, addresses, addresses_attempted, addresses_with_result)
   select $1, $2, 0::smallint, count(distinct id), count(distinct id) filter (where no_device), 0, 0, 0, 0, 0, 0, 0, 0
   from numbered having count(*) > 0
   union all
   select $1, $2, channel, 0, 0, ",
-    tallied_devices!(),
-    "
+            tallied_devices!(),
+            "
 ), extent as (
   select (select max(id) from chunk) as last, (select count(*)::int from chunk) as people,
     (select count(*)::int from numbered) as recipients, (select count(*)::int from judged) as jobs
@@ -348,19 +327,26 @@ update campaigns c set
   attendance_day = coalesce(c.attendance_day, $9),
   expanded_at = case when x.people < $4 then $5 end
 from extent x cross join ",
-    unhurried!(),
-    "
+            unhurried!(),
+            "
 where c.id = $1 and exists (select from campaign)
 returning case when x.people < $4 then null else x.last end as cursor, x.people, x.jobs,
   array(select job_id from judged where c.lane = 1 and channel = 2 and not duplicate and barred is not null) as barred"
-)
+        )
     };
 }
 
-pub(crate) const EXPAND: &str = expand!("expand", "", "people p");
+pub(crate) const EXPAND: &str = expand!("expand", "", "people p", ignores_told);
 
 /// The same, where the audience's lists say who may be in it.
-pub(crate) const EXPAND_LISTS: &str = expand!("expand_lists", candidates!(), from_candidates!());
+pub(crate) const EXPAND_LISTS: &str =
+    expand!("expand_lists", candidates!(), from_candidates!(), ignores_told);
+
+/// Of an attendance message.
+pub(crate) const EXPAND_ATTENDANCE: &str = expand!("expand_attendance", "", "people p", heeds_told);
+
+pub(crate) const EXPAND_ATTENDANCE_LISTS: &str =
+    expand!("expand_attendance_lists", candidates!(), from_candidates!(), heeds_told);
 
 #[cfg(test)]
 mod tests {

@@ -115,6 +115,8 @@ pub fn people(query: &PeopleQuery, breadth: Breadth) -> String {
 pub const BATCHED: &[(&str, &str)] = &[
     ("expand", expand::EXPAND),
     ("expand_lists", expand::EXPAND_LISTS),
+    ("expand_attendance", expand::EXPAND_ATTENDANCE),
+    ("expand_attendance_lists", expand::EXPAND_ATTENDANCE_LISTS),
     ("expand_receipt", expand_receipt::EXPAND_RECEIPT),
     ("due_jobs", release::DUE_JOBS),
     ("hold", release::HOLD),

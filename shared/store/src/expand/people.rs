@@ -51,7 +51,8 @@ pub(crate) fn groups_of(audience: &Audience) -> Value {
 /// searched once for each person.
 macro_rules! audience_groups {
     () => {
-        "groups as materialized (
+        concat!(
+            "groups as materialized (
   select g.*, g.classes is not null or g.school_years is not null as by_class
   from jsonb_to_recordset($8::jsonb) as g(ordinal int, guardians boolean, students boolean, staff boolean,
     schools text[], grades text[], classes text[], school_years smallint[], about text[], people text[], language text,
@@ -59,10 +60,21 @@ macro_rules! audience_groups {
 ), listed as materialized (
   select g.ordinal, named.source_id from groups g cross join lateral unnest(g.people) named(source_id)
 ), listed_students as materialized (
-  select g.ordinal, p.id as student_id from groups g cross join lateral unnest(g.about) named(source_id)
-  cross join lateral (
-    select id from people where district_id = $2 and source_id = named.source_id limit 1) p
+  select g.ordinal, p.id as student_id from groups g cross join lateral unnest(g.about) l(source_id)
+  cross join lateral (",
+            named_person!(),
+            ") p
 )"
+        )
+    };
+}
+
+/// The person whom `l` lists. Compared as a row, so that no statement takes the index of the key, which begins with the
+/// district, for this while the table is small (docs/adr/0004-plans.md).
+macro_rules! named_person {
+    () => {
+        "select id from people where source_id = l.source_id
+      and (source_id, district_id) >= (l.source_id, $2) and (source_id, district_id) <= (l.source_id, $2) limit 1"
     };
 }
 
@@ -70,7 +82,8 @@ macro_rules! audience_groups {
 /// A group that has several kinds of lists is looked up by one of them.
 macro_rules! candidates {
     () => {
-        "members as materialized (
+        concat!(
+            "members as materialized (
   select l.student_id as id from groups g cross join lateral (
     select student_id from listed_students where ordinal = g.ordinal offset 0) l
   where g.people is null
@@ -80,14 +93,16 @@ macro_rules! candidates {
     select person_id from class_members where class_source_id = named.source_id and district_id = $2 offset 0) m
   where g.people is null and g.about is null
 ), candidates as materialized (
-  select p.id from listed l cross join lateral (
-    select id from people where district_id = $2 and source_id = l.source_id limit 1) p
+  select p.id from listed l cross join lateral (",
+            named_person!(),
+            ") p
   union
   select id from members
   union
   select c.person_id from members m cross join lateral (
     select person_id from contacts where student_id = m.id and district_id = $2 offset 0) c
 ), "
+        )
     };
 }
 
@@ -239,5 +254,5 @@ macro_rules! merge_values {
 
 pub(crate) use {
     about_students, addressed_people, audience_groups, candidates, from_candidates, in_audience, in_class,
-    is_meant, is_open_to, merge_values,
+    is_meant, is_open_to, merge_values, named_person,
 };

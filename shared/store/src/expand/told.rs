@@ -82,7 +82,58 @@ macro_rules! told_of_all {
     };
 }
 
-pub(crate) use {already_told, attendance_of_day, told_of_all};
+/// What an attendance message makes of it, in the expanding statement, of which `$9` is the day: the campaigns that may have
+/// told, the one that told the person `n`, and the one that holds them back from the device `d`. Whoever was told is not held back from a
+/// device shared with somebody who is still to come and was not told: theirs would be the duplicate of one that is not sent.
+macro_rules! heeds_told {
+    (campaigns) => {
+        concat!(attendance_of_day!("$9", "$5"), ", ")
+    };
+    (person) => {
+        told_of_all!("$9", "a.id", "a.students")
+    };
+    (device) => {
+        concat!(
+            "case when n.told_by is not null and (
+      select true from devices shared
+      cross join lateral (
+        select id, source_id, active, language from people where district_id = $2 and id = shared.person_id limit 1) p
+      cross join groups g
+      cross join lateral (
+        select x.student_id from contacts x cross join lateral (
+          select from students s where ",
+            is_meant!("x.student_id"),
+            " limit 1) s
+        where g.guardians and x.district_id = $2 and x.person_id = p.id
+          and ($7::smallint = 1 or x.student_id = n.about_id) offset 0) k
+      where shared.district_id = $2 and shared.address collate \"C\" = d.address and shared.id > 0
+        and shared.channel = d.channel and shared.person_id > (select max(id) from chunk)
+        and not c.message_type = any(shared.declined)
+        and ",
+            is_open_to!(),
+            "
+        and ",
+            already_told!("shared.person_id", "k.student_id"),
+            " is null
+      limit 1) is null then n.told_by end"
+        )
+    };
+}
+
+/// The same of any other message, to which nobody was told anything.
+macro_rules! ignores_told {
+    (campaigns) => {
+        ""
+    };
+    (person) => {
+        "null::uuid"
+    };
+    (device) => {
+        "null::uuid"
+    };
+}
+
+pub(crate) use {already_told, attendance_of_day, heeds_told, ignores_told, told_of_all};
 
 #[cfg(test)]
 mod tests {

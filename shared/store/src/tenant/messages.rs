@@ -9,7 +9,7 @@ use tocsin_domain::{CampaignId, Channel};
 use super::Tenant;
 use crate::expand::{
     about_students, addressed_people, audience_groups, groups_of, in_audience, in_class, is_meant,
-    is_open_to, merge_values,
+    is_open_to, merge_values, named_person,
 };
 use crate::{StoreError, row};
 

@@ -5,7 +5,7 @@ use tocsin_domain::Channel;
 
 use super::{Size, SizeQuery};
 use crate::StoreError;
-use crate::expand::{audience_groups, groups_of, in_audience, in_class, is_meant, is_open_to};
+use crate::expand::{audience_groups, groups_of, in_audience, in_class, is_meant, is_open_to, named_person};
 use crate::tenant::Tenant;
 
 /// The numbers that people have are divided into so many equal parts, of each of which so many in a row are asked.

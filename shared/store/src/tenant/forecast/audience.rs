@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::expand::{
     about_students, already_told, attendance_of_day, audience_groups, candidates, from_candidates, groups_of,
-    in_audience, in_class, is_meant, is_open_to, judged_devices, starts_from_lists, told_of_all,
+    in_audience, in_class, is_meant, is_open_to, judged_devices, named_person, starts_from_lists,
+    told_of_all,
 };
 use crate::receipt::part_of_attempt;
 use crate::standing::may_have_told;

@@ -61,6 +61,7 @@ fn writers_of(table: &str) -> BTreeSet<String> {
         let source = std::fs::read_to_string(path).unwrap();
         // Of the statements of consent only the part that they share has a verb.
         let source = source.replace("\"-- store.\",\n            $name", "-- store.moving\n");
+        let source = source.replace("\"-- store.\",\n            $statement", "-- store.expand\n");
         // What expanding statements share stands in a file of its own.
         let source = source.replace("made_devices!()", &devices);
         for statement in source.split("-- store.").skip(1) {
