@@ -104,7 +104,9 @@ pub enum AudienceError {
     Contradiction(&'static str),
     #[error("roles is empty: list guardian, student or staff, or leave it out for guardians")]
     NoRoles,
-    #[error("students have guardians and no staff: take staff out of roles, or add a group of theirs to any_of")]
+    #[error(
+        "students have guardians and no staff: take staff out of roles, or add a group of theirs to any_of"
+    )]
     StaffOfStudents,
     #[error("{0} has an empty entry: remove it")]
     EmptyEntry(&'static str),

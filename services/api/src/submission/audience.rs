@@ -63,8 +63,8 @@ shape! {
 }
 
 pub(crate) fn read(fields: &mut Fields, faults: &mut Faults) -> Option<Audience> {
-    const REMEDY: &str =
-        "say whom the campaign is for, by all, schools, grades, classes, school_years, students, people or any_of";
+    const REMEDY: &str = "say whom the campaign is for, by all, schools, grades, classes, school_years, students, people \
+         or any_of";
     let field = fields.required("audience", REMEDY, faults)?;
     let path = field.path.clone();
     let mut fields = field.object(faults)?;

@@ -58,12 +58,15 @@ pub(super) fn list<'a>(answer: &'a Value, name: &str) -> &'a [Value] {
     answer[name].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
+/// Its heading, and what it shows of one of the list.
+type Column = (&'static str, fn(&Value) -> String);
+
 /// A page of what an answer lists under `name`: as a table, or in place of one that would be empty, `nothing`.
 pub(super) fn listed<const COLUMNS: usize>(
     answer: &Value,
     name: &str,
     nothing: &str,
-    columns: [(&str, fn(&Value) -> String); COLUMNS],
+    columns: [Column; COLUMNS],
 ) -> String {
     let row = |it: &Value| columns.map(|(_, cell)| cell(it));
     let rows: Vec<_> = list(answer, name).iter().map(row).collect();

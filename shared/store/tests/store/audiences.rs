@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Utc;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -175,7 +174,7 @@ async fn whatever_the_audience_it_is_counted_as_it_is_expanded_and_nobody_is_in_
                 consent_class: 2,
                 message_type,
                 attendance_day: None,
-                now: Utc::now(),
+                now: setting.now().await,
             };
             let foreseen = setting.tenant().count_audience(&foreseen).await.unwrap();
             assert_eq!(

@@ -143,7 +143,14 @@ async fn a_form_with_faults_keeps_what_was_typed_and_says_beside_each_field_what
         assert_eq!(refused.status, 422, "{refused:?}");
         let page = text_of(&refused);
         assert!(page.contains(r##"<a href="#on_day">"##), "{page}");
-        for kept in ["Dear {{ nobody }} &#60;b&#62;", "st-1\nst-2", "p-1\nsomebody", "Late: żółw", "Llega tarde.", KEY] {
+        for kept in [
+            "Dear {{ nobody }} &#60;b&#62;",
+            "st-1\nst-2",
+            "p-1\nsomebody",
+            "Late: żółw",
+            "Llega tarde.",
+            KEY,
+        ] {
             assert!(page.contains(kept), "{kept} is lost: {page}");
         }
     }
