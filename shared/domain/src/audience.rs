@@ -6,8 +6,8 @@ use crate::receipt::Addressed;
 
 /// Every list that is given narrows the audience; one that is left out does not. Grades 3 and 4 of two
 /// schools are the guardians of students who are in one of the schools and in one of the grades. Classes and
-/// school years are those that a student is taught in, and that staff teach in. A list of students means them and their
-/// guardians, on behalf of these students alone, and no staff. Several such groups side by side are `any_of`: whoever is
+/// school years are those that a student is taught in, and that staff teach in. A list of students means their guardians or
+/// them, by the roles, on behalf of these students alone, and no staff. Several such groups side by side are `any_of`: whoever is
 /// in one of them is addressed, and once.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -169,6 +169,14 @@ impl Audience {
         Self { receipt: Some(addressed), ..Self::default() }
     }
 
+    /// The schools by which it says whom it means; empty: whatever the school. None: it says so by people, students,
+    /// classes or a receipt.
+    pub fn by_schools(&self) -> Option<&[String]> {
+        let others = [&self.people, &self.students, &self.classes];
+        let chosen = self.receipt.is_some() || others.iter().any(|list| !list.is_empty());
+        (!self.schools.is_empty() || !chosen).then_some(&self.schools)
+    }
+
     /// The groups whose union is addressed: those of `any_of`, or this one.
     pub fn groups(&self) -> &[Self] {
         if self.any_of.is_empty() { std::slice::from_ref(self) } else { &self.any_of }
@@ -232,7 +240,7 @@ impl Audience {
         if self.roles.is_empty() {
             return Err(AudienceError::NoRoles);
         }
-        if !self.students.is_empty() && self.roles == [Role::Staff] {
+        if !self.students.is_empty() && self.roles.iter().all(|role| *role == Role::Staff) {
             return Err(AudienceError::StaffOfStudents);
         }
         if self.language.as_deref().is_some_and(|language| language.trim().is_empty()) {
@@ -307,6 +315,7 @@ mod tests {
             (r#"{"students":[""]}"#, "students"),
             (r#"{"all":true,"students":["st1"]}"#, "students"),
             (r#"{"students":["st1"],"roles":["staff"]}"#, "roles"),
+            (r#"{"students":["st1"],"roles":["staff","staff"]}"#, "roles"),
             (r#"{"any_of":[{"schools":["s1"]},{}]}"#, "any_of[1]"),
             (r#"{"any_of":[{"schools":["s1"," "]}]}"#, "any_of[0].schools"),
             (r#"{"any_of":[{"all":true}],"schools":["s1"]}"#, "schools"),
@@ -352,6 +361,21 @@ mod tests {
         let written = serde_json::to_string(&Audience::default()).unwrap();
         for member in ["receipt", "any_of", "classes", "school_years", "students"] {
             assert!(!written.contains(member), "{written}");
+        }
+    }
+
+    #[test]
+    fn who_is_named_is_of_no_school_in_particular() {
+        for (json, schools) in [
+            (r#"{"all":true}"#, Some(0)),
+            (r#"{"grades":["03"]}"#, Some(0)),
+            (r#"{"schools":["s1"],"classes":["c1"]}"#, Some(1)),
+            (r#"{"people":["p1"]}"#, None),
+            (r#"{"students":["st1"],"grades":["03"]}"#, None),
+            (r#"{"classes":["c1"]}"#, None),
+            (r#"{"receipt":{"campaign":"01900000-0000-7000-8000-000000000001"}}"#, None),
+        ] {
+            assert_eq!(read(json).unwrap().by_schools().map(<[String]>::len), schools, "{json}");
         }
     }
 

@@ -232,8 +232,8 @@ select pg_advisory_xact_lock(7451, hashtext($1::uuid::text))";
 /// `campaign` is locked first, against the cancel and other planners. `chunk` picks the people; `about` pairs
 /// them with the students they are contacted for; the rest numbers and writes. A device that its person does not want
 /// for this message type is as none. No two batches are joined to
-/// each other: without hash joins that is quadratic. `$told` heeds whom others of the day `$9` told, or not. The planner's
-/// estimates choose none of the forms: the message does.
+/// each other: without hash joins that is quadratic. `$told` heeds whom others of the day `$9` told, or not. Which form is taken
+/// depends on the message, never on PostgreSQL's estimates.
 /// Lane 1 is emergency, channel 2 sms. Numbers 33, 31, 32, 48, 52 are outcomes Duplicate, OptOut, Suppressed, Ineligible and
 /// AlreadyTold; states 1 and 4 a job's Waiting and Ended. A test holds them to the domain's.
 macro_rules! expand {

@@ -60,13 +60,12 @@ impl Schools {
 
     /// The calendars of an audience in words.
     pub fn of_audience(&self, audience: &Audience) -> String {
-        if audience.receipt.is_some() || !audience.people.is_empty() {
-            return "Chosen people".to_owned();
-        }
-        self.named(&audience.schools)
+        self.named(audience.by_schools())
     }
 
-    pub fn named(&self, schools: &[String]) -> String {
+    /// As [`Audience::by_schools`] has them.
+    pub fn named(&self, schools: Option<&[String]>) -> String {
+        let Some(schools) = schools else { return "Chosen people".to_owned() };
         if schools.is_empty() {
             return "All schools".to_owned();
         }

@@ -265,7 +265,7 @@ impl Row {
             modes: modes(&it.channels),
             kind: words::message_type(&it.message_type),
             urgent: it.message_type == "emergency",
-            schools: schools.named(&it.schools),
+            schools: schools.named(it.schools.as_deref()),
             by: it.created_by,
             modified: it.modified_by.map(|by| (by, it.modified_at.map(|at| zone.stamp(at, now)))),
             verb,

@@ -90,8 +90,8 @@ pub(crate) fn audience(audience: &Audience) -> String {
     }
     match audience.students.len() {
         0 => {}
-        1 => words.push_str(" of 1 student"),
-        count => words.push_str(&format!(" of {count} students")),
+        1 => words.push_str(", of 1 named student"),
+        count => words.push_str(&format!(", of {count} named students")),
     }
     if !audience.people.is_empty() {
         words.push_str(&format!(", {} named", audience.people.len()));

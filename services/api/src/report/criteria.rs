@@ -22,12 +22,14 @@ pub(super) async fn criteria(
             corrected.map_or_else(|| "a canceled message".to_owned(), |it| format!("message {}", it.number));
         facts.push(("Correction Of", format!("those whom {number} reached or may have reached")));
     } else {
-        let known = tenant.school_names(&audience.schools).await?;
-        let schools = audience.schools.iter().map(|id| {
-            let name = known.iter().find(|(known, _)| known == id).map(|(_, name)| name.as_str());
-            name.unwrap_or(id)
-        });
-        facts.push(("Schools", listed(schools, "All")));
+        if let Some(schools) = audience.by_schools() {
+            let known = tenant.school_names(schools).await?;
+            let schools = schools.iter().map(|id| {
+                let name = known.iter().find(|(known, _)| known == id).map(|(_, name)| name.as_str());
+                name.unwrap_or(id)
+            });
+            facts.push(("Schools", listed(schools, "All")));
+        }
         facts.push(("Grades", listed(audience.grades.iter().map(String::as_str), "All")));
         if !audience.students.is_empty() {
             facts.push(("Students", listed(audience.students.iter().map(String::as_str), "All")));

@@ -39,7 +39,8 @@ shape! {
         /// Each by the year in which it ends.
         #[schemars(inner(range(min = 1990, max = 2200)))]
         school_years: Option<Vec<i16>>,
-        /// Source ids of students: they and their guardians, on behalf of these students alone.
+        /// Source ids of students: their guardians, or with the role `student` they themselves, on behalf of these alone; no
+        /// staff.
         students: Option<Vec<Text<ENTRY_CHARS_MAX>>>,
         /// Guardians unless said.
         #[schemars(length(min = 1))]

@@ -9,7 +9,7 @@ const NAMES_MAX: usize = 2_000;
 const CLASSES_MAX: usize = 50;
 
 /// Does each group list whom it may address at most? Then people are found from the lists ([`candidates`]), and the
-/// district's are not walked (docs/adr/0058-from-the-lists.md).
+/// district is not walked (docs/adr/0058-from-the-lists.md).
 pub(crate) fn starts_from_lists(audience: &Audience) -> bool {
     let (mut names, mut classes) = (0, 0);
     for group in audience.groups() {

@@ -120,7 +120,7 @@ macro_rules! heeds_told {
     };
 }
 
-/// The same of any other message, to which nobody was told anything.
+/// The same for any other message, which does not ask what others told.
 macro_rules! ignores_told {
     (campaigns) => {
         ""

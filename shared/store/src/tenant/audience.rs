@@ -184,8 +184,9 @@ fn group_statement<'a>(group: &'a Audience, parameters: &mut Parameters<'a>) -> 
     }
     narrow(&mut statement, "p.source_id", people.as_deref());
     // What no way to be addressed has asked about is a parameter all the same, and PostgreSQL wants its type.
-    let given = [(&schools, "text[]"), (&grades, "text[]"), (&classes, "text[]"), (&years, "smallint[]")];
-    for (place, kind) in given.into_iter().filter_map(|(place, kind)| Some((place.as_ref()?, kind))) {
+    let lists = [&schools, &grades, &classes, &about].map(|place| (place, "text[]"));
+    let given = lists.into_iter().chain([(&years, "smallint[]")]);
+    for (place, kind) in given.filter_map(|(place, kind)| Some((place.as_ref()?, kind))) {
         let _ = write!(statement, " and {place}::{kind} is not null");
     }
     statement

@@ -3,6 +3,15 @@
 use super::Tenant;
 use crate::StoreError;
 
+/// Does an `audience` say by schools whom it means, or by nothing that names them? A correction is listed under every school.
+macro_rules! by_schools {
+    () => {
+        "(audience->'schools' <> '[]' or audience->'people' = '[]' and not audience ?| array['students', 'classes'])"
+    };
+}
+
+pub(crate) use by_schools;
+
 /// Schools and grades that a form offers. A district with more names them by their ids.
 const CHOICES_MAX: i64 = 500;
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Tenant;
 use super::campaigns::lists::contains;
+use super::schools::by_schools;
 use crate::{StoreError, row};
 
 /// Which of them. An empty filter narrows nothing.
@@ -35,8 +36,8 @@ pub struct Upcoming {
     pub subject: String,
     pub message_type: String,
     pub channels: Vec<Channel>,
-    /// Source ids; empty: no school in particular.
-    pub schools: Vec<String>,
+    /// As [`tocsin_domain::audience::Audience::by_schools`] has them.
+    pub schools: Option<Vec<String>>,
     pub at: DateTime<Utc>,
     pub attachment: bool,
     /// It goes to the district's test people.
@@ -96,10 +97,7 @@ impl Tenant {
                         .into_iter()
                         .map(|number| row::channel(NAME, number))
                         .collect::<Result<_, _>>()?,
-                    schools: schools
-                        .map(|schools| row::from_json(NAME, "schools", schools))
-                        .transpose()?
-                        .unwrap_or_default(),
+                    schools: schools.map(|schools| row::from_json(NAME, "schools", schools)).transpose()?,
                     at: found.get("at"),
                     attachment: found.get("attachment"),
                     test: found.get("test"),
@@ -115,11 +113,15 @@ impl Tenant {
 
 macro_rules! narrowed {
     () => {
-        "
+        concat!(
+            "
     and (not $2::bool or creator_id is not distinct from $9::uuid)
     and ($3::text is null or lower(created_by) like $3)
     and ($4::text is null or lower(subject) like $4)
-    and ($5::text is null or audience->'schools' ? $5 or (audience->'schools' = '[]' and audience->'people' = '[]'))"
+    and ($5::text is null or audience->'schools' ? $5 or (audience->'schools' = '[]' and ",
+            by_schools!(),
+            "))"
+        )
     };
 }
 
@@ -127,7 +129,9 @@ macro_rules! narrowed {
 pub(crate) const UPCOMING: &str = concat!(
     "-- store.upcoming
 with campaign as materialized (
-  select id, number, subject, message_type, channels, audience->'schools' as schools, scheduled_at as at,
+  select id, number, subject, message_type, channels, case when ",
+    by_schools!(),
+    " and not audience ? 'receipt' then audience->'schools' end as schools, scheduled_at as at,
     coalesce((select true from contents t where t.campaign_id = c.id and (t.audio_url is not null or t.attachments is not null) limit 1), false)
       as attachment,
     test, null::jsonb as recurrence, created_by, modified_by, modified_at
@@ -138,7 +142,9 @@ with campaign as materialized (
     "
   order by scheduled_at, id limit $8
 ), recurring as materialized (
-  select id, number, subject, message_type, channels, audience->'schools' as schools, next_at as at,
+  select id, number, subject, message_type, channels, case when ",
+    by_schools!(),
+    " and not audience ? 'receipt' then audience->'schools' end as schools, next_at as at,
     jsonb_path_exists(contents, '$[*].audio_url ? (@ != null)') or jsonb_path_exists(contents, '$[*].attachments[*]')
       as attachment,
     false as test, recurrence, created_by, modified_by, modified_at

@@ -89,6 +89,40 @@ async fn forget_the_day(setting: &Setting) {
     setting.run("update campaigns set attendance_day = null").await;
 }
 
+/// A list of who is absent: a guardian of two hears of the other one, too.
+#[tokio::test]
+async fn a_list_of_students_tells_of_each_of_them_once_a_day() {
+    for mode in DedupeMode::ALL {
+        let setting = Setting::new().await;
+        let ana = guardian(&setting, 1).await;
+        let (bo, cy) = (setting.student(&[ana]).await, setting.student(&[ana]).await);
+        let absent = async |students: &[i64]| {
+            let mut listed = Vec::new();
+            for student in students {
+                let source = format!("select source_id from people where id = {student}");
+                listed.push(setting.owner.query_one(&source, &[]).await.unwrap().get(0));
+            }
+            let made = campaign(&setting, |new| {
+                new.mode = mode;
+                new.audience = Audience { students: listed, ..Audience::default() };
+            })
+            .await;
+            setting.expand(made, 100).await;
+            assert_counters(&setting, made, "attendance").await;
+            outcomes(&setting, made).await
+        };
+        assert_eq!(absent(&[bo]).await, [None], "{mode:?}");
+        assert_eq!(absent(&[bo]).await, [TOLD], "{mode:?}");
+        // In one message for both the guardian is not told of both yet.
+        let both = match mode {
+            DedupeMode::PerDevice => vec![None],
+            DedupeMode::PerDeviceAndStudent => vec![TOLD, None],
+        };
+        assert_eq!(absent(&[bo, cy]).await, both, "{mode:?}");
+        assert_eq!(absent(&[cy]).await, [TOLD], "{mode:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_guardian_hears_of_a_students_absence_once_a_day() {
     for mode in DedupeMode::ALL {

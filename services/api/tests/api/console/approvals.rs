@@ -93,6 +93,8 @@ async fn whoever_may_approve_may_decline_and_says_why() {
     let long = ben.post(&format!("{path}/decline"), &format!("reason={}", "x".repeat(1001))).await;
     assert_eq!(long.status, 422, "{long:?}");
     assert!(text_of(&long).contains(&"x".repeat(1001)), "what was typed is lost");
+    let nul = ben.post(&format!("{path}/decline"), "reason=drill%00").await;
+    assert!(nul.status == 422 && text_of(&nul).contains("NUL character: remove it"), "{nul:?}");
     let declined = ben.post(&format!("{path}/decline"), "reason=It+is+a+<drill>").await;
     assert_eq!((declined.status, declined.headers["location"].to_str().unwrap()), (303, &*path));
     let page = ben.page(&path).await;

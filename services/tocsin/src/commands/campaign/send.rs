@@ -56,7 +56,7 @@ pub(crate) struct Message {
     /// Source id of a student, whose guardians are meant, on behalf of this student. May be given several times.
     #[arg(long = "student")]
     students: Vec<String>,
-    /// Source id of a person. May be given several times.
+    /// Source id of a person, who is meant whatever they are where nothing else narrows. May be given several times.
     #[arg(long = "person")]
     people: Vec<String>,
     /// When to send, RFC 3339. Default: at once.
@@ -89,7 +89,6 @@ impl Message {
         Ok(request)
     }
 
-    /// Whoever is named is meant whatever they are, where nothing else narrows.
     fn audience(&self) -> Value {
         json!({
             "all": self.all, "schools": self.schools, "grades": self.grades, "students": self.students,

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{CampaignSummary, read_summary};
 use crate::StoreError;
 use crate::tenant::Tenant;
+use crate::tenant::schools::by_schools;
 
 /// For so long a campaign that failed while it was prepared stands among those in progress (requirement 11).
 pub const FAILED_IN_PROGRESS: TimeDelta = TimeDelta::days(7);
@@ -234,6 +235,7 @@ pub(crate) fn contains(text: &str) -> String {
 pub(crate) fn statement(query: &ListQuery, outlook: Outlook) -> String {
     let (direction, beyond) = query.direction.words();
     let (key, kind, text) = (query.sort.key(), query.sort.kind(), query.sort.text());
+    let by_schools = by_schools!();
     let mut sql = format!(
         "-- store.campaigns
 select c.*, {text} as sort_key,
@@ -247,7 +249,7 @@ where c.district_id = $1 and c.state <> 10
     when 2 then c.state in (2, 3, 4) or (c.state = 9 and c.ended_at > $5::timestamptz)
     else c.state in (5, 6, 7, 8) or (c.state = 9 and c.ended_at <= $5) end)
   and c.scheduled_at >= coalesce($6::timestamptz, '-infinity') and c.scheduled_at < coalesce($7::timestamptz, 'infinity')
-  and ($8::text is null or c.audience->'schools' ? $8 or (c.audience->'schools' = '[]' and c.audience->'people' = '[]'))
+  and ($8::text is null or c.audience->'schools' ? $8 or (c.audience->'schools' = '[]' and {by_schools}))
   and ($9::text is null or lower(c.subject) like $9)
   and ($10::text is null or lower(c.created_by) like $10)
   and (not $11::bool or c.creator_id is not distinct from $14::uuid)

@@ -168,6 +168,7 @@ mod tests {
              &starts_on=2026-09-01&series_time=08:00&ends=on&ends_on=2027-06-01&except=2026-12-23&except=2026-12-28",
             "subject=A&message_type=general&channel=email&who=all&role=guardian&body=B&when=recurring&frequency=monthly\
              &interval=1&monthly=week&week=-1&week_day=fr&starts_on=2026-09-01&series_time=08:00&ends=after&count=7",
+            "subject=A&message_type=attendance&channel=email&who=some&role=guardian&students=st1%0D%0Ast2&people=p1&body=B&when=now",
             "subject=A&message_type=general&channel=email&who=all&role=guardian&body=B&when=recurring&frequency=monthly\
              &interval=1&monthly=day&month_day=-1&starts_on=2026-09-01&series_time=08:00&ends=never",
         ];

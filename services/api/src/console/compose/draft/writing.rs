@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn a_form_makes_the_request_that_it_says() {
         let form = "key=x&subject=Bus+7&message_type=attendance&channel=sms&channel=email&who=some&role=guardian&role=staff\
-            &school=s1&school=s2&grade=03&people=p1%0D%0Ap2&only_language=es&each_student=yes&body=It+is+late.&sms=Late\
+            &school=s1&school=s2&grade=03&students=st1%0D%0A&people=p1%0D%0Ap2&only_language=es&each_student=yes&body=It+is+late.&sms=Late\
             &languages=1&language_1=es&subject_1=Autob%C3%BAs&body_1=Tarde&when=at&on_day=2026-11-01&at_time=01:30";
         let request = request(form);
         let expected = json!({
