@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tocsin_runtime::Clock as _;
 use uuid::Uuid;
 
+use crate::console::Visitor;
 use crate::stage::{OTHER_KEY, Stage, campaign};
 
 /// Subjects of a page.
@@ -108,6 +109,33 @@ async fn each_filter_narrows_and_groups_are_the_lists_of_the_pages() {
         assert_eq!(listed(&stage, &sorted).await, wanted, "{sorted}");
     }
     assert_eq!(subjects(&stage.get_as(OTHER_KEY, "/v1/campaigns").await.body), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_names_people_students_or_classes_is_listed_under_no_school() {
+    let stage = Stage::start().await;
+    for (subject, audience) in [
+        ("All", json!({"all": true})),
+        ("Grades", json!({"grades": ["03"]})),
+        ("School", json!({"schools": ["south"]})),
+        ("Class", json!({"classes": ["c1"]})),
+        ("Bo is late", json!({"students": ["st1"]})),
+        ("People", json!({"people": ["p1"]})),
+    ] {
+        let mut body = campaign();
+        body["subject"] = json!(subject);
+        body["audience"] = audience;
+        body["scheduled_at"] = json!((stage.clock.now() + TimeDelta::hours(1)).to_rfc3339());
+        assert_eq!(stage.submit(subject, &body).await.status, 201, "{subject}");
+    }
+    let sorted = "sort=number&order=asc";
+    assert_eq!(listed(&stage, &format!("school=south&{sorted}")).await, ["All", "Grades", "School"]);
+    assert_eq!(listed(&stage, &format!("school=north&{sorted}")).await, ["All", "Grades"]);
+    let visitor = Visitor::sign_in(&stage).await;
+    let whole = visitor.page("/upcoming?show=all").await;
+    assert!(whole.contains("Bo is late") && whole.matches("Chosen people").count() == 3, "{whole}");
+    let narrowed = visitor.page("/upcoming?show=all&school=north").await;
+    assert!(!narrowed.contains("Bo is late") && !narrowed.contains("Chosen people"), "{narrowed}");
 }
 
 #[tokio::test]
