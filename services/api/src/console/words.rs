@@ -88,10 +88,14 @@ pub(crate) fn audience(audience: &Audience) -> String {
     if !audience.grades.is_empty() {
         words.push_str(&format!(" of grades {}", audience.grades.join(", ")));
     }
-    match audience.students.len() {
-        0 => {}
-        1 => words.push_str(", of 1 named student"),
-        count => words.push_str(&format!(", of {count} named students")),
+    for (list, one, several) in
+        [(&audience.classes, "class", "classes"), (&audience.students, "student", "students")]
+    {
+        match list.len() {
+            0 => {}
+            1 => words.push_str(&format!(", of 1 named {one}")),
+            count => words.push_str(&format!(", of {count} named {several}")),
+        }
     }
     if !audience.people.is_empty() {
         words.push_str(&format!(", {} named", audience.people.len()));
@@ -265,5 +269,22 @@ pub(crate) fn language(tag: &str) -> &str {
         "vi" => "Vietnamese",
         "zh" => "Chinese",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_an_audience_lists_is_counted() {
+        let named = |count: usize| (0..count).map(|nth| nth.to_string()).collect();
+        let words = |classes, students, people| {
+            let (classes, students, people) = (named(classes), named(students), named(people));
+            audience(&Audience { classes, students, people, ..Audience::default() })
+        };
+        assert_eq!(words(1, 0, 0), "guardians, of 1 named class");
+        assert_eq!(words(2, 1, 3), "guardians, of 2 named classes, of 1 named student, 3 named");
+        assert_eq!(words(0, 2, 0), "guardians, of 2 named students");
     }
 }

@@ -31,11 +31,10 @@ pub(super) async fn criteria(
             facts.push(("Schools", listed(schools, "All")));
         }
         facts.push(("Grades", listed(audience.grades.iter().map(String::as_str), "All")));
-        if !audience.students.is_empty() {
-            facts.push(("Students", listed(audience.students.iter().map(String::as_str), "All")));
-        }
-        if !audience.people.is_empty() {
-            facts.push(("People", listed(audience.people.iter().map(String::as_str), "All")));
+        let lists =
+            [("Classes", &audience.classes), ("Students", &audience.students), ("People", &audience.people)];
+        for (name, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            facts.push((name, listed(list.iter().map(String::as_str), "All")));
         }
         let enrollment = match audience.include_inactive {
             true => "Active or not",

@@ -3,7 +3,8 @@
 use super::Tenant;
 use crate::StoreError;
 
-/// Does an `audience` say by schools whom it means, or by nothing that names them? A correction is listed under every school.
+/// Does an `audience` say by schools whom it means, or by nothing that names them? As the domain's `Audience::by_schools`,
+/// but that a correction is listed under every school.
 macro_rules! by_schools {
     () => {
         "(audience->'schools' <> '[]' or audience->'people' = '[]' and not audience ?| array['students', 'classes'])"
